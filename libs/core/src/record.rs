@@ -1,0 +1,14 @@
+//! Records as stores keep them and rules read them. Plain data: what may be done with it is decided in the areas.
+
+pub mod account;
+pub mod assignment;
+pub mod oauth;
+
+pub use account::{
+    Account, Credentials, Device, EmailKey, KeyFetch, PushEndpoint, Session, Verification, Verifier,
+    VersionTwo,
+};
+pub use assignment::{
+    Assignment, ClientState, Generation, NodeFigures, NodeRecord, Service, ServiceKey, UserKey, UserRecord,
+};
+pub use oauth::{AuthorizationCode, RefreshToken};

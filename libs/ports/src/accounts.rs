@@ -1,0 +1,99 @@
+//! Reading and writing accounts, sessions, single-use tokens, devices and OAuth grants.
+//!
+//! Readers open the store themselves; writers are the dbwriter's intents, in process on one box and remote in a fleet.
+
+use async_trait::async_trait;
+use foxhold_core::{
+    Deadline, DeviceId, TokenId, Uid,
+    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, RefreshToken, Session},
+};
+
+use crate::{Call, ReadError, WriteError};
+
+/// Reads about accounts. `None` and empty lists are facts; what cannot be known is a [`ReadError`].
+#[async_trait]
+pub trait AccountReader: Send + Sync {
+    /// The account that holds an address, checked against the account's own record: a claim that does not fit its
+    /// account is a fault (`security.md` D.2, sanity check), and a claim that is still pending is no account.
+    async fn account_by_email(&self, by: Deadline, key: &EmailKey) -> Result<Option<Account>, ReadError>;
+
+    /// An account by its id.
+    async fn account(&self, by: Deadline, uid: Uid) -> Result<Option<Account>, ReadError>;
+
+    /// A session by its Hawk id.
+    async fn session(&self, by: Deadline, id: TokenId) -> Result<Option<Session>, ReadError>;
+
+    /// All sessions of an account, newest first.
+    async fn sessions(&self, by: Deadline, uid: Uid) -> Result<Vec<Session>, ReadError>;
+
+    /// An unspent key-fetch token by its Hawk id.
+    async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError>;
+
+    /// All devices of an account, oldest first.
+    async fn devices(&self, by: Deadline, uid: Uid) -> Result<Vec<Device>, ReadError>;
+
+    /// An unspent authorization code by its SHA-256.
+    async fn authorization_code(
+        &self,
+        by: Deadline,
+        id: TokenId,
+    ) -> Result<Option<AuthorizationCode>, ReadError>;
+
+    /// A refresh token by its SHA-256.
+    async fn refresh_token(&self, by: Deadline, id: TokenId) -> Result<Option<RefreshToken>, ReadError>;
+
+    /// All refresh tokens of an account, oldest first.
+    async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError>;
+}
+
+/// What a sign-up or sign-in leaves behind beside the account: a session and, if keys were asked for, key-fetch tokens
+/// (one per verifier the account was made with, so at most two).
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The new session.
+    pub session: Session,
+    /// Key-fetch tokens, none to two.
+    pub key_fetches: Vec<KeyFetch>,
+}
+
+/// Writes about accounts. Each method is one intent: see the crate's first page.
+#[async_trait]
+pub trait AccountWriter: Send + Sync {
+    /// Makes an account and signs it in. An *unverified* holder of the same address is replaced: its uid, sessions and
+    /// tokens are dead from then on. Refused: [`EmailTaken`](crate::Refusal::EmailTaken) if the holder is verified.
+    /// At no moment is there an account without its session, or a session without its account.
+    async fn create_account(&self, call: &Call, account: Account, sign_in: SignIn) -> Result<(), WriteError>;
+
+    /// Adds a session, and key-fetch tokens, to an account.
+    /// Refused: [`UnknownAccount`](crate::Refusal::UnknownAccount).
+    async fn open_session(&self, call: &Call, sign_in: SignIn) -> Result<(), WriteError>;
+
+    /// Ends a session, with the device and the refresh tokens that hang on it. Ending one that is gone is done, too.
+    async fn close_session(&self, call: &Call, uid: Uid, session: TokenId) -> Result<(), WriteError>;
+
+    /// Marks the account's address as verified; done, too, if it was before.
+    /// Refused: [`UnknownAccount`](crate::Refusal::UnknownAccount).
+    async fn verify_email(&self, call: &Call, uid: Uid) -> Result<(), WriteError>;
+
+    /// Spends a key-fetch token. Of all callers with different operation ids exactly one is told done; the others are
+    /// refused: [`TokenSpent`](crate::Refusal::TokenSpent).
+    async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
+
+    /// Writes a device whole; the last write wins.
+    async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError>;
+
+    /// Removes a device; removing one that is gone is done, too.
+    async fn delete_device(&self, call: &Call, uid: Uid, device: DeviceId) -> Result<(), WriteError>;
+
+    /// Keeps an authorization code until it is spent or expires.
+    async fn put_authorization_code(&self, call: &Call, code: AuthorizationCode) -> Result<(), WriteError>;
+
+    /// Spends an authorization code, as [`Self::consume_key_fetch`] does a key-fetch token.
+    async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
+
+    /// Keeps a refresh token.
+    async fn put_refresh_token(&self, call: &Call, token: RefreshToken) -> Result<(), WriteError>;
+
+    /// Removes a refresh token; removing one that is gone is done, too.
+    async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
+}

@@ -1,0 +1,120 @@
+//! What the keysigner does for webheads: typed orders in, signed tokens out. Nothing here takes bytes to sign, an
+//! issuer, a time or a key id: those are the signer's own (`security.md` C.1).
+
+use std::num::NonZeroU64;
+
+use async_trait::async_trait;
+use foxhold_core::{
+    ClientId, Deadline, SecretText, ServiceUid, Timestamp, Uid,
+    record::{ClientState, Generation, ServiceKey},
+};
+use thiserror::Error;
+
+use crate::Cause;
+
+/// An order that was not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SignError {
+    /// The order breaks the signer's own rules.
+    #[error("the signer refused the order")]
+    Refused,
+    /// The signer holds no secret for that node.
+    #[error("the signer has no secret for the node")]
+    NoNodeSecret,
+    /// It could not be asked.
+    #[error("the signer did not answer")]
+    NotDone(#[source] Cause),
+}
+
+/// An access token to be signed (`accounts.md` (e), Access tokens).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessTokenOrder {
+    /// Whose.
+    pub uid: Uid,
+    /// For which client.
+    pub client: ClientId,
+    /// Who it is meant for.
+    pub audience: String,
+    /// Granted scopes, separated by blanks.
+    pub scope: String,
+    /// Lifetime in seconds; at most 14 days.
+    pub lifetime_secs: u64,
+    /// The token's own id, 32 random bytes.
+    pub jti: [u8; 32],
+    /// `verifier_set_at` of the account.
+    pub generation: Timestamp,
+    /// `profile_changed_at` of the account.
+    pub profile_changed_at: Timestamp,
+}
+
+/// Signs access tokens.
+#[async_trait]
+pub trait AccessTokenSigner: Send + Sync {
+    /// A compact JWT, RS256, `typ` `at+jwt`.
+    async fn sign_access_token(
+        &self,
+        by: Deadline,
+        order: &AccessTokenOrder,
+    ) -> Result<SecretText, SignError>;
+}
+
+/// A node token to be minted (`tokenserver.md` 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTokenOrder {
+    /// The service.
+    pub service: ServiceKey,
+    /// The node's URL.
+    pub node: String,
+    /// The user's number there.
+    pub uid: ServiceUid,
+    /// The account's uid, as in the user key.
+    pub fxa_uid: String,
+    /// Generation of the record.
+    pub generation: Generation,
+    /// Key change time of the record.
+    pub keys_changed_at: Option<NonZeroU64>,
+    /// Client state of the record.
+    pub client_state: ClientState,
+    /// Hash for telemetry, 32 hex digits.
+    pub hashed_fxa_uid: String,
+    /// Hash for telemetry, 32 hex digits.
+    pub hashed_device_id: String,
+    /// Lifetime in seconds.
+    pub lifetime_secs: u64,
+}
+
+/// A minted node token.
+#[derive(Debug)]
+pub struct NodeToken {
+    /// The Hawk id.
+    pub token: SecretText,
+    /// The Hawk key, used as text.
+    pub key: SecretText,
+}
+
+/// Mints node tokens.
+#[async_trait]
+pub trait NodeTokenMinter: Send + Sync {
+    /// Token and derived key; the signer fills in expiry and salt.
+    async fn mint_node_token(&self, by: Deadline, order: &NodeTokenOrder) -> Result<NodeToken, SignError>;
+}
+
+/// A public RSA key that access tokens verify under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Key id.
+    pub kid: String,
+    /// Modulus, big-endian, without leading zeros.
+    pub n: Vec<u8>,
+    /// Exponent, big-endian, without leading zeros.
+    pub e: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Tells which keys are published.
+#[async_trait]
+pub trait PublicKeySource: Send + Sync {
+    /// All published keys, the current one first.
+    async fn public_keys(&self, by: Deadline) -> Result<Vec<PublicKey>, SignError>;
+}

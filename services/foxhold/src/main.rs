@@ -1,0 +1,3 @@
+//! The single box and the operator's tool.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `cargo xtask TASK`: what cargo itself does not do.
+
+fn main() {}
