@@ -1,0 +1,16 @@
+//! All cryptography of Foxhold, without I/O, clock or randomness of its own: what is random comes in.
+//!
+//! Two layers. Without features: what the sign-in page (WebAssembly), the storage nodes and the servers share.
+//! Feature `server` adds what stands on ring and scrypt, which the page must not carry.
+//! Every rule here is checked against the vectors of the contracts.
+
+pub mod hawk;
+pub mod hkdf;
+pub mod jwe;
+pub mod mac;
+pub mod node_secret;
+pub mod node_token;
+pub mod onepw;
+pub mod pkce;
+pub mod scoped_key;
+pub mod token;
