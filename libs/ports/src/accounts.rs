@@ -48,7 +48,7 @@ pub trait AccountReader: Send + Sync {
 
 /// What a sign-up or sign-in leaves behind beside the account: a session and, if keys were asked for, key-fetch tokens
 /// (one per verifier the account was made with, so at most two).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
     /// The new session.
     pub session: Session,

@@ -30,7 +30,7 @@ impl fmt::Debug for EmailKey {
 }
 
 /// One verifier and the wrapped key that goes with it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Verifier {
     /// Compared with HKDF(stretched, `verifyHash`).
     pub verify_hash: Secret<32>,
@@ -39,7 +39,7 @@ pub struct Verifier {
 }
 
 /// The second verifier of an account whose client stretches with 650,000 rounds.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct VersionTwo {
     /// Verifier and wrapped key of `authPWVersion2`.
     pub verifier: Verifier,
@@ -48,7 +48,7 @@ pub struct VersionTwo {
 }
 
 /// All secrets of one account. One unit: stores keep them in one cell and replace them whole (`security.md` D.1.3).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Salt of scrypt, for both verifiers.
     pub auth_salt: [u8; 32],
@@ -60,8 +60,8 @@ pub struct Credentials {
     pub version_two: Option<VersionTwo>,
 }
 
-/// An account.
-#[derive(Debug, Clone)]
+/// An account. The address does not show in Debug.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id for good.
     pub uid: Uid,
@@ -89,6 +89,16 @@ pub struct Account {
     pub version: u64,
 }
 
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("uid", &self.uid)
+            .field("email_verified", &self.email_verified)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Whether a session or key-fetch token counts as verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
@@ -110,7 +120,7 @@ impl Verification {
 }
 
 /// A signed-in session. Immutable once written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The Hawk id.
     pub id: TokenId,
@@ -133,7 +143,7 @@ pub struct Session {
 }
 
 /// A key-fetch token: spent by the one call that fetches the bundle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFetch {
     /// The Hawk id.
     pub id: TokenId,
