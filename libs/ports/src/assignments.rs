@@ -1,5 +1,8 @@
 //! Reading and writing which user has which record on which node (`tokenserver.md` 5, 9, 12).
 
+pub mod change;
+pub mod choice;
+
 use std::num::NonZeroU64;
 
 use async_trait::async_trait;
