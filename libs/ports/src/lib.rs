@@ -11,6 +11,7 @@ pub mod assignments;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+pub mod intent;
 pub mod limits;
 pub mod mail;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod stretcher;
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
 pub use error::{Cause, ReadError, Refusal, WriteError};
+pub use intent::IntentKind;
 pub use limits::Limits;
 pub use mail::Mailer;
 pub use signer::{AccessTokenSigner, NodeTokenMinter, PublicKeySource};

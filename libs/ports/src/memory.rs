@@ -1,1 +1,16 @@
-//! In-memory adapters: the model the durable ones are compared with, and what fast tests run on.
+//! In-memory adapters: the model the durable ones are compared with, and what fast tests run on. Nothing here
+//! survives the process, and the randomness is not random: never part of a served system but for [`NoLimits`].
+
+mod accounts;
+mod assignments;
+mod clock;
+mod limits;
+mod mailer;
+mod random;
+mod store;
+
+pub use clock::ManualClock;
+pub use limits::{NoLimits, NoReplayGuard};
+pub use mailer::MemoryMailer;
+pub use random::SeededRandom;
+pub use store::MemoryStore;

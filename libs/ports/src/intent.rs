@@ -1,0 +1,72 @@
+//! The kinds of intents, by stable numbers: stores keep them beside an operation's outcome, so that an operation id
+//! used for another kind of intent is noticed.
+
+macro_rules! intent_kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// What an intent asks for: one per method of a writing port.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum IntentKind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl IntentKind {
+            /// Every kind, for tests that walk them all.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The number it is stored under, for good.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+        }
+    };
+}
+
+intent_kinds! {
+    /// `AccountWriter::create_account`
+    CreateAccount = 1,
+    /// `AccountWriter::open_session`
+    OpenSession = 2,
+    /// `AccountWriter::close_session`
+    CloseSession = 3,
+    /// `AccountWriter::verify_email`
+    VerifyEmail = 4,
+    /// `AccountWriter::consume_key_fetch`
+    ConsumeKeyFetch = 5,
+    /// `AccountWriter::put_device`
+    PutDevice = 6,
+    /// `AccountWriter::delete_device`
+    DeleteDevice = 7,
+    /// `AccountWriter::put_authorization_code`
+    PutAuthorizationCode = 8,
+    /// `AccountWriter::consume_authorization_code`
+    ConsumeAuthorizationCode = 9,
+    /// `AccountWriter::put_refresh_token`
+    PutRefreshToken = 10,
+    /// `AccountWriter::delete_refresh_token`
+    DeleteRefreshToken = 11,
+    /// `AssignmentWriter::assign`
+    Assign = 12,
+    /// `AssignmentWriter::raise`
+    Raise = 13,
+    /// `AssignmentWriter::rekey`
+    Rekey = 14,
+    /// `AssignmentAdmin::put_service`
+    PutService = 15,
+    /// `AssignmentAdmin::create_node`
+    CreateNode = 16,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::IntentKind;
+
+    #[test]
+    fn numbers_are_distinct() {
+        let numbers: HashSet<_> = IntentKind::ALL.iter().map(|kind| kind.number()).collect();
+        assert_eq!(numbers.len(), IntentKind::ALL.len());
+    }
+}

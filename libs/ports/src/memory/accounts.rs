@@ -1,0 +1,253 @@
+//! Account ports in memory: the plainest reading of what the traits promise.
+
+use std::{cmp::Reverse, collections::HashMap, hash::Hash};
+
+use async_trait::async_trait;
+use foxhold_core::{
+    Deadline, DeviceId, TokenId, Uid,
+    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, RefreshToken, Session},
+};
+
+use super::store::{MemoryStore, State};
+use crate::{
+    AccountReader, AccountWriter, Call, Cause, ReadError, Refusal, WriteError, accounts::SignIn,
+    intent::IntentKind,
+};
+
+#[async_trait]
+impl AccountReader for MemoryStore {
+    async fn account_by_email(&self, by: Deadline, key: &EmailKey) -> Result<Option<Account>, ReadError> {
+        self.read(by, |state| {
+            let Some(uid) = state.claims.get(key) else {
+                return Ok(None);
+            };
+            match state.accounts.get(uid) {
+                Some(account) if account.email_key == *key => Ok(Some(account.clone())),
+                _ => Err(ReadError(Cause::Fault)),
+            }
+        })?
+    }
+
+    async fn account(&self, by: Deadline, uid: Uid) -> Result<Option<Account>, ReadError> {
+        self.read(by, |state| state.accounts.get(&uid).cloned())
+    }
+
+    async fn session(&self, by: Deadline, id: TokenId) -> Result<Option<Session>, ReadError> {
+        self.read(by, |state| state.sessions.get(&id).cloned())
+    }
+
+    async fn sessions(&self, by: Deadline, uid: Uid) -> Result<Vec<Session>, ReadError> {
+        self.read(by, |state| {
+            select(
+                &state.sessions,
+                |s| s.uid == uid,
+                |s| (Reverse(s.created_at), s.id),
+            )
+        })
+    }
+
+    async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {
+        self.read(by, |state| state.key_fetches.get(&id).cloned())
+    }
+
+    async fn devices(&self, by: Deadline, uid: Uid) -> Result<Vec<Device>, ReadError> {
+        self.read(by, |state| {
+            select(&state.devices, |d| d.uid == uid, |d| (d.created_at, d.id))
+        })
+    }
+
+    async fn authorization_code(
+        &self,
+        by: Deadline,
+        id: TokenId,
+    ) -> Result<Option<AuthorizationCode>, ReadError> {
+        self.read(by, |state| state.codes.get(&id).cloned())
+    }
+
+    async fn refresh_token(&self, by: Deadline, id: TokenId) -> Result<Option<RefreshToken>, ReadError> {
+        self.read(by, |state| state.refresh_tokens.get(&id).cloned())
+    }
+
+    async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError> {
+        self.read(by, |state| {
+            select(&state.refresh_tokens, |t| t.uid == uid, |t| (t.created_at, t.id))
+        })
+    }
+}
+
+fn select<K, V: Clone, O: Ord>(
+    records: &HashMap<K, V>,
+    wanted: impl Fn(&V) -> bool,
+    order: impl Fn(&V) -> O,
+) -> Vec<V> {
+    let mut found: Vec<V> = records
+        .values()
+        .filter(|record| wanted(record))
+        .cloned()
+        .collect();
+    found.sort_by_key(order);
+    found
+}
+
+#[async_trait]
+impl AccountWriter for MemoryStore {
+    async fn create_account(&self, call: &Call, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::CreateAccount, |state| {
+            state.create_account(account, sign_in)
+        })
+    }
+
+    async fn open_session(&self, call: &Call, sign_in: SignIn) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::OpenSession, |state| {
+            if !state.accounts.contains_key(&sign_in.session.uid) {
+                return Err(Refusal::UnknownAccount.into());
+            }
+            state.check_sign_in(sign_in.session.uid, &sign_in)?;
+            state.add_sign_in(sign_in);
+            Ok(())
+        })
+    }
+
+    async fn close_session(&self, call: &Call, uid: Uid, session: TokenId) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::CloseSession, |state| {
+            state.sessions.retain(|id, s| *id != session || s.uid != uid);
+            state.devices.retain(|_, d| d.uid != uid || d.session != session);
+            state
+                .refresh_tokens
+                .retain(|_, t| t.uid != uid || t.session != Some(session));
+            Ok(())
+        })
+    }
+
+    async fn verify_email(&self, call: &Call, uid: Uid) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::VerifyEmail, |state| {
+            let account = state.accounts.get_mut(&uid).ok_or(Refusal::UnknownAccount)?;
+            if !account.email_verified {
+                account.email_verified = true;
+                account.version += 1;
+            }
+            Ok(())
+        })
+    }
+
+    async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::ConsumeKeyFetch, |state| {
+            spend(&mut state.key_fetches, id)
+        })
+    }
+
+    async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::PutDevice, |state| {
+            if state.accounts.contains_key(&device.uid) {
+                state.devices.insert((device.uid, device.id), device);
+            }
+            Ok(())
+        })
+    }
+
+    async fn delete_device(&self, call: &Call, uid: Uid, device: DeviceId) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::DeleteDevice, |state| {
+            state.devices.remove(&(uid, device));
+            Ok(())
+        })
+    }
+
+    async fn put_authorization_code(&self, call: &Call, code: AuthorizationCode) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::PutAuthorizationCode, |state| {
+            check_unused(&state.codes, &code.id)?;
+            if state.accounts.contains_key(&code.uid) {
+                state.codes.insert(code.id, code);
+            }
+            Ok(())
+        })
+    }
+
+    async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::ConsumeAuthorizationCode, |state| {
+            spend(&mut state.codes, id)
+        })
+    }
+
+    async fn put_refresh_token(&self, call: &Call, token: RefreshToken) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::PutRefreshToken, |state| {
+            check_unused(&state.refresh_tokens, &token.id)?;
+            if state.accounts.contains_key(&token.uid) {
+                state.refresh_tokens.insert(token.id, token);
+            }
+            Ok(())
+        })
+    }
+
+    async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::DeleteRefreshToken, |state| {
+            state.refresh_tokens.remove(&id);
+            Ok(())
+        })
+    }
+}
+
+impl State {
+    fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+        let holder = self.claims.get(&account.email_key).copied();
+        if let Some(uid) = holder {
+            let held = self.accounts.get(&uid).ok_or(WriteError::NotDone(Cause::Fault))?;
+            if held.email_verified {
+                return Err(Refusal::EmailTaken.into());
+            }
+        }
+        if holder != Some(account.uid) {
+            check_unused(&self.accounts, &account.uid)?;
+        }
+        self.check_sign_in(account.uid, &sign_in)?;
+        if let Some(uid) = holder {
+            self.remove_account(uid);
+        }
+        self.claims.insert(account.email_key.clone(), account.uid);
+        self.accounts.insert(account.uid, account);
+        self.add_sign_in(sign_in);
+        Ok(())
+    }
+
+    fn remove_account(&mut self, uid: Uid) {
+        self.accounts.remove(&uid);
+        self.sessions.retain(|_, s| s.uid != uid);
+        self.key_fetches.retain(|_, k| k.uid != uid);
+        self.devices.retain(|_, d| d.uid != uid);
+        self.codes.retain(|_, c| c.uid != uid);
+        self.refresh_tokens.retain(|_, t| t.uid != uid);
+    }
+
+    /// A sign-in for another account than it comes with is one without its account.
+    fn check_sign_in(&self, uid: Uid, sign_in: &SignIn) -> Result<(), WriteError> {
+        let SignIn { session, key_fetches } = sign_in;
+        if session.uid != uid || key_fetches.iter().any(|token| token.uid != uid) {
+            return Err(Refusal::UnknownAccount.into());
+        }
+        check_unused(&self.sessions, &session.id)?;
+        key_fetches
+            .iter()
+            .try_for_each(|token| check_unused(&self.key_fetches, &token.id))
+    }
+
+    fn add_sign_in(&mut self, sign_in: SignIn) {
+        self.sessions.insert(sign_in.session.id, sign_in.session);
+        for token in sign_in.key_fetches {
+            self.key_fetches.insert(token.id, token);
+        }
+    }
+}
+
+/// Ids are random and long: one that is taken means a broken caller, not bad luck.
+fn check_unused<K: Eq + Hash, V>(records: &HashMap<K, V>, id: &K) -> Result<(), WriteError> {
+    if records.contains_key(id) {
+        return Err(WriteError::NotDone(Cause::Fault));
+    }
+    Ok(())
+}
+
+fn spend<V>(tokens: &mut HashMap<TokenId, V>, id: TokenId) -> Result<(), WriteError> {
+    match tokens.remove(&id) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::TokenSpent.into()),
+    }
+}

@@ -1,0 +1,166 @@
+//! The store's frame: one mutex, the operation log, and faults that tests switch on. `accounts` and `assignments`
+//! beside it hold the decisions.
+//!
+//! Must stay true: a decision that does not end in done has changed nothing, and the lock is never held across an
+//! await.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use foxhold_core::{
+    Deadline, DeviceId, OpId, TokenId, Uid,
+    record::{
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, RefreshToken, Service,
+        ServiceKey, Session, UserKey, UserRecord,
+    },
+};
+
+use crate::{Call, Cause, ReadError, Refusal, WriteError, intent::IntentKind};
+
+/// Accounts and assignments in memory. Share it behind an `Arc`; it is reader, writer and administration in one.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: State,
+    operations: HashMap<OpId, (IntentKind, Result<Answer, Refusal>)>,
+    outage: Option<Cause>,
+    answers_to_lose: u32,
+}
+
+/// All that is kept.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) claims: HashMap<EmailKey, Uid>,
+    pub(super) accounts: HashMap<Uid, Account>,
+    pub(super) sessions: HashMap<TokenId, Session>,
+    pub(super) key_fetches: HashMap<TokenId, KeyFetch>,
+    pub(super) devices: HashMap<(Uid, DeviceId), Device>,
+    pub(super) codes: HashMap<TokenId, AuthorizationCode>,
+    pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
+    pub(super) services: BTreeMap<ServiceKey, StoredService>,
+    pub(super) nodes: Vec<NodeRecord>,
+    pub(super) users: HashMap<(ServiceKey, UserKey), UserRecord>,
+}
+
+/// A service with its counter.
+pub(super) struct StoredService {
+    pub(super) service: Service,
+    pub(super) next_uid: u64,
+}
+
+/// What an intent that was done answered.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Nothing,
+    Record(Box<UserRecord>),
+}
+
+/// What intents answer, as the operation log keeps it.
+pub(super) trait Remembered: Sized {
+    fn keep(&self) -> Answer;
+    fn recall(answer: Answer) -> Option<Self>;
+}
+
+impl Remembered for () {
+    fn keep(&self) -> Answer {
+        Answer::Nothing
+    }
+
+    fn recall(answer: Answer) -> Option<Self> {
+        matches!(answer, Answer::Nothing).then_some(())
+    }
+}
+
+impl Remembered for UserRecord {
+    fn keep(&self) -> Answer {
+        Answer::Record(Box::new(self.clone()))
+    }
+
+    fn recall(answer: Answer) -> Option<Self> {
+        match answer {
+            Answer::Record(record) => Some(*record),
+            Answer::Nothing => None,
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// While a cause is set, every read and every intent fails with it, and nothing is written.
+    pub fn set_outage(&self, outage: Option<Cause>) {
+        self.lock().outage = outage;
+    }
+
+    /// The next `intents` intents are carried out, but their callers are told that the outcome is unknown.
+    pub fn lose_answers(&self, intents: u32) {
+        self.lock().answers_to_lose = intents;
+    }
+
+    pub(super) fn read<T>(&self, by: Deadline, look: impl FnOnce(&State) -> T) -> Result<T, ReadError> {
+        let inner = self.lock();
+        match inner.hindrance(by) {
+            Some(cause) => Err(ReadError(cause)),
+            None => Ok(look(&inner.state)),
+        }
+    }
+
+    /// Decides an intent once and remembers the outcome. `decide` changes the state only if it ends in `Ok`.
+    pub(super) fn intent<T: Remembered>(
+        &self,
+        call: &Call,
+        kind: IntentKind,
+        decide: impl FnOnce(&mut State) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
+        let mut inner = self.lock();
+        if let Some(cause) = inner.hindrance(call.deadline) {
+            return Err(WriteError::NotDone(cause));
+        }
+        let outcome = inner.decide_once(call.op, kind, decide);
+        if inner.answers_to_lose > 0 {
+            inner.answers_to_lose -= 1;
+            return Err(WriteError::Unknown(Cause::Timeout));
+        }
+        outcome
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn hindrance(&self, by: Deadline) -> Option<Cause> {
+        self.outage.or(by.has_passed().then_some(Cause::Timeout))
+    }
+
+    fn decide_once<T: Remembered>(
+        &mut self,
+        op: OpId,
+        kind: IntentKind,
+        decide: impl FnOnce(&mut State) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
+        if let Some((known_kind, outcome)) = self.operations.get(&op) {
+            if *known_kind != kind {
+                return Err(Refusal::OperationReused.into());
+            }
+            let answer = outcome.clone()?;
+            return T::recall(answer).ok_or(WriteError::NotDone(Cause::Fault));
+        }
+        let outcome = decide(&mut self.state);
+        match &outcome {
+            Ok(answer) => self.operations.insert(op, (kind, Ok(answer.keep()))),
+            Err(WriteError::Refused(refusal)) => self.operations.insert(op, (kind, Err(*refusal))),
+            Err(WriteError::NotDone(_) | WriteError::Unknown(_)) => None,
+        };
+        outcome
+    }
+}
