@@ -1,0 +1,188 @@
+//! Shows that sources are layered, that faults are reported together, and how secrets are read.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use foxhold_core::SecretText;
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+struct Sample {
+    name: String,
+    store: Store,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+struct Store {
+    local_dc: String,
+    wait_ms: u64,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self {
+            name: "built in".into(),
+            store: Store::default(),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            local_dc: "here".into(),
+            wait_ms: 5,
+        }
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter()
+        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+        .collect()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn later_sources_win_level_by_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources {
+        files: vec![
+            file(
+                &folder,
+                "a.toml",
+                "name = 'a'\n[store]\nlocal_dc = 'a'\nwait_ms = 1",
+            ),
+            file(&folder, "b.toml", "[store]\nlocal_dc = 'b'"),
+        ],
+        env: pairs(&[
+            ("FOXHOLD_STORE__WAIT_MS", "7"),
+            ("HOME", "/x"),
+            ("FOXHOLD_DATA", "/y"),
+        ]),
+        overrides: pairs(&[("name", "flag")]),
+    };
+    let config: Sample = load("sample", &sources).unwrap();
+    let store = Store {
+        local_dc: "b".into(),
+        wait_ms: 7,
+    };
+    assert_eq!(
+        config,
+        Sample {
+            name: "flag".into(),
+            store
+        }
+    );
+    assert_eq!(
+        load::<Sample>("sample", &Sources::default()).unwrap(),
+        Sample::default()
+    );
+}
+
+#[test]
+fn all_faults_come_at_once_with_origin_and_fix_and_without_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources {
+        files: vec![
+            file(&folder, "a.toml", "nam = 'hunter2'\n[store]\nwait_ms = 'hunter2'"),
+            file(&folder, "broken.toml", "name = 'fine'\nhunter2 hunter2"),
+            folder.path().join("absent.toml"),
+        ],
+        env: pairs(&[("FOXHOLD_STORE__LOCAL_DX", "hunter2")]),
+        overrides: Vec::new(),
+    };
+    let errors = load::<Sample>("sample", &sources).unwrap_err();
+    let text = errors.to_string();
+    for expected in [
+        "the configuration of sample is invalid",
+        "`nam` (",
+        "did you mean `name`?",
+        "`store.wait_ms` (",
+        "is a text",
+        "`store.local_dx` (environment variable FOXHOLD_STORE__LOCAL_DX): is not a known key",
+        "broken.toml: line 2 is not TOML",
+        "absent.toml: cannot be read",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+    }
+    assert_eq!(errors.faults().len(), 5, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_missing_key_without_default_is_named_once() {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {
+        #[expect(dead_code, reason = "only its absence matters")]
+        port: u16,
+    }
+    let errors = load::<Strict>("strict", &Sources::default()).unwrap_err();
+    assert_eq!(errors.faults().len(), 1);
+    assert!(errors.to_string().contains("`port`: is missing"), "{errors}");
+    // Out of range: reported as such, and not once more as missing.
+    let sources = Sources {
+        overrides: pairs(&[("port", "70000")]),
+        ..Sources::default()
+    };
+    assert_eq!(load::<Strict>("strict", &sources).unwrap_err().faults().len(), 1);
+}
+
+#[test]
+fn a_secret_is_read_only_from_a_private_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "secret", "hunter2\n");
+    let read = || Secrets::default().read_text("a.b_file", &SecretFile(path.clone()));
+    for mode in [0o644, 0o640, 0o620, 0o604] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let error = read().unwrap_err();
+        assert!(matches!(error, SecretError::Exposed { .. }), "{mode:o}: {error}");
+        assert!(error.to_string().contains("`a.b_file`"), "{error}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(read().unwrap(), SecretText::new("hunter2".into()));
+
+    for (contents, expected) in [
+        ("two\n\n", Some("two\n")),
+        ("bare", Some("bare")),
+        ("\n", None),
+        ("", None),
+    ] {
+        fs::write(&path, contents).unwrap();
+        match expected {
+            Some(text) => assert_eq!(read().unwrap(), SecretText::new(text.into())),
+            None => assert!(
+                matches!(read().unwrap_err(), SecretError::Empty { .. }),
+                "{contents:?}"
+            ),
+        }
+    }
+    fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert!(matches!(read().unwrap_err(), SecretError::NotText { .. }));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(read().unwrap_err(), SecretError::Unreadable { .. }));
+}
+
+#[test]
+fn a_bare_name_is_a_credential_and_a_pasted_secret_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    file(&folder, "key-passphrase", "hunter2\n");
+    let secrets = Secrets::of_env(&pairs(&[(
+        "CREDENTIALS_DIRECTORY",
+        folder.path().to_str().unwrap(),
+    )]));
+    let read = |name: &str| secrets.read_text("k", &SecretFile(name.into()));
+    assert_eq!(read("key-passphrase").unwrap(), SecretText::new("hunter2".into()));
+    let error = read("4c1b0d8a7766554433221100aabbccdd").unwrap_err();
+    assert!(matches!(error, SecretError::NotAPath { .. }), "{error}");
+    assert!(!error.to_string().contains("4c1b0d8a"), "{error}");
+}

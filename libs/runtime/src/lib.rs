@@ -1,0 +1,14 @@
+//! The shell of every Foxhold process: how it starts, stops, is configured and seen. Services call it from `main` and
+//! `serve`; no rule of the business lives here.
+//!
+//! What must stay true: clock, randomness, environment and signals enter a process here and nowhere else.
+
+pub mod clock;
+pub mod config;
+pub mod crypto_provider;
+pub mod random;
+pub mod shutdown;
+
+pub use clock::SystemClock;
+pub use random::SystemRandom;
+pub use shutdown::{Phase, Shutdown};
