@@ -1,3 +1,22 @@
 //! `cargo xtask TASK`: what cargo itself does not do.
 
-fn main() {}
+mod protos;
+mod wasm;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+fn main() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace's root");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["protos"] => protos::run(root, false),
+        ["protos", "--check"] => protos::run(root, true),
+        ["wasm"] => wasm::write(root),
+        ["wasm", "--check"] => wasm::check(root),
+        _ => bail!("usage: cargo xtask (protos | wasm) [--check]"),
+    }
+}

@@ -1,0 +1,147 @@
+//! The sign-in page's WebAssembly: builds `libs/page-crypto` so that every machine gets the same bytes, and keeps the
+//! checked-in file current. Called by `cargo xtask wasm` and by the whole test run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Where the compiled file is checked in.
+const CHECKED_IN: &str = "services/webhead/src/page/page_crypto.wasm";
+
+/// What the page's first view may cost; the file is sent with it.
+const LEN_MAX: usize = 300 * 1024;
+
+/// Compiles the module. Adds the compiler's target if it is missing.
+pub(crate) fn build(workspace_root: &Path) -> Result<Vec<u8>> {
+    add_target(workspace_root)?;
+    let status = Command::new(cargo())
+        .args(["build", "--quiet", "--locked", "--package", "foxhold-page-crypto"])
+        .args(["--target", TARGET, "--profile", "wasm"])
+        .env("RUSTFLAGS", rustflags(workspace_root)?)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .current_dir(workspace_root)
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "compiling the page's cryptography failed");
+    let path = target_dir(workspace_root)?
+        .join(TARGET)
+        .join("wasm/foxhold_page_crypto.wasm");
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(
+        bytes.len() <= LEN_MAX,
+        "{} bytes are more than the {LEN_MAX} a page may cost",
+        bytes.len()
+    );
+    Ok(bytes)
+}
+
+/// Compiles the module and puts it where the web head embeds it.
+pub(crate) fn write(workspace_root: &Path) -> Result<()> {
+    let path = workspace_root.join(CHECKED_IN);
+    let bytes = build(workspace_root)?;
+    fs::create_dir_all(path.parent().context("the checked-in file lies in a folder")?)?;
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Compiles the module and compares it with the checked-in file.
+pub(crate) fn check(workspace_root: &Path) -> Result<()> {
+    let path = workspace_root.join(CHECKED_IN);
+    let checked_in = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let built = build(workspace_root)?;
+    if built != checked_in {
+        bail!(
+            "{CHECKED_IN} ({} bytes) is not what the sources compile to ({} bytes): run `cargo xtask wasm` and \
+             commit the file together with the change",
+            checked_in.len(),
+            built.len()
+        );
+    }
+    Ok(())
+}
+
+fn cargo() -> PathBuf {
+    tool("CARGO", "cargo")
+}
+
+/// The tool cargo runs this program with, so that every part is of one toolchain.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells its children by the environment, there is no other way"
+)]
+fn tool(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
+}
+
+fn add_target(workspace_root: &Path) -> Result<()> {
+    let libraries = sysroot(workspace_root)?.join("lib/rustlib").join(TARGET);
+    if libraries.is_dir() {
+        return Ok(());
+    }
+    let status = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(workspace_root)
+        .status()
+        .with_context(|| {
+            format!("the compiler's target {TARGET} is missing and there is no rustup to add it")
+        })?;
+    ensure!(status.success(), "rustup could not add the target {TARGET}");
+    Ok(())
+}
+
+/// Panic messages hold paths of source files: they must not name the machine they were compiled on.
+fn rustflags(workspace_root: &Path) -> Result<String> {
+    let cargo_home = match tool("CARGO_HOME", "") {
+        path if path.as_os_str().is_empty() => tool("HOME", "/").join(".cargo"),
+        path => path,
+    };
+    let folders = [
+        (workspace_root, "/foxhold"),
+        (&cargo_home, "/cargo"),
+        (&sysroot(workspace_root)?, "/rust"),
+    ];
+    let remap = folders
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    Ok(remap.collect::<Vec<_>>().join(" "))
+}
+
+fn sysroot(workspace_root: &Path) -> Result<PathBuf> {
+    output(
+        Command::new("rustc")
+            .args(["--print", "sysroot"])
+            .current_dir(workspace_root),
+    )
+    .map(PathBuf::from)
+}
+
+fn target_dir(workspace_root: &Path) -> Result<PathBuf> {
+    let metadata = output(
+        Command::new(cargo())
+            .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+            .current_dir(workspace_root),
+    )?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
+    metadata["target_directory"]
+        .as_str()
+        .map(PathBuf::from)
+        .context("cargo metadata names no target folder")
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
