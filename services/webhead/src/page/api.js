@@ -1,0 +1,169 @@
+// The calls the page makes to the accounts server, signed with Hawk where the contract asks for it. Called by
+// signin.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
+
+import { randomHex } from "./crypto.js";
+
+const CALL_WAIT_MS = 30_000;
+/** A busy server is asked again this often, and not for longer than this in one go. */
+const BUSY_TRIES_MAX = 5;
+const BUSY_WAIT_SECS_MAX = 20;
+
+/** A call the server refused. `status` 0 means that no answer came at all. */
+export class ApiError extends Error {
+  name = "ApiError";
+
+  constructor(status, body, retryAfterHeader) {
+    super(body.message ?? body.error ?? "");
+    this.status = status;
+    this.errno = body.errno;
+    this.extras = body;
+    this.retryAfter = Number(retryAfterHeader ?? body.retryAfter ?? 0);
+  }
+}
+
+/** The accounts server at one origin. */
+export class Accounts {
+  #origin;
+  #seal;
+  #onBusy;
+  #fetch;
+  #pause;
+  #now;
+  /** Milliseconds the server's clock is ahead of ours, learnt from its answers: Hawk refuses stale times. */
+  #clockAheadMs = 0;
+
+  /**
+   * `seal(op, values)` is the cryptography, `onBusy(seconds)` is told before each automatic repetition. The last
+   * three are replaced in tests.
+   */
+  constructor({ origin, seal, onBusy, fetch = globalThis.fetch.bind(globalThis), pause = wait, now = Date.now }) {
+    this.#origin = origin;
+    this.#seal = seal;
+    this.#onBusy = onBusy;
+    this.#fetch = fetch;
+    this.#pause = pause;
+    this.#now = now;
+  }
+
+  accountExists(email) {
+    return this.#post("/account/status", { email }).then((answer) => answer.exists === true);
+  }
+
+  credentialsStatus(email) {
+    return this.#post("/account/credentials/status", { email });
+  }
+
+  create(body, { keys }) {
+    return this.#post(`/account/create${keys ? "?keys=true" : ""}`, body);
+  }
+
+  login(body, { keys }) {
+    return this.#post(`/account/login${keys ? "?keys=true" : ""}`, body);
+  }
+
+  sessionStatus(sessionToken) {
+    return this.#get("/session/status", { kind: "sessionToken", token: sessionToken });
+  }
+
+  destroySession(sessionToken) {
+    return this.#post("/session/destroy", {}, { kind: "sessionToken", token: sessionToken });
+  }
+
+  verifyCode(sessionToken, code) {
+    return this.#post("/session/verify_code", { code }, { kind: "sessionToken", token: sessionToken });
+  }
+
+  resendCode(sessionToken, service) {
+    const body = service ? { service } : {};
+    return this.#post("/session/resend_code", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** The call behind the link in the mail. */
+  verifyLink(uid, code) {
+    return this.#post("/recovery_email/verify_code", { uid, code });
+  }
+
+  /** Fetches and opens the key bundle; the server forgets the token by answering. */
+  async accountKeys(keyFetchToken) {
+    const credentials = { kind: "keyFetchToken", token: keyFetchToken };
+    const { bundle } = await this.#get("/account/keys", credentials);
+    const { bundle_key } = await this.#seal("token", credentials);
+    return this.#seal("open_bundle", { bundle, bundle_key });
+  }
+
+  scopedKeyData(sessionToken, client_id, scope) {
+    const credentials = { kind: "sessionToken", token: sessionToken };
+    return this.#post("/account/scoped-key-data", { client_id, scope }, credentials);
+  }
+
+  authorize(sessionToken, body) {
+    return this.#post("/oauth/authorization", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  attachedClients(sessionToken) {
+    return this.#get("/account/attached_clients", { kind: "sessionToken", token: sessionToken });
+  }
+
+  #get(path, credentials) {
+    return this.#call("GET", path, undefined, credentials);
+  }
+
+  #post(path, body, credentials) {
+    return this.#call("POST", path, JSON.stringify(body), credentials);
+  }
+
+  /** One call with its repetitions: while the server is busy, and once after it has told its clock. */
+  async #call(method, path, body, credentials) {
+    let clockCorrected = false;
+    for (let busy = 0; ; ) {
+      try {
+        return await this.#callOnce(method, path, body, credentials);
+      } catch (error) {
+        if (error.errno === 111 && !clockCorrected) {
+          clockCorrected = true;
+          continue;
+        }
+        busy += 1;
+        if (error.errno !== 201 || busy > BUSY_TRIES_MAX) throw error;
+        const seconds = Math.min(Math.max(error.retryAfter || 1, 1), BUSY_WAIT_SECS_MAX);
+        this.#onBusy(seconds);
+        await this.#pause(seconds * 1000);
+      }
+    }
+  }
+
+  async #callOnce(method, path, body, credentials) {
+    const url = `${this.#origin}/v1${path}`;
+    const headers = { Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (credentials) headers.Authorization = await this.#signature(method, url, body, credentials);
+    let answer;
+    try {
+      const signal = AbortSignal.timeout(CALL_WAIT_MS);
+      answer = await this.#fetch(url, { method, headers, body, signal, credentials: "omit", cache: "no-store" });
+    } catch (error) {
+      throw new ApiError(0, { message: error.message });
+    }
+    return this.#open(answer);
+  }
+
+  async #open(answer) {
+    const secs = Number(answer.headers.get("Timestamp"));
+    if (secs > 0) this.#clockAheadMs = secs * 1000 - this.#now();
+    const body = await answer.json().catch(() => null);
+    if (answer.ok && body !== null) return body;
+    throw new ApiError(answer.status, body ?? {}, answer.headers.get("Retry-After"));
+  }
+
+  async #signature(method, url, body, credentials) {
+    const { id, key } = await this.#seal("token", credentials);
+    const ts = Math.floor((this.#now() + this.#clockAheadMs) / 1000);
+    const payload = body === undefined ? {} : { content_type: "application/json", body };
+    const { header } = await this.#seal("hawk", { id, key, method, url, ts, nonce: randomHex(8), ...payload });
+    return header;
+  }
+}
+
+function wait(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

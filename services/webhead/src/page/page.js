@@ -1,0 +1,336 @@
+// The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
+//
+// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, connecting, done,
+// settings, notice. In the screens: #email, #password, #code, #submit (the one main button), #status (the sentence
+// for the person, data-kind note, good or error), #account-email, #other-address, #toggle-password, #resend,
+// #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #notice, #notice-link.
+//
+// Kept in this origin's localStorage after a plain web sign-in: uid, email, session token. Never a password or key.
+
+import { Accounts } from "./api.js";
+import { FirefoxChannel } from "./channel.js";
+import { agoInWords, codeDigits, emailProblem, passwordProblem, readAddress } from "./context.js";
+import { startCrypto } from "./crypto.js";
+import { nextScreenFor, sentenceFor, waitInWords } from "./messages.js";
+import {
+  blame, byId, clientLine, declinedEngines, listEngines, onClick, onSubmit, say, show, wireCopyButtons,
+  wirePasswordToggle,
+} from "./screens.js";
+import { SignIn, isUsual } from "./signin.js";
+
+const SESSION_PLACE = "foxhold.session";
+/** How often the code screen asks whether the link was used in another tab, and for how long in all. */
+const LINK_POLL_MS = 5_000;
+const LINK_POLLS_MAX = 720;
+
+const origin = location.origin;
+const address = readAddress(new URL(location.href));
+const channel = new FirefoxChannel();
+const seal = startCrypto();
+const accounts = new Accounts({
+  origin,
+  seal,
+  onBusy: (seconds) => say(`The server is busy. Trying again in ${waitInWords(seconds)}…`),
+});
+
+/** What fxa_status answered, or null outside a Firefox that trusts this origin. */
+let firefox = null;
+/** The attempt under way. */
+let attempt = null;
+
+async function open() {
+  byId("host").textContent = location.host;
+  if (address.view === "verify") return openVerifyLink();
+  if (address.view === "pair") return notice("Pairing is not offered here", PAIR_TEXT, "/connect_another_device");
+  firefox = await channel.status(address.service);
+  switch (address.view) {
+    case "settings":
+      return openSettings();
+    case "connect":
+      return openStart();
+    case "start":
+      return firefox?.signedInUser || storedSession() ? openSettings() : openStart();
+    default:
+      return openSignIn();
+  }
+}
+
+const PAIR_TEXT =
+  "This server has no channel for pairing with a phone by camera. Set the two preferences on the other device and " +
+  "sign in there with your password instead.";
+
+// --- Sign-in and sign-up -------------------------------------------------------------------------------------------
+
+async function openSignIn() {
+  const email = address.email || firefox?.signedInUser?.email || "";
+  askEmail(email);
+  if (address.fromFirefox && !firefox) {
+    say(
+      `Firefox opened this page but does not answer it. Please check that identity.fxaccounts.autoconfig.uri is ` +
+        `exactly ${origin}. Without that you can only sign in to this page.`,
+      "error",
+    );
+  } else if (email && !emailProblem(email)) {
+    await attemptStep("email", () => continueWith(email));
+  }
+}
+
+function askEmail(email = "") {
+  attempt = null;
+  show("email", { fill: { email }, inFirefox: firefox !== null });
+  onSubmit(async () => {
+    const typed = byId("email").value.trim();
+    const problem = emailProblem(typed);
+    if (problem) return blame("email", problem);
+    await attemptStep("email", () => continueWith(typed));
+  });
+}
+
+async function continueWith(email) {
+  if (await accounts.accountExists(email)) askPassword(email);
+  else askNewPassword(email);
+}
+
+function newAttempt() {
+  return new SignIn({
+    accounts,
+    seal,
+    channel: firefox ? channel : null,
+    flow: address.flow,
+    service: address.service || (firefox ? "sync" : ""),
+    engines: firefox?.capabilities?.engines ?? [],
+  });
+}
+
+function askPassword(email) {
+  showPasswordScreen("signin", email);
+  onSubmit(async () => {
+    const password = byId("password").value;
+    if (password === "") return blame("password", "Please enter your password.");
+    await attemptStep("password", async () => {
+      say("Checking your password…");
+      attempt = newAttempt();
+      await attempt.login(email, password);
+      await afterCredentials();
+    });
+  });
+}
+
+function askNewPassword(email) {
+  showPasswordScreen("signup", email);
+  const engines = firefox?.capabilities?.engines ?? [];
+  listEngines(engines, isUsual);
+  onSubmit(async () => {
+    const password = byId("password").value;
+    const problem = passwordProblem(password);
+    if (problem) return blame("password", problem);
+    const declined = declinedEngines();
+    await attemptStep("password", async () => {
+      say("Making your account…");
+      attempt = newAttempt();
+      attempt.chooseEngines(engines, declined);
+      await attempt.create(email, password);
+      await afterCredentials();
+    });
+  });
+}
+
+function showPasswordScreen(name, email) {
+  show(name, { fill: { "account-email": email, email }, inFirefox: firefox !== null });
+  wirePasswordToggle();
+  onClick("other-address", () => {
+    say("");
+    askEmail();
+  });
+}
+
+async function afterCredentials() {
+  if (attempt.session.verified) return finish();
+  // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not.
+  if (attempt.action === "signin") await attempt.resend();
+  askCode();
+}
+
+function askCode() {
+  say("");
+  show("code", { fill: { "account-email": attempt.session.email } });
+  watchForLink(attempt);
+  onSubmit(async () => {
+    const code = codeDigits(byId("code").value);
+    if (!code) return blame("code", "The code has 6 digits.");
+    const current = attempt;
+    await attemptStep("code", async () => {
+      await current.verify(code);
+      // The link may have been followed at the same moment; whoever comes first goes on.
+      if (document.body.dataset.screen === "code") await finish();
+    });
+  });
+  onClick("resend", () =>
+    attemptStep("code", async () => {
+      await attempt.resend();
+      say("Another code is on its way.", "good");
+    }),
+  );
+}
+
+/** The link in the mail may be opened in another tab: asks now and then, and at once when this tab is looked at. */
+function watchForLink(watched) {
+  let polls = 0;
+  let asking = false;
+  const isOver = () => attempt !== watched || document.body.dataset.screen !== "code";
+  const ask = async () => {
+    if (isOver()) return stop();
+    if (asking || document.hidden || byId("submit").disabled) return;
+    asking = true;
+    // A failed question is asked again: the person can still type the code.
+    const verified = await watched.refresh().catch(() => false);
+    asking = false;
+    if (verified && !isOver() && !byId("submit").disabled) {
+      stop();
+      await attemptStep("code", finish);
+    }
+  };
+  const timer = setInterval(() => {
+    polls += 1;
+    if (polls > LINK_POLLS_MAX) clearInterval(timer);
+    ask();
+  }, LINK_POLL_MS);
+  const stop = () => {
+    clearInterval(timer);
+    removeEventListener("focus", ask);
+    document.removeEventListener("visibilitychange", ask);
+  };
+  addEventListener("focus", ask);
+  document.addEventListener("visibilitychange", ask);
+}
+
+/** The account is ready: join this Firefox with it, or on a plain visit keep the session. */
+async function finish() {
+  if (!firefox) {
+    const { uid, email, sessionToken } = attempt.session;
+    localStorage.setItem(SESSION_PLACE, JSON.stringify({ uid, email, sessionToken }));
+    return openSettings();
+  }
+  say("");
+  show("connecting");
+  const { email } = attempt.session;
+  if (!(await attempt.connect((step) => say(step)))) {
+    askEmail(email);
+    return say("This Firefox was not joined with the account.");
+  }
+  say("");
+  show("done", { fill: { "account-email": email } });
+}
+
+/** Runs one step; a failure becomes a sentence on the screen where it can be mended. */
+async function attemptStep(field, step) {
+  try {
+    await step();
+  } catch (error) {
+    await recover(field, error);
+  }
+}
+
+async function recover(field, error) {
+  const email = attempt?.session?.email ?? byId("account-email")?.textContent ?? address.email;
+  const shown = document.body.dataset.screen;
+  const next = nextScreenFor(error);
+  if (shown === "connecting" || (next === "signin" && shown !== "signin")) {
+    await attempt?.abandon();
+    askPassword(email);
+  } else if (next === "signup" && shown === "signin") {
+    askNewPassword(email);
+  } else if (next === "code" && attempt?.session && shown !== "code") {
+    askCode();
+  }
+  blame(document.body.dataset.screen === shown ? field : "password", sentenceFor(error));
+}
+
+// --- Other screens -------------------------------------------------------------------------------------------------
+
+function openStart() {
+  show("start", { fill: { "pref-root": origin } });
+  byId("pref-http-row").hidden = location.protocol !== "http:";
+  wireCopyButtons();
+  onSubmit(() => askEmail());
+}
+
+function storedSession() {
+  try {
+    return JSON.parse(localStorage.getItem(SESSION_PLACE));
+  } catch {
+    return null;
+  }
+}
+
+/** The session of this Firefox if it has one, else that of this page. */
+function currentSession() {
+  const user = firefox?.signedInUser;
+  return user?.sessionToken ? { ...user, ofFirefox: true } : storedSession();
+}
+
+async function openSettings() {
+  const session = currentSession();
+  if (!session) {
+    askEmail(address.email);
+    return say("Please sign in to see your account.");
+  }
+  try {
+    const clients = await accounts.attachedClients(session.sessionToken);
+    showSettings(session, clients);
+  } catch (error) {
+    const isOver = error.errno === 110;
+    if (isOver) localStorage.removeItem(SESSION_PLACE);
+    askEmail(session.email);
+    say(sentenceFor(error), "error");
+  }
+}
+
+function showSettings(session, clients) {
+  show("settings", { fill: { "account-email": session.email } });
+  byId("clients").replaceChildren(...clients.map((client) => describe(client)));
+  if (session.ofFirefox) byId("submit").textContent = "Sign out of this Firefox";
+  onSubmit(async () => {
+    try {
+      await accounts.destroySession(session.sessionToken);
+    } catch (error) {
+      if (error.errno !== 110) return say(sentenceFor(error), "error");
+    }
+    if (session.ofFirefox) await channel.logout(session.uid).catch(() => {});
+    localStorage.removeItem(SESSION_PLACE);
+    firefox = null;
+    notice("You are signed out", "The session has ended on the server.", "/");
+  });
+}
+
+function describe(client) {
+  const title = client.name || client.userAgent || "A session of this page";
+  const used = client.lastAccessTime ? `used ${agoInWords(client.lastAccessTime, Date.now())}` : "";
+  const mine = client.isCurrentSession ? "this session" : "";
+  return clientLine(title, [client.deviceType, used, mine].filter(Boolean).join(", "));
+}
+
+async function openVerifyLink() {
+  const { uid, code } = address.link;
+  if (!uid || !code) return notice("This link is incomplete", "Please copy the whole link from the mail.", "/");
+  try {
+    await accounts.verifyLink(uid, code);
+    notice("Your address is confirmed", "Go back to the tab where you began; it goes on by itself.", "/");
+  } catch (error) {
+    notice("This link does not work", linkSentence(error), "/");
+  }
+}
+
+function linkSentence(error) {
+  return error.errno === 105 ? "It has been replaced by a newer one. Please look at the newest mail." : sentenceFor(error);
+}
+
+function notice(title, text, href) {
+  say("");
+  show("notice", { fill: { notice: text } });
+  document.querySelector("h1").textContent = title;
+  document.title = `${title} – Foxhold`;
+  byId("notice-link").href = href;
+}
+
+open().catch((error) => say(sentenceFor(error), "error"));

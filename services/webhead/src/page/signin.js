@@ -1,0 +1,197 @@
+// The order of a sign-in, without a word about screens (accounts contract (g), "Order that works"). Called by page.js.
+// Password, unwrapBKey and kB live here only between two steps, never in storage and never in a request.
+
+import { randomHex, xorHex } from "./crypto.js";
+import { SYNC_FLOW_SCOPES, SYNC_SCOPE, oauthFlow } from "./context.js";
+
+/** Engines Firefox keeps off until somebody asks for them by name. */
+const OPTIONAL_ENGINES = ["addresses", "creditcards"];
+
+/** One attempt to sign in or sign up. `channel` is null on a plain web sign-in, then no keys are fetched. */
+export class SignIn {
+  #accounts;
+  #seal;
+  #channel;
+  #flow;
+  #service;
+  /** What opens the keys: {keyFetchToken, unwrapBKey}. Dropped as soon as it was used. */
+  #keyAccess = null;
+  #engines;
+
+  /** @type {"signin"|"signup"} what Firefox is told this was. */
+  action = "signin";
+  /** {uid, email, sessionToken, verified} once the server knows us. */
+  session = null;
+
+  constructor({ accounts, seal, channel, flow, service, engines }) {
+    this.#accounts = accounts;
+    this.#seal = seal;
+    this.#channel = channel;
+    this.#flow = flow;
+    this.#service = service;
+    this.#engines = { offeredEngines: engines.filter(isUsual), declinedEngines: [] };
+  }
+
+  /** Makes the account. Always version 2; the version 1 verifier goes along for clients that know no other. */
+  async create(email, password) {
+    this.action = "signup";
+    const keys = this.#channel !== null;
+    const k_b = randomHex(32);
+    const made = await this.#seal("sign_up", { email, password, salt_core: randomHex(16), k_b });
+    const answer = await this.#accounts.create(
+      {
+        email,
+        authPW: made.auth_pw,
+        wrapKb: made.wrap_kb,
+        authPWVersion2: made.auth_pw_version2,
+        wrapKbVersion2: made.wrap_kb_version2,
+        clientSalt: made.client_salt,
+        ...this.#serviceMember(),
+      },
+      { keys },
+    );
+    this.#keepKeyAccess(answer.keyFetchTokenVersion2, xorHex(k_b, made.wrap_kb_version2));
+    this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: false };
+    // A server that sends no mail verifies at once.
+    await this.refresh();
+  }
+
+  /** Signs in with whichever version the account has. */
+  async login(email, password) {
+    this.action = "signin";
+    try {
+      await this.#loginAs(email, password);
+    } catch (error) {
+      // The address is the salt of version 1, so it must be spelled as it was at sign-up. Once only.
+      const spelled = error.errno === 120 ? error.extras.email : undefined;
+      if (!spelled || spelled === email) throw error;
+      await this.#loginAs(spelled, password);
+    }
+  }
+
+  async #loginAs(email, password) {
+    const keys = this.#channel !== null;
+    const { auth_pw, unwrap_b_key } = await this.#stretch(email, password);
+    const body = { email, authPW: auth_pw, reason: "login", ...this.#serviceMember() };
+    const answer = await this.#accounts.login(body, { keys });
+    this.#keepKeyAccess(answer.keyFetchTokenVersion2 ?? answer.keyFetchToken, unwrap_b_key);
+    this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
+  }
+
+  async #stretch(email, password) {
+    const { currentVersion, clientSalt } = await this.#accounts.credentialsStatus(email);
+    if (currentVersion === "v2" && clientSalt) return this.#seal("stretch_v2", { password, client_salt: clientSalt });
+    return this.#seal("stretch_v1", { email, password });
+  }
+
+  /** Asks whether the address has been confirmed meanwhile, for instance through the link in another tab. */
+  async refresh() {
+    const { state } = await this.#accounts.sessionStatus(this.session.sessionToken);
+    this.session.verified = state === "verified";
+    return this.session.verified;
+  }
+
+  async verify(code) {
+    await this.#accounts.verifyCode(this.session.sessionToken, code);
+    this.session.verified = true;
+  }
+
+  resend() {
+    return this.#accounts.resendCode(this.session.sessionToken, this.#service);
+  }
+
+  /** What the person chose on the sign-up screen; `declined` names engines that stay off. */
+  chooseEngines(offered, declined) {
+    this.#engines = { offeredEngines: offered, declinedEngines: declined };
+  }
+
+  /**
+   * Joins this Firefox with the account: false if its owner declined the merge. `onStep(sentence)` reports progress.
+   * The key fetch token works once, so after a failure the person signs in anew.
+   */
+  async connect(onStep) {
+    const { email, uid } = this.session;
+    try {
+      if (!(await this.#channel.canLink(email, uid))) {
+        await this.abandon();
+        return false;
+      }
+      onStep("Fetching your keys…");
+      const authorized = await this.#authorize(await this.#activeFlow());
+      onStep("Connecting Firefox…");
+      // From here on the session may be Firefox's, even if its answer never comes.
+      this.session.handedOver = true;
+      await this.#channel.login(this.session, this.#engines);
+      onStep("Almost done…");
+      await this.#channel.oauthLogin(this.action, authorized);
+      return true;
+    } finally {
+      this.#keyAccess = null;
+    }
+  }
+
+  /** Ends a session nobody will use; a session Firefox already holds is left alone. */
+  async abandon() {
+    const session = this.session;
+    this.session = null;
+    this.#keyAccess = null;
+    if (session && !session.handedOver) await this.#accounts.destroySession(session.sessionToken).catch(() => {});
+  }
+
+  /** Firefox's own flow if it still remembers it, else a new one: it keeps verifier and key in memory only. */
+  async #activeFlow() {
+    if (this.#flow && (await this.#channel.isFlowActive())) return this.#flow;
+    const begun = oauthFlow(new Map(Object.entries(await this.#channel.beginFlow(SYNC_FLOW_SCOPES))));
+    if (!begun) throw new Error("Firefox began a sign-in this page does not understand");
+    return begun;
+  }
+
+  async #authorize(flow) {
+    const { sessionToken } = this.session;
+    const keysJwe = await this.#keysFor(flow);
+    const answer = await this.#accounts.authorize(sessionToken, {
+      client_id: flow.client_id,
+      state: flow.state,
+      scope: flow.scope,
+      response_type: "code",
+      access_type: flow.access_type,
+      code_challenge: flow.code_challenge,
+      code_challenge_method: "S256",
+      keys_jwe: keysJwe,
+    });
+    return { code: answer.code, state: answer.state, redirect: answer.redirect };
+  }
+
+  /** The keys of the asked scopes, sealed for the one Firefox that began this flow. */
+  async #keysFor(flow) {
+    const { keyFetchToken, unwrapBKey } = this.#keyAccess;
+    const { wrap_kb } = await this.#accounts.accountKeys(keyFetchToken);
+    const keys = await this.#accounts.scopedKeyData(this.session.sessionToken, flow.client_id, flow.scope);
+    if (flow.scope.split(" ").includes(SYNC_SCOPE) && !keys[SYNC_SCOPE]) {
+      throw new Error("the server named no key for Sync");
+    }
+    const sealed = await this.#seal("scoped_keys", {
+      wrap_kb,
+      unwrap_b_key: unwrapBKey,
+      uid: this.session.uid,
+      keys,
+      keys_jwk: flow.keys_jwk,
+      ephemeral: randomHex(32),
+      iv: randomHex(12),
+    });
+    return sealed.keys_jwe;
+  }
+
+  #keepKeyAccess(keyFetchToken, unwrapBKey) {
+    this.#keyAccess = keyFetchToken && this.#channel ? { keyFetchToken, unwrapBKey } : null;
+  }
+
+  #serviceMember() {
+    return this.#service ? { service: this.#service } : {};
+  }
+}
+
+/** Whether an engine is offered without being asked for: the optional ones hold what not everybody wants to send. */
+export function isUsual(engine) {
+  return !OPTIONAL_ENGINES.includes(engine);
+}

@@ -1,0 +1,173 @@
+// The measured order of a sign-in, and what must never leave the page.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { ApiError } from "../../src/page/api.js";
+import { SYNC_SCOPE } from "../../src/page/context.js";
+import { SignIn } from "../../src/page/signin.js";
+
+const FLOW = {
+  client_id: "5882386c6d801776", access_type: "offline", scope: `${SYNC_SCOPE} profile`, state: "state",
+  code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", keys_jwk: "jwk",
+};
+const PASSWORD = "correct horse battery";
+const UNWRAP = "0f".repeat(32);
+
+/** A sign-in whose server, Firefox and cryptography only note what they are asked. */
+function bench({ accounts = {}, channel = {}, withFirefox = true, flow = FLOW } = {}) {
+  const steps = [];
+  const sent = [];
+  const noting = (answers) =>
+    new Proxy({}, {
+      get: (_, name) => async (...values) => {
+        steps.push(name);
+        sent.push(JSON.stringify([name, values]));
+        const answer = answers[name];
+        return typeof answer === "function" ? answer(...values) : answer;
+      },
+    });
+  const server = noting({
+    credentialsStatus: { currentVersion: "v2", clientSalt: "salt" },
+    create: { uid: "uid", sessionToken: "session", keyFetchToken: "kft1", keyFetchTokenVersion2: "kft2" },
+    login: { uid: "uid", sessionToken: "session", verified: true, keyFetchTokenVersion2: "kft2" },
+    sessionStatus: { state: "unverified" },
+    destroySession: {},
+    verifyCode: {},
+    accountKeys: { wrap_kb: "wrapped" },
+    scopedKeyData: { [SYNC_SCOPE]: { identifier: SYNC_SCOPE } },
+    authorize: { code: "code", state: "state", redirect: "urn:x?code=code&state=state" },
+    ...accounts,
+  });
+  const browser = noting({ canLink: true, isFlowActive: true, login: { ok: true }, oauthLogin: { ok: true }, ...channel });
+  const orders = [];
+  const seal = async (op, values) => {
+    orders.push({ op, ...values });
+    switch (op) {
+      case "sign_up": {
+        const wrap_kb_version2 = [...values.k_b].map((digit, at) => (parseInt(digit, 16) ^ parseInt(UNWRAP[at], 16)).toString(16)).join("");
+        return { auth_pw: "auth1", wrap_kb: "wrap1", auth_pw_version2: "auth2", wrap_kb_version2, client_salt: "salt" };
+      }
+      case "stretch_v1": return { auth_pw: `v1 of ${values.email}`, unwrap_b_key: UNWRAP };
+      case "stretch_v2": return { auth_pw: "v2", unwrap_b_key: UNWRAP };
+      case "scoped_keys": return { keys_jwe: "jwe" };
+    }
+  };
+  const attempt = new SignIn({
+    accounts: server, seal, channel: withFirefox ? browser : null, flow, service: "sync",
+    engines: ["bookmarks", "creditcards"],
+  });
+  return { attempt, steps, sent, orders };
+}
+
+const connect = (attempt) => attempt.connect(() => {});
+
+test("sign-up goes in the measured order", async () => {
+  const { attempt, steps, orders } = bench();
+  await attempt.create("fox@example.test", PASSWORD);
+  assert.equal(attempt.session.verified, false);
+  await attempt.verify("123456");
+  assert.equal(await connect(attempt), true);
+  assert.deepEqual(steps, [
+    "create", "sessionStatus", "verifyCode", "canLink", "isFlowActive", "accountKeys", "scopedKeyData", "authorize",
+    "login", "oauthLogin",
+  ]);
+  const sealed = orders.find((order) => order.op === "scoped_keys");
+  assert.equal(sealed.unwrap_b_key, UNWRAP);
+  assert.equal(sealed.keys_jwk, "jwk");
+  assert.match(sealed.ephemeral, /^[0-9a-f]{64}$/);
+  assert.match(sealed.iv, /^[0-9a-f]{24}$/);
+});
+
+test("neither password nor kB nor keys are sent to anybody", async () => {
+  const { attempt, sent, orders } = bench();
+  await attempt.create("fox@example.test", PASSWORD);
+  await connect(attempt);
+  const kB = orders.find((order) => order.op === "sign_up").k_b;
+  for (const secret of [PASSWORD, kB, UNWRAP]) assert.ok(!sent.some((call) => call.includes(secret)), secret);
+});
+
+test("a server without mail verifies at once", async () => {
+  const { attempt } = bench({ accounts: { sessionStatus: { state: "verified" } } });
+  await attempt.create("fox@example.test", PASSWORD);
+  assert.equal(attempt.session.verified, true);
+});
+
+test("each version of an account is stretched in its way", async () => {
+  const v2 = bench();
+  await v2.attempt.login("fox@example.test", PASSWORD);
+  assert.deepEqual(v2.orders.map((order) => order.op), ["stretch_v2"]);
+  const v1 = bench({ accounts: { credentialsStatus: { currentVersion: "v1" } } });
+  await v1.attempt.login("fox@example.test", PASSWORD);
+  assert.deepEqual(v1.orders.map((order) => order.op), ["stretch_v1"]);
+});
+
+test("another spelling of the address is taken over, once", async () => {
+  const spelled = (limit) => {
+    let calls = 0;
+    return ({ email }) => {
+      calls += 1;
+      if (calls <= limit) throw new ApiError(400, { errno: 120, email: "Fox@example.test" }, null);
+      return { uid: "uid", sessionToken: "session", verified: true, keyFetchToken: "kft1", email };
+    };
+  };
+  const v1 = { currentVersion: "v1" };
+  const good = bench({ accounts: { credentialsStatus: v1, login: spelled(1) } });
+  await good.attempt.login("fox@example.test", PASSWORD);
+  assert.equal(good.attempt.session.email, "Fox@example.test");
+  const endless = bench({ accounts: { credentialsStatus: v1, login: spelled(9) } });
+  await assert.rejects(endless.attempt.login("fox@example.test", PASSWORD), { errno: 120 });
+  assert.equal(endless.steps.filter((step) => step === "login").length, 2);
+});
+
+test("a declined merge ends the session and connects nothing", async () => {
+  const { attempt, steps } = bench({ channel: { canLink: false } });
+  await attempt.login("fox@example.test", PASSWORD);
+  assert.equal(await connect(attempt), false);
+  assert.deepEqual(steps.slice(-2), ["canLink", "destroySession"]);
+});
+
+test("a flow Firefox has forgotten is begun anew", async () => {
+  const beginFlow = (scopes) => ({ ...FLOW, state: "fresh", keys_jwk: "fresh-key", scope: scopes.join(" ") });
+  for (const start of [{ flow: FLOW, isFlowActive: false }, { flow: null, isFlowActive: true }]) {
+    const { attempt, sent, orders } = bench({ flow: start.flow, channel: { isFlowActive: start.isFlowActive, beginFlow } });
+    await attempt.login("fox@example.test", PASSWORD);
+    await connect(attempt);
+    assert.ok(sent.find((call) => call.startsWith('["authorize"')).includes('"fresh"'));
+    assert.equal(orders.find((order) => order.op === "scoped_keys").keys_jwk, "fresh-key");
+  }
+});
+
+test("a session is given up only while Firefox does not have it", async () => {
+  const refuse = () => {
+    throw new Error("refused");
+  };
+  const before = bench({ accounts: { authorize: refuse } });
+  await before.attempt.login("fox@example.test", PASSWORD);
+  await assert.rejects(connect(before.attempt));
+  await before.attempt.abandon();
+  assert.equal(before.steps.at(-1), "destroySession");
+  const after = bench({ channel: { login: refuse } });
+  await after.attempt.login("fox@example.test", PASSWORD);
+  await assert.rejects(connect(after.attempt));
+  await after.attempt.abandon();
+  assert.ok(!after.steps.includes("destroySession"));
+});
+
+test("payment data and addresses are synced only when asked for", async () => {
+  const plain = bench();
+  await plain.attempt.login("fox@example.test", PASSWORD);
+  await connect(plain.attempt);
+  assert.ok(plain.sent.find((call) => call.includes("offeredEngines")).includes('"offeredEngines":["bookmarks"],"declinedEngines":[]'));
+  const chosen = bench();
+  chosen.attempt.chooseEngines(["bookmarks", "creditcards"], ["bookmarks"]);
+  await chosen.attempt.create("fox@example.test", PASSWORD);
+  await connect(chosen.attempt);
+  assert.ok(chosen.sent.find((call) => call.includes("offeredEngines")).includes('"declinedEngines":["bookmarks"]'));
+});
+
+test("on the web no keys are fetched", async () => {
+  const { attempt, sent } = bench({ withFirefox: false });
+  await attempt.login("fox@example.test", PASSWORD);
+  assert.ok(sent.find((call) => call.startsWith('["login"')).includes('{"keys":false}'));
+});
