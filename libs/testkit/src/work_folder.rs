@@ -1,0 +1,45 @@
+//! A folder of one test: below the target folder, so that logs of a failed run are found there; removed when the test
+//! succeeds.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+
+use crate::process::target_folder;
+
+/// A folder that is empty at first.
+#[derive(Debug)]
+pub struct WorkFolder(PathBuf);
+
+impl WorkFolder {
+    /// Makes the folder of the test `name`, without what an earlier run left.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn of(name: &str) -> Result<Self> {
+        let path = target_folder()?.join("test-work").join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // Left-over files are in the way of nobody.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Who may depend on whom, and what every source file must look like. Reads the manifests and the files themselves, so a
+//! new edge between crates fails here until it is allowed by name (and explained in ARCHITECTURE.md).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Crate by crate, the crates of ours it may depend on (tests and benches of a crate may use more).
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("crypto", &["core"]),
+    ("ports", &["core"]),
+    ("sqlite", &["core"]),
+    ("runtime", &["core"]),
+    ("pool", &["core", "crypto", "ports"]),
+    ("rpc", &["core", "ports"]),
+    ("store-sqlite", &["core", "ports", "sqlite"]),
+    ("page-crypto", &["core", "crypto"]),
+    ("node-auth", &["core", "crypto"]),
+    ("accounts", &["core", "crypto", "ports"]),
+    ("sync", &["core", "crypto", "ports"]),
+    ("keysigner", &["core", "crypto", "ports", "rpc", "runtime"]),
+    (
+        "stretcher",
+        &["core", "crypto", "pool", "ports", "rpc", "runtime"],
+    ),
+    ("dbwriter", &["core", "ports", "rpc", "runtime", "store-sqlite"]),
+    (
+        "sync-node",
+        &["core", "crypto", "node-auth", "runtime", "sqlite", "sync"],
+    ),
+    (
+        "webhead",
+        &[
+            "accounts",
+            "core",
+            "crypto",
+            "pool",
+            "ports",
+            "rpc",
+            "runtime",
+            "store-sqlite",
+            "sync",
+        ],
+    ),
+];
+
+/// The single box, the test bench and the benchmarks put everything together.
+const UNRESTRICTED: &[&str] = &["foxhold", "testkit", "loadtest", "xtask"];
+
+/// Crates from outside that only these of ours may name. `deny.toml` holds the same for what comes in indirectly.
+const RESERVED: &[(&str, &[&str])] = &[
+    ("rusqlite", &["sqlite", "store-sqlite", "sync-node"]),
+    ("aws-lc-rs", &["keysigner"]),
+    ("p256", &["crypto"]),
+    ("hkdf", &["crypto"]),
+    ("scrypt", &["crypto"]),
+    ("rcgen", &["runtime"]),
+    ("prost", &["rpc", "xtask"]),
+];
+
+#[test]
+fn crates_depend_only_on_what_they_are_allowed_to() {
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let mut faults = Vec::new();
+    for (name, manifest) in manifests() {
+        if UNRESTRICTED.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(may) = allowed.get(name.as_str()) else {
+            faults.push(format!("{name}: not in the table of crates"));
+            continue;
+        };
+        for dependency in dependencies(&manifest, &["dependencies"]) {
+            if let Some(ours) = dependency.strip_prefix("foxhold-")
+                && !may.contains(&ours)
+            {
+                faults.push(format!("{name} -> {ours}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "forbidden: {faults:#?}");
+}
+
+#[test]
+fn reserved_crates_stay_where_they_belong() {
+    let mut faults = Vec::new();
+    for (name, manifest) in manifests() {
+        for dependency in dependencies(&manifest, &["dependencies"]) {
+            let reserved = RESERVED.iter().find(|(outside, _)| *outside == dependency);
+            if let Some((outside, may)) = reserved
+                && !may.contains(&name.as_str())
+            {
+                faults.push(format!("{name} names {outside}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "forbidden: {faults:#?}");
+}
+
+/// The signer's trust rests on what it cannot do; so this looks at all it links, not only at what it names.
+#[test]
+fn the_keysigner_links_no_store_and_no_area() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
+    let lock: toml::Table = lock.parse().expect("Cargo.lock is TOML");
+    let packages = lock["package"].as_array().expect("packages");
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in packages {
+        let name = package["name"].as_str().expect("name").to_owned();
+        let to = package
+            .get("dependencies")
+            .and_then(|list| list.as_array())
+            .into_iter()
+            .flatten();
+        let to = to.filter_map(|entry| entry.as_str()?.split(' ').next().map(str::to_owned));
+        edges.entry(name).or_default().extend(to);
+    }
+    // The lock file mixes in what tests use; for our own crates take the manifests' ordinary dependencies.
+    for (name, manifest) in manifests() {
+        edges.insert(
+            format!("foxhold-{name}"),
+            dependencies(&manifest, &["dependencies"]),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec!["foxhold-keysigner".to_owned()];
+    while let Some(name) = waiting.pop() {
+        if seen.insert(name.clone()) {
+            waiting.extend(edges.get(&name).into_iter().flatten().cloned());
+        }
+    }
+    for forbidden in [
+        "rusqlite",
+        "libsqlite3-sys",
+        "scylla",
+        "lettre",
+        "foxhold-accounts",
+        "foxhold-sync",
+        "foxhold-store-sqlite",
+    ] {
+        assert!(!seen.contains(forbidden), "the keysigner links {forbidden}");
+    }
+    assert!(seen.contains("ring"), "the walk went nowhere: {seen:?}");
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let text = fs::read_to_string(&file).expect("readable");
+        if !text.starts_with("//!") && !file.components().any(|part| part.as_os_str() == "gen") {
+            faults.push(file);
+        }
+    }
+    assert!(faults.is_empty(), "no //! at the top: {faults:#?}");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace")
+}
+
+fn manifests() -> Vec<(String, toml::Table)> {
+    let mut found = Vec::new();
+    for group in ["libs", "services"] {
+        for entry in fs::read_dir(root().join(group)).expect("folder") {
+            let folder = entry.expect("entry").path();
+            let text = fs::read_to_string(folder.join("Cargo.toml")).expect("manifest");
+            let name = folder.file_name().expect("name").to_string_lossy().into_owned();
+            found.push((name, text.parse().expect("manifest is TOML")));
+        }
+    }
+    assert!(found.len() > 10, "the workspace was not found");
+    found
+}
+
+fn dependencies(manifest: &toml::Table, tables: &[&str]) -> BTreeSet<String> {
+    let tables = tables.iter().filter_map(|name| manifest.get(*name)?.as_table());
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![root().join("libs"), root().join("services"), root().join("xtask")];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,62 @@
+//! The single box is killed without warning, fifty times, under sign-ups, logins and exchanges. What it acknowledged must
+//! be there when it is back, and what it did not acknowledge must be whole or not there at all.
+
+use std::{sync::Arc, time::Duration};
+
+use foxhold_testkit::{ledger::Ledger, single_box::SingleBox, wait::wait_until, work_folder::WorkFolder};
+
+const KILLS: usize = 50;
+const USERS_AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
+    let work = WorkFolder::of("kills_box").unwrap();
+    let mut running = SingleBox::start(work.path(), &[]).await.unwrap();
+    let ledger = Arc::new(Ledger::default());
+    let mut unsure = 0;
+    for round in 0..KILLS {
+        let before = ledger.acknowledged();
+        let load: Vec<_> = (0..USERS_AT_ONCE)
+            .map(|_| {
+                let (ledger, server, mailbox) =
+                    (Arc::clone(&ledger), running.server.clone(), running.private);
+                tokio::spawn(async move { ledger.work_until_silence(&server, mailbox).await })
+            })
+            .collect();
+        // Killed at another point of the users' way in each round.
+        let enough = before + 1 + round % 17;
+        wait_until("some acknowledged work", || {
+            let reached = ledger.acknowledged() >= enough;
+            async move { reached }
+        })
+        .await
+        .unwrap();
+        running.process.kill().unwrap();
+        for user in load {
+            user.await.unwrap().unwrap();
+        }
+        unsure += ledger.unsure();
+        running.restart().await.unwrap();
+        ledger
+            .settle(&running.server)
+            .await
+            .unwrap_or_else(|error| panic!("after kill {round}: {error:#}"));
+    }
+    let acknowledged = ledger.acknowledged();
+    assert!(
+        acknowledged > KILLS * 5,
+        "too little load to show anything: {acknowledged}"
+    );
+    report(&format!(
+        "{KILLS} kills, {acknowledged} answers acknowledged, {unsure} sign-ups cut off; nothing lost"
+    ));
+    tokio::time::timeout(Duration::from_secs(60), running.process.terminate())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+fn report(line: &str) {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{line}").unwrap();
+}
