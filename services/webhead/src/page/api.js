@@ -19,6 +19,11 @@ export class ApiError extends Error {
     this.extras = body;
     this.retryAfter = Number(retryAfterHeader ?? body.retryAfter ?? 0);
   }
+
+  /** Whether asking again in a while may help: the server says so, or a proxy that has no server to ask just now. */
+  get isBusy() {
+    return this.errno === 201 || (this.errno === undefined && [502, 503, 504].includes(this.status));
+  }
 }
 
 /** The accounts server at one origin. */
@@ -124,7 +129,7 @@ export class Accounts {
           continue;
         }
         busy += 1;
-        if (error.errno !== 201 || busy > BUSY_TRIES_MAX) throw error;
+        if (!error.isBusy || busy > BUSY_TRIES_MAX) throw error;
         const seconds = Math.min(Math.max(error.retryAfter || 1, 1), BUSY_WAIT_SECS_MAX);
         this.#onBusy(seconds);
         await this.#pause(seconds * 1000);

@@ -70,24 +70,35 @@ export class FirefoxChannel {
     return this.#send("fxaccounts:oauth_flow_begin", { scopes }, LOGIN_WAIT_MS);
   }
 
-  /** Tells Firefox that its session has been ended here. */
+  /**
+   * Tells Firefox that its session has been ended here. Not waited for: with its sign-out Firefox forgets this
+   * origin, and the answer with it.
+   */
   logout(uid) {
-    return this.#send("fxaccounts:logout", { uid }, LOGIN_WAIT_MS);
+    this.#post("fxaccounts:logout", { uid });
   }
 
   #send(command, data, waitMs) {
-    this.#lastId += 1;
-    const messageId = `${command}-${this.#lastId}`;
     return new Promise((resolve, reject) => {
+      const messageId = this.#nextId(command);
       const timer = setTimeout(() => {
         this.#waiting.delete(messageId);
         reject(new ChannelError(`Firefox did not answer within ${waitMs / 1000} seconds. Please try again.`));
       }, waitMs);
       this.#waiting.set(messageId, { resolve, reject, timer });
-      // Firefox takes the detail only as a JSON string.
-      const detail = JSON.stringify({ id: CHANNEL_ID, message: { command, data, messageId } });
-      this.#target.dispatchEvent(new CustomEvent("WebChannelMessageToChrome", { detail }));
+      this.#post(command, data, messageId);
     });
+  }
+
+  #nextId(command) {
+    this.#lastId += 1;
+    return `${command}-${this.#lastId}`;
+  }
+
+  #post(command, data, messageId = this.#nextId(command)) {
+    // Firefox takes the detail only as a JSON string.
+    const detail = JSON.stringify({ id: CHANNEL_ID, message: { command, data, messageId } });
+    this.#target.dispatchEvent(new CustomEvent("WebChannelMessageToChrome", { detail }));
   }
 
   #receive(detail) {

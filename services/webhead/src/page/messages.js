@@ -65,6 +65,7 @@ function apiSentence(error) {
   if (error.status === 0) {
     return "The server cannot be reached. Please check the connection and try again.";
   }
+  if (error.isBusy) return `The server is busy. Please try again in ${waitInWords(error.retryAfter)}.`;
   switch (error.errno) {
     case 105:
       return withTries(SENTENCES[105], error.extras.tries);
@@ -74,8 +75,6 @@ function apiSentence(error) {
       return `The server misses one of the values${detail(error)}.`;
     case 114:
       return `Too many attempts. Please try again in ${waitInWords(error.retryAfter)}.`;
-    case 201:
-      return `The server is busy. Please try again in ${waitInWords(error.retryAfter)}.`;
     default:
       return SENTENCES[error.errno] ?? unlisted(error);
   }

@@ -138,10 +138,7 @@ function askNewPassword(email) {
 function showPasswordScreen(name, email) {
   show(name, { fill: { "account-email": email, email }, inFirefox: firefox !== null });
   wirePasswordToggle();
-  onClick("other-address", () => {
-    say("");
-    askEmail();
-  });
+  onClick("other-address", () => askEmail());
 }
 
 async function afterCredentials() {
@@ -152,7 +149,6 @@ async function afterCredentials() {
 }
 
 function askCode() {
-  say("");
   show("code", { fill: { "account-email": attempt.session.email } });
   watchForLink(attempt);
   onSubmit(async () => {
@@ -211,14 +207,12 @@ async function finish() {
     localStorage.setItem(SESSION_PLACE, JSON.stringify({ uid, email, sessionToken }));
     return openSettings();
   }
-  say("");
   show("connecting");
   const { email } = attempt.session;
   if (!(await attempt.connect((step) => say(step)))) {
     askEmail(email);
     return say("This Firefox was not joined with the account.");
   }
-  say("");
   show("done", { fill: { "account-email": email } });
 }
 
@@ -296,7 +290,7 @@ function showSettings(session, clients) {
     } catch (error) {
       if (error.errno !== 110) return say(sentenceFor(error), "error");
     }
-    if (session.ofFirefox) await channel.logout(session.uid).catch(() => {});
+    if (session.ofFirefox) channel.logout(session.uid);
     localStorage.removeItem(SESSION_PLACE);
     firefox = null;
     notice("You are signed out", "The session has ended on the server.", "/");
@@ -326,7 +320,6 @@ function linkSentence(error) {
 }
 
 function notice(title, text, href) {
-  say("");
   show("notice", { fill: { notice: text } });
   document.querySelector("h1").textContent = title;
   document.title = `${title} – Foxhold`;

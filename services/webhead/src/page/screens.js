@@ -16,7 +16,7 @@ const ENGINE_NAMES = {
 export const byId = (id) => document.getElementById(id);
 
 /**
- * Shows a screen and moves the focus to its first field, or to its heading.
+ * Shows a screen, without what was said on the one before, and moves the focus to its first field or its heading.
  *
  * `fill` maps names to text: an element whose id or `data-fill` is the name gets it as text or value. `inFirefox`
  * decides about parts marked `data-when="firefox"`.
@@ -31,6 +31,7 @@ export function show(name, { fill = {}, inFirefox = false } = {}) {
     }
   }
   byId("screen").replaceChildren(content);
+  say("");
   document.body.dataset.screen = name;
   const heading = document.querySelector("h1");
   document.title = `${heading.textContent} – Foxhold`;

@@ -84,6 +84,12 @@ test("a busy server is asked again after its time, with notice, and not for ever
   assert.equal(always.seen.requests.length, 6);
 });
 
+test("a proxy without a server behind it is as good as a busy server", async () => {
+  const { client, seen } = accounts({ status: 502, body: "<html>" }, { status: 504 }, { body: { exists: true } });
+  assert.equal(await client.accountExists("fox@example.test"), true);
+  assert.deepEqual(seen.busy, [1, 1]);
+});
+
 test("other refusals are not repeated", async () => {
   const { client, seen } = accounts({ status: 429, body: { errno: 114, retryAfter: 60 } });
   await assert.rejects(client.accountExists("fox@example.test"), { errno: 114, retryAfter: 60, status: 429 });
@@ -92,7 +98,7 @@ test("other refusals are not repeated", async () => {
 
 test("no answer and no JSON become errors with a status", async () => {
   await assert.rejects(accounts({ status: 0 }).client.accountExists("a@b.cd"), { status: 0 });
-  await assert.rejects(accounts({ status: 502, body: "<html>" }).client.accountExists("a@b.cd"), { status: 502 });
+  await assert.rejects(accounts({ status: 404, body: "<html>" }).client.accountExists("a@b.cd"), { status: 404 });
   await assert.rejects(accounts({ body: "<html>" }).client.accountExists("a@b.cd"), { status: 200 });
 });
 

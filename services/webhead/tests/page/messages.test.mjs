@@ -34,7 +34,7 @@ test("no refusal is answered with a shrug", () => {
 
 test("an unlisted refusal shows its number and the server's words", () => {
   assert.match(sentenceFor(new ApiError(400, { errno: 4711, message: "no such moon" }, null)), /error 4711: no such moon/);
-  assert.match(sentenceFor(new ApiError(502, {}, null)), /HTTP status 502/);
+  assert.match(sentenceFor(new ApiError(418, {}, null)), /HTTP status 418/);
 });
 
 test("waiting times are told", () => {
