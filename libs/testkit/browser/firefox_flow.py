@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+"""Drives real, headless Firefox against a running Foxhold. Called by the Rust tests of the test bench, and by hand:
+
+    python firefox_flow.py --root http://localhost:8000 --mailbox http://127.0.0.1:8001 --work DIR journey
+
+Scripts: journey (sign-up by code, first sync, a bookmark, a second profile that gets it), again (settings, sign-out
+and a second sign-in in the same profile), link (confirmation through
+the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
+Firefox's own sign-in), vectors (known answers through the page's WebAssembly worker).
+
+Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
+With --interactive it waits after each step for a line on stdin; with --step-hook it runs a command with the step's
+name. With --patient N up to N failures of the page and of Sync are answered by trying again, as a person would.
+"""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import signal
+import sys
+import traceback
+import uuid
+
+from firefox import Firefox
+from mailbox import Mailbox
+from page import SignInPage, sign_in_patiently
+from report import Report
+from sync import Sync
+from wait import wait_until
+
+PASSWORD = "correct horse battery"
+BOOKMARK_URL = "https://bookmark.example.test/{}"
+
+
+class Flow:
+    """The scripts, and what they share: the options, the report, the open Firefox."""
+
+    def __init__(self, options):
+        self.options = options
+        self.report = Report(options.interactive, options.step_hook)
+        self.mailbox = Mailbox(options.mailbox) if options.mailbox else None
+        self.email = options.email or f"fox-{uuid.uuid4().hex[:12]}@example.test"
+        self.password = options.password
+        self.open_firefox = None
+
+    @contextlib.contextmanager
+    def firefox(self, name):
+        """One Firefox with a fresh profile; never two at a time. After a failure its log goes to stderr."""
+        self.open_firefox = Firefox(name, self.options.root, self.options.work, self.options.firefox)
+        self.report.step("firefox-started", profile=name)
+        try:
+            yield self.open_firefox
+        except BaseException:
+            print(self.open_firefox.log_tail(), file=sys.stderr)
+            raise
+        finally:
+            self.open_firefox.close()
+
+    def open_from_menu(self, firefox):
+        """Opens the page the way Firefox's own menu does: Firefox reads our configuration and begins a flow."""
+        firefox.chrome('await window.gSync.openFxAEmailFirstPage("fxa_app_menu");')
+        firefox.switch_to_tab(f"{self.options.root}/?")
+        page = SignInPage(firefox)
+        page.wait_for("email", "signin", "signup")
+        return page
+
+    def open_plainly(self, firefox, path):
+        firefox.marionette.navigate(f"{self.options.root}{path}")
+        return SignInPage(firefox)
+
+    def code(self):
+        return self.mailbox.newest_header(self.email, "x-verify-short-code")
+
+    # --- scripts ---------------------------------------------------------------------------------------------------
+
+    def journey(self):
+        """Two profiles, one account: the bookmark of the first arrives in the second."""
+        url = BOOKMARK_URL.format(uuid.uuid4().hex)
+        title = "Kept by Foxhold – ünïcödé"
+        with self.firefox("first") as firefox:
+            sync = self.sign_in(firefox, "signed-up")
+            sync.add_bookmark(url, title)
+            self.report.step("bookmark-made", url=url)
+            sync.upload_bookmark(url, self.options.patient)
+            self.report.step("bookmark-uploaded", **sync.status())
+        with self.firefox("second") as firefox:
+            sync = self.sign_in(firefox, "signed-in")
+            bookmark = sync.wait_for_bookmark(url, self.options.patient)
+            assert bookmark["title"] == title, f"the bookmark arrived changed: {bookmark}"
+            self.report.step("bookmark-arrived", url=url, title=bookmark["title"])
+
+    def sign_in(self, firefox, step, before_password=lambda: None):
+        """Signs up or in, whatever the page asks for, up to the end of the first sync."""
+        sync = Sync(firefox)
+        page = self.open_from_menu(firefox)
+        before_password()
+        way = sign_in_patiently(
+            page,
+            self.email,
+            self.password,
+            self.code,
+            self.options.patient,
+            lambda screen: self.report.step("screen", screen=screen),
+        )
+        self.report.step(step, email=self.email, screens=way)
+        self.report.step("first-sync-finished", **sync.wait_for_first_sync(self.options.patient))
+        return sync
+
+    def again(self):
+        """Settings opened from Firefox, sign-out there, and a second sign-in after Firefox has lost its flow."""
+        with self.firefox("again") as firefox:
+            self.sign_in(firefox, "signed-up")
+            firefox.marionette.navigate(firefox.chrome(MANAGE_URL))
+            page = SignInPage(firefox)
+            page.wait_for("settings")
+            assert page.text("account-email") == self.email, f"settings show {page.text('account-email')}"
+            page.submit("notice")
+            wait_until(lambda: firefox.chrome(SIGNED_IN_EMAIL) is None, "Firefox to be signed out", 60)
+            self.report.step("signed-out")
+            self.sign_in(firefox, "signed-in-again", before_password=lambda: firefox.chrome(FORGET_FLOWS))
+            assert firefox.chrome(SIGNED_IN_EMAIL) == self.email, "Firefox is not signed in again"
+
+    def link(self):
+        """The mail's link, opened in another tab, lets the waiting tab go on by itself."""
+        with self.firefox("link") as firefox:
+            sync = Sync(firefox)
+            page = self.open_from_menu(firefox)
+            first_tab = firefox.marionette.current_window_handle
+            page.type_into("email", self.email)
+            page.submit("signup")
+            page.type_into("password", self.password)
+            page.submit("code")
+            link = self.mailbox.newest_header(self.email, "x-link")
+            assert link.startswith(f"{self.options.root}/verify_email?"), f"the mail's link leads elsewhere: {link}"
+            self.follow_in_new_tab(firefox, link)
+            firefox.marionette.switch_to_window(first_tab)
+            page.wait_for("done")
+            self.report.step("link-confirmed", **sync.wait_for_first_sync())
+
+    def follow_in_new_tab(self, firefox, link):
+        tab = firefox.marionette.open(type="tab", focus=True)["handle"]
+        firefox.marionette.switch_to_window(tab)
+        firefox.marionette.navigate(link)
+        page = SignInPage(firefox)
+        page.wait_for("notice")
+        heading = firefox.content("return document.querySelector('h1').textContent;")
+        assert heading == "Your address is confirmed", f"the link's page says: {heading}: {page.text('notice')}"
+        firefox.marionette.close()
+
+    def refusals(self):
+        """What the page says to wrong input, and that it goes on afterwards."""
+        with self.firefox("refusals") as firefox:
+            page = self.open_from_menu(firefox)
+            self.refused(page, "email", "not an address", "does not look like an e-mail address")
+            page.type_into("email", self.email)
+            page.submit("signup")
+            self.refused(page, "password", "short", "at least 8 characters")
+            page.type_into("password", self.password)
+            page.submit("code")
+            self.refused(page, "code", "12", "6 digits")
+            code = self.code()
+            self.refused(page, "code", f"{(int(code) + 1) % 1_000_000:06}", "code is wrong")
+            page.type_into("code", f"{code[:3]} {code[3:]}")
+            page.submit("done")
+            self.report.step("sign-up-refusals-held")
+        with self.firefox("refusals-again") as firefox:
+            page = self.open_from_menu(firefox)
+            page.type_into("email", self.email.upper())
+            page.submit("signin")
+            self.refused(page, "password", "wrong horse battery", "password is wrong")
+            page.type_into("password", self.password)
+            page.submit("done")
+            self.report.step("sign-in-refusals-held")
+
+    def refused(self, page, field, text, expected):
+        page.type_into(field, text)
+        said = page.submit_expecting_refusal()
+        assert expected in said, f"{text!r} in #{field} was answered with: {said}"
+        self.report.note(refused=field, said=said)
+
+    def web(self):
+        """Without Firefox's own sign-in: the preferences to set, sign-up, the list of clients, sign-out."""
+        with self.firefox("web") as firefox:
+            page = self.open_plainly(firefox, "/")
+            page.wait_for("start")
+            assert page.text("pref-root") == self.options.root, "the page shows another root to set"
+            page.submit("email")
+            page.type_into("email", self.email)
+            page.submit("signup")
+            page.type_into("password", self.password)
+            page.submit("code")
+            page.type_into("code", self.code())
+            page.submit("settings")
+            clients = firefox.content("return document.querySelectorAll('#clients li').length;")
+            assert page.text("account-email") == self.email and clients >= 1, f"{clients} clients are listed"
+            self.nothing_secret_kept(firefox)
+            page.submit("notice")
+            self.open_plainly(firefox, "/pair").wait_for("notice")
+            self.open_plainly(firefox, "/no/such/page").wait_for("start")
+            self.report.step("web-held")
+
+    def nothing_secret_kept(self, firefox):
+        """The page may keep who is signed in, and nothing else."""
+        kept = firefox.content("return [Object.entries(localStorage), Object.entries(sessionStorage)];")
+        [[place, value]] = kept[0]
+        assert place == "foxhold.session" and not kept[1], f"the page keeps more than its session: {kept}"
+        assert sorted(json.loads(value)) == ["email", "sessionToken", "uid"], f"the page keeps: {value}"
+
+    def vectors(self):
+        """Every known answer, through the worker the page itself uses, under the page's own policy."""
+        cases = json.loads(pathlib.Path(self.options.vectors).read_text(encoding="utf-8"))
+        with self.firefox("vectors") as firefox:
+            page = self.open_plainly(firefox, "/")
+            page.wait_for("start", "email", "settings")
+            for case in cases:
+                got = firefox.content(RUN_IN_WORKER, case["input"])
+                assert got == case["output"], f"{case['name']}: got {got}, expected {case['output']}"
+            self.report.step("vectors-held", vectors=len(cases))
+
+
+SIGNED_IN_EMAIL = """
+  const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+  return (await getFxAccountsSingleton().getSignedInUser())?.email ?? null;
+"""
+
+MANAGE_URL = """
+  const { FxAccounts } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+  return FxAccounts.config.promiseManageURI("fxa_app_menu");
+"""
+
+# What a restart does: state, verifier and key of a flow live in the browser's memory only.
+FORGET_FLOWS = """
+  const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+  getFxAccountsSingleton()._internal.oauth.clearAllFlows();
+"""
+
+RUN_IN_WORKER = """
+  const worker = new Worker("/page/crypto-worker.js");
+  try {
+    const answer = new Promise((resolve, reject) => {
+      worker.addEventListener("message", (event) => resolve(event.data));
+      worker.addEventListener("error", (event) => reject(new Error(event.message || "the worker did not start")));
+    });
+    worker.postMessage({ id: 1, order: args[0] });
+    const { result, error } = await answer;
+    return error === undefined ? result : { error };
+  } finally {
+    worker.terminate();
+  }
+"""
+
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "vectors"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Drives real Firefox against a running Foxhold.")
+    parser.add_argument("script", choices=SCRIPTS)
+    parser.add_argument("--root", required=True, help="public URL of the server, without trailing slash")
+    parser.add_argument("--mailbox", help="base URL of the capture mailbox")
+    parser.add_argument("--work", required=True, help="folder for profiles and logs")
+    parser.add_argument("--firefox", default="firefox-esr", help="the Firefox to run")
+    parser.add_argument("--email", help="address to use; a fresh one by default")
+    parser.add_argument("--password", default=PASSWORD)
+    parser.add_argument("--vectors", help="vectors file for the script of that name")
+    parser.add_argument("--patient", type=int, default=0, metavar="N", help="put up with N failures by trying again")
+    parser.add_argument("--interactive", action="store_true", help="wait for a line on stdin after each step")
+    parser.add_argument("--step-hook", help="command to run after each step, with the step's name")
+    options = parser.parse_args()
+    options.root = options.root.rstrip("/")
+    pathlib.Path(options.work).mkdir(parents=True, exist_ok=True)
+    flow = Flow(options)
+    # An ordinary end, so that the open Firefox is closed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        getattr(flow, options.script)()
+    except Exception as error:
+        traceback.print_exc()
+        flow.report.note(failed=options.script, error=str(error))
+        return 1
+    flow.report.note(passed=options.script)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
