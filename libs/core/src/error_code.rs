@@ -100,6 +100,8 @@ error_codes! {
     BadResponseType = 168, 400;
     /// The PKCE challenge is missing.
     MissingPkce = 169, 400;
+    /// A second factor is asked for, and the session has none.
+    AcrTooLow = 170, 400;
     /// No such authorization code.
     UnknownAuthorizationCode = 172, 400;
     /// The authorization code was given to another client.

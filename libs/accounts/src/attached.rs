@@ -1,0 +1,133 @@
+//! GET /account/attached_clients: all that is signed in to an account, in one list. A session and its device are one
+//! entry; a refresh token is one of its own unless it hangs on a session that is listed.
+
+use std::collections::HashMap;
+
+use foxhold_core::{
+    ClientId, DeviceId, Timestamp, TokenId,
+    record::{Device, RefreshToken, Session},
+};
+
+use crate::{AccountError, Accounts, Caller, SignedIn, session, user_agent::UserAgent};
+
+/// One client of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedClient {
+    /// OAuth client, of a refresh token.
+    pub client: Option<ClientId>,
+    /// Its device.
+    pub device: Option<DeviceId>,
+    /// Its session.
+    pub session: Option<TokenId>,
+    /// Its refresh token's SHA-256.
+    pub refresh_token: Option<TokenId>,
+    /// Whether it is the one that asks.
+    pub is_current_session: bool,
+    /// Type of the device.
+    pub device_type: Option<String>,
+    /// Name of the device, or what its browser is.
+    pub name: Option<String>,
+    /// When it signed in.
+    pub created_at: Timestamp,
+    /// When it was last heard of, as far as that is known.
+    pub last_access_at: Timestamp,
+    /// Granted scopes, of a refresh token.
+    pub scope: Option<String>,
+    /// Browser, in words.
+    pub user_agent: String,
+    /// Its system.
+    pub os: Option<&'static str>,
+}
+
+impl Accounts {
+    /// All clients of the account, the session that asks first.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 201.
+    pub async fn attached_clients(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+    ) -> Result<Vec<AttachedClient>, AccountError> {
+        let (by, uid) = (caller.deadline, signed_in.account.uid);
+        let mut sessions = self.reader.sessions(by, uid).await?;
+        sessions.retain(|session| session::is_of(session, &signed_in.account));
+        let devices = self.reader.devices(by, uid).await?;
+        let mut tokens = self.reader.refresh_tokens(by, uid).await?;
+        tokens.retain(|token| token.generation >= signed_in.account.verifier_set_at);
+        let name_of = |client| {
+            self.settings
+                .clients
+                .find(client)
+                .ok()
+                .map(|client| client.name.clone())
+        };
+        Ok(merged(signed_in.session.id, sessions, devices, tokens, name_of))
+    }
+}
+
+fn merged(
+    current: TokenId,
+    sessions: Vec<Session>,
+    devices: Vec<Device>,
+    tokens: Vec<RefreshToken>,
+    name_of: impl Fn(ClientId) -> Option<String>,
+) -> Vec<AttachedClient> {
+    let mut by_session: HashMap<TokenId, Device> = devices
+        .into_iter()
+        .map(|device| (device.session, device))
+        .collect();
+    let listed: Vec<TokenId> = sessions.iter().map(|session| session.id).collect();
+    let of_sessions = sessions.into_iter().map(|session| {
+        let device = by_session.remove(&session.id);
+        of_session(current, session, device)
+    });
+    let mut clients: Vec<_> = of_sessions.collect();
+    let on_its_own = |token: &RefreshToken| token.session.is_none_or(|session| !listed.contains(&session));
+    clients.extend(
+        tokens
+            .into_iter()
+            .filter(on_its_own)
+            .map(|token| of_refresh_token(token, &name_of)),
+    );
+    clients.sort_by_key(|client| !client.is_current_session);
+    clients
+}
+
+fn of_session(current: TokenId, session: Session, device: Option<Device>) -> AttachedClient {
+    let agent = UserAgent::parse(&session.user_agent);
+    let last_access_at = device.as_ref().map_or(session.created_at, |device| {
+        device.last_access_at.max(session.created_at)
+    });
+    AttachedClient {
+        client: None,
+        device: device.as_ref().map(|device| device.id),
+        session: Some(session.id),
+        refresh_token: None,
+        is_current_session: session.id == current,
+        device_type: device.as_ref().map(|device| device.kind.clone()),
+        name: device.map(|device| device.name).or_else(|| agent.to_name()),
+        created_at: session.created_at,
+        last_access_at,
+        scope: None,
+        user_agent: agent.browser.unwrap_or_default(),
+        os: agent.os,
+    }
+}
+
+fn of_refresh_token(token: RefreshToken, name_of: &impl Fn(ClientId) -> Option<String>) -> AttachedClient {
+    AttachedClient {
+        client: Some(token.client),
+        device: None,
+        session: None,
+        refresh_token: Some(token.id),
+        is_current_session: false,
+        device_type: None,
+        name: name_of(token.client),
+        created_at: token.created_at,
+        last_access_at: token.created_at,
+        scope: Some(token.scope),
+        user_agent: String::new(),
+        os: None,
+    }
+}

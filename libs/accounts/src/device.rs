@@ -1,0 +1,219 @@
+//! Devices: a browser registers itself, is listed, and goes (`accounts.md` (c), Devices).
+
+use std::collections::BTreeMap;
+
+use foxhold_core::{
+    DeviceId, Timestamp,
+    record::{Device, PushEndpoint},
+};
+
+use crate::{AccountError, Accounts, Caller, SignedIn, field};
+
+/// What a browser says of itself; what it leaves out stays as it was.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceRequest {
+    /// Absent: a new device, or the one of this session.
+    pub id: Option<DeviceId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its type.
+    pub kind: Option<String>,
+    /// Push address, key and secret: all or none.
+    pub push_callback: Option<String>,
+    /// See above.
+    pub push_public_key: Option<String>,
+    /// See above.
+    pub push_auth_key: Option<String>,
+    /// Commands it takes.
+    pub available_commands: Option<BTreeMap<String, String>>,
+}
+
+impl Accounts {
+    /// POST /account/device. Answers the whole record.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 123, 124, 201.
+    pub async fn put_device(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        request: DeviceRequest,
+    ) -> Result<Device, AccountError> {
+        let push = check(&request)?;
+        let devices = self
+            .reader
+            .devices(caller.deadline, signed_in.account.uid)
+            .await?;
+        let now = self.now();
+        let known = match target(&devices, signed_in, request.id)? {
+            Target::Known(device) => device.clone(),
+            Target::New => new_device(signed_in, DeviceId::random(&*self.random), &request, now)?,
+        };
+        let device = merged(known, signed_in, request, push, now);
+        self.write(caller, |call| {
+            let device = device.clone();
+            async move { self.writer.put_device(&call, device).await }
+        })
+        .await?;
+        Ok(device)
+    }
+
+    /// GET /account/devices, without those that were not heard of since `heard_since`.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 201.
+    pub async fn devices(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        heard_since: Option<Timestamp>,
+    ) -> Result<Vec<Device>, AccountError> {
+        let mut devices = self
+            .reader
+            .devices(caller.deadline, signed_in.account.uid)
+            .await?;
+        devices.retain(|device| heard_since.is_none_or(|since| device.last_access_at >= since));
+        Ok(devices)
+    }
+
+    /// POST /account/device/destroy: signs the device out.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 123, 201.
+    pub async fn destroy_device(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        id: DeviceId,
+    ) -> Result<(), AccountError> {
+        let uid = signed_in.account.uid;
+        let devices = self.reader.devices(caller.deadline, uid).await?;
+        let device = devices
+            .into_iter()
+            .find(|device| device.id == id)
+            .ok_or(AccountError::UnknownDevice)?;
+        self.close_session(caller, uid, device.session).await?;
+        // Its session may have been gone before, and then has not taken the device along.
+        self.write(caller, |call| async move {
+            self.writer.delete_device(&call, uid, id).await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+enum Target<'a> {
+    Known(&'a Device),
+    New,
+}
+
+/// Which device a request is about. A browser keeps its device id when it signs in again, so a known id moves to the
+/// new session; a session has one device only.
+fn target<'a>(
+    devices: &'a [Device],
+    signed_in: &SignedIn,
+    id: Option<DeviceId>,
+) -> Result<Target<'a>, AccountError> {
+    let bound = devices
+        .iter()
+        .find(|device| device.session == signed_in.session.id);
+    let Some(id) = id else {
+        return Ok(bound.map_or(Target::New, Target::Known));
+    };
+    let known = devices
+        .iter()
+        .find(|device| device.id == id)
+        .ok_or(AccountError::UnknownDevice)?;
+    match bound {
+        Some(bound) if bound.id != id => Err(AccountError::DeviceConflict { device: bound.id }),
+        _ => Ok(Target::Known(known)),
+    }
+}
+
+fn new_device(
+    signed_in: &SignedIn,
+    id: DeviceId,
+    request: &DeviceRequest,
+    now: Timestamp,
+) -> Result<Device, AccountError> {
+    let name = request
+        .name
+        .clone()
+        .ok_or(AccountError::MissingParameter("name"))?;
+    let kind = request
+        .kind
+        .clone()
+        .ok_or(AccountError::MissingParameter("type"))?;
+    Ok(Device {
+        id,
+        uid: signed_in.account.uid,
+        session: signed_in.session.id,
+        name,
+        kind,
+        created_at: now,
+        last_access_at: now,
+        push: None,
+        available_commands: BTreeMap::new(),
+    })
+}
+
+fn merged(
+    known: Device,
+    signed_in: &SignedIn,
+    request: DeviceRequest,
+    push: Option<PushEndpoint>,
+    now: Timestamp,
+) -> Device {
+    Device {
+        session: signed_in.session.id,
+        name: request.name.unwrap_or(known.name),
+        kind: request.kind.unwrap_or(known.kind),
+        last_access_at: now,
+        push: push.or(known.push),
+        available_commands: request.available_commands.unwrap_or(known.available_commands),
+        ..known
+    }
+}
+
+/// Most commands that one device takes.
+const COMMANDS_MAX: usize = 32;
+
+/// The forms of all fields; answers the push address if there is one.
+fn check(request: &DeviceRequest) -> Result<Option<PushEndpoint>, AccountError> {
+    field::check_optional("name", request.name.as_deref(), field::is_device_name)?;
+    field::check_optional("type", request.kind.as_deref(), field::is_device_type)?;
+    field::check_optional(
+        "pushCallback",
+        request.push_callback.as_deref(),
+        field::is_push_callback,
+    )?;
+    field::check_optional("pushPublicKey", request.push_public_key.as_deref(), |key| {
+        field::is_push_key(key, 88)
+    })?;
+    field::check_optional("pushAuthKey", request.push_auth_key.as_deref(), |key| {
+        field::is_push_key(key, 24)
+    })?;
+    let commands = request.available_commands.iter().flatten();
+    let well_formed = commands
+        .clone()
+        .all(|(name, value)| field::is_command_name(name) && field::is_command_value(value));
+    field::check(
+        "availableCommands",
+        well_formed && commands.count() <= COMMANDS_MAX,
+    )?;
+    match (
+        &request.push_callback,
+        &request.push_public_key,
+        &request.push_auth_key,
+    ) {
+        (Some(callback), Some(public_key), Some(auth_key)) => Ok(Some(PushEndpoint {
+            callback: callback.clone(),
+            public_key: public_key.clone(),
+            auth_key: auth_key.clone(),
+        })),
+        (None, None, None) => Ok(None),
+        (None, _, _) => Err(AccountError::MissingParameter("pushCallback")),
+        (_, None, _) => Err(AccountError::MissingParameter("pushPublicKey")),
+        (_, _, None) => Err(AccountError::MissingParameter("pushAuthKey")),
+    }
+}

@@ -1,0 +1,34 @@
+//! The rules of accounts (`accounts.md` (a), (c), (e), (f)): signing up and in, verification, keys, OAuth, devices.
+//! Called by the webhead's handlers and by the operator's tool.
+//!
+//! What must stay true: nothing here speaks HTTP, opens a store or socket, reads a clock or draws randomness by itself;
+//! all of that is passed in with [`Accounts`]. A read that failed is never taken for an absence.
+
+pub mod attached;
+pub mod codes;
+pub mod credentials;
+pub mod device;
+pub mod email;
+pub mod error;
+pub mod field;
+pub mod keys;
+pub mod login;
+pub mod mail;
+pub mod oauth;
+pub mod profile;
+pub mod scoped_keys;
+pub mod service;
+pub mod session;
+pub mod signup;
+pub mod status;
+pub mod token;
+pub mod user_agent;
+pub mod verification;
+mod write;
+
+pub use codes::CodeKey;
+pub use email::Address;
+pub use error::AccountError;
+pub use mail::{MailTemplates, VerifyMail};
+pub use service::{Accounts, Caller, Settings};
+pub use session::SignedIn;

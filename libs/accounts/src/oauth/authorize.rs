@@ -1,0 +1,215 @@
+//! POST /oauth/authorization: a signed-in page gets a code for a client.
+
+use foxhold_core::{ClientId, Secret, random, record::AuthorizationCode};
+use foxhold_crypto::pkce;
+use url::form_urlencoded;
+
+use super::{Client, Scopes};
+use crate::{AccountError, Accounts, Caller, SignedIn, field, token::hashed_id};
+
+/// What the page asks for on behalf of a client.
+#[derive(Debug, Clone)]
+pub struct AuthorizationRequest {
+    /// For whom.
+    pub client: ClientId,
+    /// Returned as it is.
+    pub state: String,
+    /// Wanted scopes.
+    pub scope: String,
+    /// Must be `code`; absent is the same.
+    pub response_type: Option<String>,
+    /// `offline` for a refresh token, `online` without.
+    pub access_type: Option<String>,
+    /// PKCE challenge.
+    pub code_challenge: Option<String>,
+    /// Must be `S256`.
+    pub code_challenge_method: Option<String>,
+    /// Keys, sealed for the client.
+    pub keys_jwe: Option<String>,
+    /// Must be one of the client's.
+    pub redirect_uri: Option<String>,
+    /// Authentication context asked for.
+    pub acr_values: Option<String>,
+}
+
+/// A code.
+pub struct Authorized {
+    /// For the client, through the page.
+    pub code: Secret<32>,
+    /// As sent.
+    pub state: String,
+    /// Where the browser goes: code and state are in its query.
+    pub redirect: String,
+    /// Granted scopes.
+    pub scope: String,
+}
+
+impl Accounts {
+    /// Grants a code.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 138, 162, 163, 167, 168, 169, 170, 201.
+    pub async fn authorize(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        request: AuthorizationRequest,
+    ) -> Result<Authorized, AccountError> {
+        let client = self.settings.clients.find(request.client)?;
+        let redirect_uri = client.redirect_uri(request.redirect_uri.as_deref())?.to_owned();
+        let Checked {
+            scopes,
+            code_challenge,
+            offline,
+        } = check(client, &request)?;
+        if scopes.has_key_bearing() {
+            signed_in.require_verified()?;
+        }
+        let code = Secret::new(random::bytes(&*self.random));
+        let record = AuthorizationCode {
+            id: hashed_id(&code),
+            uid: signed_in.account.uid,
+            client: client.id,
+            scope: scopes.to_string(),
+            session: signed_in.session.id,
+            code_challenge,
+            keys_jwe: request.keys_jwe,
+            offline,
+            auth_at: signed_in.session.auth_at,
+            created_at: self.now(),
+            generation: signed_in.account.verifier_set_at,
+        };
+        self.write(caller, |call| {
+            let record = record.clone();
+            async move { self.writer.put_authorization_code(&call, record).await }
+        })
+        .await?;
+        let redirect = with_code(&redirect_uri, &code, &request.state);
+        Ok(Authorized {
+            code,
+            state: request.state,
+            redirect,
+            scope: record.scope,
+        })
+    }
+}
+
+struct Checked {
+    scopes: Scopes,
+    code_challenge: String,
+    offline: bool,
+}
+
+/// The rules of a request, in the order a client is told about them.
+fn check(client: &Client, request: &AuthorizationRequest) -> Result<Checked, AccountError> {
+    if request
+        .response_type
+        .as_deref()
+        .is_some_and(|wanted| wanted != "code")
+    {
+        return Err(AccountError::BadResponseType);
+    }
+    field::check(
+        "state",
+        request.state.len() <= 512 && !request.state.chars().any(char::is_control),
+    )?;
+    let offline = match request.access_type.as_deref() {
+        None | Some("online") => false,
+        Some("offline") => true,
+        Some(_) => return Err(AccountError::BadParameter("access_type")),
+    };
+    field::check_optional("keys_jwe", request.keys_jwe.as_deref(), field::is_keys_jwe)?;
+    let scopes = Scopes::parse(&request.scope).ok_or(AccountError::BadParameter("scope"))?;
+    client.check_scopes(&scopes)?;
+    // All clients are public so far; an absent method would mean `plain`, which nobody needs.
+    let (Some(challenge), Some("S256")) = (&request.code_challenge, request.code_challenge_method.as_deref())
+    else {
+        return Err(AccountError::MissingPkce);
+    };
+    field::check("code_challenge", pkce::is_challenge(challenge))?;
+    if request
+        .acr_values
+        .as_deref()
+        .is_some_and(|values| values.split(' ').any(|value| value == "AAL2"))
+    {
+        return Err(AccountError::AcrTooLow);
+    }
+    Ok(Checked {
+        scopes,
+        code_challenge: challenge.clone(),
+        offline,
+    })
+}
+
+fn with_code(redirect_uri: &str, code: &Secret<32>, state: &str) -> String {
+    let code = foxhold_core::hex::encode(code.expose());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("code", &code)
+        .append_pair("state", state)
+        .finish();
+    let joint = if redirect_uri.contains('?') { '&' } else { '?' };
+    format!("{redirect_uri}{joint}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::Clients;
+
+    fn request() -> AuthorizationRequest {
+        AuthorizationRequest {
+            client: "5882386c6d801776".parse().unwrap(),
+            state: "st&te".into(),
+            scope: "profile https://identity.mozilla.com/apps/oldsync".into(),
+            response_type: Some("code".into()),
+            access_type: Some("offline".into()),
+            code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
+            code_challenge_method: Some("S256".into()),
+            keys_jwe: None,
+            redirect_uri: None,
+            acr_values: None,
+        }
+    }
+
+    #[test]
+    fn requests_that_are_refused() {
+        type Change = fn(&mut AuthorizationRequest);
+        let table: [(&str, Change, u16); 11] = [
+            ("token response", |r| r.response_type = Some("token".into()), 168),
+            ("long state", |r| r.state = "s".repeat(513), 107),
+            ("access type", |r| r.access_type = Some("maybe".into()), 107),
+            ("jwe", |r| r.keys_jwe = Some("a.b.c".into()), 107),
+            ("scope form", |r| r.scope = "\u{e4}".into(), 107),
+            ("no scope", |r| r.scope = String::new(), 107),
+            ("scope of others", |r| r.scope = "clients:write".into(), 163),
+            ("no challenge", |r| r.code_challenge = None, 169),
+            ("no method", |r| r.code_challenge_method = None, 169),
+            ("plain", |r| r.code_challenge_method = Some("plain".into()), 169),
+            ("AAL2", |r| r.acr_values = Some("AAL1 AAL2".into()), 170),
+        ];
+        let clients = Clients::built_in("http://localhost");
+        for (name, change, errno) in table {
+            let mut request = request();
+            change(&mut request);
+            let client = clients.find(request.client).unwrap();
+            let refused = check(client, &request).err().map(|error| error.code().number());
+            assert_eq!(refused, Some(errno), "{name}");
+        }
+        let client = clients.find(request().client).unwrap();
+        assert!(check(client, &request()).is_ok_and(|checked| checked.offline));
+    }
+
+    #[test]
+    fn code_and_state_go_into_the_query() {
+        let code = Secret::new([0xab; 32]);
+        let hex = "ab".repeat(32);
+        assert_eq!(
+            with_code("urn:a:b", &code, "s t&"),
+            format!("urn:a:b?code={hex}&state=s+t%26")
+        );
+        assert_eq!(
+            with_code("https://c.example/?x=1", &code, ""),
+            format!("https://c.example/?x=1&code={hex}&state=")
+        );
+    }
+}

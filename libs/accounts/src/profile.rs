@@ -1,0 +1,62 @@
+//! What an access token shows of its account (`accounts.md` (f)). The token's signature and lifetime are checked by the
+//! caller; that its account still stands, and under which password, is checked here.
+
+use foxhold_core::{Deadline, Timestamp, Uid, record::Account};
+
+use crate::{AccountError, Accounts, oauth::Scopes};
+
+/// What a verified access token says.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// Whose it is.
+    pub uid: Uid,
+    /// What it grants.
+    pub scopes: Scopes,
+    /// `verifier_set_at` when it was signed.
+    pub generation: Timestamp,
+}
+
+/// The parts of a profile that a token's scopes show; absent ones are not granted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The account; needs `profile:uid`.
+    pub uid: Option<Uid>,
+    /// Its address as registered; needs `profile:email`.
+    pub email: Option<String>,
+    /// Whether `sub` is shown; needs `openid`.
+    pub openid: bool,
+    /// Whether an avatar is shown; needs `profile:avatar`.
+    pub avatar: bool,
+    /// Language; needs `profile:locale`.
+    pub locale: Option<String>,
+    /// How the account can authenticate; needs `profile:amr`.
+    pub amr: bool,
+}
+
+impl Accounts {
+    /// The profile that a token shows.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 110 if the account or its password has gone over the token, or if it shows nothing; 201.
+    pub async fn profile(&self, by: Deadline, bearer: &Bearer) -> Result<Profile, AccountError> {
+        let account = self.reader.account(by, bearer.uid).await?;
+        let account = account
+            .filter(|account| bearer.generation >= account.verifier_set_at)
+            .ok_or(AccountError::BadToken)?;
+        Ok(shown(&account, &bearer.scopes))
+    }
+}
+
+fn shown(account: &Account, scopes: &Scopes) -> Profile {
+    Profile {
+        uid: scopes.contains("profile:uid").then_some(account.uid),
+        email: scopes.contains("profile:email").then(|| account.email.clone()),
+        openid: scopes.contains("openid"),
+        avatar: scopes.contains("profile:avatar"),
+        locale: account
+            .locale
+            .clone()
+            .filter(|_| scopes.contains("profile:locale")),
+        amr: scopes.contains("profile:amr"),
+    }
+}

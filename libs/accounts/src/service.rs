@@ -1,0 +1,88 @@
+//! What account rules work with: the ports, the secrets and settings of the deployment, and who is calling.
+
+use std::{net::IpAddr, sync::Arc};
+
+use foxhold_core::{Clock, Deadline, OpId, Random, Timestamp};
+use foxhold_ports::{
+    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher, limits::LimitKeys,
+};
+
+use crate::{Address, CodeKey, MailTemplates, oauth::Clients};
+
+/// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
+#[derive(Clone)]
+pub struct Accounts {
+    /// Reads.
+    pub reader: Arc<dyn AccountReader>,
+    /// Writes.
+    pub writer: Arc<dyn AccountWriter>,
+    /// Signs access tokens.
+    pub signer: Arc<dyn AccessTokenSigner>,
+    /// Stretches passwords.
+    pub stretcher: Arc<dyn Stretcher>,
+    /// Takes mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// Words mail.
+    pub templates: Arc<dyn MailTemplates>,
+    /// Counts and refuses.
+    pub limits: Arc<dyn Limits>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Draws tokens and ids.
+    pub random: Arc<dyn Random>,
+    /// Derives mailed codes.
+    pub code_key: CodeKey,
+    /// What an operator has set.
+    pub settings: Arc<Settings>,
+}
+
+/// What an operator has set, as far as account rules ask.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Host name below which `redirectTo` has to lie.
+    pub domain: String,
+    /// The Token Server's public address: audience of tokens for key-bearing scopes.
+    pub token_server_url: String,
+    /// OAuth clients.
+    pub clients: Clients,
+    /// Whether `preVerified` of POST /account/create is honoured. For test servers.
+    pub pre_verified_allowed: bool,
+}
+
+/// Who is calling, and how long they wait.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Their address.
+    pub ip: Option<IpAddr>,
+    /// Their User-Agent header, cut to 255 characters by the edge.
+    pub user_agent: String,
+    /// Their Accept-Language header.
+    pub locale: Option<String>,
+    /// When the call has to be through.
+    pub deadline: Deadline,
+}
+
+impl Accounts {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new intent.
+    pub(crate) fn intent(&self, caller: &Caller) -> Call {
+        Call {
+            op: OpId::new(self.now(), &*self.random),
+            deadline: caller.deadline,
+        }
+    }
+}
+
+impl Caller {
+    /// Limit keys of a call about an address, before it is known whether there is such an account.
+    pub(crate) fn limit_keys<'a>(&self, address: &'a Address) -> LimitKeys<'a> {
+        LimitKeys {
+            ip: self.ip,
+            email: Some(address.key().as_str()),
+            uid: None,
+        }
+    }
+}

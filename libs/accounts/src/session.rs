@@ -1,0 +1,181 @@
+//! Sessions: which are valid, what they say of themselves, how they end (`accounts.md` (a) Tokens, (c) Sessions).
+
+use std::{sync::Arc, time::Duration};
+
+use foxhold_core::{
+    Deadline, Secret, Timestamp, TokenId, Uid,
+    record::{Account, Session, Verification},
+};
+use foxhold_crypto::token::{KeyBundle, TokenKind};
+use foxhold_ports::accounts::SignIn;
+
+use crate::{AccountError, Accounts, Caller, token::mint};
+
+/// A session without a device ends after this.
+const LIFE_WITHOUT_DEVICE: Duration = Duration::from_secs(28 * 24 * 60 * 60);
+
+/// A valid session and its account.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// Its account.
+    pub account: Account,
+}
+
+/// Whether a session is the account's, and not older than its password. Password changes and resets end sessions by
+/// this rule alone, so none of them can be missed (`security.md` D.2).
+#[must_use]
+pub fn is_of(session: &Session, account: &Account) -> bool {
+    session.uid == account.uid && session.generation >= account.verifier_set_at
+}
+
+impl SignedIn {
+    /// Whether the session counts as verified.
+    #[must_use]
+    pub const fn session_verified(&self) -> bool {
+        self.session.verification.holds(self.account.email_verified)
+    }
+
+    /// What clients call `verified`: address and session, where the session must be; the address alone, else.
+    #[must_use]
+    pub const fn verified(&self) -> bool {
+        self.account.email_verified && (self.session_verified() || !self.session.must_verify)
+    }
+
+    /// Refuses a session that is not verified.
+    ///
+    /// # Errors
+    /// [`AccountError::UnverifiedSession`].
+    pub const fn require_verified(&self) -> Result<(), AccountError> {
+        if self.account.email_verified && self.session_verified() {
+            Ok(())
+        } else {
+            Err(AccountError::UnverifiedSession)
+        }
+    }
+}
+
+/// A new session and its key-fetch tokens, with what only the client gets.
+pub(crate) struct Opening {
+    pub(crate) sign_in: SignIn,
+    pub(crate) session_token: Secret<32>,
+    pub(crate) key_fetch_tokens: Vec<Secret<32>>,
+}
+
+impl Accounts {
+    /// The session of a Hawk id, with its account: two reads. `None` if there is no such session, if it has run out,
+    /// or if the account or its password has gone over it.
+    ///
+    /// # Errors
+    /// Only if the store cannot be asked; that is never a `None`.
+    pub async fn signed_in(&self, by: Deadline, id: TokenId) -> Result<Option<SignedIn>, AccountError> {
+        let Some(session) = self.reader.session(by, id).await? else {
+            return Ok(None);
+        };
+        let Some(account) = self.reader.account(by, session.uid).await? else {
+            return Ok(None);
+        };
+        if !is_of(&session, &account) || self.has_run_out(by, &session).await? {
+            return Ok(None);
+        }
+        Ok(Some(SignedIn { session, account }))
+    }
+
+    async fn has_run_out(&self, by: Deadline, session: &Session) -> Result<bool, AccountError> {
+        if self.now().since(session.created_at) <= LIFE_WITHOUT_DEVICE {
+            return Ok(false);
+        }
+        let devices = self.reader.devices(by, session.uid).await?;
+        Ok(devices.iter().all(|device| device.session != session.id))
+    }
+
+    /// POST /session/destroy: the session, or another one of the same account by its id. Its device and refresh tokens
+    /// go with it.
+    ///
+    /// # Errors
+    /// [`AccountError`] if it was not done, or is not known to be.
+    pub async fn destroy_session(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        other: Option<TokenId>,
+    ) -> Result<(), AccountError> {
+        let uid = signed_in.account.uid;
+        let id = match other {
+            Some(other) if other != signed_in.session.id => {
+                let found = self.reader.session(caller.deadline, other).await?;
+                found
+                    .filter(|session| session.uid == uid)
+                    .ok_or(AccountError::BadToken)?
+                    .id
+            }
+            _ => signed_in.session.id,
+        };
+        self.close_session(caller, uid, id).await
+    }
+
+    pub(crate) async fn close_session(
+        &self,
+        caller: &Caller,
+        uid: Uid,
+        id: TokenId,
+    ) -> Result<(), AccountError> {
+        self.write(caller, |call| async move {
+            self.writer.close_session(&call, uid, id).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Draws a session for an account and, for each wrapKb, a key-fetch token with the bundle sealed in.
+    pub(crate) fn open_for(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        wrap_kbs: Option<&[Secret<32>]>,
+        now: Timestamp,
+    ) -> Opening {
+        let verification = if account.email_verified {
+            Verification::Verified
+        } else {
+            Verification::WithAccount
+        };
+        let minted = mint(TokenKind::Session, &*self.random);
+        let session = Session {
+            id: minted.keys.id,
+            key: Arc::new(minted.keys.key),
+            uid: account.uid,
+            created_at: now,
+            auth_at: now,
+            verification,
+            must_verify: wrap_kbs.is_some(),
+            generation: account.verifier_set_at,
+            user_agent: caller.user_agent.clone(),
+        };
+        let (key_fetch_tokens, key_fetches) = wrap_kbs
+            .unwrap_or_default()
+            .iter()
+            .map(|wrap_kb| {
+                let minted = mint(TokenKind::KeyFetch, &*self.random);
+                let bundle = KeyBundle::seal(&minted.keys.bundle_key, &account.credentials.k_a, wrap_kb);
+                let key_fetch = foxhold_core::record::KeyFetch {
+                    id: minted.keys.id,
+                    key: Arc::new(minted.keys.key),
+                    bundle: Arc::new(Secret::new(*bundle.as_bytes())),
+                    uid: account.uid,
+                    created_at: now,
+                    verification,
+                    generation: account.verifier_set_at,
+                };
+                (minted.token, key_fetch)
+            })
+            .unzip();
+        let sign_in = SignIn { session, key_fetches };
+        Opening {
+            sign_in,
+            session_token: minted.token,
+            key_fetch_tokens,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! POST /account/create. Order (`accounts.md` (k), Registration; `security.md` A.4): form, limits, existence, and only
+//! then the stretching.
+
+use std::sync::Arc;
+
+use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
+use foxhold_ports::{Refusal, limits::Action};
+
+use crate::{
+    AccountError, Accounts, Address, Caller, credentials::NewPassword, field, mail::MailOptions,
+    session::Opening,
+};
+
+/// A sign-up.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// The address as typed.
+    pub email: String,
+    /// The password, as the page sends it.
+    pub password: NewPassword,
+    /// Whether key-fetch tokens are wanted.
+    pub keys: bool,
+    /// For the mail.
+    pub mail: MailOptions,
+    /// To come out verified, where the operator allows that.
+    pub pre_verified: bool,
+}
+
+/// A new account, signed in.
+pub struct Created {
+    /// Whose.
+    pub uid: Uid,
+    /// For the client.
+    pub session_token: Secret<32>,
+    /// Of the first verifier, if keys were asked for.
+    pub key_fetch_token: Option<Secret<32>>,
+    /// Of the second one, if there is one and keys were asked for.
+    pub key_fetch_token_version_two: Option<Secret<32>>,
+    /// When the password was given.
+    pub auth_at: Timestamp,
+}
+
+impl Accounts {
+    /// Makes an account and signs it in; an unverified holder of the address is replaced.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 101, 107, 108, 114, 151, 201.
+    pub async fn create_account(
+        &self,
+        caller: &Caller,
+        request: CreateRequest,
+    ) -> Result<Created, AccountError> {
+        let address = Address::parse(&request.email)?;
+        request.password.check()?;
+        field::check_mail_options(&request.mail, &self.settings.domain)?;
+        self.limits
+            .count(Action::AccountCreate, caller.limit_keys(&address))
+            .await?;
+        let holder = self
+            .reader
+            .account_by_email(caller.deadline, address.key())
+            .await?;
+        if let Some(holder) = holder.filter(|holder| holder.email_verified) {
+            return Err(AccountError::AccountExists { email: holder.email });
+        }
+        let made = self.make_credentials(caller, request.password).await?;
+        let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
+        let account = self.new_account(
+            caller,
+            &address,
+            made.credentials,
+            pre_verified || !self.mailer.delivers(),
+        );
+        let wrap_kbs = request.keys.then_some(made.wrap_kbs);
+        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at);
+        self.store_account(caller, &address, &account, &opening).await?;
+        if !account.email_verified {
+            self.send_verify_mail(&account, &request.mail).await?;
+        }
+        Ok(created(&account, opening))
+    }
+
+    fn new_account(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        credentials: foxhold_core::record::Credentials,
+        email_verified: bool,
+    ) -> Account {
+        let (now, random) = (self.now(), &*self.random);
+        Account {
+            uid: Uid::random(random),
+            email: address.as_typed().to_owned(),
+            email_key: address.key().clone(),
+            email_verified,
+            credentials: Arc::new(credentials),
+            code_nonce: random::bytes(random),
+            created_at: now,
+            verifier_set_at: now,
+            keys_changed_at: now,
+            profile_changed_at: now,
+            locale: caller.locale.clone(),
+            version: 0,
+        }
+    }
+
+    async fn store_account(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        account: &Account,
+        opening: &Opening,
+    ) -> Result<(), AccountError> {
+        let done = self
+            .write(caller, |call| {
+                let (account, sign_in) = (account.clone(), opening.sign_in.clone());
+                async move { self.writer.create_account(&call, account, sign_in).await }
+            })
+            .await;
+        done.map_err(|failure| {
+            failure.or_refused(|refusal| match refusal {
+                Refusal::EmailTaken => AccountError::AccountExists {
+                    email: address.as_typed().to_owned(),
+                },
+                _ => AccountError::StoreConflict,
+            })
+        })
+    }
+}
+
+fn created(account: &Account, opening: Opening) -> Created {
+    let mut tokens = opening.key_fetch_tokens.into_iter();
+    Created {
+        uid: account.uid,
+        session_token: opening.session_token,
+        key_fetch_token: tokens.next(),
+        key_fetch_token_version_two: tokens.next(),
+        auth_at: opening.sign_in.session.auth_at,
+    }
+}

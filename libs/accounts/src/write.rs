@@ -1,0 +1,74 @@
+//! Carrying out an intent: what is done when the answer is *unknown*, and what the client is told.
+
+use std::future::Future;
+
+use foxhold_ports::{Call, Refusal, WriteError};
+
+use crate::{AccountError, Accounts, Caller};
+
+/// An intent that was not carried out.
+#[derive(Debug)]
+pub(crate) enum WriteFailure {
+    /// Decided against.
+    Refused(Refusal),
+    /// Not done, or unknown to the end.
+    Failed(AccountError),
+}
+
+impl WriteFailure {
+    /// As an error, where the call has its own words for refusals.
+    pub(crate) fn or_refused(self, refused: impl FnOnce(Refusal) -> AccountError) -> AccountError {
+        match self {
+            Self::Refused(refusal) => refused(refusal),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<WriteFailure> for AccountError {
+    fn from(failure: WriteFailure) -> Self {
+        failure.or_refused(refused)
+    }
+}
+
+fn refused(refusal: Refusal) -> AccountError {
+    match refusal {
+        Refusal::UnknownAccount => AccountError::UnknownAccount { email: None },
+        Refusal::TokenSpent => AccountError::BadToken,
+        Refusal::EmailTaken | Refusal::Conflict => AccountError::StoreConflict,
+        Refusal::UnknownService | Refusal::NoNode | Refusal::NoUid | Refusal::OperationReused => {
+            AccountError::BackendFault {
+                service: "dbwriter",
+                operation: "write",
+            }
+        }
+    }
+}
+
+impl Accounts {
+    /// Carries out one intent. An unknown outcome is asked for once more under the same operation id
+    /// (`security.md` D.3); if it stays unknown the client is told to come back, never that it worked.
+    pub(crate) async fn write<Attempt>(
+        &self,
+        caller: &Caller,
+        intent: impl Fn(Call) -> Attempt + Send,
+    ) -> Result<(), WriteFailure>
+    where
+        Attempt: Future<Output = Result<(), WriteError>> + Send,
+    {
+        let call = self.intent(caller);
+        let outcome = match intent(call).await {
+            Err(WriteError::Unknown(_)) if !call.deadline.has_passed() => intent(call).await,
+            outcome => outcome,
+        };
+        outcome.map_err(|error| match error {
+            WriteError::Refused(refusal) => WriteFailure::Refused(refusal),
+            WriteError::NotDone(cause) => {
+                WriteFailure::Failed(AccountError::from_cause(cause, "dbwriter", "write"))
+            }
+            WriteError::Unknown(_) => WriteFailure::Failed(AccountError::Busy {
+                retry_after: crate::error::RETRY_AFTER,
+            }),
+        })
+    }
+}
