@@ -14,3 +14,12 @@ pub mod onepw;
 pub mod pkce;
 pub mod scoped_key;
 pub mod token;
+
+#[cfg(feature = "server")]
+pub mod access_token;
+#[cfg(feature = "server")]
+pub mod jws;
+#[cfg(feature = "server")]
+pub mod rsa_key;
+#[cfg(feature = "server")]
+pub mod scrypt;

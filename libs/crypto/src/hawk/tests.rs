@@ -53,11 +53,14 @@ fn an_accounts_post_with_payload_hash() {
     assert!(!header.payload_matches("application/json", b"{}"));
 }
 
+/// Key, method, address, time, nonce, body, MAC.
+type Row<'a> = (&'a [u8], &'a str, String, u64, &'a str, Option<&'a str>, &'a str);
+
 #[test]
 fn macs_of_the_contracts() {
     let session_key = session_key();
     let storage = "https://sync-1.example.com/1.5/42";
-    let table: [(&[u8], &str, String, u64, &str, Option<&str>, &str); 9] = [
+    let table: [Row<'_>; 9] = [
         (
             &session_key,
             "GET",
