@@ -117,24 +117,29 @@ export class Accounts {
     return this.#call("POST", path, JSON.stringify(body), credentials);
   }
 
-  /** One call with its repetitions: while the server is busy, and once after it has told its clock. */
+  /**
+   * One call with its repetitions: while the server is busy, once after it has told its clock, and once after a lost
+   * connection. Every call may be repeated: at worst a key fetch token is spent, and the person gives the password
+   * again.
+   */
   async #call(method, path, body, credentials) {
-    let clockCorrected = false;
-    for (let busy = 0; ; ) {
+    for (const tries = { busy: 0, clock: 0, connection: 0 }; ; ) {
       try {
         return await this.#callOnce(method, path, body, credentials);
       } catch (error) {
-        if (error.errno === 111 && !clockCorrected) {
-          clockCorrected = true;
-          continue;
-        }
-        busy += 1;
-        if (!error.isBusy || busy > BUSY_TRIES_MAX) throw error;
-        const seconds = Math.min(Math.max(error.retryAfter || 1, 1), BUSY_WAIT_SECS_MAX);
-        this.#onBusy(seconds);
-        await this.#pause(seconds * 1000);
+        await this.#beforeRepetition(error, tries);
       }
     }
+  }
+
+  /** Returns when the call may be repeated, throws the error when it may not. */
+  async #beforeRepetition(error, tries) {
+    if (error.errno === 111 && tries.clock++ === 0) return;
+    if (error.extras?.connectionLost && tries.connection++ === 0) return;
+    if (!error.isBusy || tries.busy++ === BUSY_TRIES_MAX) throw error;
+    const seconds = Math.min(Math.max(error.retryAfter || 1, 1), BUSY_WAIT_SECS_MAX);
+    this.#onBusy(seconds);
+    await this.#pause(seconds * 1000);
   }
 
   async #callOnce(method, path, body, credentials) {
@@ -142,22 +147,24 @@ export class Accounts {
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (credentials) headers.Authorization = await this.#signature(method, url, body, credentials);
-    let answer;
-    try {
-      const signal = AbortSignal.timeout(CALL_WAIT_MS);
-      answer = await this.#fetch(url, { method, headers, body, signal, credentials: "omit", cache: "no-store" });
-    } catch (error) {
-      throw new ApiError(0, { message: error.message });
-    }
-    return this.#open(answer);
-  }
-
-  async #open(answer) {
+    const signal = AbortSignal.timeout(CALL_WAIT_MS);
+    const { answer, text } = await this.#exchange(url, {
+      method, headers, body, signal, credentials: "omit", cache: "no-store",
+    });
     const secs = Number(answer.headers.get("Timestamp"));
     if (secs > 0) this.#clockAheadMs = secs * 1000 - this.#now();
-    const body = await answer.json().catch(() => null);
-    if (answer.ok && body !== null) return body;
-    throw new ApiError(answer.status, body ?? {}, answer.headers.get("Retry-After"));
+    const opened = parseJson(text);
+    if (answer.ok && opened !== null) return opened;
+    throw new ApiError(answer.status, opened ?? {}, answer.headers.get("Retry-After"));
+  }
+
+  async #exchange(url, options) {
+    try {
+      const answer = await this.#fetch(url, options);
+      return { answer, text: await answer.text() };
+    } catch (error) {
+      throw new ApiError(0, { message: error.message, connectionLost: error.name !== "TimeoutError" });
+    }
   }
 
   async #signature(method, url, body, credentials) {
@@ -166,6 +173,14 @@ export class Accounts {
     const payload = body === undefined ? {} : { content_type: "application/json", body };
     const { header } = await this.#seal("hawk", { id, key, method, url, ts, nonce: randomHex(8), ...payload });
     return header;
+  }
+}
+
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

@@ -22,8 +22,8 @@ function accounts(...answers) {
     now: () => NOW_MS,
     fetch: async (url, options) => {
       seen.requests.push({ url, ...options });
-      const { status = 200, headers = {}, body = {} } = answers.shift();
-      if (status === 0) throw new TypeError("NetworkError");
+      const { status = 200, headers = {}, body = {}, error = new TypeError("NetworkError") } = answers.shift();
+      if (status === 0) throw error;
       return new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
     },
   });
@@ -90,6 +90,14 @@ test("a proxy without a server behind it is as good as a busy server", async () 
   assert.deepEqual(seen.busy, [1, 1]);
 });
 
+test("a lost connection is tried again once, a silent server is not", async () => {
+  const { client } = accounts({ status: 0 }, { body: { exists: true } });
+  assert.equal(await client.accountExists("fox@example.test"), true);
+  const silent = accounts({ status: 0, error: new DOMException("too slow", "TimeoutError") });
+  await assert.rejects(silent.client.accountExists("fox@example.test"), { status: 0 });
+  assert.equal(silent.seen.requests.length, 1);
+});
+
 test("other refusals are not repeated", async () => {
   const { client, seen } = accounts({ status: 429, body: { errno: 114, retryAfter: 60 } });
   await assert.rejects(client.accountExists("fox@example.test"), { errno: 114, retryAfter: 60, status: 429 });
@@ -97,7 +105,8 @@ test("other refusals are not repeated", async () => {
 });
 
 test("no answer and no JSON become errors with a status", async () => {
-  await assert.rejects(accounts({ status: 0 }).client.accountExists("a@b.cd"), { status: 0 });
+  const lost = { status: 0 };
+  await assert.rejects(accounts(lost, lost).client.accountExists("a@b.cd"), { status: 0 });
   await assert.rejects(accounts({ status: 404, body: "<html>" }).client.accountExists("a@b.cd"), { status: 404 });
   await assert.rejects(accounts({ body: "<html>" }).client.accountExists("a@b.cd"), { status: 200 });
 });
