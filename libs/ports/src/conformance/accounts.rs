@@ -1,0 +1,82 @@
+//! What every store of accounts promises.
+
+mod claims;
+mod devices;
+mod operations;
+mod races;
+mod sessions;
+mod tokens;
+
+use foxhold_core::{
+    TokenId, Uid,
+    record::{Account, Device, EmailKey, Session},
+};
+
+use super::{
+    Case, Subject,
+    fixtures::{Maker, soon},
+};
+use crate::accounts::SignIn;
+
+pub(super) fn cases() -> Vec<Case> {
+    [
+        claims::CASES,
+        sessions::CASES,
+        tokens::CASES,
+        devices::CASES,
+        operations::CASES,
+        races::CASES,
+    ]
+    .concat()
+}
+
+/// What the cases do most; an error here is a failure of the store, not of the case.
+impl Subject {
+    async fn signed_up(&self, make: &Maker, address: &str) -> (Account, SignIn) {
+        let account = make.account(address);
+        let sign_in = make.sign_in(account.uid);
+        self.create(make, &account, &sign_in).await;
+        (account, sign_in)
+    }
+
+    async fn create(&self, make: &Maker, account: &Account, sign_in: &SignIn) {
+        let done = self
+            .account_writer
+            .create_account(&make.call(), account.clone(), sign_in.clone())
+            .await;
+        assert_eq!(done, Ok(()));
+    }
+
+    async fn account(&self, uid: Uid) -> Option<Account> {
+        self.account_reader
+            .account(soon(), uid)
+            .await
+            .expect("the store reads")
+    }
+
+    async fn holder(&self, key: &EmailKey) -> Option<Account> {
+        let found = self.account_reader.account_by_email(soon(), key).await;
+        found.expect("the store reads")
+    }
+
+    async fn session(&self, id: TokenId) -> Option<Session> {
+        self.account_reader
+            .session(soon(), id)
+            .await
+            .expect("the store reads")
+    }
+
+    async fn sessions(&self, uid: Uid) -> Vec<Session> {
+        self.account_reader
+            .sessions(soon(), uid)
+            .await
+            .expect("the store reads")
+    }
+
+    async fn devices(&self, uid: Uid) -> Vec<Device> {
+        self.account_reader
+            .devices(soon(), uid)
+            .await
+            .expect("the store reads")
+    }
+}

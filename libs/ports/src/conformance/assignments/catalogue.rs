@@ -1,0 +1,131 @@
+//! Services and nodes as an administrator writes them.
+
+use std::sync::Arc;
+
+use foxhold_core::record::{NodeFigures, ServiceKey, UserKey};
+
+use crate::{
+    Refusal,
+    conformance::{
+        Subject, cases,
+        fixtures::{Maker, node, service, soon},
+    },
+};
+
+cases![
+    before_the_first_write_there_is_nothing,
+    a_service_is_read_as_it_was_put,
+    a_service_put_again_is_changed,
+    nodes_are_listed_by_id,
+    a_node_that_exists_is_left_as_it_is,
+    a_node_needs_its_service,
+    one_url_may_serve_two_services,
+];
+
+async fn before_the_first_write_there_is_nothing(s: Arc<Subject>) {
+    let (reader, key) = (&s.assignment_reader, ServiceKey("sync-1.5".into()));
+    assert_eq!(reader.services(soon()).await, Ok(vec![]));
+    assert_eq!(reader.nodes(soon(), &key).await, Ok(vec![]));
+    let user = UserKey("u@accounts.example.test".into());
+    assert_eq!(reader.user_record(soon(), &key, &user).await, Ok(None));
+}
+
+async fn a_service_is_read_as_it_was_put(s: Arc<Subject>) {
+    let make = Maker::new(1);
+    let mut other = service("other-2.0");
+    other.scope = "https://example.test/other".into();
+    other.token_lifetime_secs = 300;
+    other.uid_ceiling = (1 << 53) - 1;
+    other.accepts_new_users = false;
+    for service in [&service("sync-1.5"), &other] {
+        s.put_service(&make, service).await;
+    }
+    let mut services = s
+        .assignment_reader
+        .services(soon())
+        .await
+        .expect("the store reads");
+    services.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(services, vec![other, service("sync-1.5")]);
+}
+
+async fn a_service_put_again_is_changed(s: Arc<Subject>) {
+    let make = Maker::new(2);
+    let mut service = s.served(&make, 10).await;
+    service.pattern = "{node}/changed/{uid}".into();
+    service.token_lifetime_secs = 60;
+    s.put_service(&make, &service).await;
+    assert_eq!(
+        s.assignment_reader.services(soon()).await,
+        Ok(vec![service.clone()])
+    );
+    assert_eq!(s.nodes(&service).await.len(), 1, "its nodes stay");
+}
+
+async fn nodes_are_listed_by_id(s: Arc<Subject>) {
+    let make = Maker::new(3);
+    let service = service("sync-1.5");
+    s.put_service(&make, &service).await;
+    let mut expected = Vec::new();
+    for (number, label) in [
+        (3, Some("big".to_owned())),
+        (1, None),
+        (2, Some("small".to_owned())),
+    ] {
+        let mut new = node(&service, &format!("https://node-{number}.example"), 10 * number);
+        new.available = number;
+        new.node_type = label;
+        expected.push(new.clone());
+        assert_eq!(s.assignment_admin.create_node(&make.call(), new).await, Ok(()));
+    }
+    let nodes = s.nodes(&service).await;
+    assert!(nodes.is_sorted_by_key(|node| node.id));
+    for new in expected {
+        let node = nodes
+            .iter()
+            .find(|node| node.url == new.url)
+            .expect("the node is listed");
+        let figures = NodeFigures {
+            capacity: new.capacity,
+            available: new.available,
+            ..NodeFigures::default()
+        };
+        assert_eq!(
+            (&node.service, &node.node_type, node.figures),
+            (&new.service, &new.node_type, figures)
+        );
+    }
+}
+
+async fn a_node_that_exists_is_left_as_it_is(s: Arc<Subject>) {
+    let make = Maker::new(4);
+    let service = s.served(&make, 10).await;
+    let before = s.nodes(&service).await;
+    let mut again = node(&service, &before[0].url, 99);
+    again.node_type = None;
+    assert_eq!(s.assignment_admin.create_node(&make.call(), again).await, Ok(()));
+    assert_eq!(s.nodes(&service).await, before);
+}
+
+async fn a_node_needs_its_service(s: Arc<Subject>) {
+    let make = Maker::new(5);
+    let unknown = service("unknown-1.0");
+    let refused = s
+        .assignment_admin
+        .create_node(&make.call(), node(&unknown, "https://node.example", 1))
+        .await;
+    assert_eq!(refused, Err(Refusal::UnknownService.into()));
+    assert_eq!(s.nodes(&unknown).await, vec![]);
+}
+
+async fn one_url_may_serve_two_services(s: Arc<Subject>) {
+    let make = Maker::new(6);
+    let services = [service("sync-1.5"), service("sync-2.0")];
+    for service in &services {
+        s.put_service(&make, service).await;
+        s.add_node(&make, service, "https://node.example", 5).await;
+    }
+    let [first, second] = [s.nodes(&services[0]).await, s.nodes(&services[1]).await];
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first[0].id, second[0].id);
+}

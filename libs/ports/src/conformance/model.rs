@@ -1,0 +1,307 @@
+//! Random sequences of intents on a store and on the memory store side by side. Few names and many intents, so that
+//! they meet: addresses are taken, tokens spent twice, operations repeated and ids reused.
+
+use std::sync::Arc;
+
+use foxhold_core::{
+    DeviceId, OpId, Timestamp, TokenId, Uid,
+    record::{Account, AuthorizationCode, Device, RefreshToken, Service, UserRecord},
+};
+
+use super::{
+    Subject,
+    fixtures::{Maker, email_key, node, service, soon, user, values},
+};
+use crate::{
+    Call, WriteError,
+    accounts::SignIn,
+    assignments::{NewNode, RecordRef, UserValues},
+    memory::MemoryStore,
+};
+
+#[derive(Clone)]
+enum Intent {
+    CreateAccount(Box<Account>, SignIn),
+    OpenSession(SignIn),
+    CloseSession(Uid, TokenId),
+    VerifyEmail(Uid),
+    ConsumeKeyFetch(TokenId),
+    PutDevice(Device),
+    DeleteDevice(Uid, DeviceId),
+    PutCode(AuthorizationCode),
+    ConsumeCode(TokenId),
+    PutRefreshToken(RefreshToken),
+    DeleteRefreshToken(TokenId),
+    Assign(RecordRef, UserValues, Timestamp),
+    Raise(RecordRef, UserValues),
+    Rekey(RecordRef, UserValues, Timestamp),
+    PutService(Service),
+    CreateNode(NewNode),
+}
+
+const ADDRESSES: u64 = 4;
+const USERS: u64 = 6;
+const SERVICES: [&str; 2] = ["sync-1.5", "other-1.0"];
+/// Intents between two looks at everything.
+const LOOK_EVERY: usize = 25;
+
+/// Everything that was ever named in a sequence.
+#[derive(Default)]
+struct Names {
+    uids: Vec<Uid>,
+    sessions: Vec<(Uid, TokenId)>,
+    key_fetches: Vec<TokenId>,
+    devices: Vec<(Uid, DeviceId)>,
+    codes: Vec<TokenId>,
+    refresh_tokens: Vec<TokenId>,
+    past: Vec<(OpId, Intent)>,
+}
+
+pub(super) async fn compare(seed: u64, intents: usize, subject: &Subject) {
+    let (make, model, mut names) = (Maker::new(seed), memory(), Names::default());
+    for number in 0..intents {
+        let (call, intent) = names.next(&make, &model).await;
+        let expected = apply(&model, &call, intent.clone()).await;
+        let answer = apply(subject, &call, intent.clone()).await;
+        assert_eq!(answer, expected, "seed {seed}, intent {number}");
+        names.past.push((call.op, intent));
+        if number % LOOK_EVERY == 0 || number + 1 == intents {
+            names.look(&model, subject, seed, number).await;
+        }
+    }
+}
+
+fn memory() -> Subject {
+    let store = Arc::new(MemoryStore::new());
+    Subject {
+        account_reader: store.clone(),
+        account_writer: store.clone(),
+        assignment_reader: store.clone(),
+        assignment_writer: store.clone(),
+        assignment_admin: store,
+        keep: Box::new(()),
+    }
+}
+
+async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Option<UserRecord>, WriteError> {
+    let (accounts, users, admin) = (&to.account_writer, &to.assignment_writer, &to.assignment_admin);
+    match intent {
+        Intent::CreateAccount(account, sign_in) => accounts.create_account(call, *account, sign_in).await,
+        Intent::OpenSession(sign_in) => accounts.open_session(call, sign_in).await,
+        Intent::CloseSession(uid, id) => accounts.close_session(call, uid, id).await,
+        Intent::VerifyEmail(uid) => accounts.verify_email(call, uid).await,
+        Intent::ConsumeKeyFetch(id) => accounts.consume_key_fetch(call, id).await,
+        Intent::PutDevice(device) => accounts.put_device(call, device).await,
+        Intent::DeleteDevice(uid, id) => accounts.delete_device(call, uid, id).await,
+        Intent::PutCode(code) => accounts.put_authorization_code(call, code).await,
+        Intent::ConsumeCode(id) => accounts.consume_authorization_code(call, id).await,
+        Intent::PutRefreshToken(token) => accounts.put_refresh_token(call, token).await,
+        Intent::DeleteRefreshToken(id) => accounts.delete_refresh_token(call, id).await,
+        Intent::PutService(service) => admin.put_service(call, service).await,
+        Intent::CreateNode(node) => admin.create_node(call, node).await,
+        Intent::Assign(at, values, now) => return users.assign(call, &at, &values, now).await.map(Some),
+        Intent::Raise(at, values) => return users.raise(call, &at, &values).await.map(Some),
+        Intent::Rekey(at, values, now) => return users.rekey(call, &at, &values, now).await.map(Some),
+    }?;
+    Ok(None)
+}
+
+impl Names {
+    async fn next(&mut self, make: &Maker, model: &Subject) -> (Call, Intent) {
+        let mut call = make.call();
+        if let Some((op, intent)) = pick(make, &self.past)
+            && make.below(8) == 0
+        {
+            call.op = *op;
+            // Mostly a repetition; now and then the id with an intent of its own.
+            if make.below(4) != 0 {
+                return (call, intent.clone());
+            }
+        }
+        (call, self.intent(make, model).await)
+    }
+
+    async fn intent(&mut self, make: &Maker, model: &Subject) -> Intent {
+        let uid = pick(make, &self.uids).copied();
+        let session = pick(make, &self.sessions).copied();
+        match (make.below(24), uid, session) {
+            (0..3, ..) | (_, None, _) | (_, _, None) => self.creation(make),
+            (3..5, Some(uid), _) => self.sign_in(make, uid),
+            (5, _, Some((uid, id))) => Intent::CloseSession(uid, id),
+            (6, Some(uid), _) => Intent::VerifyEmail(uid),
+            (7..9, ..) => Intent::ConsumeKeyFetch(chosen(make, &self.key_fetches)),
+            (9..11, _, Some((uid, id))) => self.device(make, uid, id),
+            (11, Some(uid), _) => {
+                let (owner, id) = pick(make, &self.devices)
+                    .copied()
+                    .unwrap_or((uid, DeviceId::from_bytes([0; 16])));
+                Intent::DeleteDevice(owner, id)
+            }
+            (12, _, Some((uid, id))) => {
+                let code = make.code(uid, id);
+                self.codes.push(code.id);
+                Intent::PutCode(code)
+            }
+            (13, ..) => Intent::ConsumeCode(chosen(make, &self.codes)),
+            (14, Some(uid), Some((_, id))) => {
+                let token = make.refresh_token(uid, (make.below(2) == 0).then_some(id));
+                self.refresh_tokens.push(token.id);
+                Intent::PutRefreshToken(token)
+            }
+            (15, ..) => Intent::DeleteRefreshToken(chosen(make, &self.refresh_tokens)),
+            _ => assignment(make, model).await,
+        }
+    }
+
+    fn creation(&mut self, make: &Maker) -> Intent {
+        let mut account = make.account(&address(make.below(ADDRESSES)));
+        account.email_verified = make.below(8) == 0;
+        let sign_in = make.sign_in(account.uid);
+        self.uids.push(account.uid);
+        self.note(&sign_in);
+        Intent::CreateAccount(Box::new(account), sign_in)
+    }
+
+    fn sign_in(&mut self, make: &Maker, uid: Uid) -> Intent {
+        let sign_in = if make.below(2) == 0 {
+            make.sign_in(uid)
+        } else {
+            make.plain_sign_in(uid)
+        };
+        self.note(&sign_in);
+        Intent::OpenSession(sign_in)
+    }
+
+    fn note(&mut self, sign_in: &SignIn) {
+        self.sessions.push((sign_in.session.uid, sign_in.session.id));
+        self.key_fetches
+            .extend(sign_in.key_fetches.iter().map(|token| token.id));
+    }
+
+    fn device(&mut self, make: &Maker, uid: Uid, session: TokenId) -> Intent {
+        let mut device = make.device(uid, session);
+        if let Some((_, id)) = pick(make, &self.devices)
+            && make.below(2) == 0
+        {
+            device.id = *id;
+        }
+        self.devices.push((uid, device.id));
+        Intent::PutDevice(device)
+    }
+
+    async fn look(&self, model: &Subject, subject: &Subject, seed: u64, number: usize) {
+        let at = format!("seed {seed}, after intent {number}");
+        let (a, b) = (&model.account_reader, &subject.account_reader);
+        for address_number in 0..ADDRESSES {
+            let key = email_key(&address(address_number));
+            let (expected, found) = (
+                a.account_by_email(soon(), &key).await,
+                b.account_by_email(soon(), &key).await,
+            );
+            assert!(found == expected, "{at}: holder of an address");
+        }
+        for uid in self.uids.iter().copied() {
+            assert!(
+                b.account(soon(), uid).await == a.account(soon(), uid).await,
+                "{at}: account"
+            );
+            assert_eq!(
+                b.sessions(soon(), uid).await,
+                a.sessions(soon(), uid).await,
+                "{at}"
+            );
+            assert_eq!(b.devices(soon(), uid).await, a.devices(soon(), uid).await, "{at}");
+            assert_eq!(
+                b.refresh_tokens(soon(), uid).await,
+                a.refresh_tokens(soon(), uid).await,
+                "{at}"
+            );
+        }
+        for (_, id) in self.sessions.iter().copied() {
+            assert_eq!(b.session(soon(), id).await, a.session(soon(), id).await, "{at}");
+        }
+        for id in self.key_fetches.iter().copied() {
+            assert_eq!(
+                b.key_fetch(soon(), id).await,
+                a.key_fetch(soon(), id).await,
+                "{at}"
+            );
+        }
+        for id in self.codes.iter().copied() {
+            let (expected, found) = (
+                a.authorization_code(soon(), id).await,
+                b.authorization_code(soon(), id).await,
+            );
+            assert_eq!(found, expected, "{at}");
+        }
+        look_at_assignments(model, subject, &at).await;
+    }
+}
+
+async fn look_at_assignments(model: &Subject, subject: &Subject, at: &str) {
+    let (a, b) = (&model.assignment_reader, &subject.assignment_reader);
+    assert_eq!(b.services(soon()).await, a.services(soon()).await, "{at}");
+    for service in SERVICES.map(service) {
+        let key = &service.key;
+        assert_eq!(b.nodes(soon(), key).await, a.nodes(soon(), key).await, "{at}");
+        for number in 0..USERS {
+            let user = user(&service, number, None).user;
+            let (expected, found) = (
+                a.user_record(soon(), key, &user).await,
+                b.user_record(soon(), key, &user).await,
+            );
+            assert_eq!(found, expected, "{at}");
+        }
+    }
+}
+
+async fn assignment(make: &Maker, model: &Subject) -> Intent {
+    let mut service = service(SERVICES[make.below(2) as usize]);
+    let number = make.below(USERS);
+    let mut at = user(&service, number, None);
+    let known = model
+        .assignment_reader
+        .user_record(soon(), &at.service, &at.user)
+        .await;
+    at.version = known.ok().flatten().map(|record| record.version);
+    if make.below(6) == 0 {
+        at.version = Some(make.below(4)); // Mostly stale.
+    }
+    let values = values(make.below(50), make.below(50), &[make.below(5) as u8]);
+    match make.below(12) {
+        0 => {
+            service.uid_ceiling = 10 + make.below(60);
+            service.accepts_new_users = make.below(2) == 0;
+            Intent::PutService(service)
+        }
+        1 => {
+            let mut node = node(
+                &service,
+                &format!("https://n{}.example", make.below(5)),
+                make.below(20),
+            );
+            node.available = make.below(node.capacity + 1);
+            Intent::CreateNode(node)
+        }
+        2..6 => Intent::Assign(at, values, make.now()),
+        6..9 => Intent::Raise(at, values),
+        _ => Intent::Rekey(at, values, make.now()),
+    }
+}
+
+fn address(number: u64) -> String {
+    format!("User{number}@example.test")
+}
+
+fn pick<'a, T>(make: &Maker, from: &'a [T]) -> Option<&'a T> {
+    if from.is_empty() {
+        return None;
+    }
+    from.get(make.below(from.len() as u64) as usize)
+}
+
+fn chosen(make: &Maker, from: &[TokenId]) -> TokenId {
+    pick(make, from)
+        .copied()
+        .unwrap_or_else(|| TokenId::from_bytes([0; 32]))
+}

@@ -1,0 +1,35 @@
+//! Runs the conformance suite on the memory store, which is thereby fit to be the model of the others.
+
+use std::sync::Arc;
+
+use foxhold_ports::{
+    conformance::{self, Subject},
+    memory::MemoryStore,
+};
+
+async fn subject() -> Subject {
+    let store = Arc::new(MemoryStore::new());
+    Subject {
+        account_reader: store.clone(),
+        account_writer: store.clone(),
+        assignment_reader: store.clone(),
+        assignment_writer: store.clone(),
+        assignment_admin: store,
+        keep: Box::new(()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts() {
+    conformance::accounts("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assignments() {
+    conformance::assignments("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model() {
+    conformance::like_memory("memory", 0..2, 500, subject).await;
+}
