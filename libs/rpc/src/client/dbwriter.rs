@@ -1,0 +1,257 @@
+//! Writing through the dbwriter: the writers' ports over its two services and its administration.
+
+use async_trait::async_trait;
+use foxhold_core::{
+    Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
+    record::{Account, AuthorizationCode, Device, RefreshToken, Service, UserRecord},
+};
+use foxhold_ports::{
+    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, Cause, WriteError,
+    accounts::SignIn,
+    assignments::{NewNode, RecordRef, UserValues},
+};
+
+use super::{Transport, attempts, outgoing};
+use crate::{
+    convert,
+    status::to_write_error,
+    wire::dbwriter::{
+        self as pb, account_writer_client::AccountWriterClient,
+        assignment_admin_client::AssignmentAdminClient, assignment_writer_client::AssignmentWriterClient,
+    },
+};
+
+fn op(id: OpId) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
+
+/// Sends one intent, repeatedly if its outcome is open.
+macro_rules! intent {
+    ($self:ident, $client:ident, $call:ident, $rpc:ident, $message:expr) => {{
+        let message = $message;
+        attempts::write($call.deadline, |until: Deadline| {
+            let mut client = $client::new($self.0.clone());
+            let request = outgoing(message.clone(), until);
+            async move {
+                let answer = client.$rpc(request).await;
+                answer
+                    .map(tonic::Response::into_inner)
+                    .map_err(|status| to_write_error(&status))
+            }
+        })
+        .await
+    }};
+}
+
+/// [`AccountWriter`] over gRPC.
+#[derive(Clone)]
+pub struct RemoteAccountWriter(Transport);
+
+impl RemoteAccountWriter {
+    /// Over a transport to the dbwriters.
+    #[must_use]
+    pub const fn new(transport: Transport) -> Self {
+        Self(transport)
+    }
+}
+
+#[async_trait]
+impl AccountWriter for RemoteAccountWriter {
+    async fn create_account(&self, call: &Call, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+        let message = pb::CreateAccountRequest {
+            op_id: op(call.op),
+            account: Some(account.into()),
+            sign_in: Some(sign_in.into()),
+        };
+        intent!(self, AccountWriterClient, call, create_account, message).map(|_| ())
+    }
+
+    async fn open_session(&self, call: &Call, sign_in: SignIn) -> Result<(), WriteError> {
+        let message = pb::OpenSessionRequest {
+            op_id: op(call.op),
+            sign_in: Some(sign_in.into()),
+        };
+        intent!(self, AccountWriterClient, call, open_session, message).map(|_| ())
+    }
+
+    async fn close_session(&self, call: &Call, uid: Uid, session: TokenId) -> Result<(), WriteError> {
+        let message = pb::CloseSessionRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+            session: session.as_bytes().to_vec(),
+        };
+        intent!(self, AccountWriterClient, call, close_session, message).map(|_| ())
+    }
+
+    async fn verify_email(&self, call: &Call, uid: Uid) -> Result<(), WriteError> {
+        let message = pb::VerifyEmailRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+        };
+        intent!(self, AccountWriterClient, call, verify_email, message).map(|_| ())
+    }
+
+    async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        let message = pb::ConsumeKeyFetchRequest {
+            op_id: op(call.op),
+            id: id.as_bytes().to_vec(),
+        };
+        intent!(self, AccountWriterClient, call, consume_key_fetch, message).map(|_| ())
+    }
+
+    async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {
+        let message = pb::PutDeviceRequest {
+            op_id: op(call.op),
+            device: Some(device.into()),
+        };
+        intent!(self, AccountWriterClient, call, put_device, message).map(|_| ())
+    }
+
+    async fn delete_device(&self, call: &Call, uid: Uid, device: DeviceId) -> Result<(), WriteError> {
+        let message = pb::DeleteDeviceRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+            device: device.as_bytes().to_vec(),
+        };
+        intent!(self, AccountWriterClient, call, delete_device, message).map(|_| ())
+    }
+
+    async fn put_authorization_code(&self, call: &Call, code: AuthorizationCode) -> Result<(), WriteError> {
+        let message = pb::PutAuthorizationCodeRequest {
+            op_id: op(call.op),
+            code: Some(code.into()),
+        };
+        intent!(self, AccountWriterClient, call, put_authorization_code, message).map(|_| ())
+    }
+
+    async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        let message = pb::ConsumeAuthorizationCodeRequest {
+            op_id: op(call.op),
+            id: id.as_bytes().to_vec(),
+        };
+        intent!(
+            self,
+            AccountWriterClient,
+            call,
+            consume_authorization_code,
+            message
+        )
+        .map(|_| ())
+    }
+
+    async fn put_refresh_token(&self, call: &Call, token: RefreshToken) -> Result<(), WriteError> {
+        let message = pb::PutRefreshTokenRequest {
+            op_id: op(call.op),
+            token: Some(token.into()),
+        };
+        intent!(self, AccountWriterClient, call, put_refresh_token, message).map(|_| ())
+    }
+
+    async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        let message = pb::DeleteRefreshTokenRequest {
+            op_id: op(call.op),
+            id: id.as_bytes().to_vec(),
+        };
+        intent!(self, AccountWriterClient, call, delete_refresh_token, message).map(|_| ())
+    }
+}
+
+/// [`AssignmentWriter`] over gRPC.
+#[derive(Clone)]
+pub struct RemoteAssignmentWriter(Transport);
+
+impl RemoteAssignmentWriter {
+    /// Over a transport to the dbwriters.
+    #[must_use]
+    pub const fn new(transport: Transport) -> Self {
+        Self(transport)
+    }
+}
+
+/// The record of an answer. The intent was carried out, so an answer that makes no sense leaves its outcome open.
+fn record(wire: Option<pb::UserRecord>) -> Result<UserRecord, WriteError> {
+    convert::message("record", wire).map_err(|error| {
+        tracing::error!(%error, "the dbwriter's answer makes no sense");
+        WriteError::Unknown(Cause::Fault)
+    })
+}
+
+#[async_trait]
+impl AssignmentWriter for RemoteAssignmentWriter {
+    async fn assign(
+        &self,
+        call: &Call,
+        at: &RecordRef,
+        values: &UserValues,
+        now: Timestamp,
+    ) -> Result<UserRecord, WriteError> {
+        let message = pb::AssignRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            values: Some(values.into()),
+            now_ms: now.as_millis(),
+        };
+        record(intent!(self, AssignmentWriterClient, call, assign, message)?.record)
+    }
+
+    async fn raise(
+        &self,
+        call: &Call,
+        at: &RecordRef,
+        values: &UserValues,
+    ) -> Result<UserRecord, WriteError> {
+        let message = pb::RaiseRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            values: Some(values.into()),
+        };
+        record(intent!(self, AssignmentWriterClient, call, raise, message)?.record)
+    }
+
+    async fn rekey(
+        &self,
+        call: &Call,
+        at: &RecordRef,
+        values: &UserValues,
+        now: Timestamp,
+    ) -> Result<UserRecord, WriteError> {
+        let message = pb::RekeyRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            values: Some(values.into()),
+            now_ms: now.as_millis(),
+        };
+        record(intent!(self, AssignmentWriterClient, call, rekey, message)?.record)
+    }
+}
+
+/// [`AssignmentAdmin`] over gRPC. Needs a certificate of the role `ops`.
+#[derive(Clone)]
+pub struct RemoteAssignmentAdmin(Transport);
+
+impl RemoteAssignmentAdmin {
+    /// Over a transport to the dbwriters.
+    #[must_use]
+    pub const fn new(transport: Transport) -> Self {
+        Self(transport)
+    }
+}
+
+#[async_trait]
+impl AssignmentAdmin for RemoteAssignmentAdmin {
+    async fn put_service(&self, call: &Call, service: Service) -> Result<(), WriteError> {
+        let message = pb::PutServiceRequest {
+            op_id: op(call.op),
+            service: Some(service.into()),
+        };
+        intent!(self, AssignmentAdminClient, call, put_service, message).map(|_| ())
+    }
+
+    async fn create_node(&self, call: &Call, node: NewNode) -> Result<(), WriteError> {
+        let message = pb::CreateNodeRequest {
+            op_id: op(call.op),
+            node: Some(node.into()),
+        };
+        intent!(self, AssignmentAdminClient, call, create_node, message).map(|_| ())
+    }
+}

@@ -1,0 +1,100 @@
+//! The private tiers as gRPC services over any adapter of their ports. A service's binary plugs its adapters in and
+//! gives the routes to the runtime's gRPC server, which has authorized the caller and bounded the call before.
+
+mod dbwriter;
+mod keysigner;
+mod stretcher;
+
+use std::{sync::Arc, time::Duration};
+
+use foxhold_core::Deadline;
+use foxhold_ports::{
+    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, NodeTokenMinter, PublicKeySource,
+    Stretcher,
+};
+use tonic::{Request, service::Routes};
+
+use crate::{trace, wire};
+
+/// How long a call has that says nothing of it (`security.md` C.2).
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
+
+/// What a dbwriter needs.
+#[derive(Clone)]
+pub struct DbwriterPorts {
+    /// Writes accounts.
+    pub accounts: Arc<dyn AccountWriter>,
+    /// Writes users' records.
+    pub assignments: Arc<dyn AssignmentWriter>,
+    /// Administers services and nodes.
+    pub admin: Arc<dyn AssignmentAdmin>,
+}
+
+/// The services of `foxhold.dbwriter.v1`, with their full names for the health service.
+#[must_use]
+pub fn dbwriter(ports: DbwriterPorts) -> Routes {
+    use wire::dbwriter::{
+        account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
+        assignment_writer_server::AssignmentWriterServer,
+    };
+    Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
+        .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
+            ports.assignments,
+        )))
+        .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
+}
+
+/// Names of the services that [`dbwriter`] serves.
+pub const DBWRITER_SERVICES: [&str; 3] = [
+    wire::dbwriter::account_writer_server::SERVICE_NAME,
+    wire::dbwriter::assignment_writer_server::SERVICE_NAME,
+    wire::dbwriter::assignment_admin_server::SERVICE_NAME,
+];
+
+/// What a keysigner needs.
+#[derive(Clone)]
+pub struct KeysignerPorts {
+    /// Signs access tokens.
+    pub access_tokens: Arc<dyn AccessTokenSigner>,
+    /// Mints node tokens.
+    pub node_tokens: Arc<dyn NodeTokenMinter>,
+    /// Publishes keys.
+    pub public_keys: Arc<dyn PublicKeySource>,
+}
+
+/// The services of `foxhold.keysigner.v1`.
+#[must_use]
+pub fn keysigner(ports: KeysignerPorts) -> Routes {
+    use wire::keysigner::keysigner_server::KeysignerServer;
+    Routes::new(KeysignerServer::new(keysigner::Signer(ports)))
+}
+
+/// Names of the services that [`keysigner`] serves.
+pub const KEYSIGNER_SERVICES: [&str; 1] = [wire::keysigner::keysigner_server::SERVICE_NAME];
+
+/// The services of `foxhold.stretcher.v1`.
+#[must_use]
+pub fn stretcher(stretcher: Arc<dyn Stretcher>) -> Routes {
+    use wire::stretcher::stretcher_server::StretcherServer;
+    Routes::new(StretcherServer::new(stretcher::Stretching(stretcher)))
+}
+
+/// Names of the services that [`stretcher`] serves.
+pub const STRETCHER_SERVICES: [&str; 1] = [wire::stretcher::stretcher_server::SERVICE_NAME];
+
+/// When the caller stops waiting: as the runtime's server worked it out when the call came in.
+fn deadline<M>(request: &Request<M>) -> Deadline {
+    request
+        .extensions()
+        .get::<Deadline>()
+        .copied()
+        .unwrap_or_else(|| Deadline::after(DEADLINE_DEFAULT))
+}
+
+/// Does the work of a call in the name of the request it belongs to.
+async fn traced<F: Future>(request: Option<foxhold_core::RequestId>, work: F) -> F::Output {
+    match request {
+        Some(id) => trace::in_request(id, work).await,
+        None => work.await,
+    }
+}
