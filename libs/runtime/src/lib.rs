@@ -6,9 +6,14 @@
 pub mod clock;
 pub mod config;
 pub mod crypto_provider;
+pub mod health;
+pub mod http_edge;
+pub mod layers;
 pub mod random;
 pub mod shutdown;
+pub mod telemetry;
 
 pub use clock::SystemClock;
+pub use health::Health;
 pub use random::SystemRandom;
 pub use shutdown::{Phase, Shutdown};

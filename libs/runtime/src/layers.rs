@@ -1,0 +1,154 @@
+//! What happens around every request, in one order, decided here and nowhere else (tower layers).
+//!
+//! From the outside in, and why there:
+//! 1. **request id**: everything after it can be found in the logs by it;
+//! 2. **access line**: sees each request, also the refused ones, and measures all of the rest;
+//! 3. **load shed**: refuses before any work is done, so an overloaded process still answers quickly;
+//! 4. **deadline**: the budget starts when work starts, and travels to every inner call;
+//! 5. **body limit**: only marks how much may be read; the handler's extractor answers in its contract's own form
+//!    (`read_body`).
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use foxhold_core::{Deadline, Random, RequestId};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::http_edge::BodyLimit;
+
+/// The header that carries the request id back to the client.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What one request may use.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Requests in work at once on this listener; the next one is refused.
+    pub in_work_max: usize,
+    /// How long a request may take; inner calls see it as their [`Deadline`].
+    pub budget: Duration,
+    /// Longest body, in bytes.
+    pub body_len_max: usize,
+    /// What a refused client is told to wait, in seconds.
+    pub retry_after_secs: u64,
+    /// Builds the refusal in the contract's form; the layer adds `Retry-After`.
+    pub overloaded: fn(retry_after_secs: u64) -> Response,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            in_work_max: 1024,
+            budget: Duration::from_secs(10),
+            body_len_max: 16 * 1024,
+            retry_after_secs: 5,
+            overloaded: |_| StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct RequestIds(Arc<dyn Random>);
+
+impl fmt::Debug for RequestIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestIds")
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Admission {
+    slots: Arc<Semaphore>,
+    limits: RequestLimits,
+}
+
+/// The stack of a public listener. Handlers find [`RequestId`] and [`Deadline`] as extensions of the request.
+pub fn public<S>(router: Router<S>, limits: RequestLimits, random: Arc<dyn Random>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let admission = Admission {
+        slots: Arc::new(Semaphore::new(limits.in_work_max)),
+        limits,
+    };
+    // axum wraps: the layer added last is the outermost.
+    router
+        .layer(DefaultBodyLimit::max(limits.body_len_max))
+        .layer(from_fn_with_state(limits, allow_body))
+        .layer(from_fn_with_state(limits, set_deadline))
+        .layer(from_fn_with_state(admission, admit))
+        .layer(from_fn(log_access))
+        .layer(from_fn_with_state(RequestIds(random), name_request))
+}
+
+/// The stack of a private listener (health, captured mail): named and logged, nothing more.
+pub fn private<S>(router: Router<S>, random: Arc<dyn Random>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router
+        .layer(from_fn(log_access))
+        .layer(from_fn_with_state(RequestIds(random), name_request))
+}
+
+async fn name_request(State(ids): State<RequestIds>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::random(&*ids.0);
+    request.extensions_mut().insert(id);
+    let span = tracing::info_span!("request", request.id = %id);
+    let mut response = next.run(request).instrument(span).await;
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+async fn log_access(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    // The template, never the path as sent: paths hold user ids.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    tracing::event!(
+        target: "foxhold::access",
+        tracing::Level::INFO,
+        http.method = method.as_str(),
+        http.route = route.as_ref().map_or("(none)", MatchedPath::as_str),
+        http.status = response.status().as_u16(),
+        duration_ms = began.elapsed().as_secs_f64() * 1000.0,
+        "request"
+    );
+    response
+}
+
+async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+    let Ok(_slot) = admission.slots.try_acquire() else {
+        let limits = admission.limits;
+        let mut refusal = (limits.overloaded)(limits.retry_after_secs);
+        refusal
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(limits.retry_after_secs));
+        return refusal;
+    };
+    next.run(request).await
+}
+
+async fn set_deadline(State(limits): State<RequestLimits>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Deadline::after(limits.budget));
+    next.run(request).await
+}
+
+async fn allow_body(State(limits): State<RequestLimits>, mut request: Request<Body>, next: Next) -> Response {
+    request.extensions_mut().insert(BodyLimit(limits.body_len_max));
+    next.run(request).await
+}
