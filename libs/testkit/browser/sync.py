@@ -3,11 +3,15 @@
 Called by firefox_flow.py. Waits on what Sync itself reports (its observer notices and its status), never on time.
 """
 
+import time
+
 from marionette_driver.errors import MarionetteException
 
 from wait import wait_until
 
 SYNC_WAIT_SECS = 180
+# A person does not press "Sync now" again in the same second either.
+RETRY_SECS = 2
 
 WATCH = """
   if (!window.foxholdSyncWatch) {
@@ -108,12 +112,14 @@ class Sync:
 
     def _wait_for_finish(self, before, tries):
         failures_seen = len(before["errors"])
+        next_start = None
 
         def look():
-            nonlocal failures_seen, tries
+            nonlocal failures_seen, next_start, tries
             status = self.status()
             if len(status["errors"]) > failures_seen:
                 failures_seen = len(status["errors"])
+                next_start = time.monotonic() + RETRY_SECS
                 tries -= 1
                 if tries < 0:
                     raise SyncFailed(f"sync failed: {status}")
@@ -121,7 +127,8 @@ class Sync:
                 return None
             if status["finished"] > before["finished"] and status["service"] == "success.status_ok":
                 return status
-            if failures_seen > len(before["errors"]):
+            if next_start is not None and time.monotonic() > next_start:
+                next_start = None
                 self._firefox.chrome(START_SYNC)
             return None
 
