@@ -145,3 +145,60 @@ fn output(command: &mut Command) -> Result<String> {
     );
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
+
+/// Whether a module has an import section (WebAssembly core specification, section 5.5).
+fn has_imports(module: &[u8]) -> Result<bool> {
+    const IMPORT_SECTION: u8 = 2;
+    let mut rest = module
+        .strip_prefix(b"\0asm\x01\0\0\0")
+        .context("not a WebAssembly module")?;
+    while let Some((&id, after_id)) = rest.split_first() {
+        if id == IMPORT_SECTION {
+            return Ok(true);
+        }
+        let (len, contents) = leb128(after_id)?;
+        rest = contents.get(len..).context("a section ends behind the module")?;
+    }
+    Ok(false)
+}
+
+/// An unsigned number of at most 32 bits, and what follows it.
+fn leb128(bytes: &[u8]) -> Result<(usize, &[u8])> {
+    let mut number = 0;
+    for (at, byte) in bytes.iter().take(5).enumerate() {
+        number |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Ok((number, &bytes[at + 1..]));
+        }
+    }
+    bail!("a number without end")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Builds the module as `cargo xtask wasm` does: takes half a minute after a change, nothing otherwise.
+    #[test]
+    fn the_checked_in_module_is_what_the_sources_compile_to() {
+        check(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn imports_are_found() {
+        let header = b"\0asm\x01\0\0\0";
+        let long = [&[1, 0x81, 1], &[0; 129][..]].concat();
+        let table: [(&str, &[u8], Option<bool>); 6] = [
+            ("no section", &[], Some(false)),
+            ("types", &[1, 1, 0], Some(false)),
+            ("types, imports", &[1, 1, 0, 2, 1, 0], Some(true)),
+            ("a section of 129 bytes", &long, Some(false)),
+            ("a section that is cut", &[1, 2, 0], None),
+            ("a number without end", &[1, 0xff, 0xff, 0xff, 0xff, 0xff], None),
+        ];
+        for (name, sections, expected) in table {
+            assert_eq!(has_imports(&[header, sections].concat()).ok(), expected, "{name}");
+        }
+        assert!(has_imports(b"").is_err());
+    }
+}

@@ -12,7 +12,11 @@ const P: u32 = 1;
 /// Memory of one evaluation, 128·N·r, in bytes; what else it takes is small.
 pub const TABLE_LEN: usize = 64 * 1024 * 1024;
 
-/// Stretches `auth_pw` with the account's salt. The table of 64 MiB is freed, not wiped: the crate owns it.
+/// Stretches `auth_pw` with the account's salt.
+///
+/// The crate allocates the table itself and does not wipe it. A block of this size is a mapping of its own, which
+/// goes back to the kernel when freed and is cleared there before anybody gets it, so nothing of it stays in the
+/// process.
 #[must_use]
 pub fn stretch(auth_pw: &Secret<32>, auth_salt: &[u8; 32]) -> Secret<32> {
     let mut out = zeroize::Zeroizing::new([0; 32]);
