@@ -38,6 +38,10 @@ pub(crate) fn build(workspace_root: &Path) -> Result<Vec<u8>> {
         "{} bytes are more than the {LEN_MAX} a page may cost",
         bytes.len()
     );
+    ensure!(
+        !has_imports(&bytes)?,
+        "the module imports something, and the page gives it nothing"
+    );
     Ok(bytes)
 }
 
