@@ -34,3 +34,31 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::hex;
+
+    use super::*;
+
+    #[test]
+    fn rfc_4231_test_case_2_in_one_part_and_in_two() {
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(
+            hex::encode(&hmac_sha256(b"Jefe", &[b"what do ya want for nothing?"])),
+            expected
+        );
+        assert_eq!(
+            hex::encode(&hmac_sha256(b"Jefe", &[b"what do ya ", b"want for nothing?"])),
+            expected
+        );
+    }
+
+    #[test]
+    fn sameness_is_of_length_and_contents() {
+        assert!(same(b"ab", b"ab"));
+        assert!(!same(b"ab", b"ac"));
+        assert!(!same(b"ab", b"abc"));
+        assert!(same(b"", b""));
+    }
+}

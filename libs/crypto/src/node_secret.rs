@@ -144,6 +144,8 @@ fn read_line(line: &str, number: usize) -> Result<(&str, NodeSecrets), SecretsFi
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn master(text: &str) -> SecretText {
@@ -228,6 +230,14 @@ mod tests {
                 Err(expected),
                 "{text:?}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[a-z:/,0-9 \\r\\n]{0,80}", any in "\\PC{0,80}") {
+            let _ = read_secrets_file(&text, &mut HashMap::new());
+            let _ = read_secrets_file(&any, &mut HashMap::new());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The form of a new token and the table of claims a relying party meets.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -210,4 +211,65 @@ fn tokens_of_another_type_or_signature_are_refused() {
         check("opaque", &keys(), NOW),
         Err(AccessTokenError::Jws(JwsError::Malformed))
     );
+}
+
+/// Claims as nobody would write them: any value under each name that is read.
+fn any_claims() -> impl Strategy<Value = Value> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,20}".prop_map(Value::from),
+        Just(json!([{}])),
+    ];
+    let names = [
+        "iss",
+        "sub",
+        "client_id",
+        "jti",
+        "scope",
+        "exp",
+        "nbf",
+        "iat",
+        "fxa-generation",
+    ];
+    proptest::collection::btree_map(proptest::sample::select(names.to_vec()), value, 0..9).prop_map(
+        |members| {
+            members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_claims_panic(mut claims in any_claims(), with_subject: bool, now: u64) {
+        if with_subject {
+            claims["sub"] = json!(UID);
+            claims["exp"] = json!(f64::MAX);
+        }
+        let _ = check(&token(&claims), &keys(), Timestamp::from_millis(now));
+    }
+
+    #[test]
+    fn what_is_written_is_read(scope in "\\PC{0,40}", uid: [u8; 16], generation: u64, jti in "\\PC{0,20}") {
+        let new = NewAccessToken {
+            scope: &scope,
+            jti: &jti,
+            uid: Uid::from_bytes(uid),
+            generation: Timestamp::from_millis(generation),
+            ..new_token()
+        };
+        let read = check(&signed(new.unsigned(KID)), &keys(), NOW).unwrap();
+        prop_assert_eq!(read.scope.as_str(), new.scope);
+        prop_assert_eq!(read.subject.parse(), Ok(new.uid));
+        prop_assert_eq!(read.generation, Some(new.generation));
+        prop_assert_eq!(read.jti.as_deref(), Some(new.jti));
+    }
 }
