@@ -3,15 +3,22 @@
 //!
 //! What must stay true: clock, randomness, environment and signals enter a process here and nowhere else.
 
+pub mod callers;
+pub mod certificates;
+pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod crypto_provider;
+pub mod grpc_server;
+pub mod grpc_status;
 pub mod health;
 pub mod http_edge;
 pub mod layers;
 pub mod random;
 pub mod shutdown;
+mod spread;
 pub mod telemetry;
+pub mod tls;
 
 pub use clock::SystemClock;
 pub use health::Health;

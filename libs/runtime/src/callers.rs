@@ -1,0 +1,73 @@
+//! Who may call what (`security.md` C.2), as data. A path that is not here may be called by nobody; a test in `rpc`
+//! compares the table with the RPCs that exist.
+
+use crate::tls::Role;
+
+/// One row: the path of an RPC, and the roles that may call it.
+pub type Row = (&'static str, &'static [Role]);
+
+const WEBHEAD: &[Role] = &[Role::Webhead];
+const OPS: &[Role] = &[Role::Ops];
+const HEALTH: &[Role] = &[Role::Health];
+
+/// Every RPC of every private tier.
+pub const CALLERS: &[Row] = &[
+    ("/foxhold.dbwriter.v1.AccountWriter/CloseSession", WEBHEAD),
+    (
+        "/foxhold.dbwriter.v1.AccountWriter/ConsumeAuthorizationCode",
+        WEBHEAD,
+    ),
+    ("/foxhold.dbwriter.v1.AccountWriter/ConsumeKeyFetch", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/CreateAccount", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/DeleteDevice", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/DeleteRefreshToken", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/OpenSession", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/PutAuthorizationCode", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/PutDevice", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/PutRefreshToken", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/VerifyEmail", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/CreateNode", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/PutService", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Assign", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Raise", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Rekey", WEBHEAD),
+    ("/foxhold.keysigner.v1.Keysigner/GetPublicKeys", WEBHEAD),
+    ("/foxhold.keysigner.v1.Keysigner/MintNodeToken", WEBHEAD),
+    ("/foxhold.keysigner.v1.Keysigner/SignAccessToken", WEBHEAD),
+    ("/foxhold.stretcher.v1.Stretcher/Stretch", WEBHEAD),
+    ("/grpc.health.v1.Health/Check", HEALTH),
+    ("/grpc.health.v1.Health/Watch", HEALTH),
+];
+
+/// The row of a path: its name as a label from a closed set, and who may call it.
+#[must_use]
+pub fn row(path: &str) -> Option<&'static Row> {
+    CALLERS.iter().find(|(known, _)| *known == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_path_has_two_rows_and_none_is_open_to_nobody() {
+        let paths: BTreeSet<_> = CALLERS.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths.len(), CALLERS.len());
+        assert!(CALLERS.iter().all(|(_, roles)| !roles.is_empty()));
+    }
+
+    #[test]
+    fn paths_are_compared_whole() {
+        assert!(row("/grpc.health.v1.Health/Check").is_some());
+        for path in [
+            "/grpc.health.v1.Health/Check/",
+            "/grpc.health.v1.Health/check",
+            "/",
+            "",
+        ] {
+            assert!(row(path).is_none(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! One instance of a tier: its connection, how much is under way to it, and whether it is left alone.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use foxhold_core::Deadline;
+use http::{Request, Response, Uri, uri};
+use hyper::{
+    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
+use tokio_rustls::TlsConnector;
+use tonic::{Code, Status, body::Body};
+
+use super::{ChannelError, ChannelSettings, backoff::Backoff};
+use crate::grpc_status::turned_away;
+
+/// An instance that does not answer a ping is gone.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+pub(super) struct Endpoint {
+    address: String,
+    authority: uri::Authority,
+    name: ServerName<'static>,
+    tls: Arc<ClientConfig>,
+    connect_max: Duration,
+    backoff_min: Duration,
+    backoff_max: Duration,
+    connection: tokio::sync::Mutex<Option<SendRequest<Body>>>,
+    backoff: Mutex<Backoff>,
+    in_flight: Arc<Semaphore>,
+    load: Arc<AtomicUsize>,
+    load_max: usize,
+}
+
+/// How a call went.
+pub(super) enum Sent {
+    /// There is an answer; its body may still come.
+    Answered(Response<Incoming>),
+    /// It may have arrived; there is no answer.
+    Lost(Status),
+    /// Nothing of it left this process; here it is again.
+    NotSent(Request<Body>),
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        address: &str,
+        settings: &ChannelSettings,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Self, ChannelError> {
+        let malformed = || ChannelError::Address(address.to_owned());
+        let authority: uri::Authority = address.parse().map_err(|_| malformed())?;
+        if authority.port_u16().is_none() || address.contains('@') {
+            return Err(malformed());
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| malformed())?;
+        Ok(Self {
+            address: address.to_owned(),
+            authority,
+            name,
+            tls,
+            connect_max: Duration::from_millis(settings.connect_ms_max),
+            backoff_min: Duration::from_millis(settings.backoff_ms_min),
+            backoff_max: Duration::from_millis(settings.backoff_ms_max),
+            connection: tokio::sync::Mutex::new(None),
+            backoff: Mutex::new(Backoff::default()),
+            in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
+            load: Arc::new(AtomicUsize::new(0)),
+            load_max: settings.in_flight_max.saturating_add(settings.waiting_max),
+        })
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Calls under way and waiting.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_usable(&self, now: Instant) -> bool {
+        self.backoff().is_over(now)
+    }
+
+    pub(super) fn usable_at(&self) -> Option<Instant> {
+        self.backoff().until()
+    }
+
+    fn backoff(&self) -> std::sync::MutexGuard<'_, Backoff> {
+        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) {
+        self.backoff()
+            .failed(Instant::now(), self.backoff_min, self.backoff_max);
+    }
+
+    /// A place in the line to this instance; `None` if the line is full.
+    pub(super) fn reserve(&self) -> Option<Reserved> {
+        let counted = Counted(Arc::clone(&self.load));
+        (self.load.fetch_add(1, Ordering::AcqRel) < self.load_max).then(|| Reserved {
+            counted,
+            in_flight: Arc::clone(&self.in_flight),
+        })
+    }
+
+    /// Sends a call, connecting first if needed.
+    pub(super) async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Sent {
+        let Ok(mut connection) = self.connected(deadline).await else {
+            self.failed();
+            return Sent::NotSent(request);
+        };
+        *request.uri_mut() = self.absolute(request.uri());
+        *request.version_mut() = http::Version::HTTP_2;
+        match timeout_at(deadline.instant().into(), connection.try_send_request(request)).await {
+            Ok(Ok(response)) => {
+                self.backoff().succeeded();
+                Sent::Answered(response)
+            }
+            Ok(Err(mut error)) => match error.take_message() {
+                // The connection had ended, by age mostly: that is no failure of the instance.
+                Some(back) => {
+                    self.forget(&connection).await;
+                    Sent::NotSent(back)
+                }
+                None => {
+                    self.failed();
+                    self.forget(&connection).await;
+                    Sent::Lost(Status::unavailable("the connection broke before an answer came"))
+                }
+            },
+            Err(_) => {
+                self.failed();
+                Sent::Lost(Status::deadline_exceeded("no answer before the deadline"))
+            }
+        }
+    }
+
+    /// The call's path at this instance.
+    fn absolute(&self, path: &Uri) -> Uri {
+        let mut parts = path.clone().into_parts();
+        parts.scheme = Some(uri::Scheme::HTTPS);
+        parts.authority = Some(self.authority.clone());
+        parts
+            .path_and_query
+            .get_or_insert_with(|| uri::PathAndQuery::from_static("/"));
+        Uri::from_parts(parts).expect("a scheme, an authority and a path make a URI")
+    }
+
+    /// The connection, made now if there is none. Callers that wait for the one who connects share what comes of it.
+    async fn connected(&self, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
+        let unreachable = || turned_away(Code::Unavailable, "the instance is not reachable");
+        let until = deadline.at_most(self.connect_max);
+        let connecting = async {
+            let mut connection = self.connection.lock().await;
+            if let Some(open) = connection.as_ref().filter(|open| !open.is_closed()) {
+                return Ok(open.clone());
+            }
+            if !self.is_usable(Instant::now()) {
+                return Err(unreachable());
+            }
+            let open = self.connect().await.map_err(|error| {
+                tracing::warn!(address = self.address, %error, "connecting to an instance");
+                self.failed();
+                unreachable()
+            })?;
+            *connection = Some(open.clone());
+            Ok(open)
+        };
+        timeout_at(until.instant().into(), connecting)
+            .await
+            .unwrap_or_else(|_| Err(unreachable()))
+    }
+
+    async fn connect(&self) -> std::io::Result<SendRequest<Body>> {
+        let port = self.authority.port_u16().unwrap_or_default();
+        let host = self
+            .authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls))
+            .connect(self.name.clone(), stream)
+            .await?;
+        let (sender, connection) = Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(std::io::Error::other)?;
+        let address = self.address.clone();
+        // Ends with the connection: by either side, or when the last sender is dropped.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::info!(address, %error, "a connection to an instance ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    /// Drops the connection if it is still this one, so that the next call makes another.
+    async fn forget(&self, ended: &SendRequest<Body>) {
+        let mut connection = self.connection.lock().await;
+        if ended.is_closed() || connection.as_ref().is_some_and(SendRequest::is_closed) {
+            *connection = None;
+        }
+    }
+}
+
+/// Counts one call until it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A place in the line.
+pub(super) struct Reserved {
+    counted: Counted,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Reserved {
+    /// Waits until the call's turn has come.
+    pub(super) async fn granted(self) -> Slot {
+        let permit = self.in_flight.acquire_owned().await;
+        Slot {
+            _permit: permit.expect("nobody closes the line to an instance"),
+            _counted: self.counted,
+        }
+    }
+}
+
+/// A call under way; given back when its answer has been read, or is not waited for any more.
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+impl Slot {
+    /// The answer, with the place held until its body is dropped.
+    pub(super) fn held_by(self, response: Response<Incoming>) -> Response<Body> {
+        response.map(|inner| Body::new(Held { inner, _slot: self }))
+    }
+}
+
+struct Held {
+    inner: Incoming,
+    _slot: Slot,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,22 @@
+//! Statuses of the private tiers' shell: calls that were turned away before anything of them was carried out. They say
+//! so in the metadata, so that a writer's client knows that nothing was written (`rpc::status` reads it).
+
+use tonic::{Code, Status, metadata::MetadataValue};
+
+/// Metadata that marks a call nothing of which was carried out.
+pub const NOT_DONE_KEY: &str = "foxhold-not-done";
+
+/// A call that was turned away.
+#[must_use]
+pub fn turned_away(code: Code, message: &'static str) -> Status {
+    let mut status = Status::new(code, message);
+    status
+        .metadata_mut()
+        .insert(NOT_DONE_KEY, MetadataValue::from_static("1"));
+    status
+}
+
+/// The same as an HTTP response.
+pub(crate) fn refusal(code: Code, message: &'static str) -> axum::response::Response {
+    turned_away(code, message).into_http()
+}

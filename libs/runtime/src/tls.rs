@@ -1,0 +1,217 @@
+//! Mutual TLS between the tiers (`security.md` C.2): TLS 1.3 only, both sides show a certificate of the deployment's own
+//! authority, and who a peer is stands in the certificate's URI name, never in an address or a host name.
+//!
+//! What must stay true: the name is judged inside the handshake, so that a wrong peer never gets to send a request; a
+//! client also says which role it expects of the server; nothing is resumed, so that an expired certificate ends there.
+
+mod identity;
+mod verify;
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use foxhold_core::Clock;
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    client::Resumption,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
+    time_provider::TimeProvider,
+};
+use serde::Deserialize;
+use thiserror::Error;
+
+pub use identity::{IdentityError, Role, SpiffeId};
+
+use crate::config::{SecretError, SecretFile, Secrets};
+use verify::{PeerVerifier, ServerRoleVerifier};
+
+/// Where a tier's certificate lies.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificate chain, PEM, own certificate first.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM, mode 0600.
+    pub key_file: SecretFile,
+    /// The authority's certificates, PEM.
+    pub authority_file: PathBuf,
+    /// The deployment's name in URI names: `spiffe://<trust_domain>/<region>/<role>`.
+    pub trust_domain: String,
+}
+
+/// Certificates that cannot be used.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A PEM file that cannot be read or holds no certificate.
+    #[error("`{key}`: {path} holds no usable certificate")]
+    Certificate {
+        /// The configuration key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file cannot be read.
+    #[error(transparent)]
+    KeyFile(#[from] SecretError),
+    /// The key file holds no private key.
+    #[error("`tls.key_file` holds no private key in PEM")]
+    Key,
+    /// The own certificate carries no usable identity.
+    #[error("the own certificate has no usable identity")]
+    OwnIdentity(#[source] IdentityError),
+    /// The own certificate is of another deployment than the configuration says.
+    #[error("the own certificate is of another trust domain than `tls.trust_domain`")]
+    OtherTrustDomain,
+    /// rustls refuses the material.
+    #[error("the certificate and key cannot be used")]
+    Rustls(#[from] rustls::Error),
+    /// The authority's certificates cannot be used.
+    #[error("the authority's certificates cannot be used")]
+    Authority(#[from] VerifierBuilderError),
+}
+
+/// Who this process is, and whom it believes.
+pub struct TlsIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: Arc<RootCertStore>,
+    id: SpiffeId,
+}
+
+impl fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsIdentity")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TlsIdentity {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the key of the configuration.
+    pub fn load(settings: &TlsSettings, secrets: &Secrets) -> Result<Self, TlsError> {
+        let chain = certificates("tls.certificate_file", &settings.certificate_file)?;
+        let pem = secrets.read("tls.key_file", &settings.key_file)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::Key)?;
+        let authority = certificates("tls.authority_file", &settings.authority_file)?;
+        let identity = Self::from_der(chain, key, authority)?;
+        if identity.id.trust_domain() == settings.trust_domain {
+            Ok(identity)
+        } else {
+            Err(TlsError::OtherTrustDomain)
+        }
+    }
+
+    /// From certificates and a key in memory.
+    ///
+    /// # Errors
+    /// The own certificate has no usable identity, or an authority's certificate is none.
+    pub fn from_der(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        authority: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, TlsError> {
+        let own = chain
+            .first()
+            .ok_or(TlsError::OwnIdentity(IdentityError::NoCertificate))?;
+        let id = SpiffeId::from_certificate(own).map_err(TlsError::OwnIdentity)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in authority {
+            roots.add(certificate)?;
+        }
+        Ok(Self {
+            chain,
+            key,
+            roots: Arc::new(roots),
+            id,
+        })
+    }
+
+    /// The own identity.
+    #[must_use]
+    pub const fn id(&self) -> &SpiffeId {
+        &self.id
+    }
+
+    /// What a private tier's listener speaks.
+    ///
+    /// # Errors
+    /// rustls refuses the material.
+    pub fn server_config(&self, clock: Arc<dyn Clock>) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = provider();
+        let chain_verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider))
+                .build()?;
+        let verifier = PeerVerifier::new(chain_verifier, self.id.trust_domain());
+        let mut config = ServerConfig::builder_with_details(provider, Arc::new(ProcessTime(clock)))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+
+    /// What a client speaks to the tier `server`.
+    ///
+    /// # Errors
+    /// rustls refuses the material.
+    pub fn client_config(&self, clock: Arc<dyn Clock>, server: Role) -> Result<Arc<ClientConfig>, TlsError> {
+        let provider = provider();
+        let verifier = ServerRoleVerifier::new(
+            Arc::clone(&self.roots),
+            provider.signature_verification_algorithms,
+            self.id.trust_domain(),
+            server,
+        );
+        let mut config = ClientConfig::builder_with_details(provider, Arc::new(ProcessTime(clock)))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
+
+/// ring, by name: which provider a process happens to have installed does not matter here.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn certificates(key: &'static str, path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unusable = || TlsError::Certificate {
+        key,
+        path: path.clone(),
+    };
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(|_| unusable())?
+        .collect::<Result<_, _>>()
+        .map_err(|_| unusable())?;
+    if found.is_empty() {
+        Err(unusable())
+    } else {
+        Ok(found)
+    }
+}
+
+/// The process's one clock, as rustls asks for it.
+struct ProcessTime(Arc<dyn Clock>);
+
+impl fmt::Debug for ProcessTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProcessTime")
+    }
+}
+
+impl TimeProvider for ProcessTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since_epoch = std::time::Duration::from_millis(self.0.now().as_millis());
+        Some(UnixTime::since_unix_epoch(since_epoch))
+    }
+}
