@@ -133,16 +133,15 @@ fn extract<T: DeserializeOwned>(mut layers: Vec<Layer>, mut errors: ConfigErrors
                 .map(|layer| layer.origin.clone());
             errors.push(fault::explain(&failure, &key, origin));
         }
-        let before = taken_out.len();
-        if layers
+        // Of every layer: a fault below must not come up once the one above is gone.
+        let holders = layers
             .iter_mut()
-            .fold(false, |any, layer| layer.take_out(&key) || any)
-        {
-            taken_out.push(key);
-        }
-        if taken_out.len() == before {
+            .filter_map(|layer| layer.take_out(&key).then_some(()))
+            .count();
+        if holders == 0 {
             return Err(errors);
         }
+        taken_out.push(key);
     }
 }
 
