@@ -1,0 +1,24 @@
+//! The `current` profile (`security.md` B.3): its rows for the actions that exist.
+
+/// Rule lines, as an operator would write them.
+pub(super) const LINES: &[&str] = &[
+    "* : ip : 900 : 15 min : 15 min : report",
+    "passwordCheckFailed : ip : 50 : 24 h : 4 h : ban",
+    "accountCreate : ip : 100 : 24 h : 24 h : block",
+    "accountStatusCheck, getCredentialsStatus : ip : 100 : 15 min : 15 min : block",
+    "accountLogin : ip_email : 5 : 15 min : 15 min : block",
+    "accountLogin : ip : 100 : 24 h : 15 min : ban",
+    "accountLogin : email : 50 : 24 h : 24 h : block",
+    "recoveryEmailResendCode : ip_email : 5 : 15 min : 15 min : block",
+    "recoveryEmailResendCode : ip_uid : 5 : 15 min : 15 min : block",
+    "recoveryEmailResendCode : ip : 100 : 24 h : 15 min : ban",
+    "recoveryEmailVerifyCode : ip_email : 10 : 10 min : 30 min : block",
+    "recoveryEmailVerifyCode : ip_uid : 10 : 10 min : 30 min : block",
+    "recoveryEmailVerifyCode : ip : 100 : 24 h : 15 min : ban",
+    "verifySessionCode : ip_uid : 10 : 15 min : 15 min : block",
+    "verifySessionCode : ip : 100 : 24 h : 15 min : ban",
+    "tokenIssue : uid : 60 : 5 min : 5 min : block",
+    "tokenIssue : ip : 1200 : 5 min : 5 min : report",
+    // Mail to one address, whatever it is sent for.
+    "accountCreate + recoveryEmailResendCode : email : 10 : 24 h : 24 h : block",
+];

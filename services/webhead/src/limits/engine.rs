@@ -1,0 +1,211 @@
+//! The rule engine: every rule that matches an action is asked, and only what none refuses is counted.
+//!
+//! One lock around short work: an attempt is judged and counted in one step, so parallel attempts cannot slip
+//! through between. Attempts that are refused count nowhere: nobody can lock another out by hammering a block.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use foxhold_core::{Clock, Random, Secret, Timestamp, random};
+use foxhold_crypto::mac::hmac_sha256;
+use foxhold_ports::{
+    Limits,
+    limits::{Action, LimitKeys, Throttled},
+};
+
+use super::{
+    LimitSettings,
+    rules::{Effect, KeyKind, Rule, RuleError},
+    table::{Slot, Subject, Table},
+};
+
+/// Limits of one process.
+pub struct LocalLimits {
+    rules: Vec<Rule>,
+    /// Kinds of key somebody can be banned by.
+    ban_kinds: Vec<KeyKind>,
+    clock: Arc<dyn Clock>,
+    /// Keys of the table are MACs under this: of fixed size, and an address is nowhere in memory.
+    subject_key: Secret<32>,
+    table: Mutex<Table>,
+}
+
+/// What the limiter holds, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitFigures {
+    /// Keys remembered.
+    pub keys: usize,
+    /// Events remembered.
+    pub events: usize,
+    /// Keys that were forgotten before their time to make room.
+    pub forgotten: u64,
+}
+
+impl LocalLimits {
+    /// By the settings' rules.
+    ///
+    /// # Errors
+    /// [`RuleError`] naming the first bad line.
+    pub fn new(
+        settings: &LimitSettings,
+        clock: Arc<dyn Clock>,
+        random: &dyn Random,
+    ) -> Result<Self, RuleError> {
+        let rules = settings.rules()?;
+        let mut ban_kinds: Vec<_> = rules
+            .iter()
+            .filter(|rule| rule.effect == Effect::Ban)
+            .map(|rule| rule.key)
+            .collect();
+        ban_kinds.sort_unstable();
+        ban_kinds.dedup();
+        Ok(Self {
+            rules,
+            ban_kinds,
+            clock,
+            subject_key: Secret::new(random::bytes(random)),
+            table: Mutex::new(Table::new(settings.keys_max, settings.events_max)),
+        })
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn figures(&self) -> LimitFigures {
+        let (keys, events, forgotten) = self
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .figures();
+        LimitFigures {
+            keys,
+            events,
+            forgotten,
+        }
+    }
+
+    /// The rules of an action, each with its place and the one it counts for. A rule whose key is not known of this
+    /// request does not match.
+    fn matching(&self, action: Action, keys: LimitKeys<'_>) -> Vec<(&Rule, Slot)> {
+        let named = self.rules.iter().any(|rule| rule.names(action));
+        let applies = |rule: &Rule| {
+            if named {
+                rule.names(action)
+            } else {
+                rule.is_fallback()
+            }
+        };
+        let place = |(index, rule)| {
+            let rule: &Rule = rule;
+            Some((rule, Slot::Rule(index, self.subject(rule.key, keys)?)))
+        };
+        self.rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| applies(rule))
+            .filter_map(place)
+            .collect()
+    }
+
+    fn subject(&self, kind: KeyKind, keys: LimitKeys<'_>) -> Option<Subject> {
+        let ip = keys.ip.map(address_block);
+        let email = keys.email.map(str::as_bytes);
+        let uid = keys.uid;
+        let uid = uid.as_ref().map(|uid| &uid.as_bytes()[..]);
+        let (tag, ip, other): (&[u8], _, _) = match kind {
+            KeyKind::Ip => (b"i", ip?, None),
+            KeyKind::Email => (b"e", [0; 16], Some(email?)),
+            KeyKind::Uid => (b"u", [0; 16], Some(uid?)),
+            KeyKind::IpEmail => (b"E", ip?, Some(email?)),
+            KeyKind::IpUid => (b"U", ip?, Some(uid?)),
+        };
+        let mac = hmac_sha256(self.subject_key.expose(), &[tag, &ip, other.unwrap_or_default()]);
+        let (subject, _) = mac.split_first_chunk().expect("32 bytes hold 16");
+        Some(*subject)
+    }
+
+    fn judge(&self, action: Action, keys: LimitKeys<'_>, now: Timestamp) -> Result<(), Throttled> {
+        let matching = self.matching(action, keys);
+        let bans: Vec<Slot> = self
+            .ban_kinds
+            .iter()
+            .filter_map(|kind| Some(Slot::Ban(*kind, self.subject(*kind, keys)?)))
+            .collect();
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let banned = bans
+            .into_iter()
+            .filter_map(|slot| table.block_left(slot, now))
+            .max();
+        // Who is banned gets no chance to trip other rules.
+        let refused = if banned.is_some() {
+            banned
+        } else {
+            matching
+                .iter()
+                .filter_map(|(rule, slot)| refuse(&mut table, rule, *slot, action, now))
+                .max()
+        };
+        if let Some(retry_after) = refused {
+            return Err(Throttled { retry_after });
+        }
+        for (rule, slot) in matching {
+            table.record(slot, rule, now);
+        }
+        Ok(())
+    }
+}
+
+/// How long this rule refuses the attempt; it starts to if the attempt is the one too many.
+fn refuse(table: &mut Table, rule: &Rule, slot: Slot, action: Action, now: Timestamp) -> Option<Duration> {
+    if rule.effect != Effect::Report
+        && let Some(left) = table.block_left(slot, now)
+    {
+        return Some(left);
+    }
+    if table.count(slot, rule, now) < rule.max {
+        return None;
+    }
+    let until = now.plus(rule.block);
+    let is_new = table.block(slot, now, until);
+    if is_new {
+        tracing::info!(limit.action = ?action, limit.key = ?rule.key, limit.effect = ?rule.effect, "limit reached");
+    }
+    match (rule.effect, slot) {
+        (Effect::Report, _) => return None,
+        (Effect::Ban, Slot::Rule(_, subject)) => {
+            table.block(Slot::Ban(rule.key, subject), now, until);
+        }
+        (Effect::Ban | Effect::Block, _) => {}
+    }
+    Some(rule.block)
+}
+
+/// The block of addresses one customer has: an IPv4 address, or an IPv6 /64.
+fn address_block(ip: IpAddr) -> [u8; 16] {
+    match ip.to_canonical() {
+        IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+        IpAddr::V6(six) => {
+            let mut octets = six.octets();
+            octets[8..].fill(0);
+            octets
+        }
+    }
+}
+
+#[async_trait]
+impl Limits for LocalLimits {
+    async fn count(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
+        self.judge(action, keys, self.clock.now())
+    }
+
+    async fn refund(&self, action: Action, keys: LimitKeys<'_>) {
+        let matching = self.matching(action, keys);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, slot) in matching {
+            table.take_back(slot);
+        }
+    }
+}

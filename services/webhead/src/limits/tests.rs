@@ -1,0 +1,459 @@
+//! The engine: windows, blocks, bans, refunds, races and bounds; and the rules as an operator writes them.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use foxhold_core::{Timestamp, Uid};
+use foxhold_ports::{
+    Limits,
+    limits::{Action, LimitKeys, Throttled},
+    memory::{ManualClock, SeededRandom},
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Bench {
+    clock: Arc<ManualClock>,
+    limits: Arc<LocalLimits>,
+}
+
+impl Bench {
+    fn new(settings: &LimitSettings) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+        let limits = LocalLimits::new(settings, clock.clone(), &SeededRandom::new(1)).unwrap();
+        Self {
+            clock,
+            limits: Arc::new(limits),
+        }
+    }
+
+    fn with_rules(rules: &[&str]) -> Self {
+        Self::new(&LimitSettings {
+            rules: owned(rules),
+            profile: Profile::Off,
+            ..LimitSettings::default()
+        })
+    }
+
+    /// Minutes of refusal, or that it passed.
+    async fn count(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), u64> {
+        self.limits
+            .count(action, keys)
+            .await
+            .map_err(|Throttled { retry_after }| retry_after.as_secs() / 60)
+    }
+
+    async fn passes(&self, times: usize, action: Action, keys: LimitKeys<'_>) {
+        for round in 0..times {
+            assert_eq!(self.count(action, keys).await, Ok(()), "round {round}");
+        }
+    }
+}
+
+fn owned(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+fn ip(text: &str) -> LimitKeys<'static> {
+    LimitKeys {
+        ip: Some(text.parse::<IpAddr>().unwrap()),
+        ..LimitKeys::default()
+    }
+}
+
+fn login<'a>(address: &str, email: &'a str) -> LimitKeys<'a> {
+    LimitKeys {
+        email: Some(email),
+        ..ip(address)
+    }
+}
+
+#[tokio::test]
+async fn one_more_than_max_inside_the_window_blocks_and_the_block_ends() {
+    let bench = Bench::with_rules(&["accountLogin : ip : 3 : 10 min : 30 min : block"]);
+    let keys = ip("192.0.2.1");
+    bench.passes(3, Action::AccountLogin, keys).await;
+    assert_eq!(bench.count(Action::AccountLogin, keys).await, Err(30));
+    bench.clock.advance(29 * MINUTE);
+    assert_eq!(bench.count(Action::AccountLogin, keys).await, Err(1));
+    bench.passes(3, Action::AccountLogin, ip("192.0.2.2")).await;
+    bench.passes(5, Action::AccountCreate, keys).await;
+    bench.clock.advance(MINUTE);
+    bench.passes(3, Action::AccountLogin, keys).await;
+}
+
+#[tokio::test]
+async fn the_window_slides_event_by_event() {
+    let bench = Bench::with_rules(&["accountLogin : ip : 2 : 10 min : 1 s : block"]);
+    let keys = ip("192.0.2.1");
+    bench.passes(1, Action::AccountLogin, keys).await;
+    bench.clock.advance(9 * MINUTE);
+    bench.passes(1, Action::AccountLogin, keys).await;
+    assert!(bench.count(Action::AccountLogin, keys).await.is_err());
+    // The first event is over, the second is not: one more is let through, not two.
+    bench.clock.advance(MINUTE);
+    bench.passes(1, Action::AccountLogin, keys).await;
+    assert!(bench.count(Action::AccountLogin, keys).await.is_err());
+}
+
+#[tokio::test]
+async fn all_rules_are_asked_and_the_longest_wait_wins() {
+    let bench = Bench::with_rules(&[
+        "accountLogin : ip : 2 : 10 min : 5 min : block",
+        "accountLogin : email : 2 : 10 min : 60 min : block",
+        "accountLogin : ip_email : 2 : 10 min : 15 min : block",
+    ]);
+    let keys = login("192.0.2.1", "a@example.com");
+    bench.passes(2, Action::AccountLogin, keys).await;
+    assert_eq!(bench.count(Action::AccountLogin, keys).await, Err(60));
+    // Each rule holds by its own key.
+    assert_eq!(
+        bench
+            .count(Action::AccountLogin, login("192.0.2.1", "b@example.com"))
+            .await,
+        Err(5)
+    );
+    assert_eq!(
+        bench
+            .count(Action::AccountLogin, login("192.0.2.9", "a@example.com"))
+            .await,
+        Err(60)
+    );
+    bench
+        .passes(1, Action::AccountLogin, login("192.0.2.9", "b@example.com"))
+        .await;
+}
+
+#[tokio::test]
+async fn who_is_refused_counts_nowhere_else() {
+    let bench = Bench::with_rules(&[
+        "accountLogin : ip : 1 : 10 min : 60 min : block",
+        "accountLogin : email : 3 : 10 min : 60 min : block",
+    ]);
+    let attacker = login("192.0.2.66", "victim@example.com");
+    bench.passes(1, Action::AccountLogin, attacker).await;
+    for _ in 0..20 {
+        assert_eq!(bench.count(Action::AccountLogin, attacker).await, Err(60));
+    }
+    assert_eq!(
+        bench
+            .count(Action::AccountLogin, login("192.0.2.1", "victim@example.com"))
+            .await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn a_ban_holds_for_every_action_of_its_key() {
+    let bench = Bench::with_rules(&["passwordCheckFailed : ip : 1 : 24 h : 4 h : ban"]);
+    let keys = ip("192.0.2.1");
+    bench.passes(1, Action::PasswordCheckFailed, keys).await;
+    assert_eq!(bench.count(Action::PasswordCheckFailed, keys).await, Err(240));
+    assert_eq!(bench.count(Action::TokenIssue, keys).await, Err(240));
+    assert_eq!(bench.count(Action::TokenIssue, ip("192.0.2.2")).await, Ok(()));
+    bench.clock.advance(240 * MINUTE);
+    assert_eq!(bench.count(Action::TokenIssue, keys).await, Ok(()));
+}
+
+#[tokio::test]
+async fn reports_never_refuse() {
+    let bench = Bench::with_rules(&["* : ip : 2 : 10 min : 10 min : report"]);
+    bench.passes(10, Action::TokenIssue, ip("192.0.2.1")).await;
+}
+
+#[tokio::test]
+async fn the_fallback_is_for_actions_without_a_rule() {
+    let bench = Bench::with_rules(&[
+        "* : ip : 1 : 10 min : 10 min : block",
+        "accountLogin : email : 5 : 10 min : 10 min : block",
+    ]);
+    let keys = login("192.0.2.1", "a@example.com");
+    bench.passes(5, Action::AccountLogin, keys).await;
+    bench.passes(1, Action::AccountCreate, keys).await;
+    assert_eq!(bench.count(Action::AccountCreate, keys).await, Err(10));
+}
+
+#[tokio::test]
+async fn joined_actions_share_a_counter() {
+    let bench =
+        Bench::with_rules(&["accountCreate + recoveryEmailResendCode : email : 2 : 24 h : 24 h : block"]);
+    let keys = login("192.0.2.1", "a@example.com");
+    bench.passes(1, Action::AccountCreate, keys).await;
+    bench.passes(1, Action::RecoveryEmailResendCode, keys).await;
+    assert_eq!(bench.count(Action::AccountCreate, keys).await, Err(24 * 60));
+}
+
+#[tokio::test]
+async fn a_refund_takes_one_count_back() {
+    let bench = Bench::with_rules(&["passwordCheckFailed : ip : 2 : 24 h : 4 h : ban"]);
+    let keys = ip("192.0.2.1");
+    for _ in 0..50 {
+        bench.passes(1, Action::PasswordCheckFailed, keys).await;
+        bench.limits.refund(Action::PasswordCheckFailed, keys).await;
+    }
+    bench.limits.refund(Action::PasswordCheckFailed, keys).await;
+    bench.passes(2, Action::PasswordCheckFailed, keys).await;
+    assert!(bench.count(Action::PasswordCheckFailed, keys).await.is_err());
+}
+
+#[tokio::test]
+async fn addresses_count_by_customer() {
+    let bench = Bench::with_rules(&["accountLogin : ip : 1 : 10 min : 10 min : block"]);
+    let table = [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true),
+        ("2001:db8:1:3::1", "2001:db8:1:4::1", false),
+        ("::ffff:192.0.2.7", "192.0.2.7", true),
+        ("192.0.2.8", "192.0.2.9", false),
+    ];
+    for (first, second, same) in table {
+        bench.passes(1, Action::AccountLogin, ip(first)).await;
+        assert_eq!(
+            bench.count(Action::AccountLogin, ip(second)).await.is_err(),
+            same,
+            "{first} {second}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rules_whose_key_is_unknown_do_not_match() {
+    let bench = Bench::with_rules(&["verifySessionCode : ip_uid : 1 : 10 min : 10 min : block"]);
+    bench.passes(9, Action::VerifySessionCode, ip("192.0.2.1")).await;
+    let keys = LimitKeys {
+        uid: Some(Uid::from_bytes([7; 16])),
+        ..ip("192.0.2.1")
+    };
+    bench.passes(1, Action::VerifySessionCode, keys).await;
+    assert!(bench.count(Action::VerifySessionCode, keys).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_hundred_parallel_attempts_exactly_max_pass() {
+    let bench = Bench::with_rules(&["accountLogin : ip_email : 5 : 15 min : 15 min : block"]);
+    let passed = Arc::new(AtomicUsize::new(0));
+    let attempts: Vec<_> = (0..200)
+        .map(|_| {
+            let (limits, passed) = (bench.limits.clone(), passed.clone());
+            tokio::spawn(async move {
+                let keys = login("192.0.2.1", "a@example.com");
+                if limits.count(Action::AccountLogin, keys).await.is_ok() {
+                    passed.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for attempt in attempts {
+        attempt.await.unwrap();
+    }
+    assert_eq!(passed.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_blocks_outlive_idle_keys() {
+    let settings = LimitSettings {
+        profile: Profile::Off,
+        rules: owned(&["accountLogin : ip : 1 : 24 h : 24 h : block"]),
+        keys_max: 100,
+        events_max: 100,
+    };
+    let bench = Bench::new(&settings);
+    let blocked = ip("203.0.113.1");
+    bench.passes(1, Action::AccountLogin, blocked).await;
+    assert!(bench.count(Action::AccountLogin, blocked).await.is_err());
+    for n in 0..10_000_u32 {
+        let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        bench
+            .passes(
+                1,
+                Action::AccountLogin,
+                LimitKeys {
+                    ip: Some(address),
+                    ..LimitKeys::default()
+                },
+            )
+            .await;
+        let figures = bench.limits.figures();
+        assert!(figures.keys <= 100 && figures.events <= 100, "{figures:?}");
+    }
+    assert!(bench.limits.figures().forgotten > 9_000);
+    assert!(bench.count(Action::AccountLogin, blocked).await.is_err());
+    // The last one is remembered, one long idle is not.
+    assert!(bench.count(Action::AccountLogin, ip("10.0.39.15")).await.is_err());
+    bench.passes(1, Action::AccountLogin, ip("10.0.0.0")).await;
+}
+
+#[tokio::test]
+async fn a_table_full_of_blocks_lets_pass_and_keeps_them() {
+    let settings = LimitSettings {
+        profile: Profile::Off,
+        rules: owned(&["accountLogin : ip : 0 : 1 h : 1 h : block"]),
+        keys_max: 4,
+        events_max: 100,
+    };
+    let bench = Bench::new(&settings);
+    for n in 0..40_u8 {
+        let _ = bench
+            .count(Action::AccountLogin, ip(&format!("192.0.2.{n}")))
+            .await;
+    }
+    assert_eq!(bench.limits.figures().keys, 4);
+    // When the blocks are over their room is free again.
+    bench.clock.advance(61 * MINUTE);
+    assert!(
+        bench
+            .count(Action::AccountLogin, ip("198.51.100.1"))
+            .await
+            .is_err()
+    );
+    assert!(bench.limits.figures().keys < 4);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_neither_panics_nor_ends_a_block() {
+    let bench = Bench::with_rules(&["accountLogin : ip : 1 : 10 min : 10 min : block"]);
+    let keys = ip("192.0.2.1");
+    bench.passes(1, Action::AccountLogin, keys).await;
+    assert!(bench.count(Action::AccountLogin, keys).await.is_err());
+    bench.clock.set(Timestamp::from_secs(1_699_996_400));
+    assert!(bench.count(Action::AccountLogin, keys).await.is_err());
+    bench.clock.set(Timestamp::from_millis(0));
+    assert!(bench.count(Action::AccountLogin, keys).await.is_err());
+}
+
+#[tokio::test]
+async fn the_current_profile() {
+    let bench = Bench::new(&LimitSettings::default());
+    let keys = login("192.0.2.1", "a@example.com");
+    bench.passes(5, Action::AccountLogin, keys).await;
+    assert_eq!(bench.count(Action::AccountLogin, keys).await, Err(15));
+    let uid = LimitKeys {
+        uid: Some(Uid::from_bytes([1; 16])),
+        ..ip("192.0.2.2")
+    };
+    bench.passes(60, Action::TokenIssue, uid).await;
+    assert_eq!(bench.count(Action::TokenIssue, uid).await, Err(5));
+    bench
+        .passes(50, Action::PasswordCheckFailed, ip("192.0.2.3"))
+        .await;
+    assert_eq!(
+        bench.count(Action::PasswordCheckFailed, ip("192.0.2.3")).await,
+        Err(240)
+    );
+    for (action, name) in Action::ALL {
+        assert!(
+            LimitSettings::default()
+                .rules()
+                .unwrap()
+                .iter()
+                .any(|rule| rule.names(action)),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn profiles_can_be_switched_off_or_changed_per_action() {
+    let off = Bench::new(&LimitSettings {
+        profile: Profile::Off,
+        ..LimitSettings::default()
+    });
+    let keys = login("192.0.2.1", "a@example.com");
+    off.passes(300, Action::AccountLogin, keys).await;
+
+    let rules = owned(&["accountLogin : ip : 7 : 15 min : 15 min : block"]);
+    let changed = Bench::new(&LimitSettings {
+        rules,
+        ..LimitSettings::default()
+    });
+    changed.passes(7, Action::AccountLogin, keys).await;
+    assert_eq!(changed.count(Action::AccountLogin, keys).await, Err(15));
+    // Other actions keep the profile's rules.
+    changed
+        .passes(50, Action::PasswordCheckFailed, ip("192.0.2.2"))
+        .await;
+    assert!(
+        changed
+            .count(Action::PasswordCheckFailed, ip("192.0.2.2"))
+            .await
+            .is_err()
+    );
+}
+
+#[test]
+fn bad_rules_are_named() {
+    let table = [
+        (
+            "accountLogin : ip : 5 : 15 min : 15 min",
+            "expected action : key : max : window : block : effect",
+        ),
+        ("nothing : ip : 5 : 15 min : 15 min : block", "unknown action"),
+        (
+            "accountLogin + nothing : ip : 5 : 15 min : 15 min : block",
+            "unknown action",
+        ),
+        (
+            "accountLogin : address : 5 : 15 min : 15 min : block",
+            "unknown key",
+        ),
+        (
+            "accountLogin : ip : many : 15 min : 15 min : block",
+            "max is not a whole number",
+        ),
+        (
+            "accountLogin : ip : 5 : 15 : 15 min : block",
+            "a span has a whole number and a unit: s, min or h",
+        ),
+        (
+            "accountLogin : ip : 5 : 15 min : 0 s : block",
+            "a span of nothing",
+        ),
+        (
+            "accountLogin : ip : 5 : 15 min : 15 min : shame",
+            "unknown effect",
+        ),
+    ];
+    for (line, fault) in table {
+        assert_eq!(
+            rules::parse(&[line]),
+            Err(rules::RuleError {
+                line: line.into(),
+                fault
+            }),
+            "{line}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_rule_line_panics(line in ".{0,60}", rest in "[a-z_ 0-9:+,*]{0,60}") {
+        let _ = rules::parse(&[line, rest]);
+    }
+
+    /// Whatever the arrival times: no window ever holds more than max passed events.
+    #[test]
+    fn never_more_than_max_pass_in_any_window(pauses in prop::collection::vec(0..400u64, 1..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bench = Bench::with_rules(&["accountLogin : ip : 3 : 10 min : 30 s : block"]);
+        let (mut now, mut passed) = (0, Vec::new());
+        for pause in pauses {
+            now += pause;
+            bench.clock.advance(Duration::from_secs(pause));
+            let answer = runtime.block_on(bench.limits.count(Action::AccountLogin, ip("192.0.2.1")));
+            if answer.is_ok() {
+                passed.push(now);
+            }
+            let inside = passed.iter().filter(|at| now - **at < 600).count();
+            prop_assert!(inside <= 3, "{passed:?}");
+        }
+    }
+}
