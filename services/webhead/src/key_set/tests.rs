@@ -1,0 +1,187 @@
+//! The cache: what it asks and when, and that an outage is never taken for a bad token.
+
+use foxhold_ports::memory::ManualClock;
+use serde_json::json;
+
+use super::{
+    signing::{KID, NOW, Published, UID, claims, token, token_of},
+    *,
+};
+
+const AWAY: SignError = SignError::NotDone(Cause::Unavailable);
+
+struct Bench {
+    source: Arc<Published>,
+    clock: Arc<ManualClock>,
+    cache: Arc<KeySetCache>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let source = Arc::new(Published::new(KID));
+        let clock = Arc::new(ManualClock::new(NOW));
+        let cache = Arc::new(KeySetCache::new(source.clone(), clock.clone()));
+        Self { source, clock, cache }
+    }
+
+    async fn check(&self, token: &str) -> Result<String, CheckError> {
+        let by = Deadline::after(Duration::from_secs(30));
+        self.cache.check(by, token).await.map(|token| token.subject)
+    }
+
+    /// Lets tasks in the background run until the source was asked.
+    async fn until_asked(&self) {
+        while self.source.times_asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_used_again() {
+    let bench = Bench::new();
+    for _ in 0..10 {
+        assert_eq!(bench.check(&token(&claims())).await, Ok(UID.to_owned()));
+    }
+    assert_eq!(bench.source.times_asked(), 1);
+}
+
+#[tokio::test]
+async fn many_first_requests_ask_once() {
+    let bench = Arc::new(Bench::new());
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let bench = bench.clone();
+            tokio::spawn(async move { bench.check(&token(&claims())).await.is_ok() })
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.unwrap());
+    }
+    assert_eq!(bench.source.times_asked(), 1);
+}
+
+#[tokio::test]
+async fn without_keys_nothing_is_said_about_the_token() {
+    let bench = Bench::new();
+    bench.source.fail(Some(AWAY));
+    assert_eq!(
+        bench.check(&token(&claims())).await,
+        Err(CheckError::NoKeys(AWAY))
+    );
+    assert_eq!(bench.check("nonsense").await, Err(CheckError::NoKeys(AWAY)));
+    assert_eq!(
+        bench.source.times_asked(),
+        1,
+        "not more often than the pause allows"
+    );
+    bench.source.fail(None);
+    bench.clock.advance(FETCH_PAUSE);
+    assert!(bench.check(&token(&claims())).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_old_set_is_refreshed_behind_the_request() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    *bench.source.kid.lock().unwrap() = "test-2".to_owned();
+    bench.clock.advance(REFRESH_AFTER);
+    assert!(bench.check(&token(&claims())).await.is_ok());
+    // The request had the old set; soon others get the new one.
+    let by = Deadline::after(Duration::from_secs(30));
+    while bench.cache.keys(by).await.unwrap().named("test-2").is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.source.times_asked(), 1);
+}
+
+#[tokio::test]
+async fn while_the_signer_is_away_what_was_fetched_keeps_working() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    bench.source.fail(Some(AWAY));
+    for _ in 0..20 {
+        bench.clock.advance(Duration::from_secs(120));
+        assert_eq!(bench.check(&token(&claims())).await, Ok(UID.to_owned()));
+    }
+    bench.until_asked().await;
+}
+
+#[tokio::test]
+async fn an_unknown_key_id_is_looked_up_once_and_not_again_and_again() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    // A rotation: the new name is found at once.
+    *bench.source.kid.lock().unwrap() = "test-2".to_owned();
+    bench.clock.advance(FETCH_PAUSE);
+    let foreign = token_of("test-2", &claims());
+    assert_eq!(bench.check(&foreign).await, Ok(UID.to_owned()));
+
+    // The key signs, whatever it is called: a wrong name alone is no reason to refuse or to ask.
+    bench.source.times_asked();
+    assert!(bench.check(&token_of("anything", &claims())).await.is_ok());
+    assert_eq!(bench.source.times_asked(), 0);
+}
+
+#[tokio::test]
+async fn tokens_of_invented_keys_cannot_make_us_ask_often() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    bench.clock.advance(FETCH_PAUSE);
+    for n in 0..50 {
+        let token = broken_signature(&token_of(&format!("invented-{n}"), &claims()));
+        let refused = CheckError::Refused(AccessTokenError::Jws(JwsError::UnknownKey));
+        assert_eq!(bench.check(&token).await, Err(refused));
+    }
+    assert_eq!(bench.source.times_asked(), 1);
+    // Whether an unknown key is a new one cannot be known while nobody can be asked.
+    bench.source.fail(Some(AWAY));
+    bench.clock.advance(FETCH_PAUSE);
+    let token = broken_signature(&token_of("invented", &claims()));
+    assert_eq!(bench.check(&token).await, Err(CheckError::NoKeys(AWAY)));
+}
+
+fn broken_signature(token: &str) -> String {
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{input}.{other}{}", &signature[1..])
+}
+
+#[tokio::test]
+async fn what_the_token_server_learns() {
+    let bench = Bench::new();
+    let by = Deadline::after(Duration::from_secs(30));
+    let verify = async |value: serde_json::Value| {
+        let mut claims = claims();
+        claims["fxa-generation"] = value;
+        bench
+            .cache
+            .verify(by, &token(&claims))
+            .await
+            .map(|verified| verified.generation.0)
+    };
+    assert_eq!(verify(json!(1234)).await, Ok(1234));
+    assert_eq!(verify(json!(0)).await, Ok(0));
+    assert_eq!(verify(json!(i64::MAX)).await, Ok(i64::MAX as u64));
+    for bad in [
+        json!(i64::MAX as u64 + 1),
+        json!(-1),
+        json!(1.5),
+        json!("1"),
+        json!([1]),
+        json!(true),
+        json!(null),
+    ] {
+        assert_eq!(verify(bad.clone()).await, Err(VerifyError::Generation), "{bad}");
+    }
+    let mut absent = claims();
+    absent.as_object_mut().unwrap().remove("fxa-generation");
+    assert_eq!(
+        bench.cache.verify(by, &token(&absent)).await.unwrap().generation,
+        Generation(0)
+    );
+}
