@@ -1,0 +1,164 @@
+//! The Token Server: `GET /1.0/{app}/{version}` and what stands around it (`tokenserver.md` 1 to 4).
+//!
+//! Rules are in `foxhold-sync`; here requests are taken apart and answers put together. Must stay true: every answer,
+//! errors included, is `application/json` and carries `X-Timestamp`; Firefox takes anything else for a broken server.
+
+mod answer;
+mod error;
+mod service_cache;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::any,
+};
+use foxhold_core::{Clock, Deadline};
+use foxhold_runtime::{Shutdown, http_edge::PeerAddress};
+use foxhold_sync::exchange::{self, Settings};
+
+pub use error::TokenServerError;
+pub use service_cache::ServiceCache;
+pub use status::{Condition, Dependencies, Discovery};
+
+use crate::{client_address::ClientAddresses, key_set::KeySetCache};
+
+const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
+const X_CLIENT_STATE: HeaderName = HeaderName::from_static("x-client-state");
+
+/// The Token Server of a webhead.
+pub struct TokenServer {
+    /// What the exchange asks of the world. Its `verifier` is `keys`.
+    pub ports: exchange::Ports,
+    /// What the deployment sets.
+    pub settings: Settings,
+    /// Services, read now and then.
+    pub services: ServiceCache,
+    /// Published keys, for the heartbeat.
+    pub keys: Arc<KeySetCache>,
+    /// How a client's address is found.
+    pub addresses: ClientAddresses,
+    /// How long a request may take that no layer has given a deadline.
+    pub budget: Duration,
+    /// What `GET /` says on a listener of its own.
+    pub discovery: Discovery,
+    /// Once the process ends, the load balancer is told to send nobody any more.
+    pub shutdown: Shutdown,
+}
+
+/// The routes that lie beside pages and accounts on one origin.
+pub fn router(server: Arc<TokenServer>) -> Router {
+    let clock = server.ports.clock.clone();
+    routes()
+        .with_state(server)
+        .layer(from_fn_with_state(clock, finish))
+}
+
+/// The routes of a listener of its own: discovery and health besides, and its own way to say that there is nothing.
+pub fn own_router(server: Arc<TokenServer>) -> Router {
+    let clock = server.ports.clock.clone();
+    routes()
+        .merge(status::routes())
+        .fallback(unknown_path)
+        .with_state(server)
+        .layer(from_fn_with_state(clock, finish))
+}
+
+fn routes() -> Router<Arc<TokenServer>> {
+    Router::new()
+        .route("/1.0/{app}/{version}", any(token))
+        .route("/1.0", any(unknown_path))
+        .route("/1.0/", any(unknown_path))
+        .route("/1.0/{app}", any(unknown_path))
+        .route("/1.0/{app}/{version}/{*rest}", any(unknown_path))
+}
+
+async fn token(
+    State(server): State<Arc<TokenServer>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Result<Response, TokenServerError> {
+    only_get(&request)?;
+    // A path that is not UTF-8 names no service.
+    let Ok(Path((app, version))) = path else {
+        return Err(TokenServerError::UnknownPath);
+    };
+    let by = server.deadline(&request);
+    let services = server.services.all(by).await?;
+    let (parts, _) = request.into_parts();
+    let exchange_request = exchange::Request {
+        app: &app,
+        version: &version,
+        authorization: single(&parts.headers, &header::AUTHORIZATION),
+        key_id: single(&parts.headers, &X_KEY_ID),
+        client_state: single(&parts.headers, &X_CLIENT_STATE),
+        duration: parts.uri.query().and_then(duration),
+        ip: parts
+            .extensions
+            .get::<PeerAddress>()
+            .map(|peer| server.addresses.client(peer.0.ip(), &parts.headers)),
+    };
+    let exchanged =
+        exchange::exchange(&server.ports, &server.settings, &services, by, exchange_request).await;
+    Ok(answer::token(&exchanged?))
+}
+
+impl TokenServer {
+    fn deadline<B>(&self, request: &axum::http::Request<B>) -> Deadline {
+        let given = request.extensions().get::<Deadline>().copied();
+        given.unwrap_or_else(|| Deadline::after(self.budget))
+    }
+}
+
+async fn unknown_path() -> TokenServerError {
+    TokenServerError::UnknownPath
+}
+
+/// Nothing here has a body, and nothing but reading has a meaning.
+fn only_get(request: &Request<Body>) -> Result<(), TokenServerError> {
+    if request.method() != Method::GET {
+        return Err(TokenServerError::Method);
+    }
+    if request.body().is_end_stream() {
+        Ok(())
+    } else {
+        Err(TokenServerError::Body)
+    }
+}
+
+/// A header's value, if it was sent once. Two of them leave open which one others have looked at.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    values
+        .next()
+        .filter(|_| values.next().is_none())
+        .map(HeaderValue::as_bytes)
+}
+
+/// The first `duration` of the query.
+fn duration(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("duration="))
+}
+
+/// What every answer carries, whoever made it.
+async fn finish(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(X_TIMESTAMP, HeaderValue::from(clock.now().as_secs()));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What a Token Server says of itself: discovery, heartbeats, version (`tokenserver.md` section 1).
+//!
+//! On a listener of its own these are routes; on one origin the webhead asks [`TokenServer::dependencies`] for its
+//! part of the one heartbeat.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use foxhold_core::Deadline;
+use serde_json::{Value, json};
+
+use super::{TokenServer, TokenServerError, only_get};
+
+/// How long a heartbeat waits for an answer.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What `GET /` says besides the services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    /// The Token Server's own address, without trailing slash.
+    pub url: String,
+    /// Whose tokens are accepted.
+    pub oauth_issuer: String,
+    /// The OAuth server's address, ending in `/v1`.
+    pub oauth_server_url: String,
+}
+
+/// How a dependency is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It answered.
+    Ok,
+    /// It did not.
+    Unknown,
+}
+
+impl Condition {
+    /// As heartbeats write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "Ok",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    const fn of<T, E>(answer: &Result<T, E>) -> Self {
+        if answer.is_ok() { Self::Ok } else { Self::Unknown }
+    }
+}
+
+/// How the dependencies of token exchanges are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dependencies {
+    /// The store.
+    pub database: Condition,
+    /// The signer.
+    pub keysigner: Condition,
+}
+
+impl Dependencies {
+    /// Whether tokens can be issued.
+    #[must_use]
+    pub const fn all_ok(self) -> bool {
+        matches!((self.database, self.keysigner), (Condition::Ok, Condition::Ok))
+    }
+}
+
+impl TokenServer {
+    /// Asks store and signer.
+    pub async fn dependencies(&self) -> Dependencies {
+        let by = Deadline::after(HEARTBEAT_TIMEOUT);
+        let (services, keys) = tokio::join!(self.ports.reader.services(by), self.keys.probe(by));
+        Dependencies {
+            database: Condition::of(&services),
+            keysigner: Condition::of(&keys),
+        }
+    }
+}
+
+pub(super) fn routes() -> Router<Arc<TokenServer>> {
+    Router::new()
+        .route("/", any(discovery))
+        .route("/__heartbeat__", any(heartbeat))
+        .route("/__lbheartbeat__", any(lb_heartbeat))
+        .route("/__version__", any(version))
+}
+
+async fn discovery(
+    State(server): State<Arc<TokenServer>>,
+    request: Request,
+) -> Result<Json<Value>, TokenServerError> {
+    only_get(&request)?;
+    let services = server.services.all(server.deadline(&request)).await?;
+    let mut versions = serde_json::Map::new();
+    for (app, version) in services
+        .iter()
+        .filter_map(|service| service.key.0.rsplit_once('-'))
+    {
+        let of_app = versions.entry(app).or_insert_with(|| json!([]));
+        if let Some(of_app) = of_app.as_array_mut() {
+            of_app.push(json!(version));
+        }
+    }
+    let scope = services.first().map(|service| service.scope.as_str());
+    let discovery = &server.discovery;
+    Ok(Json(json!({
+        "services": versions,
+        "auth": discovery.url,
+        "oauth": {
+            "default_issuer": discovery.oauth_issuer,
+            "scope": scope,
+            "server_url": discovery.oauth_server_url,
+        },
+    })))
+}
+
+async fn heartbeat(
+    State(server): State<Arc<TokenServer>>,
+    request: Request,
+) -> Result<Response, TokenServerError> {
+    only_get(&request)?;
+    let found = server.dependencies().await;
+    let (http, status) = if found.all_ok() {
+        (StatusCode::OK, "Ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "Err")
+    };
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "database": found.database.as_str(),
+        "keysigner": found.keysigner.as_str(),
+    });
+    Ok((http, Json(body)).into_response())
+}
+
+async fn lb_heartbeat(
+    State(server): State<Arc<TokenServer>>,
+    request: Request,
+) -> Result<Response, TokenServerError> {
+    only_get(&request)?;
+    let http = if server.shutdown.has_begun() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    Ok((http, Json(json!({}))).into_response())
+}
+
+async fn version(request: Request) -> Result<Json<Value>, TokenServerError> {
+    only_get(&request)?;
+    Ok(crate::routes::version().await)
+}

@@ -1,0 +1,220 @@
+//! A Token Server over the in-memory store and a minter that makes real tokens.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use foxhold_core::{
+    OpId, SecretText,
+    record::{Service, ServiceKey},
+};
+use foxhold_crypto::{
+    node_secret::NodeSecret,
+    node_token::{self, NodeTokenClaims, fxa_kid},
+};
+use foxhold_ports::{
+    AssignmentAdmin, Call, NodeTokenMinter,
+    assignments::NewNode,
+    memory::{ManualClock, MemoryStore, NoLimits, SeededRandom},
+    signer::{NodeToken, NodeTokenOrder, SignError},
+};
+use foxhold_sync::node_type::NodeTypes;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::super::*;
+use crate::key_set::signing::{KID, NOW, Published, SCOPE};
+
+pub(super) const NODE: &str = "https://sync-1.example.com";
+pub(super) const SECRET: &str = "Ted Koppel is a robot";
+
+/// What the keysigner does.
+#[derive(Default)]
+pub(super) struct Minter {
+    pub(super) failure: Mutex<Option<SignError>>,
+}
+
+pub(super) fn secret() -> NodeSecret {
+    NodeSecret::new(SecretText::new(SECRET.into()))
+}
+
+#[async_trait]
+impl NodeTokenMinter for Minter {
+    async fn mint_node_token(&self, _by: Deadline, order: &NodeTokenOrder) -> Result<NodeToken, SignError> {
+        if let Some(failure) = *self.failure.lock().unwrap() {
+            return Err(failure);
+        }
+        let changed_at = order
+            .keys_changed_at
+            .map_or(order.generation.0, std::num::NonZeroU64::get);
+        let claims = NodeTokenClaims {
+            node: order.node.clone(),
+            fxa_kid: fxa_kid(changed_at, order.client_state.as_bytes()),
+            fxa_uid: order.fxa_uid.clone(),
+            hashed_device_id: order.hashed_device_id.clone(),
+            hashed_fxa_uid: order.hashed_fxa_uid.clone(),
+            expires_secs: NOW.as_secs() + order.lifetime_secs,
+            uid: order.uid,
+            salt: [1, 2, 3],
+        };
+        let minted = node_token::mint(&claims, &secret());
+        Ok(NodeToken {
+            token: SecretText::new(minted.token),
+            key: minted.key,
+        })
+    }
+}
+
+pub(super) struct World {
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) published: Arc<Published>,
+    pub(super) minter: Arc<Minter>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) server: Arc<TokenServer>,
+}
+
+pub(super) fn service() -> Service {
+    Service {
+        key: ServiceKey("sync-1.5".into()),
+        pattern: "{node}/1.5/{uid}".into(),
+        scope: SCOPE.into(),
+        token_lifetime_secs: 3600,
+        uid_ceiling: (1 << 31) - 1,
+        accepts_new_users: true,
+    }
+}
+
+pub(super) async fn store() -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    let call = |byte| Call {
+        op: OpId::from_bytes([byte; 16]),
+        deadline: Deadline::after(Duration::from_secs(30)),
+    };
+    store.put_service(&call(1), service()).await.unwrap();
+    let node = NewNode {
+        service: service().key,
+        url: NODE.into(),
+        node_type: Some("sqlite".into()),
+        capacity: 100,
+        available: 100,
+    };
+    store.create_node(&call(2), node).await.unwrap();
+    store
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with_limits(Arc::new(NoLimits)).await
+    }
+
+    pub(super) async fn with_limits(limits: Arc<dyn foxhold_ports::Limits>) -> Self {
+        let store = store().await;
+        let published = Arc::new(Published::new(KID));
+        let minter = Arc::new(Minter::default());
+        let clock = Arc::new(ManualClock::new(NOW));
+        let keys = Arc::new(KeySetCache::new(published.clone(), clock.clone()));
+        let ports = exchange::Ports {
+            reader: store.clone(),
+            writer: store.clone(),
+            minter: minter.clone(),
+            verifier: keys.clone(),
+            limits,
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(3)),
+        };
+        let server = Arc::new(TokenServer {
+            ports,
+            settings: Settings {
+                issuer_domain: "accounts.example".into(),
+                metrics_key: Arc::new(SecretText::new("super-sekrit".into())),
+                node_types: NodeTypes::default(),
+            },
+            services: ServiceCache::new(store.clone(), clock.clone()),
+            keys,
+            addresses: ClientAddresses::default(),
+            budget: Duration::from_secs(30),
+            discovery: Discovery {
+                url: "https://token.example".into(),
+                oauth_issuer: "accounts.example".into(),
+                oauth_server_url: "https://accounts.example/v1".into(),
+            },
+            shutdown: Shutdown::new(),
+        });
+        Self {
+            store,
+            published,
+            minter,
+            clock,
+            server,
+        }
+    }
+
+    pub(super) async fn send(&self, request: Request) -> Answer {
+        let response = own_router(self.server.clone()).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"));
+        // What every answer carries.
+        assert_eq!(parts.headers["content-type"], "application/json");
+        assert_eq!(parts.headers["x-content-type-options"], "nosniff");
+        assert_eq!(
+            parts.headers["x-timestamp"],
+            self.clock.now().as_secs().to_string()
+        );
+        let challenged = parts.headers.contains_key("www-authenticate");
+        assert_eq!(challenged, parts.status == StatusCode::UNAUTHORIZED);
+        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(parts.headers.contains_key("retry-after") || body.get("database").is_some());
+        }
+        Answer {
+            http: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub(super) async fn exchange(&self, token: &str) -> Answer {
+        self.send(good(token).body(Body::empty()).unwrap()).await
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) http: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> (u16, &str) {
+        (self.http, self.body["status"].as_str().unwrap_or_default())
+    }
+
+    pub(super) fn error(&self) -> (u16, &str, &str, &str, &str) {
+        assert_eq!(self.body["errors"].as_array().map(Vec::len), Some(1), "{self:?}");
+        let entry = &self.body["errors"][0];
+        let text = |name: &str| entry[name].as_str().unwrap();
+        (
+            self.http,
+            self.body["status"].as_str().unwrap(),
+            text("location"),
+            text("name"),
+            text("description"),
+        )
+    }
+}
+
+pub(super) fn good(token: &str) -> axum::http::request::Builder {
+    axum::http::Request::builder()
+        .uri("/1.0/sync/1.5")
+        .header("Authorization", format!("Bearer {token}"))
+        .header("X-KeyID", "1234-qqo")
+}
+
+pub(super) fn get(path: &str) -> Request {
+    axum::http::Request::builder()
+        .uri(path)
+        .body(Body::empty())
+        .unwrap()
+}
