@@ -1,0 +1,62 @@
+//! Session rows: immutable once written.
+
+use foxhold_core::{TokenId, Uid, record::Session};
+use foxhold_sqlite::rusqlite::{Connection, params};
+
+use super::{verification_number, verification_numbered};
+use crate::{
+    error::StoreError,
+    row::{Columns, all, change, millis, one},
+};
+
+const SELECT: &str =
+    "SELECT id, key, uid, created_at_ms, auth_at_ms, verification, must_verify, generation_ms,
+    user_agent FROM sessions WHERE id = ?1";
+const SELECT_OF: &str =
+    "SELECT id, key, uid, created_at_ms, auth_at_ms, verification, must_verify, generation_ms,
+    user_agent FROM sessions WHERE uid = ?1 ORDER BY created_at_ms DESC, id";
+const INSERT: &str =
+    "INSERT INTO sessions (id, key, uid, created_at_ms, auth_at_ms, verification, must_verify,
+    generation_ms, user_agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const DELETE: &str = "DELETE FROM sessions WHERE id = ?1 AND uid = ?2";
+
+pub(crate) fn find(db: &Connection, id: TokenId) -> Result<Option<Session>, StoreError> {
+    one(db, SELECT, [id.as_bytes()], read)
+}
+
+pub(crate) fn of_account(db: &Connection, uid: Uid) -> Result<Vec<Session>, StoreError> {
+    all(db, SELECT_OF, [uid.as_bytes()], read)
+}
+
+pub(super) fn insert(db: &Connection, session: &Session) -> Result<(), StoreError> {
+    let params = params![
+        session.id.as_bytes(),
+        session.key.expose(),
+        session.uid.as_bytes(),
+        millis(session.created_at)?,
+        millis(session.auth_at)?,
+        verification_number(session.verification),
+        session.must_verify,
+        millis(session.generation)?,
+        session.user_agent,
+    ];
+    change(db, INSERT, params).map(drop)
+}
+
+pub(super) fn delete(db: &Connection, uid: Uid, id: TokenId) -> Result<(), StoreError> {
+    change(db, DELETE, (id.as_bytes(), uid.as_bytes())).map(drop)
+}
+
+fn read(row: &mut Columns<'_>) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: row.token()?,
+        key: row.secret()?,
+        uid: row.uid()?,
+        created_at: row.time()?,
+        auth_at: row.time()?,
+        verification: verification_numbered(row.get()?)?,
+        must_verify: row.get()?,
+        generation: row.time()?,
+        user_agent: row.get()?,
+    })
+}

@@ -1,0 +1,31 @@
+//! The embedded store: accounts and assignments in one SQLite file that its owner can open, copy and back up.
+//!
+//! [`SqliteStore`] writes (dbwriter, single box), [`SqliteReader`] reads (webhead), also from other processes than the
+//! writers; several writers may share the file and take turns. Must stay true: one intent is one job of the writer,
+//! and everything it does, its entry in the operation log included, is in one transaction.
+
+mod accounts;
+mod assignments;
+mod codec;
+mod error;
+mod operations;
+mod reader;
+mod row;
+mod writer;
+
+pub use foxhold_sqlite::{GroupReport, Observe, OpenError, WriterConfig, WriterStats};
+pub use operations::Pruned;
+pub use reader::SqliteReader;
+pub use writer::SqliteStore;
+
+use foxhold_sqlite::Schema;
+
+/// The schema of the file. Migrations are history: changes are appended as new scripts.
+pub static SCHEMA: Schema = Schema {
+    name: "store",
+    migrations: &[
+        include_str!("../schema/0001_operations.sql"),
+        include_str!("../schema/0002_accounts.sql"),
+        include_str!("../schema/0003_assignments.sql"),
+    ],
+};

@@ -1,0 +1,164 @@
+//! The operation log: an intent is decided once, and its outcome is kept in the transaction that carries it out.
+//!
+//! Must stay true: a decision that ends in a refusal has written nothing, since the transaction goes on to keep the
+//! refusal. So every intent looks first and writes after.
+
+use std::time::Duration;
+
+use foxhold_core::{OpId, Timestamp, record::UserRecord};
+use foxhold_ports::{IntentKind, Refusal};
+use foxhold_sqlite::rusqlite::Connection;
+
+use crate::{
+    codec,
+    error::{Stop, StoreError},
+    row::{change, millis, one},
+};
+
+const SELECT: &str = "SELECT kind, refusal, answer FROM operations WHERE op = ?1";
+const INSERT: &str = "INSERT INTO operations (op, kind, refusal, answer) VALUES (?1, ?2, ?3, ?4)";
+const PRUNE: &str =
+    "DELETE FROM operations WHERE op IN (SELECT op FROM operations WHERE op < ?1 ORDER BY op LIMIT ?2)";
+const PRUNE_CODES: &str = "DELETE FROM authorization_codes WHERE id IN
+    (SELECT id FROM authorization_codes WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
+
+/// How long an outcome is remembered: far longer than anybody tries again.
+const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+/// How long an authorization code lives (`accounts.md` (e)).
+const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Rows of one table removed in one step, so that other writes do not wait long.
+const PRUNED_AT_ONCE: u32 = 500;
+
+/// What an intent answers, as the log keeps it.
+pub(crate) trait Answer: Sized {
+    fn encode(&self) -> Option<Vec<u8>>;
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError>;
+}
+
+impl Answer for () {
+    fn encode(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decode(_: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        Ok(())
+    }
+}
+
+impl Answer for UserRecord {
+    fn encode(&self) -> Option<Vec<u8>> {
+        Some(codec::encode_record(self))
+    }
+
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        codec::decode_record(&cell.ok_or(StoreError::Corrupt("an operation lacks its answer"))?)
+    }
+}
+
+/// The outcome of an operation: the one it had before, or the one `decide` comes to now. An error is no outcome: then
+/// the caller undoes all of it.
+pub(crate) fn once<T: Answer>(
+    db: &Connection,
+    op: OpId,
+    kind: IntentKind,
+    decide: impl FnOnce(&Connection) -> Result<T, Stop>,
+) -> Result<Result<T, Refusal>, StoreError> {
+    let known = one(db, SELECT, [op.as_bytes()], |row| {
+        Ok((row.get::<u8>()?, row.get::<u8>()?, row.get()?))
+    })?;
+    if let Some((known_kind, refusal, answer)) = known {
+        if known_kind != kind.number() {
+            return Ok(Err(Refusal::OperationReused));
+        }
+        return match refusal {
+            0 => T::decode(answer).map(Ok),
+            number => refusal_numbered(number).map(Err),
+        };
+    }
+    let (outcome, refusal, answer) = match decide(db) {
+        Ok(answer) => {
+            let cell = answer.encode();
+            (Ok(answer), 0, cell)
+        }
+        Err(Stop::Refused(refusal)) => (Err(refusal), refusal_number(refusal), None),
+        Err(Stop::Failed(error)) => return Err(error),
+    };
+    change(db, INSERT, (op.as_bytes(), kind.number(), refusal, answer))?;
+    Ok(outcome)
+}
+
+/// The number a refusal is stored under, for good.
+const fn refusal_number(refusal: Refusal) -> u8 {
+    match refusal {
+        Refusal::EmailTaken => 1,
+        Refusal::UnknownAccount => 2,
+        Refusal::TokenSpent => 3,
+        Refusal::Conflict => 4,
+        Refusal::UnknownService => 5,
+        Refusal::NoNode => 6,
+        Refusal::NoUid => 7,
+        Refusal::OperationReused => 8,
+    }
+}
+
+fn refusal_numbered(number: u8) -> Result<Refusal, StoreError> {
+    Refusal::ALL
+        .into_iter()
+        .find(|refusal| refusal_number(*refusal) == number)
+        .ok_or(StoreError::Corrupt("an operation has an unknown refusal"))
+}
+
+/// What one step of pruning removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Operations older than seven days.
+    pub operations: usize,
+    /// Authorization codes that nobody came for in time.
+    pub authorization_codes: usize,
+}
+
+impl Pruned {
+    /// Whether another step would find more.
+    #[must_use]
+    pub fn is_full_step(&self) -> bool {
+        self.operations.max(self.authorization_codes) >= PRUNED_AT_ONCE as usize
+    }
+}
+
+/// Removes a bounded number of rows whose time is over.
+pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreError> {
+    Ok(Pruned {
+        operations: change(
+            db,
+            PRUNE,
+            (first_of(now.minus(OPERATION_LIFETIME)), PRUNED_AT_ONCE),
+        )?,
+        authorization_codes: change(
+            db,
+            PRUNE_CODES,
+            (millis(now.minus(CODE_LIFETIME))?, PRUNED_AT_ONCE),
+        )?,
+    })
+}
+
+/// The smallest operation id that can have been made at `time`: they begin with it.
+fn first_of(time: Timestamp) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..6].copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_number_of_its_own() {
+        for refusal in Refusal::ALL {
+            assert_eq!(refusal_numbered(refusal_number(refusal)).unwrap(), refusal);
+        }
+        for unknown in [0, 9, 255] {
+            assert!(refusal_numbered(unknown).is_err());
+        }
+    }
+}

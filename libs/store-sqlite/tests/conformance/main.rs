@@ -1,0 +1,70 @@
+//! Runs the conformance suite on files of its own, once with one writer and once with two that share the file, as two
+//! dbwriters do; and compares random intents with the memory store.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use foxhold_ports::conformance::{self, Subject};
+use foxhold_store_sqlite::{SqliteReader, SqliteStore};
+use tempfile::TempDir;
+
+mod turns;
+
+async fn one_writer() -> Subject {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.db");
+    let writer = Arc::new(SqliteStore::open_writer(&path).unwrap());
+    let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
+    Subject {
+        account_reader: reader.clone(),
+        account_writer: writer.clone(),
+        assignment_reader: reader,
+        assignment_writer: writer.clone(),
+        assignment_admin: writer,
+        keep: Box::new(dir),
+    }
+}
+
+async fn two_writers() -> Subject {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.db");
+    let writer = Arc::new(turns::Turns::new(
+        SqliteStore::open_writer(&path).unwrap(),
+        SqliteStore::open_writer(&path).unwrap(),
+    ));
+    let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
+    Subject {
+        account_reader: reader.clone(),
+        account_writer: writer.clone(),
+        assignment_reader: reader,
+        assignment_writer: writer.clone(),
+        assignment_admin: writer,
+        keep: Box::new(dir),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts() {
+    conformance::accounts("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assignments() {
+    conformance::assignments("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_by_two_writers() {
+    conformance::accounts("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assignments_by_two_writers() {
+    conformance::assignments("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model() {
+    conformance::like_memory("sqlite", 0..8, 250, one_writer).await;
+}
