@@ -14,6 +14,7 @@ pub mod grpc_status;
 pub mod health;
 pub mod http_edge;
 pub mod layers;
+pub mod private_tier;
 pub mod random;
 pub mod shutdown;
 mod spread;

@@ -1,0 +1,178 @@
+//! The first service and its nodes, as a configuration names them: made at start, so that a new deployment takes users
+//! without a further command. The single box does the same by the same function.
+
+use std::time::Duration;
+
+use foxhold_core::{
+    Deadline, OpId, Random, Timestamp,
+    record::{Service, ServiceKey},
+};
+use foxhold_ports::{AssignmentAdmin, Call, WriteError, assignments::NewNode};
+use serde::Deserialize;
+
+/// Services and nodes that must exist.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Brought to what stands here, also if somebody changed them meanwhile.
+    pub services: Vec<ServiceSettings>,
+    /// Made if there is none under that URL; otherwise left as they are.
+    pub nodes: Vec<NodeSettings>,
+}
+
+/// One service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// `{app}-{version}`
+    pub key: String,
+    /// Endpoint with `{node}`, `{uid}` and `{service}` to fill in.
+    pub pattern: String,
+    /// The scope a token must grant.
+    pub scope: String,
+    /// How long its tokens live.
+    #[serde(default = "token_lifetime_secs")]
+    pub token_lifetime_secs: u64,
+    /// The largest uid it hands out.
+    #[serde(default = "uid_ceiling")]
+    pub uid_ceiling: u64,
+    /// Whether users without a record get one.
+    #[serde(default = "accepts_new_users")]
+    pub accepts_new_users: bool,
+}
+
+/// One node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Its service.
+    pub service: String,
+    /// Its URL, without trailing slash.
+    pub url: String,
+    /// Label for telemetry.
+    pub node_type: Option<String>,
+    /// Most users ever.
+    pub capacity: u64,
+    /// Slots released at once; all of them when absent.
+    pub available: Option<u64>,
+}
+
+const fn token_lifetime_secs() -> u64 {
+    3600
+}
+
+/// Existing storage nodes cut longer ones (design 3.6).
+const fn uid_ceiling() -> u64 {
+    i32::MAX as u64
+}
+
+const fn accepts_new_users() -> bool {
+    true
+}
+
+/// How long one step may take; another process may be writing.
+const STEP_MAX: Duration = Duration::from_secs(30);
+
+/// Makes what must exist. To be repeated at every start.
+///
+/// # Errors
+/// The store is not there, or refuses: a node names a service that does not exist.
+pub async fn bootstrap(
+    admin: &dyn AssignmentAdmin,
+    wanted: &Bootstrap,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(), WriteError> {
+    let call = || Call {
+        op: OpId::new(now, random),
+        deadline: Deadline::after(STEP_MAX),
+    };
+    for service in &wanted.services {
+        admin.put_service(&call(), service.into()).await?;
+    }
+    for node in &wanted.nodes {
+        admin.create_node(&call(), node.into()).await?;
+    }
+    Ok(())
+}
+
+impl From<&ServiceSettings> for Service {
+    fn from(settings: &ServiceSettings) -> Self {
+        Self {
+            key: ServiceKey(settings.key.clone()),
+            pattern: settings.pattern.clone(),
+            scope: settings.scope.clone(),
+            token_lifetime_secs: settings.token_lifetime_secs,
+            uid_ceiling: settings.uid_ceiling,
+            accepts_new_users: settings.accepts_new_users,
+        }
+    }
+}
+
+impl From<&NodeSettings> for NewNode {
+    fn from(settings: &NodeSettings) -> Self {
+        Self {
+            service: ServiceKey(settings.service.clone()),
+            url: settings.url.clone(),
+            node_type: settings.node_type.clone(),
+            capacity: settings.capacity,
+            available: settings.available.unwrap_or(settings.capacity),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_ports::{
+        AssignmentReader, Refusal,
+        memory::{MemoryStore, SeededRandom},
+    };
+
+    use super::*;
+
+    fn wanted() -> Bootstrap {
+        Bootstrap {
+            services: vec![ServiceSettings {
+                key: "sync-1.5".into(),
+                pattern: "{node}/1.5/{uid}".into(),
+                scope: "s".into(),
+                token_lifetime_secs: token_lifetime_secs(),
+                uid_ceiling: uid_ceiling(),
+                accepts_new_users: true,
+            }],
+            nodes: vec![NodeSettings {
+                service: "sync-1.5".into(),
+                url: "https://node".into(),
+                node_type: None,
+                capacity: 10,
+                available: None,
+            }],
+        }
+    }
+
+    #[tokio::test]
+    async fn twice_is_once() {
+        let store = MemoryStore::new();
+        let random = SeededRandom::new(1);
+        for at in [1, 2] {
+            let done = bootstrap(&store, &wanted(), Timestamp::from_millis(at), &random).await;
+            assert_eq!(done, Ok(()));
+        }
+        let by = Deadline::after(STEP_MAX);
+        assert_eq!(store.services(by).await.unwrap().len(), 1);
+        let nodes = store.nodes(by, &ServiceKey("sync-1.5".into())).await.unwrap();
+        assert_eq!(nodes.len(), 1);
+        assert_eq!(nodes[0].figures.available, 10);
+    }
+
+    #[tokio::test]
+    async fn a_node_of_no_service_is_refused() {
+        let only_nodes = Bootstrap {
+            services: Vec::new(),
+            ..wanted()
+        };
+        let random = SeededRandom::new(1);
+        let done = bootstrap(&MemoryStore::new(), &only_nodes, Timestamp::default(), &random).await;
+        assert_eq!(done, Err(WriteError::Refused(Refusal::UnknownService)));
+    }
+}
