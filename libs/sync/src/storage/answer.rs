@@ -9,10 +9,18 @@ use super::{BatchId, BsoId, Invalid, Limits, Tick};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kib(pub u64);
 
+impl Kib {
+    /// KiB with their fraction. Exact: sizes lie far below 2^53, and 1024 is a power of two.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 1024.0
+    }
+}
+
 impl fmt::Display for Kib {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Exact: sizes lie far below 2^53, and 1024 is a power of two. `{:?}` keeps the `.0` of whole numbers.
-        write!(f, "{:?}", self.0 as f64 / 1024.0)
+        // `{:?}` keeps the `.0` of whole numbers.
+        write!(f, "{:?}", self.as_f64())
     }
 }
 
