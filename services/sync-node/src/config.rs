@@ -1,0 +1,154 @@
+//! The configuration of a storage node's own process (`deploy/config/sync-node.toml`). Read once by `main`.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets};
+use foxhold_node_auth::{NodeAuth, NodeName, NodeNameError};
+use foxhold_runtime::{
+    config::{SecretError, SecretFile, Secrets},
+    telemetry::LogConfig,
+};
+use foxhold_sync::storage::Limits;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::node::{CollectionLimits, NodeSettings};
+
+/// All keys. A key that is not here is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the protocol is served.
+    pub listen: SocketAddr,
+    /// Where `/healthz` and `/readyz` are served, for operators only; nowhere when absent.
+    pub private_listen: Option<SocketAddr>,
+    /// The node's URLs as the Token Server hands them out. The first one's path is the prefix of all routes.
+    pub names: Vec<String>,
+    /// Files with one secret each, oldest first: a new one is appended here before the Token Server uses it.
+    pub secret_files: Vec<SecretFile>,
+    /// Take host and port under the MAC from `Host`: only behind a proxy that checks it.
+    pub trust_host: bool,
+    /// How long after its end a token still serves `info/collections`.
+    pub expired_grace_secs: u64,
+    /// How far a client's clock may be off.
+    pub skew_max_secs: u64,
+    /// Where the records lie; made when absent.
+    pub data_dir: PathBuf,
+    /// Files of a new data directory. An existing one keeps its own number.
+    pub shards: u32,
+    /// Refuse writes: the node is being emptied.
+    pub read_only: bool,
+    /// Bytes each user may have; no quota when absent.
+    pub quota_bytes: Option<u64>,
+    /// Origins whose pages may read answers; `*` for all, none for off.
+    pub cors_origins: Vec<String>,
+    /// Sent as `X-Weave-Alert` with every answer.
+    pub alert: Option<String>,
+    /// How long to answer "not ready" before connections are refused, when the process ends.
+    pub drain_delay_secs: u64,
+    /// Requests in work at once.
+    pub requests_max: usize,
+    /// The published limits.
+    pub limits: Limits,
+    /// Other limits for single collections; they are not published.
+    pub collection_limits: BTreeMap<String, CollectionLimits>,
+    /// Log lines.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8005)),
+            private_listen: None,
+            names: Vec::new(),
+            secret_files: Vec::new(),
+            trust_host: false,
+            expired_grace_secs: 7200,
+            skew_max_secs: 52 * 7 * 86_400,
+            data_dir: PathBuf::from("/var/lib/foxhold/sync-node"),
+            shards: 16,
+            read_only: false,
+            quota_bytes: None,
+            cors_origins: vec!["*".to_owned()],
+            alert: None,
+            drain_delay_secs: 5,
+            requests_max: 1024,
+            limits: Limits::default(),
+            collection_limits: BTreeMap::new(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// A configuration that a node cannot be opened with.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// `names` is empty.
+    #[error("`names`: at least one URL. fix: names = [\"https://sync-1.example.com\"]")]
+    NoName,
+    /// A name is no URL.
+    #[error("`names`: {url:?}: {source}")]
+    Name {
+        /// As configured.
+        url: String,
+        /// Why not.
+        source: NodeNameError,
+    },
+    /// `secret_files` is empty.
+    #[error("`secret_files`: at least one file. fix: secret_files = [\"/etc/foxhold/sync-1.secret\"]")]
+    NoSecret,
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+impl Config {
+    /// Who may use the node: reads every secret file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key.
+    pub fn auth(&self, secrets: &Secrets) -> Result<NodeAuth, ConfigError> {
+        let names: Vec<NodeName> = self
+            .names
+            .iter()
+            .map(|url| {
+                NodeName::parse(url).map_err(|source| ConfigError::Name {
+                    url: url.clone(),
+                    source,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        if names.is_empty() {
+            return Err(ConfigError::NoName);
+        }
+        let texts = self
+            .secret_files
+            .iter()
+            .map(|file| secrets.read_text("secret_files", file));
+        let node_secrets = texts
+            .map(|text| text.map(NodeSecret::new))
+            .collect::<Result<_, _>>()?;
+        let node_secrets = NodeSecrets::new(node_secrets).ok_or(ConfigError::NoSecret)?;
+        let mut auth = NodeAuth::new(names, node_secrets);
+        auth.trust_host = self.trust_host;
+        auth.expired_grace = Duration::from_secs(self.expired_grace_secs);
+        auth.skew_max = Duration::from_secs(self.skew_max_secs);
+        Ok(auth)
+    }
+
+    /// What the operator decides about the node.
+    #[must_use]
+    pub fn settings(&self) -> NodeSettings {
+        NodeSettings {
+            shards: self.shards,
+            limits: self.limits,
+            collection_limits: self.collection_limits.clone(),
+            quota_bytes: self.quota_bytes,
+            read_only: self.read_only,
+            cors_origins: self.cors_origins.clone(),
+            alert: self.alert.clone(),
+            ..NodeSettings::new(&self.data_dir)
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! One request from head to answer, in the order of checks of `storage.md` 4: route, method, node, sender, size, media,
+//! query and headers, body; then the store. Whatever is refused has changed nothing.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use foxhold_node_auth::{AuthFailure, NodeUser, SignedRequest};
+use foxhold_runtime::http_edge::{BodyFault, BodyLimit, read_body};
+use foxhold_sync::storage::{
+    BodyFormat, CollectionName, Limits, Precondition, QueryPairs, Refusal, Tick, read_content_type,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts, uri::Authority};
+
+use crate::{
+    cors,
+    handlers::{bso, collection, info, user},
+    node::SyncNode,
+    reply::{Reply, X_WEAVE_ALERT, X_WEAVE_BACKOFF},
+    route::{Info, Resource, Route, Verb},
+    store::{Denied, ReadContext, WriteContext},
+};
+
+/// A request whose sender is known and whose head is well-formed.
+pub(crate) struct Admitted<'a> {
+    pub(crate) node: &'a Arc<SyncNode>,
+    pub(crate) now: Tick,
+    pub(crate) uid: u64,
+    pub(crate) precondition: Precondition,
+    pub(crate) query: QueryPairs,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Admitted<'_> {
+    pub(crate) fn read_context(&self) -> ReadContext {
+        ReadContext {
+            uid: sql_uid(self.uid),
+            now: self.now,
+            precondition: self.precondition,
+        }
+    }
+
+    pub(crate) fn write_context(&self) -> WriteContext {
+        WriteContext {
+            uid: sql_uid(self.uid),
+            now: self.now,
+            precondition: self.precondition,
+            quota_bytes: self.node.settings.quota_bytes,
+        }
+    }
+}
+
+/// Uids have at most 53 bits.
+fn sql_uid(uid: u64) -> i64 {
+    i64::try_from(uid).unwrap_or(i64::MAX)
+}
+
+/// The one handler of all paths under `{node}/1.5/`.
+pub(crate) async fn handle(State(node): State<Arc<SyncNode>>, request: Request) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut line = LogLine::default();
+    let mut reply = if method == Method::OPTIONS {
+        cors::preflight(request.headers())
+    } else {
+        answer(&node, request, &mut line)
+            .await
+            .unwrap_or_else(Reply::from)
+    };
+    reply.extend(cors::headers(&node.settings.cors_origins, origin.as_ref()));
+    if let Some(secs) = node.backoff_secs() {
+        reply.set(X_WEAVE_BACKOFF, &secs.to_string());
+    }
+    if let Some(alert) = &node.settings.alert {
+        reply.set(X_WEAVE_ALERT, alert);
+    }
+    line.write(&method, &reply, began);
+    if let Some(time) = reply.last_modified {
+        node.store.note_time(time);
+    }
+    reply.into_response(node.now(), method == Method::HEAD)
+}
+
+/// What is logged of a request: no uid, no id, no payload.
+#[derive(Default)]
+struct LogLine {
+    route: &'static str,
+    collection: &'static str,
+    body_len: usize,
+    hashed_fxa_uid: String,
+    hashed_device_id: String,
+    auth_failure: &'static str,
+}
+
+impl LogLine {
+    fn write(&self, method: &Method, reply: &Reply, began: Instant) {
+        tracing::event!(
+            target: "foxhold::storage",
+            tracing::Level::INFO,
+            http.method = method.as_str(),
+            http.route = self.route,
+            storage.collection = self.collection,
+            http.status = reply.status.as_u16(),
+            duration_ms = began.elapsed().as_secs_f64() * 1000.0,
+            request_bytes = self.body_len,
+            response_bytes = reply.body_len,
+            auth.failure = self.auth_failure,
+            hashed_fxa_uid = self.hashed_fxa_uid,
+            hashed_device_id = self.hashed_device_id,
+            "storage request"
+        );
+    }
+}
+
+async fn answer(node: &Arc<SyncNode>, request: Request, line: &mut LogLine) -> Result<Reply, Denied> {
+    let (head, body) = request.into_parts();
+    let route = Route::parse(node.path_prefix(), head.uri.path())?;
+    line.route = route.resource.pattern();
+    let Some(verb) = Verb::of(&head.method).filter(|verb| route.resource.allows(*verb)) else {
+        return Ok(Reply::not_allowed(route.resource.allowed()));
+    };
+    if verb != Verb::Get && node.settings.read_only {
+        return Err(Refusal::Moving.into());
+    }
+    let user = authenticate(node, &head, &route).map_err(|why| unauthorized(why, line))?;
+    line.name(&user);
+    let collection = route.resource.collection();
+    line.collection = collection.map_or("", CollectionName::label);
+    let limits = collection.map_or(&node.settings.limits, |name| node.limits_of(name));
+    refuse_declared_length(&head.headers, limits)?;
+    let format = media(verb, &head.headers)?;
+    let query = QueryPairs::parse(head.uri.query());
+    let precondition = precondition(&head.headers, verb)?;
+    let plan = Plan {
+        route: &route,
+        verb,
+        format,
+        limits,
+    };
+    plan.check_syntax(&head.headers, &query)?;
+    let body = read_whole(body, limits).await?;
+    line.body_len = body.len();
+    let content_type = text(&head.headers, &header::CONTENT_TYPE).unwrap_or_default();
+    user.check_payload(content_type, &body)
+        .map_err(|why| unauthorized(why, line))?;
+    // The time after the body has come, which may have taken a while.
+    let now = node.now();
+    let admitted = Admitted {
+        node,
+        now,
+        uid: route.uid,
+        precondition,
+        query,
+        headers: &head.headers,
+    };
+    plan.execute(&admitted, &body).await
+}
+
+fn authenticate<'h>(node: &SyncNode, head: &'h Parts, route: &Route) -> Result<NodeUser<'h>, AuthFailure> {
+    let request = SignedRequest {
+        method: head.method.as_str(),
+        path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        authorization: head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes),
+        host: text(&head.headers, &header::HOST).or(head.uri.authority().map(Authority::as_str)),
+        uid: route.uid,
+        serves_expired: route.resource == Resource::Info(Info::Collections),
+    };
+    node.auth.check(&request, node.clock.now())
+}
+
+impl LogLine {
+    fn name(&mut self, user: &NodeUser<'_>) {
+        self.hashed_fxa_uid = user.hashed_fxa_uid.clone().unwrap_or_default();
+        self.hashed_device_id = user.hashed_device_id.clone().unwrap_or_default();
+    }
+}
+
+fn unauthorized(why: AuthFailure, line: &mut LogLine) -> Refusal {
+    line.auth_failure = why.label();
+    Refusal::Unauthorized
+}
+
+impl Resource {
+    fn collection(&self) -> Option<&CollectionName> {
+        match self {
+            Self::Collection(name) | Self::Bso(name, _) => Some(name),
+            Self::Info(_) | Self::User => None,
+        }
+    }
+}
+
+/// What a route does with a request.
+struct Plan<'a> {
+    route: &'a Route,
+    verb: Verb,
+    format: BodyFormat,
+    limits: &'a Limits,
+}
+
+impl Plan<'_> {
+    /// What query and headers must look like, before the body is read.
+    fn check_syntax(&self, headers: &HeaderMap, query: &QueryPairs) -> Result<(), Refusal> {
+        match (&self.route.resource, self.verb) {
+            (Resource::Collection(_), Verb::Get) => collection::check_list(headers, query),
+            (Resource::Collection(_), Verb::Post) => collection::check_post(headers, query, self.limits),
+            (Resource::Collection(_), Verb::Delete) => collection::check_delete(query),
+            _ => Ok(()),
+        }
+    }
+
+    async fn execute(&self, request: &Admitted<'_>, body: &[u8]) -> Result<Reply, Denied> {
+        match (&self.route.resource, self.verb) {
+            (Resource::Info(what), _) => info::get(request, *what).await,
+            (Resource::User, _) => user::delete(request).await,
+            (Resource::Collection(name), Verb::Get) => collection::list(request, name).await,
+            (Resource::Collection(name), Verb::Delete) => collection::delete(request, name).await,
+            (Resource::Collection(name), _) => {
+                collection::post(request, name, self.limits, self.format, body).await
+            }
+            (Resource::Bso(name, id), Verb::Get) => bso::get(request, name, id).await,
+            (Resource::Bso(name, id), Verb::Delete) => bso::delete(request, name, id).await,
+            (Resource::Bso(name, id), _) => bso::put(request, name, id, self.limits, body).await,
+        }
+    }
+}
+
+/// A header as text; one that is no text counts as malformed where it means something.
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers
+        .get(name)
+        .map(|value| value.to_str().unwrap_or("\u{fffd}"))
+}
+
+/// Too long a body is refused before a byte of it is read.
+fn refuse_declared_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
+    let declared = text(headers, &header::CONTENT_LENGTH).and_then(|len| len.parse::<u64>().ok());
+    if declared.is_some_and(|len| len > limits.max_request_bytes) {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(())
+}
+
+fn media(verb: Verb, headers: &HeaderMap) -> Result<BodyFormat, Refusal> {
+    if !matches!(verb, Verb::Put | Verb::Post) {
+        return Ok(BodyFormat::Json);
+    }
+    let content_type = text(headers, &header::CONTENT_TYPE);
+    let content_encoding = text(headers, &header::CONTENT_ENCODING);
+    read_content_type(content_type, content_encoding, verb == Verb::Post)
+}
+
+fn precondition(headers: &HeaderMap, verb: Verb) -> Result<Precondition, Refusal> {
+    const MODIFIED: HeaderName = HeaderName::from_static("x-if-modified-since");
+    const UNMODIFIED: HeaderName = HeaderName::from_static("x-if-unmodified-since");
+    let (modified, unmodified) = (text(headers, &MODIFIED), text(headers, &UNMODIFIED));
+    Precondition::parse(modified, unmodified, verb == Verb::Get)
+}
+
+/// Reads the body, whose limit is the collection's in place of the listener's.
+async fn read_whole(body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+    let limit = usize::try_from(limits.max_request_bytes).unwrap_or(usize::MAX);
+    let mut request = Request::new(body);
+    request.extensions_mut().insert(BodyLimit(limit));
+    let read = read_body(request).await.map_err(|fault| match fault {
+        BodyFault::TooLarge => Refusal::TooLarge,
+        BodyFault::TooSlow | BodyFault::Broken => Refusal::Malformed,
+    })?;
+    Ok(read.1)
+}

@@ -1,0 +1,177 @@
+//! `/storage/{collection}`: lists, uploads with and without batches, deletes.
+
+mod stream;
+
+use foxhold_sync::storage::{
+    BatchId, BatchMode, BodyFormat, BsoId, CollectionName, DeleteQuery, Limits, ListFormat, ListQuery,
+    PostClaims, QueryPairs, Refusal, Upload, modified_answer, negotiate_list, parse_upload, push_record,
+    push_text, upload_answer,
+};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::{
+    edge::{Admitted, text},
+    reply::Reply,
+    store::{self, Denied, Item, Page, Staged, Written},
+};
+
+/// Lists whose payloads are larger than this together are streamed.
+const HELD_BYTES_MAX: u64 = 8 << 20;
+
+fn accepted(headers: &HeaderMap) -> Result<ListFormat, Refusal> {
+    let lines: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let accept = (!lines.is_empty()).then(|| lines.join(","));
+    negotiate_list(accept.as_deref())
+}
+
+pub(crate) fn check_list(headers: &HeaderMap, query: &QueryPairs) -> Result<(), Refusal> {
+    accepted(headers)?;
+    ListQuery::parse(query)?;
+    Ok(())
+}
+
+pub(crate) fn check_delete(query: &QueryPairs) -> Result<(), Refusal> {
+    DeleteQuery::parse(query)?;
+    Ok(())
+}
+
+pub(crate) fn check_post(headers: &HeaderMap, query: &QueryPairs, limits: &Limits) -> Result<(), Refusal> {
+    const RECORDS: HeaderName = HeaderName::from_static("x-weave-records");
+    const BYTES: HeaderName = HeaderName::from_static("x-weave-bytes");
+    const TOTAL_RECORDS: HeaderName = HeaderName::from_static("x-weave-total-records");
+    const TOTAL_BYTES: HeaderName = HeaderName::from_static("x-weave-total-bytes");
+    BatchMode::parse(query)?;
+    let has_batch = query.first("batch")?.is_some();
+    let claims = PostClaims {
+        records: text(headers, &RECORDS),
+        bytes: text(headers, &BYTES),
+        total_records: text(headers, &TOTAL_RECORDS),
+        total_bytes: text(headers, &TOTAL_BYTES),
+    };
+    claims.check(limits, has_batch)
+}
+
+pub(crate) async fn list(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
+    let format = accepted(request.headers)?;
+    let query = ListQuery::parse(&request.query)?;
+    let (node, context, full) = (request.node, request.read_context(), query.full);
+    let wanted = name.clone();
+    let read = move |connection: &_| store::list(connection, context, &wanted, &query, HELD_BYTES_MAX);
+    let page = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    let (
+        time,
+        Page {
+            items,
+            next,
+            payloads,
+        },
+    ) = (page.last_modified, page.value);
+    let count = items.len();
+    let reply = match payloads {
+        Some(payloads) if full => Reply::list(time, format, objects(format, &items, &payloads)),
+        _ if !full => Reply::list(time, format, ids(format, &items)),
+        _ => Reply::stream(
+            time,
+            format,
+            stream::body(node, request.uid, name, time, format, items),
+        ),
+    };
+    Ok(reply.records(count).next_offset(next.as_ref()))
+}
+
+fn ids(format: ListFormat, items: &[Item]) -> String {
+    write_list(format, items.iter(), |out, item| push_text(out, item.id.as_str()))
+}
+
+fn objects(format: ListFormat, items: &[Item], payloads: &[String]) -> String {
+    write_list(format, items.iter().zip(payloads), |out, (item, payload)| {
+        push_record(out, &item.id, item.modified, item.sortindex, payload);
+    })
+}
+
+fn write_list<T>(format: ListFormat, items: impl Iterator<Item = T>, one: impl Fn(&mut String, T)) -> String {
+    let mut out = String::new();
+    match format {
+        ListFormat::Json => {
+            out.push('[');
+            for (at, item) in items.enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                one(&mut out, item);
+            }
+            out.push(']');
+        }
+        ListFormat::Newlines => {
+            for item in items {
+                one(&mut out, item);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
+pub(crate) async fn delete(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
+    let query = DeleteQuery::parse(&request.query)?;
+    let (node, context) = (request.node, request.write_context());
+    let name = name.clone();
+    let write = move |connection: &_| match query {
+        DeleteQuery::Collection => store::delete_collection(connection, context, &name),
+        DeleteQuery::Ids(ids) => store::delete_ids(connection, context, &name, &ids),
+    };
+    let written = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    Ok(Reply::json(written.time, modified_answer(written.time)).quota_left(written.quota_left))
+}
+
+/// What a POST came to.
+enum Outcome {
+    Written(Written),
+    Staged(BatchId, Staged),
+}
+
+pub(crate) async fn post(
+    request: &Admitted<'_>,
+    name: &CollectionName,
+    limits: &Limits,
+    format: BodyFormat,
+    body: &[u8],
+) -> Result<Reply, Denied> {
+    let mode = BatchMode::parse(&request.query)?;
+    let Upload { accepted, failed } = parse_upload(body, format, name, limits)?;
+    let success: Vec<BsoId> = accepted.iter().map(|(id, _)| id.clone()).collect();
+    let (node, context) = (request.node, request.write_context());
+    let (name, limits) = (name.clone(), *limits);
+    let new_batch = BatchId::random(&*node.random);
+    let write = move |connection: &_| -> Result<Outcome, Denied> {
+        Ok(match mode {
+            BatchMode::Plain => Outcome::Written(store::post(connection, context, &name, accepted)?),
+            BatchMode::Open => {
+                let staged = store::open_batch(connection, context, &name, &new_batch, accepted, &limits)?;
+                Outcome::Staged(new_batch, staged)
+            }
+            BatchMode::Append(id) => {
+                let staged = store::append(connection, context, &name, &id, accepted, &limits)?;
+                Outcome::Staged(id, staged)
+            }
+            BatchMode::Commit(id) => {
+                Outcome::Written(store::commit(connection, context, &name, &id, accepted, &limits)?)
+            }
+        })
+    };
+    let outcome = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    Ok(match outcome {
+        Outcome::Written(written) => {
+            let body = upload_answer(Some(written.time), None, success.iter(), &failed);
+            Reply::json(written.time, body).quota_left(written.quota_left)
+        }
+        Outcome::Staged(id, staged) => {
+            let body = upload_answer(None, Some(&id), success.iter(), &failed);
+            Reply::staged(staged.collection_time, body).quota_left(staged.quota_left)
+        }
+    })
+}

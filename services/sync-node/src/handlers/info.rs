@@ -1,0 +1,58 @@
+//! `/info/…` (`storage.md` 11).
+
+use foxhold_sync::storage::{Kib, Tick, configuration_answer, info_answer, quota_answer};
+
+use crate::{
+    edge::Admitted,
+    reply::Reply,
+    route::Info,
+    store::{self, Denied, Sum, Timed},
+};
+
+pub(crate) async fn get(request: &Admitted<'_>, what: Info) -> Result<Reply, Denied> {
+    match what {
+        Info::Collections => collections(request).await,
+        Info::CollectionCounts => {
+            let sums = sums(request, Sum::Records).await?;
+            Ok(Reply::json(sums.last_modified, info_answer(&sums.value)).records(sums.value.len()))
+        }
+        Info::CollectionUsage => {
+            let sums = sums(request, Sum::Bytes).await?;
+            let usage: Vec<(String, Kib)> = sums
+                .value
+                .into_iter()
+                .map(|(name, bytes)| (name, Kib(bytes)))
+                .collect();
+            Ok(Reply::json(sums.last_modified, info_answer(&usage)).records(usage.len()))
+        }
+        Info::Quota => quota(request).await,
+        // About the node, not about the user: it has no time and no precondition.
+        Info::Configuration => Ok(Reply::json(
+            Tick::ZERO,
+            configuration_answer(&request.node.settings.limits),
+        )),
+    }
+}
+
+async fn collections(request: &Admitted<'_>) -> Result<Reply, Denied> {
+    let (node, context) = (request.node, request.read_context());
+    let read = move |connection: &_| store::collection_times(connection, context);
+    let times = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    Ok(Reply::json(times.last_modified, info_answer(&times.value)).records(times.value.len()))
+}
+
+async fn sums(request: &Admitted<'_>, sum: Sum) -> Result<Timed<Vec<(String, u64)>>, Denied> {
+    let (node, context) = (request.node, request.read_context());
+    let read = move |connection: &_| store::collection_sums(connection, context, sum);
+    node.store.read(request.uid, node.turn_deadline(), read).await
+}
+
+async fn quota(request: &Admitted<'_>) -> Result<Reply, Denied> {
+    let (node, context) = (request.node, request.read_context());
+    let read = move |connection: &_| store::usage(connection, context);
+    let used = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    Ok(Reply::json(
+        used.last_modified,
+        quota_answer(used.value, node.settings.quota_bytes),
+    ))
+}

@@ -1,0 +1,86 @@
+//! `/__lbheartbeat__`, `/__heartbeat__` and `/__version__` (`storage.md` 18): for balancers and operators, without token.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::node::SyncNode;
+
+/// A clock this far behind the times handed out is worth a warning: 2 s, in ticks.
+const BEHIND_WARN: u64 = 200;
+/// Further behind than this the node refuses writes: 1 h, in ticks.
+const BEHIND_MAX: u64 = 360_000;
+
+pub(crate) async fn lb_heartbeat() -> Json<Value> {
+    Json(json!({}))
+}
+
+pub(crate) async fn version() -> Json<Value> {
+    Json(version_document())
+}
+
+fn version_document() -> Value {
+    json!({
+        "source": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": option_env!("FOXHOLD_COMMIT").unwrap_or(""),
+        "build": option_env!("FOXHOLD_BUILD").unwrap_or(""),
+    })
+}
+
+pub(crate) async fn heartbeat(State(node): State<Arc<SyncNode>>) -> Response {
+    let (healthy, document) = report(&node).await;
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(document)).into_response()
+}
+
+/// Whether the node can serve, and the members it adds to a heartbeat. The single box merges them into its own.
+pub async fn report(node: &SyncNode) -> (bool, Value) {
+    let probe = node.probe().await;
+    if let Err(error) = &probe {
+        tracing::error!(%error, "a shard failed its probe");
+    }
+    let behind = node.clock_behind();
+    let clock = match behind {
+        0..=BEHIND_WARN => "Ok",
+        _ if behind <= BEHIND_MAX => "Behind",
+        _ => "Wrong",
+    };
+    let healthy = probe.is_ok() && behind <= BEHIND_MAX;
+    let state = if node.settings.read_only {
+        "readonly"
+    } else {
+        "active"
+    };
+    let quota = node.settings.quota_bytes;
+    let document = json!({
+        "status": if healthy { "Ok" } else { "Err" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "database": if probe.is_ok() { "Ok" } else { "Err" },
+        "clock": clock,
+        "quota": { "enabled": quota.is_some(), "size": quota.unwrap_or(0) },
+        "state": state,
+        "shards": node.store.shard_count(),
+    });
+    (healthy, document)
+}
+
+/// 405 in the protocol's form, for every method but GET and HEAD.
+pub(crate) async fn only_get() -> Response {
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        [(http::header::ALLOW, "GET, HEAD")],
+        Json(0),
+    )
+        .into_response()
+}

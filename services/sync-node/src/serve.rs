@@ -1,0 +1,101 @@
+//! A storage node as a process of its own: opens the node, listens, drains, closes.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::response::{IntoResponse as _, Response};
+use foxhold_runtime::{
+    Health, Phase, Shutdown, SystemClock, SystemRandom,
+    config::Secrets,
+    health::{Need, private_router},
+    http_edge::{self, EdgeLimits},
+    layers::{self, RequestLimits},
+};
+use http::{StatusCode, header};
+use tokio::net::TcpListener;
+
+use crate::{Config, node::SyncNode, standalone_router};
+
+/// Longest head: 100 percent-encoded ids fit (`storage.md` 11).
+const HEAD_LEN_MAX: usize = 32 * 1024;
+/// What clients are asked to wait while the node drains.
+const DRAIN_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Opens the node and serves it until `shutdown`.
+///
+/// # Errors
+/// Whatever keeps the node from serving; the message names the key or file.
+pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
+    let auth = config.auth(secrets)?;
+    let settings = config.settings();
+    let random = Arc::new(SystemRandom);
+    let node = tokio::task::spawn_blocking({
+        let random = Arc::clone(&random);
+        move || SyncNode::open(settings, auth, Arc::new(SystemClock), random)
+    });
+    let node = Arc::new(
+        node.await
+            .context("opening the node")?
+            .context("opening the node")?,
+    );
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("listening on {}", config.listen))?;
+    let health = Health::new(&shutdown);
+    let part = health.part("store", Need::Required);
+    node.probe().await.context("probing the shards")?;
+    part.works();
+    tracing::info!(listen = %config.listen, "serving");
+    let limits = RequestLimits {
+        in_work_max: config.requests_max,
+        body_len_max: usize::try_from(config.limits.max_request_bytes).unwrap_or(usize::MAX),
+        overloaded,
+        ..RequestLimits::default()
+    };
+    let router = layers::public(standalone_router(Arc::clone(&node)), limits, random);
+    let edge_limits = EdgeLimits {
+        head_len_max: HEAD_LEN_MAX,
+        ..EdgeLimits::default()
+    };
+    let listeners = async {
+        let public = async { Ok(http_edge::serve(listener, router, edge_limits, shutdown.clone()).await) };
+        tokio::try_join!(public, serve_private(&config, &health, &shutdown)).map(|(drained, ())| drained)
+    };
+    let background = async { tokio::join!(node.keep_sweeping(), announce_drain(&node, &shutdown)) };
+    let drained = tokio::select! {
+        drained = listeners => drained?,
+        _ = background => anyhow::bail!("the background work never ends"),
+    };
+    tracing::info!(cut = drained.cut, "stopped");
+    // Finishes the waiting writes and closes the files; blocks meanwhile.
+    tokio::task::spawn_blocking(move || drop(node))
+        .await
+        .context("closing the node")
+}
+
+async fn serve_private(config: &Config, health: &Health, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let Some(address) = config.private_listen else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))?;
+    let router = layers::private(private_router(health), Arc::new(SystemRandom));
+    http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
+    Ok(())
+}
+
+/// Tells clients to stay away from the moment the end begins.
+async fn announce_drain(node: &SyncNode, shutdown: &Shutdown) {
+    shutdown.reached(Phase::Draining).await;
+    node.set_backoff(DRAIN_BACKOFF);
+}
+
+/// The protocol's form of "too much to do"; the layer adds `Retry-After`.
+fn overloaded(_: u64) -> Response {
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::CONTENT_TYPE, "application/json")],
+        "0",
+    )
+        .into_response()
+}

@@ -1,0 +1,122 @@
+//! The required outcomes of races (`storage.md` 14).
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+
+use super::bench::Bench;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_at_once_all_succeed_with_different_rising_times() {
+    let bench = Bench::new();
+    let user = bench.user();
+    let writes = (0..40).map(|n| {
+        let user = user.clone();
+        tokio::spawn(async move {
+            user.put(&format!("/storage/c{}/a{n}", n % 3), r#"{"payload":"x"}"#)
+                .await
+                .ok()
+                .body
+        })
+    });
+    let times: BTreeSet<String> = join_all(writes).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(times.len(), 40);
+    let info = user.get("/info/collections").await.ok();
+    assert_eq!(Some(info.time()), times.last().map(String::as_str));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_writes_on_one_condition_exactly_one_succeeds() {
+    let bench = Bench::new();
+    let user = bench.user();
+    let base = user.put("/storage/c/a", "{}").await.ok().body;
+    let writes = (0..20).map(|n| {
+        let call = user
+            .request("POST", "/storage/c")
+            .header("x-if-unmodified-since", &base);
+        let call = call.body(format!(r#"[{{"id":"w{n}"}}]"#));
+        tokio::spawn(async move { call.send().await.status })
+    });
+    let statuses: Vec<u16> = join_all(writes).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1);
+    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 19);
+    assert_eq!(user.get("/storage/c").await.ok().ids().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_sees_a_commit_whole_or_not_at_all() {
+    let bench = Bench::new();
+    let user = bench.user();
+    let items = |value: usize| -> String {
+        let items: Vec<String> = (0..50)
+            .map(|n| format!(r#"{{"id":"b{n}","payload":"{value}"}}"#))
+            .collect();
+        format!("[{}]", items.join(","))
+    };
+    user.post("/storage/c", &items(0)).await.ok();
+    let writer = tokio::spawn({
+        let (user, bodies) = (user.clone(), (1..20).map(items).collect::<Vec<_>>());
+        async move {
+            for body in bodies {
+                let staged = user.post("/storage/c?batch=true", &body).await;
+                let batch = staged.json()["batch"].as_str().unwrap().to_owned();
+                user.post(&format!("/storage/c?batch={batch}&commit=true"), "[]")
+                    .await
+                    .ok();
+            }
+        }
+    });
+    while !writer.is_finished() {
+        let read = user.get("/storage/c?full=1").await.ok();
+        let time = format!("\"modified\":{},", read.time());
+        assert_eq!(
+            read.body.matches(&time).count(),
+            50,
+            "time and content belong together"
+        );
+        let list = read.json();
+        let payloads: BTreeSet<&str> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["payload"].as_str().unwrap())
+            .collect();
+        assert_eq!(payloads.len(), 1, "one state at a time");
+    }
+    writer.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_is_committed_or_refused() {
+    let bench = Bench::new();
+    let user = bench.user();
+    for round in 0..10 {
+        let staged = user.post("/storage/c?batch=true", "[]").await;
+        let batch = staged.json()["batch"].as_str().unwrap().to_owned();
+        let append = {
+            let (user, batch) = (user.clone(), batch.clone());
+            tokio::spawn(async move {
+                user.post(
+                    &format!("/storage/c?batch={batch}"),
+                    &format!(r#"[{{"id":"r{round}"}}]"#),
+                )
+                .await
+            })
+        };
+        let commit = tokio::spawn({
+            let user = user.clone();
+            async move {
+                user.post(&format!("/storage/c?batch={batch}&commit=true"), "[]")
+                    .await
+                    .ok()
+            }
+        });
+        let appended = append.await.unwrap().status;
+        commit.await.unwrap();
+        let there = user.get(&format!("/storage/c/r{round}")).await.status == 200;
+        assert!(
+            matches!((appended, there), (202, true) | (400, false)),
+            "{appended} {there}"
+        );
+    }
+}
