@@ -1,0 +1,355 @@
+//! Instances that die, end, age, move or lose answers: nothing acknowledged is lost, what is open is settled by the
+//! operation id, and what never left the caller is called not done.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use foxhold_core::{
+    Deadline, Secret, ServiceUid, record::ClientState, record::Generation, record::ServiceKey,
+};
+use foxhold_ports::{
+    AccessTokenSigner, AccountReader, AccountWriter, Call, Cause, NodeTokenMinter, PublicKeySource, Refusal,
+    Stretcher, WriteError,
+    accounts::SignIn,
+    conformance::fixtures::Maker,
+    memory::MemoryStore,
+    signer::{AccessTokenOrder, NodeTokenOrder, SignError},
+    stretcher::StretchError,
+};
+use foxhold_rpc::{
+    client::{RemoteAccountWriter, RemoteSigner, RemoteStretcher, transport},
+    server::{self, DBWRITER_SERVICES, DbwriterPorts},
+};
+use foxhold_runtime::{grpc_server::GrpcLimits, tls::Role};
+use foxhold_store_sqlite::SqliteReader;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
+
+use crate::{
+    conformance::sqlite_ports,
+    support::{Deployment, FakeStretcher, memory_ports, soon},
+};
+
+/// An account to be created, and how that call is named.
+fn intent(maker: &Maker, number: usize) -> (Call, foxhold_core::record::Account, SignIn) {
+    let account = maker.verified_account(&format!("user{number}@example.org"));
+    let sign_in = maker.sign_in(account.uid);
+    let call = Call {
+        deadline: soon(),
+        ..maker.call()
+    };
+    (call, account, sign_in)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_dies_in_mid_load_loses_nothing_acknowledged() {
+    const INTENTS: usize = 300;
+    let deployment = Deployment::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foxhold.db");
+    let dying = deployment.dbwriter(sqlite_ports(&path)).await;
+    let staying = deployment.dbwriter(sqlite_ports(&path)).await;
+    let addresses = [dying.address, staying.address];
+    let writer = RemoteAccountWriter::new(deployment.transport(Role::Webhead, Role::Dbwriter, &addresses));
+
+    let maker = Maker::new(7);
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let halfway = Arc::new(Notify::new());
+    let mut load = JoinSet::new();
+    for number in 0..INTENTS {
+        let (writer, acknowledged, halfway) =
+            (writer.clone(), Arc::clone(&acknowledged), Arc::clone(&halfway));
+        let (call, account, sign_in) = intent(&maker, number);
+        load.spawn(async move {
+            let result = writer
+                .create_account(&call, account.clone(), sign_in.clone())
+                .await;
+            if acknowledged.fetch_add(1, Ordering::AcqRel) == INTENTS / 10 {
+                halfway.notify_one();
+            }
+            (call, account, sign_in, result)
+        });
+    }
+    halfway.notified().await;
+    dying.kill().await;
+
+    let reader = SqliteReader::open(&path, 2).unwrap();
+    for (call, account, sign_in, mut result) in load.join_all().await {
+        if let Err(WriteError::Unknown(_) | WriteError::NotDone(_)) = result {
+            let again = Call {
+                deadline: soon(),
+                ..call
+            };
+            result = writer
+                .create_account(&again, account.clone(), sign_in.clone())
+                .await;
+        }
+        assert_eq!(result, Ok(()), "each intent has one answer in the end");
+        let read = reader.account(soon(), account.uid).await.unwrap();
+        assert_eq!(read.map(|read| read.email), Some(account.email));
+        assert!(
+            reader
+                .session(soon(), sign_in.session.id)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    staying.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_settled_by_the_same_operation() {
+    let deployment = Deployment::new();
+    let store = Arc::new(MemoryStore::new());
+    let ports = DbwriterPorts {
+        accounts: Arc::clone(&store) as _,
+        ..memory_ports()
+    };
+    let server = deployment.dbwriter(ports).await;
+    let writer =
+        RemoteAccountWriter::new(deployment.transport(Role::Webhead, Role::Dbwriter, &[server.address]));
+    let maker = Maker::new(1);
+
+    let (call, account, sign_in) = intent(&maker, 1);
+    store.lose_answers(2);
+    assert_eq!(
+        writer
+            .create_account(&call, account.clone(), sign_in.clone())
+            .await,
+        Ok(())
+    );
+
+    let (call, other, sign_in) = intent(&maker, 2);
+    store.lose_answers(3);
+    let open = writer.create_account(&call, other.clone(), sign_in.clone()).await;
+    assert!(
+        matches!(open, Err(WriteError::Unknown(_))),
+        "three attempts and no more: {open:?}"
+    );
+    assert_eq!(writer.create_account(&call, other, sign_in).await, Ok(()));
+
+    let (call, mut rival, sign_in) = intent(&maker, 3);
+    rival.email_key = account.email_key;
+    store.lose_answers(1);
+    let refused = writer.create_account(&call, rival, sign_in).await;
+    assert_eq!(refused, Err(WriteError::Refused(Refusal::EmailTaken)));
+}
+
+#[tokio::test]
+async fn what_never_left_is_not_done() {
+    let deployment = Deployment::new();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let writer = RemoteAccountWriter::new(deployment.transport(Role::Webhead, Role::Dbwriter, &[nobody]));
+    let (call, account, sign_in) = intent(&Maker::new(1), 1);
+    let result = writer
+        .create_account(&call, account.clone(), sign_in.clone())
+        .await;
+    assert_eq!(result, Err(WriteError::NotDone(Cause::Unavailable)));
+
+    let passed = Call {
+        deadline: Deadline::after(Duration::ZERO),
+        ..call
+    };
+    let result = writer.create_account(&passed, account, sign_in).await;
+    assert_eq!(result, Err(WriteError::NotDone(Cause::Timeout)));
+}
+
+#[tokio::test]
+async fn calls_go_on_while_connections_end_by_age_and_instances_move() {
+    let deployment = Deployment::new();
+    let ports = memory_ports();
+    let ageing = || async {
+        // Every connection is asked to end as soon as it is there.
+        let limits = GrpcLimits {
+            connection_age_secs: 0,
+            ..GrpcLimits::default()
+        };
+        let routes = server::dbwriter(ports.clone());
+        deployment
+            .serve(Role::Dbwriter, routes, &DBWRITER_SERVICES, limits)
+            .await
+    };
+    let first = ageing().await;
+    let channel = deployment.channel(Role::Webhead, Role::Dbwriter, &[first.address]);
+    let writer = RemoteAccountWriter::new(transport(channel.clone()));
+    let maker = Maker::new(1);
+    for number in 0..50 {
+        let (call, account, sign_in) = intent(&maker, number);
+        assert_eq!(
+            writer.create_account(&call, account, sign_in).await,
+            Ok(()),
+            "{number}"
+        );
+    }
+    let second = ageing().await;
+    channel.set_addresses(&[second.address.to_string()]).unwrap();
+    assert!(
+        channel.set_addresses(&[]).is_err(),
+        "the last instance is never dropped"
+    );
+    first.stop().await;
+    for number in 50..100 {
+        let (call, account, sign_in) = intent(&maker, number);
+        assert_eq!(
+            writer.create_account(&call, account, sign_in).await,
+            Ok(()),
+            "{number}"
+        );
+    }
+}
+
+/// Says when it works, and waits to be let go.
+struct Slow {
+    begun: Semaphore,
+    go: Semaphore,
+}
+
+#[async_trait]
+impl Stretcher for Slow {
+    async fn stretch(
+        &self,
+        _: Deadline,
+        auth_pw: Secret<32>,
+        _: [u8; 32],
+    ) -> Result<Secret<32>, StretchError> {
+        self.begun.add_permits(1);
+        let _go = self.go.acquire().await;
+        Ok(auth_pw)
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_finishes_what_it_has_begun_and_takes_nothing_new() {
+    let deployment = Deployment::new();
+    let slow = Arc::new(Slow {
+        begun: Semaphore::new(0),
+        go: Semaphore::new(0),
+    });
+    let server = deployment
+        .stretcher(Arc::clone(&slow) as _, GrpcLimits::default())
+        .await;
+    let address = server.address;
+    let stretcher = RemoteStretcher::new(deployment.transport(Role::Webhead, Role::Stretcher, &[address]));
+    let begun = tokio::spawn({
+        let stretcher = stretcher.clone();
+        async move { stretcher.stretch(soon(), Secret::new([1; 32]), [0; 32]).await }
+    });
+    slow.begun.acquire().await.unwrap().forget();
+    let ended = tokio::spawn(server.stop());
+    // The listener closes first; a caller that comes now is not taken in.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let late = RemoteStretcher::new(deployment.transport(Role::Webhead, Role::Stretcher, &[address]));
+    let refused = late.stretch(soon(), Secret::new([1; 32]), [0; 32]).await;
+    assert_eq!(refused.unwrap_err(), StretchError::NotDone(Cause::Unavailable));
+    slow.go.add_permits(1);
+    assert_eq!(begun.await.unwrap().unwrap(), Secret::new([1; 32]));
+    ended.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_instances_share_the_load() {
+    let deployment = Deployment::new();
+    let counted = [Arc::new(Counted::default()), Arc::new(Counted::default())];
+    let one = deployment
+        .stretcher(Arc::clone(&counted[0]) as _, GrpcLimits::default())
+        .await;
+    let other = deployment
+        .stretcher(Arc::clone(&counted[1]) as _, GrpcLimits::default())
+        .await;
+    let addresses = [one.address, other.address];
+    let stretcher = RemoteStretcher::new(deployment.transport(Role::Webhead, Role::Stretcher, &addresses));
+    for _ in 0..200 {
+        let stretched = stretcher
+            .stretch(soon(), Secret::new([3; 32]), [1; 32])
+            .await
+            .unwrap();
+        assert_eq!(stretched, Secret::new([2; 32]));
+    }
+    for calls in counted.iter().map(|counted| counted.0.load(Ordering::Acquire)) {
+        assert!((60..=140).contains(&calls), "{calls} of 200");
+    }
+}
+
+#[derive(Default)]
+struct Counted(AtomicUsize);
+
+#[async_trait]
+impl Stretcher for Counted {
+    async fn stretch(
+        &self,
+        by: Deadline,
+        auth_pw: Secret<32>,
+        salt: [u8; 32],
+    ) -> Result<Secret<32>, StretchError> {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        FakeStretcher.stretch(by, auth_pw, salt).await
+    }
+}
+
+#[tokio::test]
+async fn orders_reach_the_signer_and_its_answers_come_back() {
+    let deployment = Deployment::new();
+    let server = deployment.keysigner().await;
+    let signer = RemoteSigner::new(deployment.transport(Role::Webhead, Role::Keysigner, &[server.address]));
+    let maker = Maker::new(1);
+    let uid = maker.account("me@example.org").uid;
+    let mut order = AccessTokenOrder {
+        uid,
+        client: foxhold_core::ClientId::from_bytes([1; 8]),
+        audience: "https://token".into(),
+        scope: "s".into(),
+        lifetime_secs: 60,
+        jti: [2; 32],
+        generation: maker.now(),
+        profile_changed_at: maker.now(),
+    };
+    let token = signer.sign_access_token(soon(), &order).await.unwrap();
+    assert_eq!(token.expose(), format!("{uid} for https://token"));
+    order.audience.clear();
+    assert_eq!(
+        signer.sign_access_token(soon(), &order).await,
+        Err(SignError::Refused)
+    );
+
+    let mut order = NodeTokenOrder {
+        service: ServiceKey("sync-1.5".into()),
+        node: "https://node".into(),
+        uid: ServiceUid::new(9).unwrap(),
+        fxa_uid: "f".into(),
+        generation: Generation(1),
+        keys_changed_at: None,
+        client_state: ClientState::default(),
+        hashed_fxa_uid: "a".into(),
+        hashed_device_id: "b".into(),
+        lifetime_secs: 60,
+    };
+    let minted = signer.mint_node_token(soon(), &order).await.unwrap();
+    assert_eq!((minted.token.expose(), minted.key.expose()), ("9", "f"));
+    order.node = "https://other".into();
+    assert_eq!(
+        signer.mint_node_token(soon(), &order).await.unwrap_err(),
+        SignError::NoNodeSecret
+    );
+
+    let keys = signer.public_keys(soon()).await.unwrap();
+    assert_eq!(
+        (keys[0].kid.as_str(), keys[0].n.as_slice()),
+        ("k", &[1, 2, 3][..])
+    );
+}

@@ -1,0 +1,247 @@
+//! One deployment: an authority, certificates by role, servers and channels.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use foxhold_core::{Deadline, Secret, SecretText};
+use foxhold_ports::{
+    AccessTokenSigner, NodeTokenMinter, PublicKeySource, Stretcher,
+    memory::MemoryStore,
+    signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    stretcher::StretchError,
+};
+use foxhold_rpc::{
+    client::{self, Transport},
+    server::{
+        self, DBWRITER_SERVICES, DbwriterPorts, KEYSIGNER_SERVICES, KeysignerPorts, STRETCHER_SERVICES,
+    },
+};
+use foxhold_runtime::{
+    Health, Shutdown, SystemClock, SystemRandom,
+    certificates::{Authority, LIFETIME_MAX, Subject},
+    channel::{Balanced, ChannelSettings},
+    grpc_server::{GrpcLimits, GrpcServer},
+    tls::{Role, SpiffeId, TlsIdentity},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::service::Routes;
+
+pub(crate) const TRUST_DOMAIN: &str = "fox.test";
+
+/// A trust domain with its authority.
+pub(crate) struct Deployment {
+    pub(crate) authority: Authority,
+    pub(crate) trust_domain: &'static str,
+}
+
+impl Deployment {
+    pub(crate) fn new() -> Self {
+        Self::of(TRUST_DOMAIN)
+    }
+
+    pub(crate) fn of(trust_domain: &'static str) -> Self {
+        Self {
+            authority: Authority::create(trust_domain, &SystemClock, &SystemRandom).unwrap(),
+            trust_domain,
+        }
+    }
+
+    pub(crate) fn identity(&self, role: Role) -> TlsIdentity {
+        let id = SpiffeId::new(self.trust_domain, "home", role).unwrap();
+        self.issue(&Subject::of(&id, LIFETIME_MAX))
+    }
+
+    pub(crate) fn issue(&self, subject: &Subject) -> TlsIdentity {
+        let pair = self
+            .authority
+            .issue(subject, &SystemClock, &SystemRandom)
+            .unwrap();
+        pair.identity(&self.authority).unwrap()
+    }
+
+    /// A server of a role.
+    pub(crate) async fn serve(
+        &self,
+        role: Role,
+        routes: Routes,
+        services: &[&'static str],
+        limits: GrpcLimits,
+    ) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = GrpcServer {
+            listener,
+            tls: self.identity(role).server_config(Arc::new(SystemClock)).unwrap(),
+            routes,
+            services: services.to_vec(),
+            limits,
+            random: Arc::new(SystemRandom),
+        };
+        let shutdown = Shutdown::new();
+        let ending = shutdown.clone();
+        let task = tokio::spawn(async move {
+            let health = Health::new(&ending);
+            server.serve(&health, &ending).await.unwrap();
+        });
+        Running {
+            address,
+            shutdown,
+            task: Some(task),
+        }
+    }
+
+    pub(crate) async fn dbwriter(&self, ports: DbwriterPorts) -> Running {
+        let routes = server::dbwriter(ports);
+        self.serve(Role::Dbwriter, routes, &DBWRITER_SERVICES, GrpcLimits::default())
+            .await
+    }
+
+    pub(crate) async fn memory_dbwriter(&self) -> Running {
+        self.dbwriter(memory_ports()).await
+    }
+
+    pub(crate) async fn keysigner(&self) -> Running {
+        let signer = Arc::new(FakeSigner);
+        let ports = KeysignerPorts {
+            access_tokens: Arc::clone(&signer) as _,
+            node_tokens: Arc::clone(&signer) as _,
+            public_keys: signer,
+        };
+        let routes = server::keysigner(ports);
+        self.serve(
+            Role::Keysigner,
+            routes,
+            &KEYSIGNER_SERVICES,
+            GrpcLimits::default(),
+        )
+        .await
+    }
+
+    pub(crate) async fn stretcher(&self, stretcher: Arc<dyn Stretcher>, limits: GrpcLimits) -> Running {
+        self.serve(
+            Role::Stretcher,
+            server::stretcher(stretcher),
+            &STRETCHER_SERVICES,
+            limits,
+        )
+        .await
+    }
+
+    /// A channel of a caller's role to servers of another.
+    pub(crate) fn channel(&self, caller: Role, server: Role, addresses: &[SocketAddr]) -> Balanced {
+        let settings = ChannelSettings {
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            ..ChannelSettings::default()
+        };
+        channel_as(&self.identity(caller), server, settings)
+    }
+
+    pub(crate) fn transport(&self, caller: Role, server: Role, addresses: &[SocketAddr]) -> Transport {
+        client::transport(self.channel(caller, server, addresses))
+    }
+}
+
+pub(crate) fn channel_as(identity: &TlsIdentity, server: Role, settings: ChannelSettings) -> Balanced {
+    let tls = identity.client_config(Arc::new(SystemClock), server).unwrap();
+    Balanced::new(settings, tls, &SystemRandom).unwrap()
+}
+
+pub(crate) fn memory_ports() -> DbwriterPorts {
+    let store = Arc::new(MemoryStore::new());
+    DbwriterPorts {
+        accounts: Arc::clone(&store) as _,
+        assignments: Arc::clone(&store) as _,
+        admin: store,
+    }
+}
+
+/// A server at work.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: Shutdown,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Ends it the orderly way.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.trigger();
+        self.task.take().unwrap().await.unwrap();
+    }
+
+    /// Ends it as a crash would: connections break, nothing is finished.
+    pub(crate) async fn kill(mut self) {
+        let task = self.task.take().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+pub(crate) fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+/// Answers with what it was given, so that a test sees that it arrived.
+pub(crate) struct FakeSigner;
+
+#[async_trait]
+impl AccessTokenSigner for FakeSigner {
+    async fn sign_access_token(
+        &self,
+        _: Deadline,
+        order: &AccessTokenOrder,
+    ) -> Result<SecretText, SignError> {
+        if order.audience.is_empty() {
+            return Err(SignError::Refused);
+        }
+        Ok(SecretText::new(format!("{} for {}", order.uid, order.audience)))
+    }
+}
+
+#[async_trait]
+impl NodeTokenMinter for FakeSigner {
+    async fn mint_node_token(&self, _: Deadline, order: &NodeTokenOrder) -> Result<NodeToken, SignError> {
+        if order.node != "https://node" {
+            return Err(SignError::NoNodeSecret);
+        }
+        Ok(NodeToken {
+            token: SecretText::new(order.uid.to_string()),
+            key: SecretText::new(order.fxa_uid.clone()),
+        })
+    }
+}
+
+#[async_trait]
+impl PublicKeySource for FakeSigner {
+    async fn public_keys(&self, _: Deadline) -> Result<Vec<PublicKey>, SignError> {
+        Ok(vec![PublicKey {
+            kid: "k".into(),
+            n: vec![1, 2, 3],
+            e: vec![1, 0, 1],
+            created_at: foxhold_core::Timestamp::from_millis(7),
+        }])
+    }
+}
+
+/// XOR in place of scrypt.
+pub(crate) struct FakeStretcher;
+
+#[async_trait]
+impl Stretcher for FakeStretcher {
+    async fn stretch(
+        &self,
+        _: Deadline,
+        auth_pw: Secret<32>,
+        salt: [u8; 32],
+    ) -> Result<Secret<32>, StretchError> {
+        Ok(auth_pw.xor(&Secret::new(salt)))
+    }
+}
