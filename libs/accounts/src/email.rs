@@ -115,10 +115,13 @@ fn hides_a_control(local: &str) -> bool {
 }
 
 fn domain_key(domain: &str) -> Option<String> {
-    let labels_read_as_themselves = fold(domain)
+    // The ideographic full stop is a dot in domain names. Judged before the mapping, which would drop invisible
+    // characters instead of refusing them.
+    let labels = fold(domain).replace('\u{3002}', ".");
+    if !labels
         .split('.')
-        .all(|label| label.is_ascii() || reads_as_itself(label));
-    if !labels_read_as_themselves {
+        .all(|label| label.is_ascii() || reads_as_itself(label))
+    {
         return None;
     }
     let ascii = Uts46::new()
