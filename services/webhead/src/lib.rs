@@ -1,1 +1,25 @@
 //! The webhead: everything a browser talks to. It reads the store itself and holds no private key.
+//!
+//! A request goes `extract` (who, with what) -> `routes` (which call) -> the accounts area (may they, what then) ->
+//! `error` or JSON. `router` makes all public routes from an [`App`], so that the single box and a process of a fleet
+//! serve the same.
+
+pub mod app;
+pub mod client_address;
+pub mod error;
+pub mod extract;
+pub mod hawk;
+mod headers;
+pub mod json;
+pub mod key_set;
+pub mod limits;
+pub mod mail;
+pub mod mail_templates;
+mod page;
+pub mod query;
+mod routes;
+pub mod token_server;
+
+pub use app::{App, Site};
+pub use key_set::KeySetCache;
+pub use routes::router;

@@ -1,0 +1,97 @@
+//! What the webhead is made of. The single box builds it from adapters of its own process, a fleet from remote ones;
+//! the routes are the same.
+
+use std::{sync::Arc, time::Duration};
+
+use foxhold_accounts::{AccountError, Accounts, oauth::Scopes, profile::Bearer};
+use foxhold_core::{Deadline, ErrorCode, Uid};
+use foxhold_crypto::access_token::AccessToken;
+use foxhold_ports::{Cause, signer::SignError};
+use foxhold_runtime::Health;
+use http::{HeaderMap, header};
+
+use crate::{
+    client_address::ClientAddresses,
+    error::ApiError,
+    hawk::HawkRules,
+    key_set::{CheckError, KeySetCache},
+    token_server::TokenServer,
+};
+
+/// The webhead.
+pub struct App {
+    /// Account rules with their ports.
+    pub accounts: Accounts,
+    /// Public keys, shared with the Token Server.
+    pub keys: Arc<KeySetCache>,
+    /// How signed requests are checked.
+    pub hawk: HawkRules,
+    /// How a client's address is found.
+    pub addresses: ClientAddresses,
+    /// Where the world sees us.
+    pub site: Site,
+    /// How long a request may take that no layer has given a deadline.
+    pub budget: Duration,
+    /// Requests in work at once.
+    pub in_work_max: usize,
+    /// Health of the process.
+    pub health: Health,
+    /// The Token Server, where it is served on the same listener.
+    pub token_server: Option<Arc<TokenServer>>,
+}
+
+/// Where the world sees us: public addresses, without trailing slash, and what goes with them.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Root of pages and API: the issuer of tokens.
+    pub public_url: String,
+    /// Root of the Token Server.
+    pub token_server_url: String,
+    /// Whether answers carry Strict-Transport-Security.
+    pub hsts: bool,
+    /// Origins whose pages may read answers.
+    pub allowed_origins: Vec<String>,
+}
+
+impl App {
+    /// Checks the access token of a request: ours, in time, and for an account of ours.
+    pub(crate) async fn bearer(&self, by: Deadline, headers: &HeaderMap) -> Result<Bearer, ApiError> {
+        let refused = || ApiError::new(ErrorCode::BadToken);
+        let value = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = value.and_then(bearer_token).ok_or_else(refused)?;
+        let token = self.keys.check(by, token).await.map_err(|error| match error {
+            CheckError::Refused(_) => refused(),
+            CheckError::NoKeys(error) => no_keys(error).into(),
+        })?;
+        self.bearer_of(&token).ok_or_else(refused)
+    }
+
+    fn bearer_of(&self, token: &AccessToken) -> Option<Bearer> {
+        let ours = token.issuer.as_deref() == Some(self.site.public_url.as_str());
+        let uid: Uid = token.subject.parse().ok()?;
+        let bearer = Bearer {
+            uid,
+            scopes: Scopes::parse(&token.scope)?,
+            generation: token.generation?,
+        };
+        ours.then_some(bearer)
+    }
+}
+
+/// There are no keys to check a token with: that says nothing about the token.
+pub(crate) const fn no_keys(error: SignError) -> AccountError {
+    let cause = match error {
+        SignError::NotDone(cause) => cause,
+        SignError::Refused | SignError::NoNodeSecret => Cause::Fault,
+    };
+    AccountError::from_cause(cause, "keysigner", "getPublicKeys")
+}
+
+fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
+}

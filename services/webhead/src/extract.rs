@@ -1,0 +1,228 @@
+//! From a request to what a handler needs: who is calling, under which token, with which fields. Everything that is
+//! wrong with a request before its meaning matters is refused here, the cheap checks first (`security.md` A.4).
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::FromRequest,
+};
+use foxhold_accounts::{Caller, SignedIn, keys::KeyFetchAccess, profile::Bearer};
+use foxhold_core::{Deadline, ErrorCode};
+use foxhold_runtime::http_edge::{BodyFault, PeerAddress, read_body};
+use http::{HeaderMap, Method, Request, header, request::Parts};
+
+use crate::{
+    App,
+    error::ApiError,
+    hawk::{Claim, Signed, is_claimed},
+    json::Fields,
+    query::Query,
+};
+
+/// A call without a token.
+pub struct OpenCall {
+    /// Who.
+    pub caller: Caller,
+    /// `?name=value`.
+    pub query: Query,
+    /// The body.
+    pub fields: Fields,
+}
+
+/// A call in a session. With `HASHED`, a body must be covered by a payload hash (● in the contract).
+pub struct SessionCall<const HASHED: bool> {
+    /// Who.
+    pub caller: Caller,
+    /// `?name=value`.
+    pub query: Query,
+    /// The body.
+    pub fields: Fields,
+    /// The session and its account.
+    pub signed_in: SignedIn,
+}
+
+/// A call that may be made in a session or without one. A token that is sent must be good.
+pub struct OptionalSessionCall {
+    /// Who.
+    pub caller: Caller,
+    /// `?name=value`.
+    pub query: Query,
+    /// The body.
+    pub fields: Fields,
+    /// The session and its account, if there is one.
+    pub signed_in: Option<SignedIn>,
+}
+
+/// A call with a key-fetch token.
+pub struct KeyFetchCall {
+    /// Who.
+    pub caller: Caller,
+    /// The token's record.
+    pub access: KeyFetchAccess,
+}
+
+/// A call with an access token of ours.
+pub struct BearerCall {
+    /// When it has to be through.
+    pub deadline: Deadline,
+    /// What the token says.
+    pub bearer: Bearer,
+    /// Headers, for conditional reads.
+    pub headers: HeaderMap,
+}
+
+impl FromRequest<Arc<App>> for OpenCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        Ok(Self {
+            caller,
+            query: query(&parts)?,
+            fields: fields(&parts, &body)?,
+        })
+    }
+}
+
+impl<const HASHED: bool> FromRequest<Arc<App>> for SessionCall<HASHED> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        let signed_in = session(app, &caller, &parts, &body, HASHED).await?;
+        Ok(Self {
+            caller,
+            query: query(&parts)?,
+            fields: fields(&parts, &body)?,
+            signed_in,
+        })
+    }
+}
+
+impl FromRequest<Arc<App>> for OptionalSessionCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        let signed_in = if is_claimed(&parts.headers) {
+            Some(session(app, &caller, &parts, &body, false).await?)
+        } else {
+            None
+        };
+        Ok(Self {
+            caller,
+            query: query(&parts)?,
+            fields: fields(&parts, &body)?,
+            signed_in,
+        })
+    }
+}
+
+impl FromRequest<Arc<App>> for KeyFetchCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        let claim = Claim::read(&parts.headers)?;
+        let found = app.accounts.key_fetch_access(caller.deadline, claim.id()).await?;
+        let access = found.ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
+        let signed = Signed {
+            parts: &parts,
+            body: &body,
+            needs_payload_hash: false,
+        };
+        app.hawk
+            .check(&claim, &access.key_fetch.key, signed, app.accounts.clock.now())
+            .await?;
+        Ok(Self { caller, access })
+    }
+}
+
+impl FromRequest<Arc<App>> for BearerCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, _) = read(request).await?;
+        let deadline = caller(app, &parts).deadline;
+        let bearer = app.bearer(deadline, &parts.headers).await?;
+        Ok(Self {
+            deadline,
+            bearer,
+            headers: parts.headers,
+        })
+    }
+}
+
+async fn session(
+    app: &App,
+    caller: &Caller,
+    parts: &Parts,
+    body: &Bytes,
+    needs_payload_hash: bool,
+) -> Result<SignedIn, ApiError> {
+    let claim = Claim::read(&parts.headers)?;
+    let found = app.accounts.signed_in(caller.deadline, claim.id()).await?;
+    let signed_in = found.ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
+    let signed = Signed {
+        parts,
+        body,
+        needs_payload_hash,
+    };
+    app.hawk
+        .check(&claim, &signed_in.session.key, signed, app.accounts.clock.now())
+        .await?;
+    Ok(signed_in)
+}
+
+async fn read(request: Request<Body>) -> Result<(Parts, Bytes), ApiError> {
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(ApiError::new(ErrorCode::UnsupportedMedia));
+    }
+    read_body(request).await.map_err(|fault| {
+        ApiError::new(match fault {
+            BodyFault::TooLarge => ErrorCode::BodyTooLarge,
+            BodyFault::TooSlow | BodyFault::Broken => ErrorCode::BadJson,
+        })
+    })
+}
+
+fn fields(parts: &Parts, body: &[u8]) -> Result<Fields, ApiError> {
+    // A GET means nothing by its body, so nothing in it can be wrong.
+    if parts.method == Method::GET || parts.method == Method::HEAD {
+        return Ok(Fields::default());
+    }
+    Fields::parse(body).map_err(|_| ApiError::new(ErrorCode::BadJson))
+}
+
+fn query(parts: &Parts) -> Result<Query, ApiError> {
+    Ok(Query::parse(parts.uri.query().unwrap_or_default())?)
+}
+
+/// Longest User-Agent that is kept, in characters.
+const USER_AGENT_LEN_MAX: usize = 255;
+/// Longest Accept-Language that is kept, in bytes.
+const LOCALE_LEN_MAX: usize = 256;
+
+fn caller(app: &App, parts: &Parts) -> Caller {
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let peer = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip());
+    let deadline = parts.extensions.get::<Deadline>().copied();
+    Caller {
+        ip: peer.map(|peer| app.addresses.client(peer, &parts.headers)),
+        user_agent: header(header::USER_AGENT)
+            .unwrap_or_default()
+            .chars()
+            .take(USER_AGENT_LEN_MAX)
+            .collect(),
+        locale: header(header::ACCEPT_LANGUAGE)
+            .filter(|locale| locale.len() <= LOCALE_LEN_MAX)
+            .map(str::to_owned),
+        deadline: deadline.unwrap_or_else(|| Deadline::after(app.budget)),
+    }
+}

@@ -1,0 +1,78 @@
+//! Headers that every answer carries, and cross-origin rules (`accounts.md`, Conventions).
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::App;
+
+/// The server's time in seconds; clients correct their clock by it.
+const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
+
+/// The innermost layer of all routes, also of those that do not exist.
+pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed = origin.filter(|origin| is_allowed(&app, origin));
+    let preflight = request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match &allowed {
+        Some(_) if preflight => permitted(),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(TIMESTAMP, HeaderValue::from(app.accounts.clock.now().as_secs()));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if app.site.hsts {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=15552000; includeSubDomains"),
+        );
+    }
+    if let Some(origin) = allowed {
+        share_with(headers, origin);
+    }
+    response
+}
+
+fn is_allowed(app: &App, origin: &HeaderValue) -> bool {
+    origin
+        .to_str()
+        .is_ok_and(|origin| app.site.allowed_origins.iter().any(|allowed| allowed == origin))
+}
+
+/// Documents that any page may read say so themselves.
+fn share_with(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers
+        .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        .or_insert(origin);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("timestamp, retry-after, x-timestamp"),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
+fn permitted() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, if-none-match",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}

@@ -1,0 +1,143 @@
+//! Which path is which call. One line each; the handlers are beside this file, the rules in the accounts area.
+
+mod account;
+mod device;
+mod email;
+mod health;
+mod oauth;
+mod profile;
+mod session;
+mod well_known;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use foxhold_core::ErrorCode;
+use foxhold_runtime::layers::{self, RequestLimits};
+use http::Request;
+use serde_json::Value;
+
+use crate::{App, error::ApiError, headers, page, token_server};
+
+pub(crate) use health::version;
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Json<Value>, ApiError>;
+
+/// Longest body of a request, in bytes (`accounts.md`, Conventions).
+const BODY_LEN_MAX: usize = 16_384;
+
+/// All public routes of the webhead, complete with their layers.
+pub fn router(app: App) -> Router {
+    let limits = RequestLimits {
+        in_work_max: app.in_work_max,
+        budget: app.budget,
+        body_len_max: BODY_LEN_MAX,
+        overloaded: |_| ApiError::new(ErrorCode::Busy).into_response(),
+        ..RequestLimits::default()
+    };
+    let random = Arc::clone(&app.accounts.random);
+    let token_server = app.token_server.clone();
+    let app = Arc::new(app);
+    let router = Router::new()
+        .merge(accounts())
+        .merge(oauth())
+        .merge(health::routes(&app.health))
+        .merge(page::routes())
+        .route(
+            "/.well-known/fxa-client-configuration",
+            get(well_known::client_configuration),
+        )
+        .route(
+            "/.well-known/openid-configuration",
+            get(well_known::openid_configuration),
+        )
+        .route("/v0", any(gone))
+        .route("/v0/{*rest}", any(gone))
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&app), headers::complete))
+        .with_state(app);
+    let router = match token_server {
+        Some(server) => router.merge(token_server::router(server)),
+        None => router,
+    };
+    layers::public(router, limits, random)
+}
+
+fn accounts() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/account/create", post(account::create))
+        .route("/v1/account/login", post(account::login))
+        .route(
+            "/v1/account/status",
+            get(account::status_by_uid).post(account::status_by_email),
+        )
+        .route(
+            "/v1/account/credentials/status",
+            post(account::credentials_status),
+        )
+        .route("/v1/account/keys", get(account::keys))
+        .route("/v1/account/scoped-key-data", post(account::scoped_key_data))
+        .route("/v1/account/device", post(device::put))
+        .route("/v1/account/devices", get(device::list))
+        .route("/v1/account/device/destroy", post(device::destroy))
+        .route("/v1/account/devices/notify", post(device::notify))
+        .route("/v1/account/device/commands", get(device::commands))
+        .route("/v1/account/attached_clients", get(device::attached_clients))
+        .route("/v1/session/status", get(session::status))
+        .route("/v1/session/destroy", post(session::destroy))
+        .route("/v1/session/verify_code", post(session::verify_code))
+        .route("/v1/session/resend_code", post(session::resend_code))
+        .route("/v1/recovery_email/status", get(email::status))
+        .route("/v1/recovery_email/resend_code", post(email::resend_code))
+        .route("/v1/recovery_email/verify_code", post(email::verify_code))
+        .route("/v1/get_random_bytes", post(random_bytes))
+        .route("/v1/profile", get(profile::whole))
+        .route("/v1/email", get(profile::email))
+        .route("/v1/uid", get(profile::uid))
+        .route("/v1/avatar", get(profile::avatar))
+}
+
+/// The OAuth calls; under the OAuth base, which is `/v1` too, they have no `oauth/` and errors of their own.
+fn oauth() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/oauth/authorization", post(oauth::authorization))
+        .route("/v1/oauth/token", post(oauth::token))
+        .route("/v1/oauth/destroy", post(oauth::destroy))
+        .route("/v1/oauth/client/{id}", get(oauth::client))
+        .route("/v1/authorization", post(oauth::base::authorization))
+        .route("/v1/token", post(oauth::base::token))
+        .route("/v1/destroy", post(oauth::destroy))
+        .route("/v1/client/{id}", get(oauth::base::client))
+        .route("/v1/jwks", get(oauth::jwks))
+}
+
+/// POST /v1/get_random_bytes.
+async fn random_bytes(State(app): State<Arc<App>>) -> Json<Value> {
+    let bytes: [u8; 32] = foxhold_core::random::bytes(&*app.accounts.random);
+    Json(serde_json::json!({ "data": foxhold_core::hex::encode(&bytes) }))
+}
+
+async fn gone() -> ApiError {
+    ApiError::new(ErrorCode::Gone)
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed)
+}
+
+/// A page of ours that has no route lands on the document, which finds its way; anything else is not there.
+async fn nothing_there(request: Request<axum::body::Body>) -> Response {
+    if page::is_page_request(&request) {
+        page::document(request.headers())
+    } else {
+        ApiError::new(ErrorCode::NotFound).into_response()
+    }
+}

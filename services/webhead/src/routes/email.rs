@@ -1,0 +1,44 @@
+//! `/v1/recovery_email/…`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use foxhold_accounts::AccountError;
+use serde_json::json;
+
+use super::{Answer, account::mail_options};
+use crate::{
+    App,
+    extract::{OpenCall, SessionCall},
+};
+
+/// GET /recovery_email/status.
+pub(super) async fn status(call: SessionCall<false>) -> Answer {
+    let signed_in = &call.signed_in;
+    Ok(Json(json!({
+        "email": signed_in.account.email,
+        "verified": signed_in.verified(),
+        "sessionVerified": signed_in.session_verified(),
+        "emailVerified": signed_in.account.email_verified,
+    })))
+}
+
+/// POST /recovery_email/resend_code.
+pub(super) async fn resend_code(State(app): State<Arc<App>>, mut call: SessionCall<false>) -> Answer {
+    let options = mail_options(&mut call.fields)?;
+    app.accounts
+        .resend_code(&call.caller, &call.signed_in, &options)
+        .await?;
+    Ok(Json(json!({})))
+}
+
+/// POST /recovery_email/verify_code: the link of the mail, through the page.
+pub(super) async fn verify_code(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let uid = call.fields.id("uid")?;
+    let code = call.fields.text("code")?;
+    if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(AccountError::BadParameter("code").into());
+    }
+    app.accounts.verify_by_link(&call.caller, uid, &code).await?;
+    Ok(Json(json!({})))
+}

@@ -1,0 +1,190 @@
+//! OAuth for the clients of `accounts.md` (e), JSON dialect.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use foxhold_accounts::{
+    AccountError, Caller, SignedIn,
+    oauth::{AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
+};
+use foxhold_core::{ClientId, Deadline, hex};
+use http::{HeaderValue, header};
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::{
+    App,
+    app::no_keys,
+    error::ApiError,
+    extract::{OpenCall, OptionalSessionCall, SessionCall},
+    json::Fields,
+};
+
+pub(super) mod base;
+
+/// POST /oauth/authorization.
+pub(super) async fn authorization(State(app): State<Arc<App>>, mut call: SessionCall<true>) -> Answer {
+    let fields = &mut call.fields;
+    let request = AuthorizationRequest {
+        client: fields.id("client_id")?,
+        state: fields.text("state")?,
+        scope: fields.text("scope")?,
+        response_type: fields.optional_text("response_type")?,
+        access_type: fields.optional_text("access_type")?,
+        code_challenge: fields.optional_text("code_challenge")?,
+        code_challenge_method: fields.optional_text("code_challenge_method")?,
+        keys_jwe: fields.optional_text("keys_jwe")?,
+        redirect_uri: fields.optional_text("redirect_uri")?,
+        acr_values: fields.optional_text("acr_values")?,
+    };
+    let authorized = app
+        .accounts
+        .authorize(&call.caller, &call.signed_in, request)
+        .await?;
+    Ok(Json(json!({
+        "code": hex::encode(authorized.code.expose()),
+        "state": authorized.state,
+        "redirect": authorized.redirect,
+        "scope": authorized.scope,
+    })))
+}
+
+/// POST /oauth/token.
+pub(super) async fn token(State(app): State<Arc<App>>, call: OptionalSessionCall) -> Answer {
+    let OptionalSessionCall {
+        caller,
+        mut fields,
+        signed_in,
+        ..
+    } = call;
+    let granted = match grant_type(&mut fields)? {
+        GrantType::Code => trade_code(&app, &caller, &mut fields, signed_in.as_ref()).await,
+        GrantType::Session => trade_session(&app, &caller, &mut fields, signed_in.as_ref()).await,
+        GrantType::Refresh => refresh(&app, &caller, &mut fields).await,
+    }?;
+    Ok(Json(granted_answer(&granted)))
+}
+
+enum GrantType {
+    Code,
+    Session,
+    Refresh,
+}
+
+/// Without a grant type, the presence of a code decides.
+fn grant_type(fields: &mut Fields) -> Result<GrantType, AccountError> {
+    match fields.optional_text("grant_type")?.as_deref() {
+        Some("authorization_code") => Ok(GrantType::Code),
+        Some("fxa-credentials") => Ok(GrantType::Session),
+        Some("refresh_token") => Ok(GrantType::Refresh),
+        Some(_) => Err(AccountError::BadParameter("grant_type")),
+        None if fields.has("code") => Ok(GrantType::Code),
+        None => Ok(GrantType::Session),
+    }
+}
+
+async fn trade_code(
+    app: &App,
+    caller: &Caller,
+    fields: &mut Fields,
+    signed_in: Option<&SignedIn>,
+) -> Result<Granted, AccountError> {
+    let grant = CodeGrant {
+        client: fields.id("client_id")?,
+        code: fields.secret("code")?,
+        code_verifier: fields.text("code_verifier")?,
+        ttl_secs: fields.optional_number("ttl")?,
+    };
+    app.accounts.trade_code(caller, grant, signed_in).await
+}
+
+async fn trade_session(
+    app: &App,
+    caller: &Caller,
+    fields: &mut Fields,
+    signed_in: Option<&SignedIn>,
+) -> Result<Granted, AccountError> {
+    let grant = FxaCredentialsGrant {
+        client: fields.id("client_id")?,
+        scope: fields.text("scope")?,
+        ttl_secs: fields.optional_number("ttl")?,
+    };
+    app.accounts
+        .trade_session(caller, grant, signed_in.ok_or(AccountError::BadToken)?)
+        .await
+}
+
+async fn refresh(app: &App, caller: &Caller, fields: &mut Fields) -> Result<Granted, AccountError> {
+    let grant = RefreshGrant {
+        client: fields.id("client_id")?,
+        refresh_token: fields.secret("refresh_token")?,
+        scope: fields.optional_text("scope")?,
+        ttl_secs: fields.optional_number("ttl")?,
+    };
+    app.accounts.refresh(caller, grant).await
+}
+
+fn granted_answer(granted: &Granted) -> Value {
+    let mut answer = json!({
+        "access_token": granted.access_token.expose(),
+        "token_type": "bearer",
+        "scope": granted.scope,
+        "expires_in": granted.expires_in_secs,
+    });
+    if let Some(auth_at) = granted.auth_at {
+        answer["auth_at"] = auth_at.as_secs().into();
+    }
+    if let Some(token) = &granted.refresh_token {
+        answer["refresh_token"] = hex::encode(token.expose()).into();
+    }
+    if let Some(keys_jwe) = &granted.keys_jwe {
+        answer["keys_jwe"] = keys_jwe.as_str().into();
+    }
+    answer
+}
+
+/// POST /oauth/destroy. Whatever the token is, and whatever became of it, the answer is the same.
+pub(super) async fn destroy(State(app): State<Arc<App>>, mut call: OpenCall) -> Json<Value> {
+    let token = call.fields.optional_secret("token").ok().flatten();
+    let client: Option<ClientId> = call.fields.optional_id("client_id").ok().flatten();
+    if let Some(token) = token {
+        let removed = app.accounts.destroy_token(&call.caller, &token, client).await;
+        tracing::debug!(removed, "token destroyed");
+    }
+    Json(json!({}))
+}
+
+/// GET /oauth/client/{id}.
+pub(super) async fn client(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    let id: ClientId = id.parse().map_err(|_| AccountError::BadParameter("client_id"))?;
+    let client = app.accounts.settings.clients.find(id)?;
+    Ok(Json(json!({
+        "id": client.id.to_string(),
+        "name": client.name,
+        "trusted": client.trusted,
+        "image_uri": client.image_uri,
+        "redirect_uri": client.redirect_uri(None)?,
+    })))
+}
+
+/// GET {oauth}/jwks.
+pub(super) async fn jwks(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let keys = app
+        .keys
+        .keys(Deadline::after(app.budget))
+        .await
+        .map_err(no_keys)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=3600"),
+        ),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    ];
+    Ok((headers, keys.to_jwks()).into_response())
+}

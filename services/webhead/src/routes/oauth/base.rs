@@ -1,0 +1,110 @@
+//! The same calls under the OAuth base, without `oauth/`: errors have numbers of their own there
+//! (`accounts.md`, Errors, last paragraph).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use foxhold_core::ErrorCode;
+use http::StatusCode;
+
+use crate::{
+    App,
+    error::ApiError,
+    extract::{OptionalSessionCall, SessionCall},
+    routes::Answer,
+};
+
+/// POST {oauth}/authorization.
+pub(in crate::routes) async fn authorization(
+    app: State<Arc<App>>,
+    call: Result<SessionCall<true>, ApiError>,
+) -> Result<Response, OauthError> {
+    answer(super::authorization(app, call?).await)
+}
+
+/// POST {oauth}/token.
+pub(in crate::routes) async fn token(
+    app: State<Arc<App>>,
+    call: Result<OptionalSessionCall, ApiError>,
+) -> Result<Response, OauthError> {
+    answer(super::token(app, call?).await)
+}
+
+/// GET {oauth}/client/{id}.
+pub(in crate::routes) async fn client(
+    app: State<Arc<App>>,
+    id: Path<String>,
+) -> Result<Response, OauthError> {
+    answer(super::client(app, id).await)
+}
+
+fn answer(answer: Answer) -> Result<Response, OauthError> {
+    Ok(answer?.into_response())
+}
+
+/// A refusal with the numbers of the OAuth base.
+pub(in crate::routes) struct OauthError(ApiError);
+
+impl From<ApiError> for OauthError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+/// Number and status there; `None` for what is told as everywhere: throttling, outages, faults, routing.
+const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    match code {
+        ErrorCode::UnknownClient => Some((101, BAD)),
+        ErrorCode::BadRedirect => Some((103, BAD)),
+        ErrorCode::BadSignature | ErrorCode::BadToken | ErrorCode::StaleTimestamp | ErrorCode::Replayed => {
+            Some((111, StatusCode::UNAUTHORIZED))
+        }
+        ErrorCode::UnknownAuthorizationCode => Some((105, BAD)),
+        ErrorCode::ForeignAuthorizationCode => Some((106, BAD)),
+        ErrorCode::ExpiredAuthorizationCode => Some((107, BAD)),
+        ErrorCode::BadParameter | ErrorCode::MissingParameter | ErrorCode::BadJson => Some((109, BAD)),
+        ErrorCode::BadResponseType => Some((110, BAD)),
+        ErrorCode::UnverifiedSession | ErrorCode::UnverifiedAccount => Some((112, StatusCode::FORBIDDEN)),
+        ErrorCode::UnsupportedMedia => Some((113, StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        ErrorCode::ScopesNotAllowed => Some((114, BAD)),
+        ErrorCode::NotPublicClient => Some((116, BAD)),
+        ErrorCode::PkceMismatch => Some((117, BAD)),
+        ErrorCode::MissingPkce => Some((118, BAD)),
+        ErrorCode::StaleAuth => Some((119, StatusCode::UNAUTHORIZED)),
+        ErrorCode::AcrTooLow => Some((120, BAD)),
+        ErrorCode::AccountExists
+        | ErrorCode::UnknownAccount
+        | ErrorCode::WrongPassword
+        | ErrorCode::WrongCode
+        | ErrorCode::NoLength
+        | ErrorCode::BodyTooLarge
+        | ErrorCode::Throttled
+        | ErrorCode::Gone
+        | ErrorCode::EmailCase
+        | ErrorCode::UnknownDevice
+        | ErrorCode::DeviceConflict
+        | ErrorCode::MailNotSent
+        | ErrorCode::StoreConflict
+        | ErrorCode::Busy
+        | ErrorCode::FeatureOff
+        | ErrorCode::BackendFault
+        | ErrorCode::NotFound
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::Internal => None,
+    }
+}
+
+impl IntoResponse for OauthError {
+    fn into_response(self) -> Response {
+        let Some((number, status)) = translated(self.0.code()) else {
+            return self.0.into_response();
+        };
+        // None of these has a waiting time: they are the client's to mend.
+        (status, Json(self.0.into_envelope(number, status))).into_response()
+    }
+}

@@ -1,0 +1,102 @@
+//! The profile, for access tokens (`accounts.md` (f)).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use foxhold_accounts::{AccountError, profile::Profile};
+use foxhold_core::hex;
+use foxhold_crypto::mac::sha256;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::Answer;
+use crate::{App, error::ApiError, extract::BearerCall};
+
+/// Below the public address.
+const AVATAR: &str = "/page/avatar.svg";
+
+/// GET /profile.
+pub(super) async fn whole(State(app): State<Arc<App>>, call: BearerCall) -> Result<Response, ApiError> {
+    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let body = Value::Object(shown(&app, &profile)).to_string();
+    let etag = format!("\"{}\"", hex::encode(&sha256(&[body.as_bytes()])[..16]));
+    let etag_header = (
+        header::ETAG,
+        HeaderValue::from_str(&etag).map_err(|_| AccountError::Internal)?,
+    );
+    let caching = (
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    if is_known(&call.headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [etag_header, caching]).into_response());
+    }
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(([content_type, etag_header, caching], body).into_response())
+}
+
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    known.is_some_and(|known| {
+        known
+            .split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    })
+}
+
+fn shown(app: &App, profile: &Profile) -> Map<String, Value> {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    if let Some(uid) = profile.uid {
+        put("uid", uid.to_string().into());
+        if profile.openid {
+            put("sub", uid.to_string().into());
+        }
+    }
+    if let Some(email) = &profile.email {
+        put("email", email.as_str().into());
+    }
+    if let Some(locale) = &profile.locale {
+        put("locale", locale.as_str().into());
+    }
+    if profile.avatar {
+        put("avatar", format!("{}{AVATAR}", app.site.public_url).into());
+        put("avatarDefault", true.into());
+    }
+    if profile.amr {
+        put("amrValues", json!(["pwd", "email"]));
+        put("twoFactorAuthentication", false.into());
+    }
+    members
+}
+
+/// GET /email.
+pub(super) async fn email(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
+    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let email = profile.email.ok_or(AccountError::BadToken)?;
+    Ok(Json(json!({ "email": email })))
+}
+
+/// GET /uid.
+pub(super) async fn uid(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
+    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let uid = profile.uid.ok_or(AccountError::BadToken)?;
+    Ok(Json(json!({ "uid": uid.to_string() })))
+}
+
+/// GET /avatar.
+pub(super) async fn avatar(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
+    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    if !profile.avatar {
+        return Err(AccountError::BadToken.into());
+    }
+    Ok(Json(
+        json!({ "url": format!("{}{AVATAR}", app.site.public_url), "avatarDefault": true }),
+    ))
+}

@@ -1,0 +1,14 @@
+//! The accounts API in process: the router over in-memory adapters, driven as Firefox, our page and PyFxA drive it.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod vectors;
