@@ -22,7 +22,7 @@ use crate::{
     node::SyncNode,
     reply::{Reply, X_WEAVE_ALERT, X_WEAVE_BACKOFF},
     route::{Info, Resource, Route, Verb},
-    store::{Denied, ReadContext, WriteContext},
+    store::{self, Denied, ReadContext, Times, WriteContext},
 };
 
 /// A request whose sender is known and whose head is well-formed.
@@ -51,6 +51,19 @@ impl Admitted<'_> {
             precondition: self.precondition,
             quota_bytes: self.node.settings.quota_bytes,
         }
+    }
+}
+
+impl Admitted<'_> {
+    /// The user's times, mostly from memory, after the precondition was held against the one of the resource: "nothing
+    /// new" is the answer to most reads, and touches no disk. The read itself checks again on its snapshot.
+    pub(crate) async fn checked_times(
+        &self,
+        resource: impl Fn(&Times) -> Tick,
+    ) -> Result<Arc<Times>, Denied> {
+        let times = self.node.store.times(self.uid, self.node.turn_deadline()).await?;
+        store::check(self.precondition, resource(&times))?;
+        Ok(times)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use foxhold_core::Clock as _;
 use foxhold_runtime::{
     Health, Phase, Shutdown, SystemClock, SystemRandom,
     config::Secrets,
@@ -11,10 +12,15 @@ use foxhold_runtime::{
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
 };
-use http::{StatusCode, header};
+use foxhold_sync::storage::{Refusal, Tick};
 use tokio::net::TcpListener;
 
-use crate::{Config, node::SyncNode, standalone_router};
+use crate::{
+    Config,
+    node::SyncNode,
+    reply::{Reply, X_WEAVE_BACKOFF},
+    standalone_router,
+};
 
 /// Longest head: 100 percent-encoded ids fit (`storage.md` 11).
 const HEAD_LEN_MAX: usize = 32 * 1024;
@@ -44,10 +50,11 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
     let part = health.part("store", Need::Required);
     node.probe().await.context("probing the shards")?;
     part.works();
-    tracing::info!(listen = %config.listen, "serving");
+    tracing::info!(listen = %listener.local_addr().context("reading the listener's address")?, "serving");
     let limits = RequestLimits {
         in_work_max: config.requests_max,
         body_len_max: usize::try_from(config.limits.max_request_bytes).unwrap_or(usize::MAX),
+        retry_after_secs: 10,
         overloaded,
         ..RequestLimits::default()
     };
@@ -91,11 +98,9 @@ async fn announce_drain(node: &SyncNode, shutdown: &Shutdown) {
 }
 
 /// The protocol's form of "too much to do"; the layer adds `Retry-After`.
-fn overloaded(_: u64) -> Response {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::CONTENT_TYPE, "application/json")],
-        "0",
-    )
-        .into_response()
+fn overloaded(retry_after_secs: u64) -> Response {
+    let now = Tick::from_timestamp(SystemClock.now());
+    let mut reply = Reply::refusal(Refusal::Busy);
+    reply.set(X_WEAVE_BACKOFF, &retry_after_secs.to_string());
+    reply.into_response(now, false)
 }

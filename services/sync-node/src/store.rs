@@ -10,6 +10,8 @@ mod list;
 mod read;
 mod row;
 mod sweep;
+mod times;
+mod turns;
 mod write;
 
 use std::{
@@ -22,21 +24,20 @@ use std::{
 
 use foxhold_core::Deadline;
 use foxhold_sqlite::{OpenError, Readers, ReadersConfig, Schema, Writer, WriterConfig, rusqlite::Connection};
-use foxhold_sync::storage::{Tick, shard_of};
+use foxhold_sync::storage::{Refusal, Tick, shard_of};
 use thiserror::Error;
 
-use self::data_dir::DataDir;
 pub use self::{
     batch::{Staged, append, commit, open as open_batch},
     data_dir::DataDirError,
-    denied::Denied,
+    denied::{Denied, check},
     list::{Item, Page, list},
-    read::{
-        Bso, ReadContext, Sum, Timed, collection_sums, collection_times, one, payloads_unless_changed, usage,
-    },
+    read::{Bso, ReadContext, Sum, Timed, collection_sums, one, payloads_unless_changed, usage},
     sweep::SWEEP_ROWS,
+    times::Times,
     write::{WriteContext, Written, delete_collection, delete_ids, delete_one, delete_user, post, put},
 };
+use self::{data_dir::DataDir, times::KnownTimes, turns::Turns};
 
 static SCHEMA: Schema = Schema {
     name: "sync shard",
@@ -63,7 +64,9 @@ pub enum StoreError {
 /// All records of a node. Dropping it finishes the waiting writes and frees the directory.
 pub struct Store {
     shards: Vec<Shard>,
-    highest: Arc<AtomicU64>,
+    turns: Turns,
+    known: Arc<KnownTimes>,
+    highest: AtomicU64,
     // After the shards: the directory is free only once their files are closed.
     _directory: DataDir,
 }
@@ -103,7 +106,9 @@ impl Store {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             shards,
-            highest: Arc::new(AtomicU64::new(0)),
+            turns: Turns::default(),
+            known: Arc::default(),
+            highest: AtomicU64::new(0),
             _directory: directory,
         })
     }
@@ -137,6 +142,23 @@ impl Store {
             .map_err(denied::of_read)
     }
 
+    /// A user's times, from memory if they are known there.
+    ///
+    /// # Errors
+    /// A refusal when the database's turn does not come in time, or the user is gone.
+    pub async fn times(&self, uid: u64, by: Deadline) -> Result<Arc<Times>, Denied> {
+        let ticket = match self.known.get(uid) {
+            Ok(times) => return Ok(times),
+            Err(ticket) => ticket,
+        };
+        let times = Arc::new(
+            self.read(uid, by, move |connection| read::times(connection, uid))
+                .await?,
+        );
+        self.known.fill(uid, ticket, &times);
+        Ok(times)
+    }
+
     /// Runs a write of one user; its answer is durable.
     ///
     /// # Errors
@@ -147,11 +169,16 @@ impl Store {
         by: Deadline,
         job: impl FnOnce(&Connection) -> Result<T, Denied> + Send + 'static,
     ) -> Result<T, Denied> {
-        self.shard(uid)
-            .writer
-            .submit(by, job)
-            .await
-            .map_err(denied::of_write)
+        let _place = self.turns.take(uid, by).await.ok_or(Refusal::Busy)?;
+        let ticket = self.known.ticket();
+        let known = Arc::clone(&self.known);
+        let closing = move |connection: &Connection| {
+            known.writing(uid, ticket);
+            job(connection)
+        };
+        let written = self.shard(uid).writer.submit(by, closing).await;
+        self.known.written(uid, ticket);
+        written.map_err(denied::of_write)
     }
 
     /// Tells the store a T that was handed out, so that [`Store::highest_time`] knows it.

@@ -58,6 +58,7 @@ pub(crate) fn check_post(headers: &HeaderMap, query: &QueryPairs, limits: &Limit
 pub(crate) async fn list(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
     let format = accepted(request.headers)?;
     let query = ListQuery::parse(&request.query)?;
+    request.checked_times(|times| times.of(name)).await?;
     let (node, context, full) = (request.node, request.read_context(), query.full);
     let wanted = name.clone();
     let read = move |connection: &_| store::list(connection, context, &wanted, &query, HELD_BYTES_MAX);

@@ -35,19 +35,19 @@ pub(crate) async fn get(request: &Admitted<'_>, what: Info) -> Result<Reply, Den
 }
 
 async fn collections(request: &Admitted<'_>) -> Result<Reply, Denied> {
-    let (node, context) = (request.node, request.read_context());
-    let read = move |connection: &_| store::collection_times(connection, context);
-    let times = node.store.read(request.uid, node.turn_deadline(), read).await?;
-    Ok(Reply::json(times.last_modified, info_answer(&times.value)).records(times.value.len()))
+    let times = request.checked_times(|times| times.user).await?;
+    Ok(Reply::json(times.user, info_answer(&times.collections)).records(times.collections.len()))
 }
 
 async fn sums(request: &Admitted<'_>, sum: Sum) -> Result<Timed<Vec<(String, u64)>>, Denied> {
+    request.checked_times(|times| times.user).await?;
     let (node, context) = (request.node, request.read_context());
     let read = move |connection: &_| store::collection_sums(connection, context, sum);
     node.store.read(request.uid, node.turn_deadline(), read).await
 }
 
 async fn quota(request: &Admitted<'_>) -> Result<Reply, Denied> {
+    request.checked_times(|times| times.user).await?;
     let (node, context) = (request.node, request.read_context());
     let read = move |connection: &_| store::usage(connection, context);
     let used = node.store.read(request.uid, node.turn_deadline(), read).await?;

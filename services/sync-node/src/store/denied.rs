@@ -22,7 +22,10 @@ pub enum Denied {
 }
 
 /// Holds `last_modified` of the resource against what the request demands.
-pub(super) fn check(precondition: Precondition, last_modified: Tick) -> Result<(), Denied> {
+///
+/// # Errors
+/// [`Denied::NotModified`] or [`Denied::PreconditionFailed`].
+pub fn check(precondition: Precondition, last_modified: Tick) -> Result<(), Denied> {
     match precondition.check(last_modified) {
         Verdict::Pass => Ok(()),
         Verdict::NotModified => Err(Denied::NotModified(last_modified)),

@@ -5,7 +5,7 @@ use foxhold_sqlite::rusqlite::{Connection, OptionalExtension as _, params};
 use foxhold_sync::storage::{BsoId, CollectionName, Precondition, Refusal, Tick};
 
 use super::{
-    Denied, denied,
+    Denied, Times, denied,
     row::{self, User, size_at, tick_at, to_sql},
 };
 
@@ -39,19 +39,17 @@ fn user_time(connection: &Connection, context: ReadContext) -> Result<Tick, Deni
     Ok(user.last_modified)
 }
 
-/// Name and time of each collection.
-pub fn collection_times(
-    connection: &Connection,
-    context: ReadContext,
-) -> Result<Timed<Vec<(String, Tick)>>, Denied> {
-    let last_modified = user_time(connection, context)?;
+/// The times of a user and of each collection.
+pub(super) fn times(connection: &Connection, uid: u64) -> Result<Times, Denied> {
+    let uid = i64::try_from(uid).unwrap_or(i64::MAX);
+    let user = User::for_read(connection, uid)?.last_modified;
     let sql = "SELECT n.name, c.last_modified FROM user_collections c JOIN names n ON n.cid = c.cid
                WHERE c.uid = ?1 ORDER BY n.name";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([context.uid], |row| Ok((row.get(0)?, tick_at(row, 1)?)))?;
-    Ok(Timed {
-        last_modified,
-        value: rows.collect::<Result<_, _>>()?,
+    let rows = statement.query_map([uid], |row| Ok((row.get(0)?, tick_at(row, 1)?)))?;
+    Ok(Times {
+        user,
+        collections: rows.collect::<Result<_, _>>()?,
     })
 }
 

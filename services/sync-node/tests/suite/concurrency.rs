@@ -120,3 +120,25 @@ async fn an_append_is_committed_or_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_write_whose_client_went_away_is_seen_by_the_next_read() {
+    let bench = Bench::with(|settings| settings.shards = 1);
+    let user = bench.user();
+    for n in 0..20 {
+        let info = user.get("/info/collections").await.ok();
+        let call = user.request("PUT", &format!("/storage/c/a{n}")).body("{}");
+        let mut abandoned = Box::pin(call.send());
+        // Polled once, the write is in the queue.
+        assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
+        drop(abandoned);
+        // Whatever the shard was asked before this is done after it.
+        bench.client(7).put("/storage/c/barrier", "{}").await.ok();
+        let after = user.get("/info/collections").await.ok();
+        assert!(
+            after.time() > info.time(),
+            "{n}: what is kept in memory is older than what is stored"
+        );
+        user.get(&format!("/storage/c/a{n}")).await.ok();
+    }
+}
