@@ -25,6 +25,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// The bounds of a pool. All are settings; the defaults are those of `security.md` A.3 and A.4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
+    /// What the threads are called.
+    pub name: &'static str,
     /// Bytes that all jobs together may take.
     pub memory_budget: u64,
     /// Bytes that one job takes.
@@ -37,21 +39,25 @@ pub struct PoolLimits {
     pub wait_max: Duration,
     /// From this age of the queue on, the newest job is served first.
     pub newest_first_after: Duration,
+    /// What a job is taken to last before one was measured.
+    pub first_guess: Duration,
     /// How long running jobs may take once the pool ends.
     pub finish_max: Duration,
 }
 
 impl PoolLimits {
-    /// The defaults, with this much memory, on this machine's cores.
+    /// The defaults for stretching, with this much memory, on this machine's cores.
     #[must_use]
     pub fn of_machine(memory_budget: u64) -> Self {
         Self {
+            name: "stretch",
             memory_budget,
             job_memory: JOB_MEMORY,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             waiting_per_slot: 4,
             wait_max: Duration::from_secs(2),
             newest_first_after: Duration::from_millis(500),
+            first_guess: Duration::from_millis(150),
             finish_max: Duration::from_secs(5),
         }
     }
@@ -77,7 +83,7 @@ impl PoolLimits {
             len_max: slots * self.waiting_per_slot,
             wait_max: self.wait_max,
             newest_first_after: self.newest_first_after,
-            first_guess: Duration::from_millis(150),
+            first_guess: self.first_guess,
         }
     }
 }
@@ -195,7 +201,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
         for slot in 0..slots {
             let (shared, job) = (Arc::clone(&shared), Arc::clone(&job));
             std::thread::Builder::new()
-                .name(format!("stretch-{slot}"))
+                .name(format!("{}-{slot}", limits.name))
                 .spawn(move || shared.work_until_the_end(&*job))
                 .expect("a process that cannot start a thread cannot start at all");
         }

@@ -1,0 +1,192 @@
+//! The configuration of a keysigner's process (`deploy/config/keysigner.toml`). Read once by `main`.
+
+use std::net::SocketAddr;
+
+use foxhold_core::Timestamp;
+use foxhold_runtime::{config::Secrets, grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{
+    SigningLimits,
+    custody::{
+        Custody, ephemeral,
+        file::{self, KeyFile, KeyFileError},
+    },
+    node_secrets::NodeSecretFiles,
+};
+
+/// How much care is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Users depend on it.
+    #[default]
+    Prod,
+    /// Somebody tries something out.
+    Dev,
+}
+
+/// All keys. A key that is not here is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `prod` (default) or `dev`.
+    #[serde(default)]
+    pub env: Environment,
+    /// Where orders are taken.
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// Where `/healthz` and `/readyz` are served, for operators only; nowhere when absent.
+    pub private_listen: Option<SocketAddr>,
+    /// The `iss` of every token: the public root URL of the webheads, without trailing slash.
+    pub issuer: String,
+    /// The keys; the first one signs, all are published.
+    #[serde(default)]
+    pub keys: Vec<KeyFile>,
+    /// Makes a key that dies with the process, in place of `keys`. Only with `env = "dev"`.
+    #[serde(default)]
+    pub ephemeral_key: bool,
+    /// Secrets of the storage nodes.
+    #[serde(default)]
+    pub node_secrets: NodeSecretFiles,
+    /// Bounds of the signing threads.
+    #[serde(default)]
+    pub signing: SigningLimits,
+    /// The process's certificate, role `keysigner`.
+    pub tls: TlsSettings,
+    /// Bounds of the listener.
+    #[serde(default)]
+    pub grpc: GrpcLimits,
+    /// How long to answer "not ready" before connections are refused, when the process ends.
+    #[serde(default = "drain_delay_secs")]
+    pub drain_delay_secs: u64,
+    /// Log lines.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+const fn listen() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8010)
+}
+
+const fn drain_delay_secs() -> u64 {
+    5
+}
+
+/// Keys that go together badly, or do not open.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The issuer is not a root URL.
+    #[error(
+        "`issuer`: give the public root URL, such as https://accounts.example.org, without trailing slash"
+    )]
+    Issuer,
+    /// A throw-away key where users depend on it.
+    #[error(
+        "`ephemeral_key`: tokens would die with the process; it is for `env = \"dev\"` only. fix: list `keys`"
+    )]
+    EphemeralInProd,
+    /// Both kinds of keys.
+    #[error("`ephemeral_key` and `keys` cannot be used together. fix: keep one of them")]
+    TwoKindsOfKeys,
+    /// No key at all.
+    #[error("`keys` is empty. fix: make one with `foxhold key create`, and list its two files")]
+    NoKeys,
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+}
+
+impl Config {
+    /// Opens the keys, first the one that signs.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
+    pub fn open_keys(&self, secrets: &Secrets, now: Timestamp) -> Result<Vec<Box<dyn Custody>>, ConfigError> {
+        self.check()?;
+        if self.ephemeral_key {
+            tracing::warn!("signing with a key that dies with this process");
+            return Ok(vec![ephemeral::generate(now)?]);
+        }
+        let open = |(at, key)| file::open(secrets, &format!("keys[{at}]"), key).map_err(ConfigError::from);
+        self.keys.iter().enumerate().map(open).collect()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let host = self
+            .issuer
+            .strip_prefix("https://")
+            .or_else(|| self.issuer.strip_prefix("http://"));
+        let is_root = host.is_some_and(|host| !host.is_empty() && !host.ends_with('/'));
+        let is_plain = self.issuer.bytes().all(|byte| byte.is_ascii_graphic());
+        match (self.ephemeral_key, self.keys.is_empty(), self.env) {
+            _ if !(is_root && is_plain) => Err(ConfigError::Issuer),
+            (true, _, Environment::Prod) => Err(ConfigError::EphemeralInProd),
+            (true, false, _) => Err(ConfigError::TwoKindsOfKeys),
+            (false, true, _) => Err(ConfigError::NoKeys),
+            (true, true, Environment::Dev) | (false, false, _) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/config/keysigner.toml");
+
+    fn sample() -> Config {
+        toml::from_str(SAMPLE).unwrap()
+    }
+
+    #[test]
+    fn the_sample_file_loads_and_unknown_keys_do_not() {
+        let config = sample();
+        assert_eq!(
+            (config.listen.port(), config.keys.len(), config.env),
+            (8010, 1, Environment::Prod)
+        );
+        assert!(config.check().is_ok());
+        assert!(toml::from_str::<Config>(&format!("colour = \"red\"\n{SAMPLE}")).is_err());
+    }
+
+    #[test]
+    fn a_throw_away_key_is_for_development_only() {
+        type Change = fn(&mut Config);
+        let table: [(&str, Change, &str); 7] = [
+            ("in prod", |config| config.ephemeral_key = true, "`ephemeral_key`"),
+            (
+                "beside a file",
+                |config| (config.ephemeral_key, config.env) = (true, Environment::Dev),
+                "together",
+            ),
+            ("no key", |config| config.keys.clear(), "`keys` is empty"),
+            ("no issuer", |config| config.issuer.clear(), "`issuer`"),
+            ("trailing slash", |config| config.issuer.push('/'), "`issuer`"),
+            (
+                "no scheme",
+                |config| config.issuer = "accounts.example.org".into(),
+                "`issuer`",
+            ),
+            ("no file", |_| {}, "keys[0].file"),
+        ];
+        for (name, change, expected) in table {
+            let mut config = sample();
+            change(&mut config);
+            let refused = config.open_keys(&Secrets::default(), Timestamp::default());
+            let message = refused.err().expect(name).to_string();
+            assert!(message.contains(expected), "{name}: {message}");
+        }
+        let mut config = sample();
+        (config.ephemeral_key, config.env) = (true, Environment::Dev);
+        config.keys.clear();
+        assert_eq!(
+            config
+                .open_keys(&Secrets::default(), Timestamp::default())
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+}

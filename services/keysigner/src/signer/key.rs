@@ -1,0 +1,116 @@
+//! A key in use: signs, checks what it signed, and remembers how it went.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use foxhold_core::Timestamp;
+use foxhold_crypto::{
+    jws::{self, Unsigned},
+    rsa_key::{KeySet, NamedKey},
+};
+use thiserror::Error;
+
+use crate::custody::{Custody, CustodyError};
+
+/// How long a good signature speaks for its key.
+pub const GOOD_FOR: Duration = Duration::from_secs(10);
+
+/// Failures in a row that take the signer out.
+pub const FAILURES_MAX: u32 = 3;
+
+/// A signature that was not made, or was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum KeyError {
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// What the key made does not verify: a fault in calculation or storage, which could give the key away.
+    #[error("a signature that does not verify")]
+    Wrong,
+}
+
+/// How signing went lately.
+#[derive(Debug, Default)]
+struct Record {
+    last_good: Option<Instant>,
+    failures_in_a_row: u32,
+}
+
+/// A key in use.
+pub(super) struct SigningKey {
+    custody: Box<dyn Custody>,
+    alone: KeySet,
+    record: Mutex<Record>,
+}
+
+impl SigningKey {
+    pub(super) fn new(custody: Box<dyn Custody>) -> Self {
+        let alone = KeySet::new(vec![custody.public_key().clone()]);
+        Self {
+            custody,
+            alone,
+            record: Mutex::default(),
+        }
+    }
+
+    pub(super) fn public(&self) -> &NamedKey {
+        self.custody.public_key()
+    }
+
+    pub(super) fn created_at(&self) -> Timestamp {
+        self.custody.created_at()
+    }
+
+    /// The signed token, checked as a stranger would check it (`security.md` C.1, fault attack on CRT). The check is
+    /// made by another library than the signature.
+    pub(super) fn sign(&self, typ: &str, token: Unsigned) -> Result<String, KeyError> {
+        let signed = self.sign_unrecorded(typ, token);
+        let mut record = self.record();
+        match &signed {
+            Ok(_) => {
+                *record = Record {
+                    last_good: Some(Instant::now()),
+                    failures_in_a_row: 0,
+                }
+            }
+            Err(error) => {
+                record.failures_in_a_row = record.failures_in_a_row.saturating_add(1);
+                let in_a_row = record.failures_in_a_row;
+                tracing::error!(kid = self.public().kid, in_a_row, %error, "a signature failed");
+            }
+        }
+        signed
+    }
+
+    fn sign_unrecorded(&self, typ: &str, token: Unsigned) -> Result<String, KeyError> {
+        let signature = self.custody.sign(token.signing_input())?;
+        let token = token.with_signature(&signature);
+        match jws::verify(&token, typ, &self.alone) {
+            Ok(_) => Ok(token),
+            Err(_) => Err(KeyError::Wrong),
+        }
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        let record = self.record();
+        let is_fresh = record.last_good.is_some_and(|at| at.elapsed() <= GOOD_FOR);
+        drop(record);
+        is_fresh && self.failures() < FAILURES_MAX && self.custody.health().is_ok()
+    }
+
+    /// Whether the last good signature will soon be too old, or the last one was not good.
+    pub(super) fn needs_probe(&self) -> bool {
+        let record = self.record();
+        record.failures_in_a_row > 0 || record.last_good.is_none_or(|at| at.elapsed() > GOOD_FOR / 3)
+    }
+
+    fn failures(&self) -> u32 {
+        self.record().failures_in_a_row
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        // Whole values are written, so a poisoned lock is as good as new.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
