@@ -4,6 +4,10 @@
 //! What must stay true: a role's certificate carries exactly one URI name, lives a day at most (`security.md` C.2), and
 //! serves both sides of a connection.
 
+mod files;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use foxhold_core::{Clock, Random, Timestamp, random};
@@ -14,9 +18,12 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use thiserror::Error;
 use time::OffsetDateTime;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
 use crate::tls::{SpiffeId, TlsError, TlsIdentity};
+
+pub use files::{CreateError, CreateOptions, Created, create, settings};
 
 /// The longest life of a role's certificate.
 pub const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -160,6 +167,18 @@ impl Authority {
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key_pem
+    }
+
+    /// Whether it ends before `at`: certificates it makes would end with it.
+    ///
+    /// # Errors
+    /// Its own certificate cannot be read.
+    pub fn ends_before(&self, at: Timestamp) -> Result<bool, CertificateError> {
+        let der = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
+            .map_err(|_| CertificateError::Authority)?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| CertificateError::Authority)?;
+        let end = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
+        Ok(Timestamp::from_secs(end) < at)
     }
 
     /// Makes a certificate.

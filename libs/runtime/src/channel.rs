@@ -25,7 +25,7 @@ use tokio::time::{sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
 
 use crate::grpc_status::turned_away;
-use endpoint::{Endpoint, Sent, Slot};
+use endpoint::{Endpoint, Outcome, Slot};
 use pick::Dice;
 
 /// The tier's instances, and bounds of what goes to them. Every one is configuration.
@@ -140,9 +140,9 @@ impl Balanced {
         for _ in 0..=self.endpoints().len() {
             let (endpoint, slot) = self.place(deadline).await?;
             match endpoint.send(request, deadline).await {
-                Sent::Answered(response) => return Ok(slot.held_by(response)),
-                Sent::Lost(status) => return Err(status),
-                Sent::NotSent(back) => request = back,
+                Outcome::Answered(response) => return Ok(slot.held_by(response)),
+                Outcome::Lost(status) => return Err(status),
+                Outcome::Unsent(back) => request = back,
             }
         }
         Err(turned_away(Code::Unavailable, "no instance takes the call"))

@@ -49,13 +49,13 @@ pub(super) struct Endpoint {
 }
 
 /// How a call went.
-pub(super) enum Sent {
+pub(super) enum Outcome {
     /// There is an answer; its body may still come.
     Answered(Response<Incoming>),
     /// It may have arrived; there is no answer.
     Lost(Status),
     /// Nothing of it left this process; here it is again.
-    NotSent(Request<Body>),
+    Unsent(Request<Body>),
 }
 
 impl Endpoint {
@@ -123,33 +123,33 @@ impl Endpoint {
     }
 
     /// Sends a call, connecting first if needed.
-    pub(super) async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Sent {
+    pub(super) async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Outcome {
         let Ok(mut connection) = self.connected(deadline).await else {
             self.failed();
-            return Sent::NotSent(request);
+            return Outcome::Unsent(request);
         };
         *request.uri_mut() = self.absolute(request.uri());
         *request.version_mut() = http::Version::HTTP_2;
         match timeout_at(deadline.instant().into(), connection.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 self.backoff().succeeded();
-                Sent::Answered(response)
+                Outcome::Answered(response)
             }
             Ok(Err(mut error)) => match error.take_message() {
                 // The connection had ended, by age mostly: that is no failure of the instance.
                 Some(back) => {
                     self.forget(&connection).await;
-                    Sent::NotSent(back)
+                    Outcome::Unsent(back)
                 }
                 None => {
                     self.failed();
                     self.forget(&connection).await;
-                    Sent::Lost(Status::unavailable("the connection broke before an answer came"))
+                    Outcome::Lost(Status::unavailable("the connection broke before an answer came"))
                 }
             },
             Err(_) => {
                 self.failed();
-                Sent::Lost(Status::deadline_exceeded("no answer before the deadline"))
+                Outcome::Lost(Status::deadline_exceeded("no answer before the deadline"))
             }
         }
     }
