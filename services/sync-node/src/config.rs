@@ -152,3 +152,62 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/config/sync-node.toml");
+
+    /// The sample with every key in force.
+    fn uncommented() -> String {
+        let is_key = |line: &str| {
+            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let lines = SAMPLE.lines().map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| is_key(rest))
+                .unwrap_or(line)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_sample_shows_keys_that_exist_and_their_defaults() {
+        let sample: Config = toml::from_str(SAMPLE).unwrap();
+        let full: Config = toml::from_str(&uncommented()).unwrap();
+        let default = Config::default();
+        assert_eq!(
+            (sample.shards, sample.limits, sample.quota_bytes),
+            (default.shards, default.limits, None)
+        );
+        assert_eq!((full.listen, &full.data_dir), (default.listen, &default.data_dir));
+        assert_eq!(
+            (full.shards, full.limits, full.cors_origins),
+            (default.shards, default.limits, default.cors_origins)
+        );
+        assert_eq!(
+            (full.expired_grace_secs, full.skew_max_secs),
+            (default.expired_grace_secs, default.skew_max_secs)
+        );
+        assert_eq!(
+            (full.trust_host, full.read_only),
+            (default.trust_host, default.read_only)
+        );
+        assert_eq!(
+            (full.drain_delay_secs, full.requests_max),
+            (default.drain_delay_secs, default.requests_max)
+        );
+        assert_eq!(full.log, default.log);
+        assert_eq!(
+            full.collection_limits["tabs"].max_record_payload_bytes,
+            Some(1_048_576)
+        );
+        assert!(full.quota_bytes.is_some() && full.alert.is_some());
+    }
+
+    #[test]
+    fn a_key_nobody_knows_is_refused() {
+        assert!(toml::from_str::<Config>("data_dri = \"/x\"").is_err());
+    }
+}

@@ -6,7 +6,7 @@ use clap::Parser;
 use foxhold_runtime::{
     Shutdown,
     config::{self, Secrets, Sources},
-    shutdown, telemetry,
+    crypto_provider, shutdown, telemetry,
 };
 use foxhold_sync_node::Config;
 
@@ -24,6 +24,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    crypto_provider::install();
     let flags = Flags::parse();
     let sources = Sources::of_process("sync-node", flags.config);
     let config: Config = config::load("sync-node", &sources)?;

@@ -33,7 +33,6 @@ pub use self::{
     denied::{Denied, check},
     list::{Item, Page, list},
     read::{Bso, ReadContext, Sum, Timed, collection_sums, one, payloads_unless_changed, usage},
-    sweep::SWEEP_ROWS,
     times::Times,
     write::{WriteContext, Written, delete_collection, delete_ids, delete_one, delete_user, post, put},
 };

@@ -8,7 +8,7 @@ use foxhold_sync::storage::{BATCH_LIFETIME, Tick};
 use super::{Denied, batch, row::to_sql};
 
 /// Rows one step looks at.
-pub const SWEEP_ROWS: i64 = 500;
+const SWEEP_ROWS: i64 = 500;
 /// Pages given back to the file system with one step.
 const VACUUM_PAGES: u32 = 200;
 
