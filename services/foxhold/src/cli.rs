@@ -1,0 +1,140 @@
+//! The command line: `foxhold up`, and `foxhold <noun> <verb>` for the rest.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Accounts and sync for Firefox that you hold yourself.
+#[derive(Debug, Parser)]
+#[command(name = "foxhold", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(UpArgs),
+    /// Keys and secrets of a fleet.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Certificates the tiers know each other by.
+    #[command(subcommand)]
+    Certificates(CertificatesCommand),
+}
+
+/// Serve everything from one folder: page, accounts, Token Server and sync node.
+///
+/// Run it to try Foxhold, or to serve a household. The first start makes keys, database and configuration.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  foxhold up\n  foxhold up --data /srv/foxhold --public-url https://sync.example.org"
+)]
+pub(crate) struct UpArgs {
+    /// Folder that holds everything; made if it is missing.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FOXHOLD_DATA",
+        default_value = "foxhold-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Address and port to listen on. [first start: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDR", env = "FOXHOLD_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Loopback address of the private side: health, captured mail. [first start: 127.0.0.1:8001]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) private_listen: Option<SocketAddr>,
+    /// What browsers reach it by, without path. [first start: http://localhost and the port]
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// How mail is delivered. [first start: log]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mail: Option<MailMode>,
+    /// Confirm what would otherwise be refused: `--mail none` beyond this machine.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Where mails go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MailMode {
+    /// Shown on the terminal.
+    #[default]
+    Log,
+    /// Kept in memory and served on the private side.
+    Capture,
+    /// Sent through the server named in the configuration.
+    Smtp,
+    /// Nowhere: accounts come out verified.
+    None,
+}
+
+impl MailMode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Capture => "capture",
+            Self::Smtp => "smtp",
+            Self::None => "none",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make the keys and secrets that the tiers of a new fleet need, each in a file of its own.
+    ///
+    /// Run it once, and give each tier the files it needs. Nothing that exists is overwritten.
+    #[command(after_help = "Examples:\n  foxhold key create --out keys --node https://sync-1.example.org")]
+    Create(KeyCreateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreateArgs {
+    /// Folder to write to; made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// URL of a sync node to make a secret for; may be given several times.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) node: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertificatesCommand {
+    /// Make a private CA, if there is none yet, and a short-lived certificate for each tier.
+    ///
+    /// Run it for tests and small fleets, and again before the certificates expire.
+    #[command(
+        after_help = "Examples:\n  foxhold certificates create --out certs --trust-domain example.org --region one"
+    )]
+    Create(CertificatesCreateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertificatesCreateArgs {
+    /// Folder to write to; a CA that lies there is used again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// First part of every identity: spiffe://DOMAIN/REGION/ROLE.
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) trust_domain: String,
+    /// Second part of every identity.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: String,
+    /// Tiers to make certificates for.
+    #[arg(
+        long,
+        value_name = "ROLE,…",
+        value_delimiter = ',',
+        default_value = "webhead,keysigner,dbwriter,stretcher"
+    )]
+    pub(crate) roles: Vec<String>,
+    /// Host names the servers are reached by, beside localhost.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+    /// How long they are valid; at most 24.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    pub(crate) lifetime_hours: u64,
+}

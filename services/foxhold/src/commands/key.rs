@@ -1,0 +1,39 @@
+//! `foxhold key create`: the keys and secrets of a fleet.
+
+use std::io::Write as _;
+
+use foxhold_core::Clock as _;
+use foxhold_runtime::SystemClock;
+
+use crate::{cli::KeyCreateArgs, key_files::KeyFiles};
+
+pub(crate) fn create(arguments: &KeyCreateArgs) -> anyhow::Result<()> {
+    let keys = KeyFiles::in_folder(&arguments.out);
+    let nodes = keys.make_for_fleet(&arguments.node, SystemClock.now().as_secs())?;
+    let mut out = std::io::stdout().lock();
+    let fixed = [
+        (keys.provider().0, "keysigner: the provider's key, encrypted"),
+        (
+            keys.provider_passphrase().0,
+            "keysigner: what it is encrypted with",
+        ),
+        (keys.code().0, "webheads: mailed codes are derived with it"),
+        (
+            keys.metrics().0,
+            "webheads: users are counted by it, without their names",
+        ),
+    ];
+    for (path, use_) in fixed {
+        writeln!(out, "{}  {use_}", path.display())?;
+    }
+    for path in nodes {
+        let is_list = path.extension().is_some_and(|ending| ending == "secrets");
+        let use_ = if is_list {
+            "keysigner: the secrets of all sync nodes"
+        } else {
+            "that sync node: its secret"
+        };
+        writeln!(out, "{}  {use_}", path.display())?;
+    }
+    Ok(())
+}

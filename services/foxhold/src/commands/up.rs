@@ -1,0 +1,19 @@
+//! `foxhold up`: the single box.
+
+use foxhold_runtime::{config, crypto_provider, telemetry};
+
+use crate::{
+    cli::UpArgs,
+    data_folder::DataFolder,
+    single_box::{self, settings::Settings},
+};
+
+pub(crate) fn run(arguments: &UpArgs) -> anyhow::Result<()> {
+    crypto_provider::install();
+    let folder = DataFolder::open(&arguments.data)?;
+    let settings = Settings::load(&folder.config(), config::process_env(), arguments)?;
+    let site = settings.site()?;
+    telemetry::init("up", &settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(single_box::serve(folder, settings, site))
+}

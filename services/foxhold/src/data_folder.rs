@@ -1,0 +1,203 @@
+//! The data folder of a single box: everything it knows lies in it, and one process at a time works on it.
+//!
+//! What must stay true: nothing in it is overwritten; secrets are files of their own, readable by their owner alone; a
+//! folder of a newer format is refused by name.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+/// The format this version writes: what lies where, and how.
+const FORMAT: u32 = 1;
+
+/// An open data folder; the lock lasts as long as this value.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    root: PathBuf,
+    is_new: bool,
+    _lock: File,
+}
+
+/// Why a folder cannot be worked on.
+#[derive(Debug, Error)]
+pub(crate) enum DataFolderError {
+    /// Another process works on it.
+    #[error("another foxhold (process {process}) works on {}", folder.display())]
+    InUse { folder: PathBuf, process: String },
+    /// It was written by a newer version.
+    #[error("{} has format {found}; this version knows formats up to {FORMAT}", folder.display())]
+    Newer { folder: PathBuf, found: String },
+    /// It holds something else.
+    #[error("{} is not empty and no data folder of foxhold", folder.display())]
+    Foreign { folder: PathBuf },
+    /// It cannot be read or written.
+    #[error("using {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl DataFolder {
+    /// Opens a folder, or makes it if it is missing or empty.
+    pub(crate) fn open(root: &Path) -> Result<Self, DataFolderError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataFolderError::Io { path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)
+            .map_err(at(root))?;
+        let root = root.canonicalize().map_err(at(root))?;
+        let format = root.join("format");
+        let is_new = !format.exists();
+        if is_new && holds_anything_but_a_lock(&root).map_err(at(&root))? {
+            return Err(DataFolderError::Foreign { folder: root });
+        }
+        let lock = lock(&root)?;
+        if is_new {
+            write_new(&format, format!("{FORMAT}\n").as_bytes(), 0o600).map_err(at(&format))?;
+        } else {
+            let found = fs::read_to_string(&format)
+                .map_err(at(&format))?
+                .trim()
+                .to_owned();
+            if found.parse() != Ok(FORMAT) {
+                return Err(DataFolderError::Newer { folder: root, found });
+            }
+        }
+        Ok(Self {
+            root,
+            is_new,
+            _lock: lock,
+        })
+    }
+
+    /// Whether this process made it.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the box was set up as; flags and environment override it.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.root.join("foxhold.toml")
+    }
+
+    /// The accounts' and assignments' database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("foxhold.db")
+    }
+
+    /// The sync node's folder.
+    pub(crate) fn node(&self) -> PathBuf {
+        self.root.join("node")
+    }
+
+    /// The keys' folder.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+}
+
+fn lock(root: &Path) -> Result<File, DataFolderError> {
+    let path = root.join("lock");
+    let io = |source| DataFolderError::Io {
+        path: path.clone(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            file.read_to_string(&mut process).map_err(io)?;
+            return Err(DataFolderError::InUse {
+                folder: root.to_owned(),
+                process: process.trim().to_owned(),
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+fn holds_anything_but_a_lock(root: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(root)? {
+        if entry?.file_name() != "lock" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a file that must not exist yet, durably.
+pub(crate) fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("foxhold-data-folder-{}", std::process::id()));
+        let folder = folder.join(format!("{:?}", std::thread::current().id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_second_opening_is_refused_and_names_the_first() {
+        let root = empty();
+        let first = DataFolder::open(&root).unwrap();
+        assert!(first.is_new());
+        let error = DataFolder::open(&root).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
+        drop(first);
+        assert!(!DataFolder::open(&root).unwrap().is_new());
+    }
+
+    #[test]
+    fn somebody_elses_folder_and_newer_formats_are_refused() {
+        let root = empty();
+        fs::write(root.join("holiday.jpg"), "").unwrap();
+        assert!(matches!(
+            DataFolder::open(&root),
+            Err(DataFolderError::Foreign { .. })
+        ));
+        fs::write(root.join("format"), "2\n").unwrap();
+        assert!(matches!(
+            DataFolder::open(&root),
+            Err(DataFolderError::Newer { .. })
+        ));
+    }
+}

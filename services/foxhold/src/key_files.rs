@@ -1,0 +1,209 @@
+//! The secrets of a deployment, each in a 0600 file of its own: made once, by `foxhold up` on an empty folder and by
+//! `foxhold key create` for a fleet.
+//!
+//! What must stay true: nothing that exists is overwritten; what a killed start left behind is completed by the next.
+
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use foxhold_core::{Random, hex, random};
+use foxhold_keysigner::keygen::{self, CreateKeyError};
+use foxhold_runtime::{SystemClock, SystemRandom, config::SecretFile};
+use thiserror::Error;
+
+use crate::data_folder::write_new;
+
+/// Where the secrets lie.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyFiles {
+    folder: PathBuf,
+}
+
+/// Secrets that were not made.
+#[derive(Debug, Error)]
+pub(crate) enum KeyFilesError {
+    #[error("writing {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Provider(#[from] CreateKeyError),
+}
+
+impl KeyFiles {
+    pub(crate) fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The provider's private key, encrypted.
+    pub(crate) fn provider(&self) -> SecretFile {
+        SecretFile(self.folder.join("provider.pem"))
+    }
+
+    /// What the provider's key is encrypted with.
+    pub(crate) fn provider_passphrase(&self) -> SecretFile {
+        SecretFile(self.folder.join("provider.passphrase"))
+    }
+
+    /// What mailed codes are derived with.
+    pub(crate) fn code(&self) -> SecretFile {
+        SecretFile(self.folder.join("code.key"))
+    }
+
+    /// What users are counted by, without their names.
+    pub(crate) fn metrics(&self) -> SecretFile {
+        SecretFile(self.folder.join("metrics.key"))
+    }
+
+    /// What tokens for the one node of a box are made with.
+    pub(crate) fn node(&self) -> SecretFile {
+        SecretFile(self.folder.join("node.secret"))
+    }
+
+    /// Those that are missing.
+    pub(crate) fn missing(&self) -> Vec<PathBuf> {
+        let all = [
+            self.provider(),
+            self.provider_passphrase(),
+            self.code(),
+            self.metrics(),
+            self.node(),
+        ];
+        all.into_iter()
+            .map(|file| file.0)
+            .filter(|path| !path.exists())
+            .collect()
+    }
+
+    /// Makes those that are missing, the sync node's secret among them.
+    pub(crate) fn make_missing(&self) -> Result<(), KeyFilesError> {
+        self.make_folder()?;
+        for file in [self.code(), self.metrics(), self.node()] {
+            make_text(&file.0, &new_secret(&SystemRandom))?;
+        }
+        self.make_provider()
+    }
+
+    /// Makes those that are missing in a fleet: its nodes share no secret, so each gets one of its own, in a file for
+    /// itself and as a line of `nodes.secrets` for the keysigner.
+    pub(crate) fn make_for_fleet(
+        &self,
+        nodes: &[String],
+        now_secs: u64,
+    ) -> Result<Vec<PathBuf>, KeyFilesError> {
+        self.make_folder()?;
+        for file in [self.code(), self.metrics()] {
+            make_text(&file.0, &new_secret(&SystemRandom))?;
+        }
+        self.make_provider()?;
+        let secrets: Vec<String> = nodes.iter().map(|_| new_secret(&SystemRandom)).collect();
+        let lines = nodes
+            .iter()
+            .zip(&secrets)
+            .map(|(url, secret)| format!("{url},{now_secs}:{secret}\n"));
+        let list = self.folder.join("nodes.secrets");
+        let mut made = vec![list.clone()];
+        // The list comes last: it exists only if every node's own file does.
+        for (number, secret) in (1..).zip(&secrets) {
+            let own = self.folder.join(format!("node-{number}.secret"));
+            write(&own, &format!("{secret}\n"))?;
+            made.push(own);
+        }
+        write(&list, &lines.collect::<String>())?;
+        Ok(made)
+    }
+
+    fn make_folder(&self) -> Result<(), KeyFilesError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|source| KeyFilesError::Write {
+            path: self.folder.clone(),
+            source,
+        })
+    }
+
+    fn make_provider(&self) -> Result<(), KeyFilesError> {
+        if !self.provider().0.exists() {
+            keygen::create(&self.folder, "provider", &SystemClock, &SystemRandom)?;
+        }
+        Ok(())
+    }
+}
+
+fn new_secret(source: &dyn Random) -> String {
+    hex::encode(&random::bytes::<32>(source))
+}
+
+fn make_text(path: &Path, text: &str) -> Result<(), KeyFilesError> {
+    if path.exists() {
+        Ok(())
+    } else {
+        write(path, &format!("{text}\n"))
+    }
+}
+
+/// Whole or not at all: a half-written secret would be taken for a whole one by the next start.
+fn write(path: &Path, text: &str) -> Result<(), KeyFilesError> {
+    let failed = |source| KeyFilesError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let temporary = path.with_extension("new");
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    write_new(&temporary, text.as_bytes(), 0o600).map_err(failed)?;
+    // Linking refuses to replace what exists; renaming would not.
+    let linked = std::fs::hard_link(&temporary, path);
+    std::fs::remove_file(&temporary).map_err(failed)?;
+    linked.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_second_making_changes_nothing_and_all_are_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFiles::in_folder(folder.path().join("keys"));
+        assert_eq!(keys.missing().len(), 5);
+        keys.make_missing().unwrap();
+        assert_eq!(keys.missing(), Vec::<PathBuf>::new());
+        let before = fs::read(keys.node().0).unwrap();
+        keys.make_missing().unwrap();
+        assert_eq!(fs::read(keys.node().0).unwrap(), before);
+        for entry in fs::read_dir(folder.path().join("keys")).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0);
+        }
+    }
+
+    #[test]
+    fn a_fleet_gets_a_secret_a_node_and_never_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFiles::in_folder(folder.path());
+        let nodes = [
+            "https://sync-1.example.org".to_owned(),
+            "https://sync-2.example.org".to_owned(),
+        ];
+        keys.make_for_fleet(&nodes, 1_700_000_000).unwrap();
+        let list = fs::read_to_string(folder.path().join("nodes.secrets")).unwrap();
+        let own = fs::read_to_string(folder.path().join("node-2.secret")).unwrap();
+        assert_eq!(
+            list.lines().nth(1).unwrap(),
+            format!("{},1700000000:{}", nodes[1], own.trim())
+        );
+        assert!(keys.make_for_fleet(&nodes, 1_700_000_000).is_err());
+        assert_eq!(
+            fs::read_to_string(folder.path().join("nodes.secrets")).unwrap(),
+            list
+        );
+    }
+}

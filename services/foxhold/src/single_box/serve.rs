@@ -1,0 +1,115 @@
+//! A box from start to end: bind, greet, serve both sides, drain, close.
+
+use std::{io::Write, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+};
+use foxhold_runtime::{
+    Shutdown, SystemRandom, health,
+    http_edge::{self, EdgeLimits},
+    layers::{self, RequestLimits},
+    shutdown,
+};
+use foxhold_sync::storage::Limits;
+use foxhold_sync_node::SyncNode;
+use foxhold_webhead::mail::{CaptureMailer, capture::mailbox_router};
+use http::StatusCode;
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::{greeting::greeting, parts, settings::Settings, setup};
+use crate::data_folder::DataFolder;
+
+/// Longest head: a hundred percent-encoded ids of records fit (`storage.md` 11).
+const HEAD_LEN_MAX: usize = 32 * 1024;
+/// How long a stopping box finishes what it has begun. Nobody stands behind a balancer here, so it does not wait first.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves the folder until a signal.
+pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new();
+    shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
+    // Binding comes before anything is made: an address in use is the likeliest fault, and leaves nothing behind.
+    let public = bind(settings.listen).await?;
+    let private = bind(settings.private_listen).await?;
+    let keys = setup::complete(&folder, &settings, &site)?;
+    let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
+    let health = parts.app.health.clone();
+    let signing = health.part("keysigner", health::Need::Required);
+    parts.signer.probe().await;
+    anyhow::ensure!(parts.signer.is_healthy(), "the provider's key does not sign");
+    signing.works();
+    let edge = EdgeLimits {
+        head_len_max: HEAD_LEN_MAX,
+        drain_timeout: DRAIN_TIMEOUT,
+        ..EdgeLimits::default()
+    };
+    let router = foxhold_webhead::router(parts.app).merge(storage(&parts.node));
+    let private_router = private_side(&health, parts.mailbox);
+    show(&greeting(&folder, &settings, &site))?;
+    let served = async {
+        tokio::join!(
+            http_edge::serve(public, router, edge, shutdown.clone()),
+            http_edge::serve(private, private_router, edge, shutdown.clone()),
+        )
+    };
+    tokio::select! {
+        (drained, _) = served => tracing::info!(cut = drained.cut, "stopped"),
+        () = parts.node.keep_sweeping() => {}
+    }
+    parts.stretcher.end().await;
+    parts.signer.end().await;
+    // Finishes the waiting writes and closes the files; blocks meanwhile.
+    let (store, node) = (parts.store, parts.node);
+    let closing = tokio::task::spawn_blocking(move || {
+        store.close();
+        drop(node);
+    });
+    closing.await.context("closing the store")?;
+    drop(folder);
+    show("foxhold has stopped\n")
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))
+}
+
+/// The sync node's routes with their own limits: its bodies are larger than those of accounts.
+fn storage(node: &Arc<SyncNode>) -> Router {
+    let limits = RequestLimits {
+        body_len_max: usize::try_from(Limits::default().max_request_bytes).unwrap_or(usize::MAX),
+        overloaded: storage_overloaded,
+        ..RequestLimits::default()
+    };
+    layers::public(
+        foxhold_sync_node::router(Arc::clone(node)),
+        limits,
+        Arc::new(SystemRandom),
+    )
+}
+
+fn storage_overloaded(_: u64) -> Response {
+    let json = [(http::header::CONTENT_TYPE, "application/json")];
+    (StatusCode::SERVICE_UNAVAILABLE, json, "0").into_response()
+}
+
+fn private_side(health: &foxhold_runtime::Health, mailbox: Option<Arc<CaptureMailer>>) -> Router {
+    let router = health::private_router(health);
+    let router = match mailbox {
+        Some(mailbox) => router.merge(mailbox_router(mailbox)),
+        None => router,
+    };
+    layers::private(router, Arc::new(SystemRandom))
+}
+
+fn show(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("writing to the terminal")
+}

@@ -1,0 +1,281 @@
+//! What a box is told: the file in its folder, `FOXHOLD_` variables over it, flags over both.
+
+use std::{net::SocketAddr, path::Path};
+
+use foxhold_runtime::{
+    config::{self, ConfigErrors, SecretFile, Sources},
+    telemetry::LogConfig,
+};
+use foxhold_webhead::{limits::LimitSettings, mail::smtp::SmtpTls};
+use serde::Deserialize;
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::cli::{MailMode, UpArgs};
+
+/// All keys of `foxhold.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where everything public is served.
+    pub(crate) listen: SocketAddr,
+    /// Where health and captured mail are served; loopback only.
+    pub(crate) private_listen: SocketAddr,
+    /// What browsers reach it by; `http://localhost` and the port when absent.
+    pub(crate) public_url: Option<String>,
+    /// Second half of every user's key. Fixed at the first start: users are known by it.
+    pub(crate) domain: Option<String>,
+    /// How mail is delivered.
+    pub(crate) mail: MailMode,
+    /// The mail server, for `mail = "smtp"`.
+    pub(crate) smtp: Option<SmtpTable>,
+    /// Abuse limits.
+    pub(crate) limits: LimitSettings,
+    /// Password stretching.
+    pub(crate) stretch: StretchTable,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
+    pub(crate) forwarded_from_right: usize,
+    /// Log lines.
+    pub(crate) log: LogConfig,
+}
+
+/// The mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SmtpTable {
+    /// Its name, which its certificate must bear.
+    pub(crate) host: String,
+    /// Its port, if not the usual one.
+    pub(crate) port: Option<u16>,
+    /// `starttls` (default), `tls` or `plain` (this machine only).
+    #[serde(default)]
+    pub(crate) tls: SmtpTls,
+    /// The sender's address.
+    pub(crate) from: String,
+    /// Login, if the server wants one.
+    pub(crate) user: Option<String>,
+    /// File with the password.
+    pub(crate) password_file: Option<SecretFile>,
+}
+
+/// How much a box may spend on stretching passwords.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StretchTable {
+    /// Memory for it, in MiB; each stretching takes 66.
+    pub(crate) memory_mib: u64,
+}
+
+impl Default for StretchTable {
+    fn default() -> Self {
+        Self { memory_mib: 264 }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            private_listen: SocketAddr::from(([127, 0, 0, 1], 8001)),
+            public_url: None,
+            domain: None,
+            mail: MailMode::default(),
+            smtp: None,
+            limits: LimitSettings::default(),
+            stretch: StretchTable::default(),
+            trusted_proxies: Vec::new(),
+            forwarded_from_right: 0,
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(
+        "`public_url`: {0:?} is not the root of a site\nfix: scheme, host and port only, as in https://sync.example.org; \
+         Firefox accepts nothing below a path"
+    )]
+    PublicUrl(String),
+    #[error(
+        "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
+    )]
+    PrivateListen(SocketAddr),
+    #[error("`mail = \"smtp\"` needs a table [smtp] with host and from")]
+    NoSmtp,
+    #[error(
+        "without mail, anybody who reaches {0} can sign up with any address\nfix: --mail smtp, or confirm with --yes"
+    )]
+    MailNone(String),
+}
+
+impl Settings {
+    /// Reads what a box is told.
+    pub(crate) fn load(
+        file: &Path,
+        env: Vec<(String, String)>,
+        arguments: &UpArgs,
+    ) -> Result<Self, SettingsError> {
+        let files = file.exists().then(|| file.to_owned()).into_iter().collect();
+        let settings: Self = config::load(
+            "up",
+            &Sources {
+                files,
+                env,
+                overrides: overrides(arguments),
+            },
+        )?;
+        settings.check(arguments.yes)?;
+        Ok(settings)
+    }
+
+    fn check(&self, confirmed: bool) -> Result<(), SettingsError> {
+        let url = self.site()?;
+        if !self.private_listen.ip().is_loopback() {
+            return Err(SettingsError::PrivateListen(self.private_listen));
+        }
+        if self.mail == MailMode::Smtp && self.smtp.is_none() {
+            return Err(SettingsError::NoSmtp);
+        }
+        if self.mail == MailMode::None && !confirmed && !is_loopback(&url) {
+            return Err(SettingsError::MailNone(self.public_url()));
+        }
+        Ok(())
+    }
+
+    /// The public root, without trailing slash.
+    pub(crate) fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://localhost:{}", self.listen.port()),
+        }
+    }
+
+    /// The public root, taken apart.
+    pub(crate) fn site(&self) -> Result<Url, SettingsError> {
+        let text = self.public_url();
+        let url = Url::parse(&text).ok().filter(|url| {
+            let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+            let plain = url.username().is_empty() && url.password().is_none();
+            // What browsers sign and compare must be what stands here, byte for byte.
+            let canonical = url.as_str().trim_end_matches('/') == text;
+            matches!(url.scheme(), "http" | "https") && url.has_host() && is_root && plain && canonical
+        });
+        url.ok_or(SettingsError::PublicUrl(text))
+    }
+}
+
+/// Whether only this machine can reach an address.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn overrides(arguments: &UpArgs) -> Vec<(String, String)> {
+    let given = [
+        ("listen", arguments.listen.map(|address| address.to_string())),
+        (
+            "private_listen",
+            arguments.private_listen.map(|address| address.to_string()),
+        ),
+        ("public_url", arguments.public_url.clone()),
+        ("mail", arguments.mail.map(|mode| mode.name().to_owned())),
+    ];
+    given
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(public_url: &str, mail: MailMode) -> Settings {
+        Settings {
+            public_url: Some(public_url.to_owned()),
+            mail,
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn the_public_url_is_a_root() {
+        for good in [
+            "http://localhost:8000",
+            "https://sync.example.org",
+            "http://192.168.1.7:8000",
+        ] {
+            assert!(with(good, MailMode::Log).check(false).is_ok(), "{good}");
+        }
+        let bad = [
+            "",
+            "localhost:8000",
+            "ftp://example.org",
+            "https://example.org/sync",
+            "https://example.org?x",
+            "https://user@example.org",
+            "https://EXAMPLE.org",
+            "https://example.org:443",
+        ];
+        for bad in bad {
+            assert!(
+                matches!(
+                    with(bad, MailMode::Log).check(false),
+                    Err(SettingsError::PublicUrl(_))
+                ),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_mail_beyond_this_machine_needs_a_word() {
+        for (url, confirmed, allowed) in [
+            ("http://localhost:8000", false, true),
+            ("http://127.0.0.1:8000", false, true),
+            ("http://[::1]:8000", false, true),
+            ("http://192.168.1.7:8000", false, false),
+            ("https://sync.example.org", false, false),
+            ("https://localhost.example.org", false, false),
+            ("https://sync.example.org", true, true),
+        ] {
+            assert_eq!(
+                with(url, MailMode::None).check(confirmed).is_ok(),
+                allowed,
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_private_side_stays_on_this_machine() {
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 8001));
+        let settings = Settings {
+            private_listen: everywhere,
+            ..Settings::default()
+        };
+        assert!(matches!(
+            settings.check(true),
+            Err(SettingsError::PrivateListen(_))
+        ));
+    }
+
+    #[test]
+    fn without_a_public_url_it_is_this_machine_and_the_port() {
+        let settings = Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9123)),
+            ..Settings::default()
+        };
+        assert_eq!(settings.public_url(), "http://localhost:9123");
+    }
+}

@@ -1,0 +1,120 @@
+//! What the first start makes: keys, configuration, and a format mark before both. A start that was killed half-way is
+//! completed by the next; keys that are missing beside an existing database are a loss that only their owner can mend.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+use url::Url;
+
+use super::settings::Settings;
+use crate::{
+    data_folder::{DataFolder, write_new},
+    key_files::{KeyFiles, KeyFilesError},
+};
+
+/// A box that cannot be set up.
+#[derive(Debug, Error)]
+pub(crate) enum SetupError {
+    #[error(
+        "{} holds accounts, but these keys are missing: {missing:?}\nfix: put them back from a backup; new ones would \
+         sign everybody out", database.display()
+    )]
+    KeysLost {
+        database: PathBuf,
+        missing: Vec<PathBuf>,
+    },
+    #[error(transparent)]
+    Keys(#[from] KeyFilesError),
+    #[error("writing {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Makes what is missing in the folder.
+pub(crate) fn complete(folder: &DataFolder, settings: &Settings, site: &Url) -> Result<KeyFiles, SetupError> {
+    let keys = KeyFiles::in_folder(folder.keys());
+    let missing = keys.missing();
+    if !missing.is_empty() && folder.database().exists() {
+        return Err(SetupError::KeysLost {
+            database: folder.database(),
+            missing,
+        });
+    }
+    keys.make_missing()?;
+    let config = folder.config();
+    if !config.exists() {
+        let written = write_new(&config, first_config(settings, site).as_bytes(), 0o600);
+        written.map_err(|source| SetupError::Write { path: config, source })?;
+    }
+    Ok(keys)
+}
+
+/// The configuration as the first start leaves it: what was decided then, and what is worth knowing about the rest.
+fn first_config(settings: &Settings, site: &Url) -> String {
+    let domain = settings
+        .domain
+        .clone()
+        .unwrap_or_else(|| site.host_str().unwrap_or("localhost").to_owned());
+    let public_url = match &settings.public_url {
+        Some(_) => format!("public_url = \"{}\"", settings.public_url()),
+        None => format!("# public_url = \"{}\"", settings.public_url()),
+    };
+    format!(
+        "# Written by the first `foxhold up`. Flags and FOXHOLD_ variables override what stands here.\n\
+         \n\
+         # Where everything public is served.\n\
+         listen = \"{listen}\"\n\
+         # Where health and captured mail are served; this machine only.\n\
+         private_listen = \"{private_listen}\"\n\
+         # What browsers reach it by: scheme, host and port.\n\
+         {public_url}\n\
+         # Users are known to sync by this name. Do not change it: they would start anew.\n\
+         domain = \"{domain}\"\n\
+         # log | capture | smtp | none\n\
+         mail = \"{mail}\"\n\
+         \n\
+         # [smtp]\n\
+         # host = \"mail.example.org\"\n\
+         # from = \"Foxhold <accounts@example.org>\"\n\
+         # user = \"accounts@example.org\"\n\
+         # password_file = \"/path/to/a/0600/file\"\n\
+         \n\
+         # [stretch]\n\
+         # memory_mib = 264        # for stretching passwords; each takes 66\n\
+         \n\
+         # [limits]\n\
+         # profile = \"current\"     # or \"off\", for tests\n",
+        listen = settings.listen,
+        private_listen = settings.private_listen,
+        mail = settings.mail.name(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::UpArgs;
+
+    #[test]
+    fn the_first_configuration_reads_back_and_keeps_the_domain() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("foxhold.toml");
+        let settings = Settings {
+            public_url: Some("https://sync.example.org".into()),
+            ..Settings::default()
+        };
+        let site = settings.site().unwrap();
+        std::fs::write(&file, first_config(&settings, &site)).unwrap();
+        let arguments = UpArgs {
+            data: folder.path().into(),
+            listen: None,
+            private_listen: None,
+            public_url: None,
+            mail: None,
+            yes: false,
+        };
+        let read = Settings::load(&file, Vec::new(), &arguments).unwrap();
+        assert_eq!(read.public_url(), "https://sync.example.org");
+        assert_eq!(read.domain.as_deref(), Some("sync.example.org"));
+        assert_eq!(read.listen, settings.listen);
+    }
+}
