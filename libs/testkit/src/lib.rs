@@ -1,6 +1,7 @@
 //! The test bench: real processes on loopback ports it chose, clients, and the tests that need them. Never shipped.
 
 pub mod balancer;
+pub mod browser;
 pub mod http;
 pub mod ledger;
 pub mod person;

@@ -272,7 +272,9 @@ fn since_epoch() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn now_secs() -> u64 {
+/// Seconds since 1970.
+#[must_use]
+pub fn now_secs() -> u64 {
     since_epoch().as_secs()
 }
 
