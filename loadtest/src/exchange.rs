@@ -8,20 +8,16 @@ mod contender;
 mod tokens;
 mod world;
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{ffi::OsString, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use foxhold_testkit::work_folder::WorkFolder;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
 
 use crate::{
-    cpu,
     load::{self, Requests, Until},
     rounds::{Sample, middle},
+    server::Server,
     table,
 };
 
@@ -88,21 +84,23 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let requests: Requests = tokens::requests(options.users)?.into();
     let work = WorkFolder::of("loadtest-exchange")?;
     let mut servers = Vec::new();
-    for contender in Contender::value_variants() {
-        let server = Server::start(*contender, work.path()).await?;
+    for &contender in Contender::value_variants() {
+        let name = contender.to_possible_value().context("no name")?;
+        let arguments = ["serve-exchange", name.get_name(), "--folder"].map(OsString::from);
+        let server = Server::start(arguments.into_iter().chain([work.path().into()])).await?;
         // The first exchange of each user assigns it; not measured.
         load::run(server.address, &requests, options.connections, Until::AllSent).await?;
-        servers.push((server, Vec::new()));
+        servers.push((contender, server, Vec::new()));
     }
     for round in 1..=options.rounds {
         table::progress(&format!("exchange: round {round} of {}", options.rounds));
-        for (server, samples) in &mut servers {
-            samples.push(server.measure(&requests, options).await?);
+        for (_, server, samples) in &mut servers {
+            samples.push(measure(server, &requests, options).await?);
         }
     }
     let samples: Vec<_> = servers
         .into_iter()
-        .filter_map(|(server, samples)| Some((server.contender, middle(samples)?)))
+        .filter_map(|(contender, _, samples)| Some((contender, middle(samples)?)))
         .collect();
     report(options, &samples)
 }
@@ -142,47 +140,16 @@ fn report(options: &Options, samples: &[(Contender, Sample)]) -> Result<()> {
     Ok(())
 }
 
-/// A contender's process.
-struct Server {
-    contender: Contender,
-    address: SocketAddr,
-    process: Child,
-}
-
-impl Server {
-    async fn start(contender: Contender, work: &std::path::Path) -> Result<Self> {
-        let name = contender.to_possible_value().context("no name")?;
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["serve", name.get_name(), "--folder"])
-            .arg(work)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let output = process.stdout.take().context("no output")?;
-        let line = BufReader::new(output)
-            .lines()
-            .next_line()
-            .await?
-            .context("the server ended")?;
-        Ok(Self {
-            contender,
-            address: line.parse()?,
-            process,
-        })
-    }
-
-    async fn measure(&self, requests: &Requests, options: &Options) -> Result<Sample> {
-        let id = self.process.id().context("the server ended")?;
-        let cpu_before = cpu::time_of(id)?;
-        let until = Until::Elapsed(Duration::from_secs(options.secs));
-        let load = load::run(self.address, requests, options.connections, until).await?;
-        let cpu = cpu::time_of(id)?.saturating_sub(cpu_before);
-        let answered = load.answered as f64;
-        Ok(Sample {
-            cpu_us: cpu.as_secs_f64() * 1_000_000.0 / answered,
-            per_sec: answered / load.wall.as_secs_f64(),
-            p50: load.percentile(50),
-            p99: load.percentile(99),
-        })
-    }
+async fn measure(server: &Server, requests: &Requests, options: &Options) -> Result<Sample> {
+    let cpu_before = server.cpu_time()?;
+    let until = Until::Elapsed(Duration::from_secs(options.secs));
+    let load = load::run(server.address, requests, options.connections, until).await?;
+    let cpu = server.cpu_time()?.saturating_sub(cpu_before);
+    let answered = load.answered as f64;
+    Ok(Sample {
+        cpu_us: cpu.as_secs_f64() * 1_000_000.0 / answered,
+        per_sec: answered / load.wall.as_secs_f64(),
+        p50: load.percentile(50),
+        p99: load.percentile(99),
+    })
 }

@@ -8,6 +8,8 @@ mod exchange;
 mod load;
 mod logins;
 mod rounds;
+mod server;
+mod signatures;
 mod table;
 
 use anyhow::Result;
@@ -27,11 +29,16 @@ enum Benchmark {
     All,
     /// Token exchange of returning users, beside the same cryptography without Foxhold.
     Exchange(exchange::Options),
+    /// Access tokens signed by the keysigner over gRPC and mutual TLS, beside a minimal tonic signer.
+    Signatures(signatures::Options),
     /// Logins, beside bare scrypt; with the memory of 300 at once.
     Logins(logins::Options),
     /// A server under measurement; started by the benchmarks themselves.
     #[command(hide = true)]
-    Serve(exchange::ServeOptions),
+    ServeExchange(exchange::ServeOptions),
+    /// A server under measurement; started by the benchmarks themselves.
+    #[command(hide = true)]
+    ServeSigner(signatures::ServeOptions),
 }
 
 #[tokio::main]
@@ -39,10 +46,13 @@ async fn main() -> Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::All => {
             exchange::run(&exchange::Options::default()).await?;
+            signatures::run(&signatures::Options::default()).await?;
             logins::run(&logins::Options::default()).await
         }
         Benchmark::Exchange(options) => exchange::run(&options).await,
         Benchmark::Logins(options) => logins::run(&options).await,
-        Benchmark::Serve(options) => exchange::serve(options).await,
+        Benchmark::Signatures(options) => signatures::run(&options).await,
+        Benchmark::ServeExchange(options) => exchange::serve(options).await,
+        Benchmark::ServeSigner(options) => signatures::serve(options).await,
     }
 }

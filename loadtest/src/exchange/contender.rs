@@ -1,7 +1,6 @@
 //! The servers under measurement, each in a process of its own with one thread for requests.
 
 use std::{
-    io::Write,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,6 +31,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{Contender, tokens, world};
+use crate::server::say_address;
 
 /// Which server, and where it may put files.
 #[derive(Args)]
@@ -68,9 +68,7 @@ async fn serve_here(contender: Contender, folder: &Path) -> Result<()> {
         Contender::Memory => world::memory().await?,
         Contender::Sqlite => world::sqlite(folder).await?,
     };
-    let mut out = std::io::stdout();
-    writeln!(out, "{address}")?;
-    out.flush()?;
+    say_address(address)?;
     match contender {
         Contender::Bare | Contender::Floor => axum::serve(listener, router).await?,
         Contender::Memory | Contender::Sqlite => {
