@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod client_address;
+pub mod config;
 pub mod error;
 pub mod extract;
 pub mod hawk;
@@ -18,8 +19,11 @@ pub mod mail_templates;
 mod page;
 pub mod query;
 mod routes;
+mod serve;
 pub mod token_server;
 
 pub use app::{App, Site};
+pub use config::Config;
 pub use key_set::KeySetCache;
 pub use routes::router;
+pub use serve::{Webhead, serve};

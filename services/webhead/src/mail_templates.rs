@@ -146,7 +146,11 @@ mod tests {
             "ab".repeat(16)
         );
         assert!(mail.text.contains(&link) && mail.text.contains("012345"));
-        assert!(mail.html.contains(&link.replace('&', "&amp;")) && mail.html.contains("012345"));
+        assert!(
+            mail.html
+                .contains(&link.replace('&', "&amp;").replace('/', "&#x2f;"))
+                && mail.html.contains("012345")
+        );
         assert!(!mail.subject.contains("012345") && !mail.subject.contains('\n'));
         assert_eq!(
             mail.headers,

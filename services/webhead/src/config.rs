@@ -1,0 +1,389 @@
+//! The configuration of a webhead's own process (`deploy/config/webhead.toml`). Read once by `main`.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use foxhold_core::{Secret, SecretText, hex};
+use foxhold_crypto::hawk::Target;
+use foxhold_pool::PoolLimits;
+use foxhold_runtime::{
+    channel::ChannelSettings,
+    config::{SecretError, SecretFile, Secrets},
+    telemetry::LogConfig,
+    tls::TlsSettings,
+};
+use serde::Deserialize;
+use thiserror::Error;
+use url::Url;
+
+use crate::{
+    client_address::{ClientAddresses, NetworkError},
+    limits::LimitSettings,
+    mail::smtp::{SmtpSettings, SmtpTls},
+};
+
+/// All keys. A key that is not here is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What browsers reach it by: scheme, host and port, no path. The issuer of tokens.
+    pub public_url: String,
+    /// What the Token Server is reached by; the public address when absent.
+    pub token_server_url: Option<String>,
+    /// Second half of every user's key; the public address's host when absent. Users are known by it: never change it.
+    pub domain: Option<String>,
+    /// Where everything public is served. TLS ends in front of it.
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and a captured mailbox are served, for operators only; nowhere when absent.
+    pub private_listen: Option<SocketAddr>,
+    /// File with the key that mailed codes are derived from: 64 hex digits, the same for all webheads.
+    pub code_key_file: SecretFile,
+    /// File with the key of hashes in telemetry: any text, the same for all webheads.
+    pub metrics_key_file: SecretFile,
+    /// The process's certificate, role `webhead`.
+    pub tls: TlsSettings,
+    /// Where everything is read.
+    pub store: StoreSettings,
+    /// The dbwriters.
+    pub dbwriter: ChannelSettings,
+    /// The keysigners.
+    pub keysigner: ChannelSettings,
+    /// The stretchers; without any, this process stretches by itself.
+    pub stretcher: Option<ChannelSettings>,
+    /// Stretching in this process.
+    #[serde(default)]
+    pub stretch: StretchSettings,
+    /// How mail is delivered.
+    pub mail: MailSettings,
+    /// Abuse limits.
+    #[serde(default)]
+    pub limits: LimitSettings,
+    /// Signed requests.
+    #[serde(default)]
+    pub hawk: HawkSettings,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
+    #[serde(default)]
+    pub forwarded_from_right: usize,
+    /// Origins whose pages may read answers; the own one when absent.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Whether answers tell browsers to use https only; by default if the public address does.
+    pub hsts: Option<bool>,
+    /// Requests in work at once.
+    #[serde(default = "requests_max")]
+    pub requests_max: usize,
+    /// How long a request may take, in milliseconds.
+    #[serde(default = "request_ms_max")]
+    pub request_ms_max: u64,
+    /// How long to answer "not ready" before connections are refused, when the process ends.
+    #[serde(default = "drain_delay_secs")]
+    pub drain_delay_secs: u64,
+    /// Log lines.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The SQLite file that the dbwriters of this machine write; it is only read here.
+    pub path: PathBuf,
+    /// Connections that read.
+    #[serde(default = "store_connections")]
+    pub connections: usize,
+}
+
+/// Stretching in this process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StretchSettings {
+    /// Memory that all stretchings together may take, in MiB; each takes 66.
+    pub memory_mib: u64,
+}
+
+impl Default for StretchSettings {
+    fn default() -> Self {
+        Self { memory_mib: 264 }
+    }
+}
+
+impl StretchSettings {
+    /// As the pool takes them.
+    #[must_use]
+    pub fn limits(&self) -> PoolLimits {
+        PoolLimits::of_machine(self.memory_mib.saturating_mul(1024 * 1024))
+    }
+}
+
+/// How mail is delivered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub enum MailSettings {
+    /// Shown on standard output.
+    Log,
+    /// Kept for tests, on the private listener.
+    Capture,
+    /// Handed to a mail server.
+    Smtp(SmtpTable),
+    /// Not at all: accounts come out verified.
+    None,
+}
+
+/// The mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpTable {
+    /// Its name, which its certificate must bear.
+    pub host: String,
+    /// Its port, if not the usual one.
+    pub port: Option<u16>,
+    /// `starttls` (default), `tls` or `plain` (this machine only).
+    #[serde(default)]
+    pub tls: SmtpTls,
+    /// The sender's address.
+    pub from: String,
+    /// Login, if the server wants one.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<SecretFile>,
+}
+
+/// Signed requests (`accounts.md` (b)).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HawkSettings {
+    /// How far a client's clock may be off, in seconds: a minute to a year.
+    pub window_secs: u64,
+    /// Requests remembered to refuse exact repetitions.
+    pub remembered_max: usize,
+}
+
+impl Default for HawkSettings {
+    fn default() -> Self {
+        Self {
+            window_secs: 900,
+            remembered_max: 200_000,
+        }
+    }
+}
+
+const fn listen() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8000)
+}
+
+const fn store_connections() -> usize {
+    8
+}
+
+const fn requests_max() -> usize {
+    1024
+}
+
+const fn request_ms_max() -> u64 {
+    10_000
+}
+
+const fn drain_delay_secs() -> u64 {
+    5
+}
+
+/// A configuration that a webhead cannot be started with. Names the key and the fix.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// An address that is no root.
+    #[error(
+        "`{key}`: {url:?} is not scheme, host and port in their usual spelling\nfix: as in https://accounts.example.com"
+    )]
+    Root {
+        /// The key.
+        key: &'static str,
+        /// As configured.
+        url: String,
+    },
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The code key is not 32 bytes in hex.
+    #[error("`code_key_file`: not 64 lower-case hex digits\nfix: foxhold key create code")]
+    CodeKey,
+    /// Half a login.
+    #[error("`mail`: user and password_file go together")]
+    Login,
+    /// A captured mailbox that nobody could read, or anybody.
+    #[error("`mail.mode`: capture needs a loopback `private_listen`")]
+    Capture,
+    /// A window outside its bounds.
+    #[error("`hawk.window_secs`: between 60 and 31536000")]
+    Window,
+    /// A proxy that is no address.
+    #[error("`trusted_proxies`")]
+    Proxies(#[from] NetworkError),
+}
+
+/// What is checked and read once, before anything starts.
+pub struct Prepared {
+    /// Public root, without trailing slash.
+    pub public_url: String,
+    /// The Token Server's root, without trailing slash.
+    pub token_server_url: String,
+    /// Host of the public root.
+    pub host: String,
+    /// Second half of user keys.
+    pub domain: String,
+    /// What clients sign.
+    pub origin: Target,
+    /// Derives mailed codes.
+    pub code_key: Secret<32>,
+    /// Hashes telemetry.
+    pub metrics_key: Arc<SecretText>,
+    /// Finds clients' addresses.
+    pub addresses: ClientAddresses,
+    /// The mail server, if there is one.
+    pub smtp: Option<SmtpSettings>,
+}
+
+impl Config {
+    /// Checks what types cannot say, and reads every secret.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key.
+    pub fn prepare(&self, secrets: &Secrets) -> Result<Prepared, ConfigError> {
+        let url = root("public_url", &self.public_url)?;
+        let public_url = self.public_url.trim_end_matches('/').to_owned();
+        let token_server_url = match &self.token_server_url {
+            Some(text) => root("token_server_url", text).map(|_| text.trim_end_matches('/').to_owned())?,
+            None => public_url.clone(),
+        };
+        let loopback = self
+            .private_listen
+            .is_some_and(|address| address.ip().is_loopback());
+        if matches!(self.mail, MailSettings::Capture) && !loopback {
+            return Err(ConfigError::Capture);
+        }
+        if !(60..=31_536_000).contains(&self.hawk.window_secs) {
+            return Err(ConfigError::Window);
+        }
+        let not_a_root = || ConfigError::Root {
+            key: "public_url",
+            url: self.public_url.clone(),
+        };
+        let origin = Target::parse(&public_url).map_err(|_| not_a_root())?;
+        let host = url.host_str().ok_or_else(not_a_root)?.to_owned();
+        let code_key = secrets.read_text("code_key_file", &self.code_key_file)?;
+        let code_key = hex::decode(code_key.expose()).map_err(|_| ConfigError::CodeKey)?;
+        Ok(Prepared {
+            public_url,
+            token_server_url,
+            domain: self.domain.clone().unwrap_or_else(|| host.clone()),
+            host,
+            origin,
+            code_key: Secret::new(code_key),
+            metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
+            addresses: ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right)?,
+            smtp: self.smtp(secrets)?,
+        })
+    }
+
+    fn smtp(&self, secrets: &Secrets) -> Result<Option<SmtpSettings>, ConfigError> {
+        let MailSettings::Smtp(table) = &self.mail else {
+            return Ok(None);
+        };
+        let login = match (&table.user, &table.password_file) {
+            (Some(user), Some(file)) => Some((
+                user.clone(),
+                Arc::new(secrets.read_text("mail.password_file", file)?),
+            )),
+            (None, None) => None,
+            _ => return Err(ConfigError::Login),
+        };
+        Ok(Some(SmtpSettings {
+            host: table.host.clone(),
+            port: table.port,
+            tls: table.tls,
+            login,
+            from: table.from.clone(),
+        }))
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub const fn budget(&self) -> Duration {
+        Duration::from_millis(self.request_ms_max)
+    }
+}
+
+/// An address that browsers sign and compare must stand here as they write it, byte for byte.
+fn root(key: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| {
+        let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let plain = url.username().is_empty() && url.password().is_none();
+        let as_written = url.as_str().trim_end_matches('/') == text.trim_end_matches('/');
+        matches!(url.scheme(), "http" | "https") && is_root && plain && as_written
+    });
+    url.ok_or_else(|| ConfigError::Root {
+        key,
+        url: text.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/config/webhead.toml");
+
+    #[test]
+    fn the_sample_file_loads_and_unknown_keys_do_not() {
+        let config: Config = toml::from_str(SAMPLE).unwrap();
+        assert_eq!(config.listen.port(), 8000);
+        assert_eq!(config.hawk.window_secs, 900);
+        assert!(matches!(config.mail, MailSettings::Smtp(_)));
+        assert!(toml::from_str::<Config>(&format!("colour = \"red\"\n{SAMPLE}")).is_err());
+        let in_mail = SAMPLE.replace("mode = \"smtp\"", "mode = \"smtp\"\ncolour = \"red\"");
+        assert!(toml::from_str::<Config>(&in_mail).is_err());
+    }
+
+    #[test]
+    fn what_types_cannot_say_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = |name: &str, contents: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = folder.path().join(name);
+            std::fs::write(&path, contents).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            SecretFile(path)
+        };
+        let (code, metrics) = (secret("code", &"ab".repeat(32)), secret("metrics", "anything"));
+        let short = secret("short", "abab");
+        let check = |change: &dyn Fn(&mut Config)| {
+            let mut config: Config = toml::from_str(SAMPLE).unwrap();
+            config.code_key_file = code.clone();
+            config.metrics_key_file = metrics.clone();
+            config.mail = MailSettings::Log;
+            change(&mut config);
+            config.prepare(&Secrets::default())
+        };
+        let prepared = check(&|_| {}).ok().unwrap();
+        assert_eq!(prepared.public_url, "https://accounts.foxhold.example");
+        assert_eq!(prepared.domain, "accounts.foxhold.example");
+        assert_eq!(prepared.origin.port, 443);
+        assert!(check(&|config| config.public_url = "https://EXAMPLE.org".into()).is_err());
+        assert!(check(&|config| config.public_url = "https://example.org/path".into()).is_err());
+        assert!(check(&|config| config.token_server_url = Some("example.org".into())).is_err());
+        assert!(check(&|config| config.code_key_file = short.clone()).is_err());
+        assert!(check(&|config| config.hawk.window_secs = 1).is_err());
+        assert!(check(&|config| config.trusted_proxies = vec!["proxy".into()]).is_err());
+        let captured = |private: Option<&str>| {
+            let private = private.map(|address| address.parse().unwrap());
+            check(&|config| {
+                config.mail = MailSettings::Capture;
+                config.private_listen = private;
+            })
+        };
+        assert!(captured(Some("127.0.0.1:1")).is_ok());
+        assert!(captured(Some("0.0.0.0:1")).is_err() && captured(None).is_err());
+    }
+}

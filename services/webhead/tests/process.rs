@@ -1,0 +1,127 @@
+//! A webhead as a process of its own whose private tiers are all away: it starts, is ready, serves what needs only
+//! reads, and says 503 to the rest. Real sockets, a real store, certificates made for the test.
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+    use foxhold_runtime::{
+        Shutdown, SystemClock, SystemRandom,
+        certificates::{Authority, Subject},
+        config::Secrets,
+        crypto_provider,
+        tls::SpiffeId,
+    };
+    use foxhold_store_sqlite::SqliteStore;
+    use foxhold_webhead::{Config, Webhead};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Keys, certificates, an empty store and a configuration that leads to nobody.
+    fn config(folder: &Path) -> Config {
+        let authority = Authority::create("foxhold.test", &SystemClock, &SystemRandom).unwrap();
+        let id: SpiffeId = "spiffe://foxhold.test/here/webhead".parse().unwrap();
+        let subject = Subject::of(&id, Duration::from_secs(3600));
+        let pair = authority.issue(&subject, &SystemClock, &SystemRandom).unwrap();
+        write(&folder.join("webhead.pem"), &pair.certificate_pem);
+        write(&folder.join("webhead.key"), &pair.key_pem);
+        write(&folder.join("authority.pem"), authority.certificate_pem());
+        write(&folder.join("code.key"), &"ab".repeat(32));
+        write(&folder.join("metrics.key"), "metrics");
+        SqliteStore::open_writer(folder.join("store.db")).unwrap().close();
+        let at = |name: &str| folder.join(name).display().to_string();
+        let text = format!(
+            r#"
+            public_url = "http://localhost:9000"
+            listen = "127.0.0.1:0"
+            code_key_file = "{code}"
+            metrics_key_file = "{metrics}"
+            tls = {{ certificate_file = "{certificate}", key_file = "{key}", authority_file = "{authority}", trust_domain = "foxhold.test" }}
+            store = {{ path = "{store}" }}
+            dbwriter = {{ addresses = ["127.0.0.1:1"] }}
+            keysigner = {{ addresses = ["127.0.0.1:1"] }}
+            stretch = {{ memory_mib = 66 }}
+            mail = {{ mode = "none" }}
+            "#,
+            code = at("code.key"),
+            metrics = at("metrics.key"),
+            certificate = at("webhead.pem"),
+            key = at("webhead.key"),
+            authority = at("authority.pem"),
+            store = at("store.db"),
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    /// Sends a request as it stands and reads the answer to its end.
+    async fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn without_its_private_tiers_a_webhead_serves_reads_and_refuses_the_rest_for_now() {
+        crypto_provider::install();
+        let folder = tempfile::tempdir().unwrap();
+        let shutdown = Shutdown::new();
+        let webhead = Webhead::open(config(folder.path()), &Secrets::default(), &shutdown)
+            .await
+            .unwrap();
+        let address = webhead.address();
+        let serving = tokio::spawn(webhead.serve(shutdown.clone()));
+
+        let version = exchange(address, "GET", "/__version__", "").await;
+        assert!(version.starts_with("HTTP/1.1 200"), "{version}");
+        assert!(
+            version.to_lowercase().contains("\r\ndate: "),
+            "clients correct their clock by it: {version}"
+        );
+        let status = exchange(
+            address,
+            "POST",
+            "/v1/account/status",
+            r#"{"email":"alice@example.test"}"#,
+        )
+        .await;
+        assert!(
+            status.starts_with("HTTP/1.1 200") && status.ends_with(r#"{"exists":false}"#),
+            "{status}"
+        );
+        let body = format!(
+            r#"{{"email":"alice@example.test","authPW":"{}"}}"#,
+            "11".repeat(32)
+        );
+        let create = exchange(address, "POST", "/v1/account/create", &body).await;
+        assert!(
+            create.starts_with("HTTP/1.1 503") && create.contains(r#""errno":201"#),
+            "{create}"
+        );
+        assert!(create.to_lowercase().contains("\r\nretry-after: "), "{create}");
+        let login = exchange(address, "POST", "/v1/account/login", &body).await;
+        assert!(
+            login.starts_with("HTTP/1.1 400") && login.contains(r#""errno":102"#),
+            "{login}"
+        );
+        for path in ["/v1/jwks", "/1.0/sync/1.5"] {
+            let answer = exchange(address, "GET", path, "").await;
+            assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+
+        shutdown.trigger();
+        serving.await.unwrap().unwrap();
+    }
+}
