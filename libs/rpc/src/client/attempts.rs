@@ -63,7 +63,7 @@ where
 {
     let mut open = WriteError::NotDone(Cause::Timeout);
     for until in Attempts::sharing(deadline) {
-        match attempt(until).await {
+        match in_time(until, attempt(until), WriteError::Unknown(Cause::Timeout)).await {
             Err(WriteError::Unknown(cause)) => open = WriteError::Unknown(cause),
             Err(WriteError::NotDone(Cause::Unavailable)) => {
                 if !matches!(open, WriteError::Unknown(_)) {
@@ -83,19 +83,30 @@ where
     Err(open)
 }
 
+/// An attempt ends with its time, wherever it hangs: also in an answer that has begun and does not go on.
+async fn in_time<T, E, F>(until: Deadline, attempt: F, late: E) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    tokio::time::timeout_at(until.instant().into(), attempt)
+        .await
+        .unwrap_or(Err(late))
+}
+
 /// Asks for something that is harmless to ask again: after a broken connection, or no answer in an attempt's share.
 pub(super) async fn ask<T, E, F>(
     attempts: Attempts,
     attempt: impl Fn(Deadline) -> F,
     cause: impl Fn(&E) -> Option<Cause>,
-    timeout: E,
+    late: E,
 ) -> Result<T, E>
 where
+    E: Copy,
     F: Future<Output = Result<T, E>>,
 {
-    let mut last = timeout;
+    let mut last = late;
     for until in attempts {
-        match attempt(until).await {
+        match in_time(until, attempt(until), late).await {
             Err(error) => match cause(&error) {
                 Some(Cause::Unavailable | Cause::Timeout) => last = error,
                 Some(Cause::Overloaded | Cause::NotPermitted | Cause::Fault) | None => return Err(error),
@@ -173,6 +184,13 @@ mod tests {
         for (name, script, expected, used) in table {
             assert_eq!(run(&script).await, (expected, used), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_hangs_ends_with_its_time_and_is_open() {
+        let deadline = Deadline::after(Duration::from_millis(500));
+        let result = write(deadline, |_| std::future::pending::<Result<(), WriteError>>()).await;
+        assert_eq!(result, Err(WriteError::Unknown(Cause::Timeout)));
     }
 
     #[test]

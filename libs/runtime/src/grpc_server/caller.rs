@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::{extract::Request, middleware::Next, response::Response};
 use foxhold_core::RequestId;
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use crate::{callers, grpc_status::refusal, tls::SpiffeId};
 
@@ -38,7 +39,12 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
         .headers()
         .get(REQUEST_ID_KEY)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let response = next.run(request).await;
+    let span = tracing::info_span!(
+        "call",
+        rpc.method = method,
+        request.id = request_id.map(tracing::field::display)
+    );
+    let response = next.run(request).instrument(span).await;
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
