@@ -21,7 +21,7 @@ use axum::{Router, routing::any};
 
 pub use config::Config;
 pub use node::{CollectionLimits, NodeError, NodeSettings, SyncNode};
-pub use serve::serve;
+pub use serve::{HEAD_LEN_MAX, layered, serve};
 
 /// The routes of the protocol, all under `{path of the node's name}/1.5/`: for a router that serves other things
 /// beside them.

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::response::Response;
+use axum::{Router, response::Response};
 use foxhold_core::Clock as _;
 use foxhold_runtime::{
     Health, Phase, Shutdown, SystemClock, SystemRandom,
     config::Secrets,
-    health::{Need, private_router},
+    health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
 };
@@ -22,10 +22,12 @@ use crate::{
     standalone_router,
 };
 
-/// Longest head: 100 percent-encoded ids fit (`storage.md` 11).
-const HEAD_LEN_MAX: usize = 32 * 1024;
+/// Longest head of a request to a node: 100 percent-encoded ids fit (`storage.md` 11).
+pub const HEAD_LEN_MAX: usize = 32 * 1024;
 /// What clients are asked to wait while the node drains.
 const DRAIN_BACKOFF: Duration = Duration::from_secs(300);
+/// Between two looks at the shards.
+const PROBE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Opens the node and serves it until `shutdown`.
 ///
@@ -34,10 +36,8 @@ const DRAIN_BACKOFF: Duration = Duration::from_secs(300);
 pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
     let auth = config.auth(secrets)?;
     let settings = config.settings();
-    let random = Arc::new(SystemRandom);
-    let node = tokio::task::spawn_blocking({
-        let random = Arc::clone(&random);
-        move || SyncNode::open(settings, auth, Arc::new(SystemClock), random)
+    let node = tokio::task::spawn_blocking(move || {
+        SyncNode::open(settings, auth, Arc::new(SystemClock), Arc::new(SystemRandom))
     });
     let node = Arc::new(
         node.await
@@ -51,14 +51,7 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
     node.probe().await.context("probing the shards")?;
     part.works();
     tracing::info!(listen = %listener.local_addr().context("reading the listener's address")?, "serving");
-    let limits = RequestLimits {
-        in_work_max: config.requests_max,
-        body_len_max: usize::try_from(config.limits.max_request_bytes).unwrap_or(usize::MAX),
-        retry_after_secs: 10,
-        overloaded,
-        ..RequestLimits::default()
-    };
-    let router = layers::public(standalone_router(Arc::clone(&node)), limits, random);
+    let router = layered(standalone_router(Arc::clone(&node)), &node, config.requests_max);
     let edge_limits = EdgeLimits {
         head_len_max: HEAD_LEN_MAX,
         ..EdgeLimits::default()
@@ -67,7 +60,13 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
         let public = async { Ok(http_edge::serve(listener, router, edge_limits, shutdown.clone()).await) };
         tokio::try_join!(public, serve_private(&config, &health, &shutdown)).map(|(drained, ())| drained)
     };
-    let background = async { tokio::join!(node.keep_sweeping(), announce_drain(&node, &shutdown)) };
+    let background = async {
+        tokio::join!(
+            node.keep_sweeping(),
+            keep_probing(&node, &part),
+            announce_drain(&node, &shutdown)
+        )
+    };
     let drained = tokio::select! {
         drained = listeners => drained?,
         _ = background => anyhow::bail!("the background work never ends"),
@@ -77,6 +76,19 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
     tokio::task::spawn_blocking(move || drop(node))
         .await
         .context("closing the node")
+}
+
+/// Wraps routes of `node` in the public layers: at most `requests_max` at once, bodies up to the node's limit, and
+/// refusals in the protocol's form.
+pub fn layered(router: Router, node: &SyncNode, requests_max: usize) -> Router {
+    let limits = RequestLimits {
+        in_work_max: requests_max,
+        body_len_max: usize::try_from(node.settings.limits.max_request_bytes).unwrap_or(usize::MAX),
+        retry_after_secs: 10,
+        overloaded,
+        ..RequestLimits::default()
+    };
+    layers::public(router, limits, Arc::clone(&node.random))
 }
 
 async fn serve_private(config: &Config, health: &Health, shutdown: &Shutdown) -> anyhow::Result<()> {
@@ -89,6 +101,17 @@ async fn serve_private(config: &Config, health: &Health, shutdown: &Shutdown) ->
     let router = layers::private(private_router(health), Arc::new(SystemRandom));
     http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
     Ok(())
+}
+
+/// Reports for as long as the process lives whether the shards can be read and written.
+async fn keep_probing(node: &SyncNode, part: &Part) {
+    loop {
+        tokio::time::sleep(PROBE_PAUSE).await;
+        match node.probe().await {
+            Ok(()) => part.works(),
+            Err(error) => part.fails(&error.to_string()),
+        }
+    }
 }
 
 /// Tells clients to stay away from the moment the end begins.

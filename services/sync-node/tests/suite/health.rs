@@ -172,3 +172,23 @@ async fn a_collection_may_have_limits_of_its_own() {
         2_621_440
     );
 }
+
+#[tokio::test]
+async fn an_overloaded_node_refuses_in_the_protocols_form() {
+    let bench = Bench::new();
+    let router = foxhold_sync_node::layered(bench.router(), bench.node(), 0);
+    let request = Request::get("/1.5/42/info/collections")
+        .body(Body::empty())
+        .unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 503);
+    for (name, value) in [
+        ("retry-after", "10"),
+        ("x-weave-backoff", "10"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(response.headers()[name], value);
+    }
+    assert!(response.headers().contains_key("x-weave-timestamp"));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "0");
+}
