@@ -378,6 +378,50 @@ async fn unknown_fields_are_ignored_and_garbage_is_not() {
     }
 }
 
+#[tokio::test]
+async fn peers_that_say_nothing_do_not_keep_others_out() {
+    let deployment = Deployment::new();
+    let limits = GrpcLimits {
+        connections_max: 2,
+        handshake_ms_max: 100,
+        ..GrpcLimits::default()
+    };
+    let server = deployment.stretcher(Arc::new(FakeStretcher), limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let stretch = stretch_with(&deployment, &server);
+    assert!(stretch(soon()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_caller_bounds_what_it_sends_and_what_waits() {
+    let deployment = Deployment::new();
+    let gate = Gate::closed();
+    let server = deployment
+        .stretcher(Arc::clone(&gate) as _, GrpcLimits::default())
+        .await;
+    let bounded = ChannelSettings {
+        in_flight_max: 1,
+        waiting_max: 1,
+        wait_ms_max: 60_000,
+        ..settings(&server)
+    };
+    let channel = channel_as(&deployment.identity(Role::Webhead), Role::Stretcher, bounded);
+    let stretcher = RemoteStretcher::new(transport(channel));
+    let stretch = || stretcher.stretch(soon(), Secret::new([1; 32]), [2; 32]);
+    // Polled in this order: the first is sent, the second waits, the third finds no place.
+    let (first, second, third) = tokio::join!(biased; stretch(), stretch(), async {
+        let refused = stretch().await;
+        gate.open.add_permits(2);
+        refused
+    });
+    assert_eq!(third.unwrap_err(), StretchError::NotDone(Cause::Overloaded));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(gate.begun.load(Ordering::Acquire), 2);
+}
+
 /// The names that both sides of the crates' border use must be the same.
 #[test]
 fn the_shell_and_the_table_of_errors_agree_on_the_mark() {
