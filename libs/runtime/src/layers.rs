@@ -3,13 +3,15 @@
 //! From the outside in, and why there:
 //! 1. **request id**: everything after it can be found in the logs by it;
 //! 2. **access line**: sees each request, also the refused ones, and measures all of the rest;
-//! 3. **load shed**: refuses before any work is done, so an overloaded process still answers quickly;
-//! 4. **deadline**: the budget starts when work starts, and travels to every inner call;
-//! 5. **body limit**: only marks how much may be read; the handler's extractor answers in its contract's own form
+//! 3. **panic**: a broken invariant costs the request it was met in (500), not the others of its connection;
+//! 4. **load shed**: refuses before any work is done, so an overloaded process still answers quickly;
+//! 5. **deadline**: the budget starts when work starts, and travels to every inner call;
+//! 6. **body limit**: only marks how much may be read; the handler's extractor answers in its contract's own form
 //!    (`read_body`).
 
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,6 +25,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foxhold_core::{Deadline, Random, RequestId};
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
@@ -88,6 +91,7 @@ where
         .layer(from_fn_with_state(limits, allow_body))
         .layer(from_fn_with_state(limits, set_deadline))
         .layer(from_fn_with_state(admission, admit))
+        .layer(from_fn(survive_panic))
         .layer(from_fn(log_access))
         .layer(from_fn_with_state(RequestIds(random), name_request))
 }
@@ -98,6 +102,7 @@ where
     S: Clone + Send + Sync + 'static,
 {
     router
+        .layer(from_fn(survive_panic))
         .layer(from_fn(log_access))
         .layer(from_fn_with_state(RequestIds(random), name_request))
 }
@@ -129,6 +134,12 @@ async fn log_access(request: Request, next: Next) -> Response {
         "request"
     );
     response
+}
+
+async fn survive_panic(request: Request, next: Next) -> Response {
+    // The panic hook has logged the place. What the handler held is dropped; shared state guards itself by its locks.
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {

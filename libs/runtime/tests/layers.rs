@@ -45,9 +45,11 @@ async fn a_request_gets_a_name_a_deadline_and_a_body_limit() {
             Err(_) => StatusCode::BAD_REQUEST.into_response(),
         }
     };
+    let broken = async || -> StatusCode { panic!("an invariant") };
     let router = Router::new()
         .route("/named", get(named))
-        .route("/sized", post(sized));
+        .route("/sized", post(sized))
+        .route("/broken", get(broken));
     let app = layers::public(router, limits, Arc::new(SystemRandom));
 
     let answer = app.clone().oneshot(request("GET", "/named", "")).await.unwrap();
@@ -59,6 +61,9 @@ async fn a_request_gets_a_name_a_deadline_and_a_body_limit() {
         absent.headers().contains_key(REQUEST_ID),
         "also what no route knows has a name"
     );
+    let broken = app.clone().oneshot(request("GET", "/broken", "")).await.unwrap();
+    assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(broken.headers().contains_key(REQUEST_ID), "and what panics");
 
     for (body, expected) in [("abc", StatusCode::OK), ("abcd", StatusCode::PAYLOAD_TOO_LARGE)] {
         let answer = app

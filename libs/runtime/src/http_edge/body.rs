@@ -86,7 +86,9 @@ fn fault_of(error: &axum::Error) -> BodyFault {
 pub(super) struct TimedBody<B> {
     inner: B,
     patience: Patience,
-    timer: Pin<Box<Sleep>>,
+    due: Instant,
+    // Made when it is first waited for: most bodies are there already.
+    timer: Option<Pin<Box<Sleep>>>,
     // Told to the connection, which then ends it.
     late: Arc<AtomicBool>,
 }
@@ -95,7 +97,8 @@ impl<B> TimedBody<B> {
     pub(super) fn new(inner: B, patience: Patience, late: Arc<AtomicBool>) -> Self {
         Self {
             inner,
-            timer: Box::pin(tokio::time::sleep(patience.at_most)),
+            due: Instant::now() + patience.at_most,
+            timer: None,
             patience,
             late,
         }
@@ -114,17 +117,21 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for TimedBody<B> {
         match Pin::new(&mut this.inner).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    let deadline: Instant = this.timer.deadline();
-                    this.timer
-                        .as_mut()
-                        .reset(deadline + this.patience.earned_by(data.len()));
+                    this.due += this.patience.earned_by(data.len());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyFault::Broken))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
-                std::task::ready!(this.timer.as_mut().poll(context));
+                let due = this.due;
+                let timer = this
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+                if timer.deadline() != due {
+                    timer.as_mut().reset(due);
+                }
+                std::task::ready!(timer.as_mut().poll(context));
                 this.late.store(true, Ordering::Relaxed);
                 Poll::Ready(Some(Err(BodyFault::TooSlow)))
             }

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -147,8 +147,13 @@ impl Edge {
         }
         let version = request.version();
         let late = Arc::new(AtomicBool::new(false));
-        let mut request =
-            request.map(|body| Body::new(TimedBody::new(body, self.limits.body, Arc::clone(&late))));
+        let mut request = request.map(|body| {
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(TimedBody::new(body, self.limits.body, Arc::clone(&late)))
+            }
+        });
         request.extensions_mut().insert(PeerAddress(peer));
         let Ok(response) = self.router.clone().oneshot(request).await;
         if late.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! One JSON object a line: `ts`, `level`, `target`, `msg`, `role`, `version`, then the fields of the event and of the
-//! spans around it, outermost first; an event's own field wins over a span's of the same name.
+//! One JSON object a line: `ts`, `level`, `target`, `role`, `version`, then the fields of the event, its message as
+//! `msg`, and those of the spans around it, outermost first; an event's own field wins over a span's of the same name.
 
 use std::{
     fmt::{self, Write as _},
@@ -7,7 +7,6 @@ use std::{
     sync::Mutex,
 };
 
-use serde_json::{Map, Value};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -42,8 +41,8 @@ impl<W> JsonLines<W> {
     }
 }
 
-/// The fields of a span, kept with it.
-struct SpanFields(Map<String, Value>);
+/// The fields of a span, kept with it: name, and value as JSON.
+struct SpanFields(Vec<(&'static str, String)>);
 
 impl<S, W> Layer<S> for JsonLines<W>
 where
@@ -51,44 +50,47 @@ where
     W: for<'a> MakeWriter<'a> + 'static,
 {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
-        let mut fields = Map::new();
-        attributes.record(&mut Collect(&mut fields));
+        let mut fields = SpanFields(Vec::new());
+        attributes.record(&mut Visitor(|field: &Field, value: Json<'_>| {
+            fields.set(field, value)
+        }));
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(SpanFields(fields));
+            span.extensions_mut().insert(fields);
         }
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(SpanFields(fields)) = span.extensions_mut().get_mut()
+            && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
         {
-            values.record(&mut Collect(fields));
+            values.record(&mut Visitor(|field: &Field, value: Json<'_>| {
+                fields.set(field, value)
+            }));
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Map::new();
-        line.insert("ts".into(), now().into());
-        line.insert(
-            "level".into(),
-            event.metadata().level().as_str().to_ascii_lowercase().into(),
-        );
-        line.insert("target".into(), event.metadata().target().into());
-        line.insert("msg".into(), "".into());
-        line.insert("role".into(), self.role.into());
-        line.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        let meta = event.metadata();
+        let mut line = Line::begin();
+        line.field("level", level(*meta.level()));
+        line.field("target", meta.target());
+        line.field("role", self.role);
+        line.field("version", env!("CARGO_PKG_VERSION"));
+        event.record(&mut Visitor(|field: &Field, value: Json<'_>| {
+            line.put(field.name(), &value.to_text())
+        }));
         for span in context
             .event_scope(event)
             .into_iter()
             .flat_map(|scope| scope.from_root())
         {
             if let Some(SpanFields(fields)) = span.extensions().get() {
-                line.extend(fields.clone());
+                let own = meta.fields();
+                let others = fields.iter().filter(|(name, _)| own.field(name).is_none());
+                others.for_each(|(name, value)| line.put(name, value));
             }
         }
-        event.record(&mut Collect(&mut line));
-        let mut text = Value::Object(line).to_string();
-        text.push('\n');
+        let text = line.end();
         // A log that cannot be written must not stop the work it tells of.
         if let Ok(out) = self.out.lock() {
             let _ = out.make_writer().write_all(text.as_bytes());
@@ -96,46 +98,101 @@ where
     }
 }
 
-fn now() -> String {
-    let mut text = String::new();
-    // Formatting into a String does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
-}
-
-/// Collects fields as JSON; the message goes under `msg`.
-struct Collect<'a>(&'a mut Map<String, Value>);
-
-impl Collect<'_> {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        let name = if field.name() == "message" {
-            "msg"
-        } else {
-            field.name()
-        };
-        self.0.insert(name.to_owned(), value.into());
+impl SpanFields {
+    fn set(&mut self, field: &Field, value: Json<'_>) {
+        let text = value.to_text();
+        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, old)) => *old = text,
+            None => self.0.push((field.name(), text)),
+        }
     }
 }
 
-impl Visit for Collect<'_> {
+const fn level(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR => "error",
+        tracing::Level::WARN => "warn",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
+    }
+}
+
+/// A line being written: straight into text, since there is one for every request.
+struct Line(String);
+
+impl Line {
+    fn begin() -> Self {
+        let mut text = String::with_capacity(512);
+        text.push_str(r#"{"ts":""#);
+        // Formatting into a String does not fail, and a time has nothing to escape.
+        let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+        text.push('"');
+        Self(text)
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        self.put(name, &Json::Text(value).to_text());
+    }
+
+    /// `value` is JSON already; names are ours and have nothing to escape.
+    fn put(&mut self, name: &str, value: &str) {
+        let name = if name == "message" { "msg" } else { name };
+        self.0.extend([",\"", name, "\":", value]);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str("}\n");
+        self.0
+    }
+}
+
+/// A field's value.
+enum Json<'a> {
+    Text(&'a str),
+    Shown(fmt::Arguments<'a>),
+    Float(f64),
+    Signed(i64),
+    Unsigned(u64),
+    Truth(bool),
+}
+
+impl Json<'_> {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) => serde_json::to_string(text),
+            Self::Shown(shown) => serde_json::to_string(&shown.to_string()),
+            Self::Float(number) => serde_json::to_string(number),
+            Self::Signed(number) => Ok(number.to_string()),
+            Self::Unsigned(number) => Ok(number.to_string()),
+            Self::Truth(truth) => Ok(truth.to_string()),
+        }
+        .unwrap_or_else(|_| "null".to_owned())
+    }
+}
+
+/// Hands each field to a function.
+struct Visitor<F>(F);
+
+impl<F: FnMut(&Field, Json<'_>)> Visit for Visitor<F> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        (self.0)(field, Json::Float(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        (self.0)(field, Json::Signed(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        (self.0)(field, Json::Unsigned(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        (self.0)(field, Json::Truth(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        (self.0)(field, Json::Text(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -146,11 +203,11 @@ impl Visit for Collect<'_> {
             let _ = write!(text, ": {cause}");
             source = cause.source();
         }
-        self.put(field, text);
+        (self.0)(field, Json::Text(&text));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        (self.0)(field, Json::Shown(format_args!("{value:?}")));
     }
 }
 
@@ -158,6 +215,7 @@ impl Visit for Collect<'_> {
 mod tests {
     use std::sync::{Arc, PoisonError};
 
+    use serde_json::Value;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -181,7 +239,12 @@ mod tests {
         let writer = sink.clone();
         let lines = JsonLines::new("webhead", move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
-            let span = tracing::info_span!("request", request.id = "abc", later = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "request",
+                request.id = "abc",
+                status = 1,
+                later = tracing::field::Empty
+            );
             span.record("later", true);
             span.in_scope(|| tracing::info!(status = 503, duration_ms = 1.5, "done\nand \"quoted\""));
         });
