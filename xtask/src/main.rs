@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what cargo itself does not do.
 
 mod protos;
+mod test;
 mod wasm;
 
 use std::path::Path;
@@ -17,6 +18,8 @@ fn main() -> Result<()> {
         ["protos", "--check"] => protos::run(root, true),
         ["wasm"] => wasm::write(root),
         ["wasm", "--check"] => wasm::check(root),
-        _ => bail!("usage: cargo xtask (protos | wasm) [--check]"),
+        ["test"] => test::run(root, test::Extent::Ordinary),
+        ["test", "--all"] => test::run(root, test::Extent::All),
+        _ => bail!("usage: cargo xtask (protos [--check] | wasm [--check] | test [--all])"),
     }
 }

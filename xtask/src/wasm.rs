@@ -69,7 +69,8 @@ pub(crate) fn check(workspace_root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn cargo() -> PathBuf {
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> PathBuf {
     tool("CARGO", "cargo")
 }
 
@@ -82,7 +83,8 @@ fn tool(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
 }
 
-fn add_target(workspace_root: &Path) -> Result<()> {
+/// Adds the compiler's WebAssembly target, unless it is there.
+pub(crate) fn add_target(workspace_root: &Path) -> Result<()> {
     let libraries = sysroot(workspace_root)?.join("lib/rustlib").join(TARGET);
     if libraries.is_dir() {
         return Ok(());
@@ -124,7 +126,8 @@ fn sysroot(workspace_root: &Path) -> Result<PathBuf> {
     .map(PathBuf::from)
 }
 
-fn target_dir(workspace_root: &Path) -> Result<PathBuf> {
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir(workspace_root: &Path) -> Result<PathBuf> {
     let metadata = output(
         Command::new(cargo())
             .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])

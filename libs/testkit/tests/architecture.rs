@@ -21,7 +21,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("node-auth", &["core", "crypto"]),
     ("accounts", &["core", "crypto", "ports"]),
     ("sync", &["core", "crypto", "ports"]),
-    ("keysigner", &["core", "crypto", "ports", "rpc", "runtime"]),
+    (
+        "keysigner",
+        &["core", "crypto", "pool", "ports", "rpc", "runtime"],
+    ),
     (
         "stretcher",
         &["core", "crypto", "pool", "ports", "rpc", "runtime"],
