@@ -78,6 +78,8 @@ fn decimal(text: &str) -> Result<u64, KeyIdError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn time(text: &str) -> Result<Option<u64>, KeyIdError> {
@@ -114,6 +116,21 @@ mod tests {
         ];
         for (name, text, expected) in table {
             assert_eq!(time(text), expected, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,64}", number in any::<u64>()) {
+            let _ = KeyId::parse(&text);
+            let _ = KeyId::parse(&format!("{number}-{text}"));
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(time in 0..=i64::MAX as u64, state in prop::collection::vec(any::<u8>(), 1..=16)) {
+            let id = KeyId::parse(&format!("{time:013}-{}", BASE64URL_NOPAD.encode(&state))).unwrap();
+            prop_assert_eq!(id.keys_changed_at.map_or(0, NonZeroU64::get), time);
+            prop_assert_eq!(id.client_state_hex(), hex::encode(&state));
         }
     }
 

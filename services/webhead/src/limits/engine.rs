@@ -4,6 +4,7 @@
 //! through between. Attempts that are refused count nowhere: nobody can lock another out by hammering a block.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -26,6 +27,8 @@ use super::{
 /// Limits of one process.
 pub struct LocalLimits {
     rules: Vec<Rule>,
+    /// Which of them count an action: those that name it, or else those for all that no rule names.
+    of_action: BTreeMap<Action, Vec<usize>>,
     /// Kinds of key somebody can be banned by.
     ban_kinds: Vec<KeyKind>,
     clock: Arc<dyn Clock>,
@@ -64,6 +67,10 @@ impl LocalLimits {
         ban_kinds.sort_unstable();
         ban_kinds.dedup();
         Ok(Self {
+            of_action: Action::ALL
+                .iter()
+                .map(|(action, _)| (*action, rules_of(*action, &rules)))
+                .collect(),
             rules,
             ban_kinds,
             clock,
@@ -89,50 +96,30 @@ impl LocalLimits {
 
     /// The rules of an action, each with its place and the one it counts for. A rule whose key is not known of this
     /// request does not match.
-    fn matching(&self, action: Action, keys: LimitKeys<'_>) -> Vec<(&Rule, Slot)> {
-        let named = self.rules.iter().any(|rule| rule.names(action));
-        let applies = |rule: &Rule| {
-            if named {
-                rule.names(action)
-            } else {
-                rule.is_fallback()
-            }
+    fn matching<'a>(&'a self, action: Action, subjects: &mut Subjects<'_>) -> Vec<(&'a Rule, Slot)> {
+        let places = self.of_action.get(&action).map(Vec::as_slice).unwrap_or_default();
+        let place = |index: &usize| {
+            let rule = &self.rules[*index];
+            Some((rule, Slot::Rule(*index, subjects.of(rule.key)?)))
         };
-        let place = |(index, rule)| {
-            let rule: &Rule = rule;
-            Some((rule, Slot::Rule(index, self.subject(rule.key, keys)?)))
-        };
-        self.rules
-            .iter()
-            .enumerate()
-            .filter(|(_, rule)| applies(rule))
-            .filter_map(place)
-            .collect()
+        places.iter().filter_map(place).collect()
     }
 
-    fn subject(&self, kind: KeyKind, keys: LimitKeys<'_>) -> Option<Subject> {
-        let ip = keys.ip.map(address_block);
-        let email = keys.email.map(str::as_bytes);
-        let uid = keys.uid;
-        let uid = uid.as_ref().map(|uid| &uid.as_bytes()[..]);
-        let (tag, ip, other): (&[u8], _, _) = match kind {
-            KeyKind::Ip => (b"i", ip?, None),
-            KeyKind::Email => (b"e", [0; 16], Some(email?)),
-            KeyKind::Uid => (b"u", [0; 16], Some(uid?)),
-            KeyKind::IpEmail => (b"E", ip?, Some(email?)),
-            KeyKind::IpUid => (b"U", ip?, Some(uid?)),
-        };
-        let mac = hmac_sha256(self.subject_key.expose(), &[tag, &ip, other.unwrap_or_default()]);
-        let (subject, _) = mac.split_first_chunk().expect("32 bytes hold 16");
-        Some(*subject)
+    fn subjects<'a>(&'a self, keys: LimitKeys<'a>) -> Subjects<'a> {
+        Subjects {
+            mac_key: &self.subject_key,
+            keys,
+            made: Vec::new(),
+        }
     }
 
     fn judge(&self, action: Action, keys: LimitKeys<'_>, now: Timestamp) -> Result<(), Throttled> {
-        let matching = self.matching(action, keys);
+        let mut subjects = self.subjects(keys);
+        let matching = self.matching(action, &mut subjects);
         let bans: Vec<Slot> = self
             .ban_kinds
             .iter()
-            .filter_map(|kind| Some(Slot::Ban(*kind, self.subject(*kind, keys)?)))
+            .filter_map(|kind| Some(Slot::Ban(*kind, subjects.of(*kind)?)))
             .collect();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let banned = bans
@@ -155,6 +142,59 @@ impl LocalLimits {
             table.record(slot, rule, now);
         }
         Ok(())
+    }
+}
+
+/// Places of the rules that count an action.
+fn rules_of(action: Action, rules: &[Rule]) -> Vec<usize> {
+    let named = rules.iter().any(|rule| rule.names(action));
+    let counts = |rule: &Rule| {
+        if named {
+            rule.names(action)
+        } else {
+            rule.is_fallback()
+        }
+    };
+    rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| counts(rule))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// The subjects of one request, each made once.
+struct Subjects<'a> {
+    mac_key: &'a Secret<32>,
+    keys: LimitKeys<'a>,
+    made: Vec<(KeyKind, Option<Subject>)>,
+}
+
+impl Subjects<'_> {
+    /// `None` if the request does not have what the kind needs.
+    fn of(&mut self, kind: KeyKind) -> Option<Subject> {
+        if let Some((_, subject)) = self.made.iter().find(|(made, _)| *made == kind) {
+            return *subject;
+        }
+        let subject = self.make(kind);
+        self.made.push((kind, subject));
+        subject
+    }
+
+    fn make(&self, kind: KeyKind) -> Option<Subject> {
+        let ip = self.keys.ip.map(address_block);
+        let email = self.keys.email.map(str::as_bytes);
+        let uid = self.keys.uid.as_ref().map(|uid| &uid.as_bytes()[..]);
+        let (tag, ip, other): (&[u8], _, _) = match kind {
+            KeyKind::Ip => (b"i", ip?, None),
+            KeyKind::Email => (b"e", [0; 16], Some(email?)),
+            KeyKind::Uid => (b"u", [0; 16], Some(uid?)),
+            KeyKind::IpEmail => (b"E", ip?, Some(email?)),
+            KeyKind::IpUid => (b"U", ip?, Some(uid?)),
+        };
+        let mac = hmac_sha256(self.mac_key.expose(), &[tag, &ip, other.unwrap_or_default()]);
+        let (subject, _) = mac.split_first_chunk().expect("32 bytes hold 16");
+        Some(*subject)
     }
 }
 
@@ -202,7 +242,7 @@ impl Limits for LocalLimits {
     }
 
     async fn refund(&self, action: Action, keys: LimitKeys<'_>) {
-        let matching = self.matching(action, keys);
+        let matching = self.matching(action, &mut self.subjects(keys));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, slot) in matching {
             table.take_back(slot);
