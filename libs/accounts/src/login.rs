@@ -1,5 +1,5 @@
 //! POST /account/login. An unknown address costs the same stretching as a known one, so that the time tells nothing
-//! (`security.md` B.4); an attempt is counted before it is made and taken back if it was right (B.1).
+//! (`security.md` B.4); an attempt is counted before it is made and taken back if it was no wrong guess (B.1).
 
 use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
 use foxhold_ports::limits::Action;
@@ -72,10 +72,14 @@ impl Accounts {
         for action in COUNTED {
             self.limits.count(action, caller.limit_keys(&address)).await?;
         }
-        let (account, opened) = self.check_password(caller, &address, request.auth_pw).await?;
-        for action in COUNTED {
-            self.limits.refund(action, caller.limit_keys(&address)).await;
+        let checked = self.check_password(caller, &address, request.auth_pw).await;
+        // An attempt that was right, or that could not be judged for want of a store or a slot, is nobody's guess.
+        if !checked.as_ref().is_err_and(is_wrong_guess) {
+            for action in COUNTED {
+                self.limits.refund(action, caller.limit_keys(&address)).await;
+            }
         }
+        let (account, opened) = checked?;
         let Opened { wrap_kb, version } = opened;
         let wrap_kbs = request.keys.then(|| vec![wrap_kb]);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now());
@@ -134,6 +138,15 @@ impl Accounts {
             })
         })
     }
+}
+
+const fn is_wrong_guess(error: &AccountError) -> bool {
+    matches!(
+        error,
+        AccountError::UnknownAccount { .. }
+            | AccountError::WrongPassword { .. }
+            | AccountError::EmailCase { .. }
+    )
 }
 
 fn check_fields(request: &LoginRequest, domain: &str) -> Result<(), AccountError> {

@@ -18,13 +18,25 @@ impl Accounts {
             uid: Some(uid),
         };
         self.limits.count(Action::RecoveryEmailVerifyCode, keys).await?;
+        let checked = self.check_link_code(caller, uid, code).await;
+        let wrong = matches!(
+            checked,
+            Err(AccountError::WrongCode | AccountError::UnknownAccount { .. })
+        );
+        if !wrong {
+            self.limits.refund(Action::RecoveryEmailVerifyCode, keys).await;
+        }
+        self.mark_verified(caller, &checked?).await
+    }
+
+    async fn check_link_code(&self, caller: &Caller, uid: Uid, code: &str) -> Result<Account, AccountError> {
         let account = self.reader.account(caller.deadline, uid).await?;
         let account = account.ok_or(AccountError::UnknownAccount { email: None })?;
-        if !self.code_key.is_link_code(uid, &account.code_nonce, code) {
-            return Err(AccountError::WrongCode);
+        if self.code_key.is_link_code(uid, &account.code_nonce, code) {
+            Ok(account)
+        } else {
+            Err(AccountError::WrongCode)
         }
-        self.limits.refund(Action::RecoveryEmailVerifyCode, keys).await;
-        self.mark_verified(caller, &account).await
     }
 
     /// POST /session/verify_code: the six digits of the mail, in a session of the account.

@@ -159,6 +159,8 @@ pub struct HawkSettings {
     pub window_secs: u64,
     /// Requests remembered to refuse exact repetitions.
     pub remembered_max: usize,
+    /// Also take the derived token id alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
+    pub accept_bearer: bool,
 }
 
 impl Default for HawkSettings {
@@ -166,6 +168,7 @@ impl Default for HawkSettings {
         Self {
             window_secs: 900,
             remembered_max: 200_000,
+            accept_bearer: false,
         }
     }
 }

@@ -9,13 +9,14 @@ use axum::{
 };
 use foxhold_accounts::{Caller, SignedIn, keys::KeyFetchAccess, profile::Bearer};
 use foxhold_core::{Deadline, ErrorCode};
+use foxhold_crypto::token::TokenKind;
 use foxhold_runtime::http_edge::{BodyFault, PeerAddress, read_body};
 use http::{HeaderMap, Method, Request, header, request::Parts};
 
 use crate::{
     App,
     error::ApiError,
-    hawk::{Claim, Signed, is_claimed},
+    hawk::{Signed, is_claimed},
     json::Fields,
     query::Query,
 };
@@ -128,7 +129,7 @@ impl FromRequest<Arc<App>> for KeyFetchCall {
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = read(request).await?;
         let caller = caller(app, &parts);
-        let claim = Claim::read(&parts.headers)?;
+        let claim = app.hawk.read(TokenKind::KeyFetch, &parts.headers)?;
         let found = app.accounts.key_fetch_access(caller.deadline, claim.id()).await?;
         let access = found.ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
         let signed = Signed {
@@ -165,7 +166,7 @@ async fn session(
     body: &Bytes,
     needs_payload_hash: bool,
 ) -> Result<SignedIn, ApiError> {
-    let claim = Claim::read(&parts.headers)?;
+    let claim = app.hawk.read(TokenKind::Session, &parts.headers)?;
     let found = app.accounts.signed_in(caller.deadline, claim.id()).await?;
     let signed_in = found.ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
     let signed = Signed {

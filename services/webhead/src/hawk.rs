@@ -4,9 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{ErrorCode, Secret, Timestamp, TokenId};
-use foxhold_crypto::hawk::{Header, HeaderError, Request, Target};
+use foxhold_crypto::{
+    hawk::{Header, HeaderError, Request, Target},
+    token::TokenKind,
+};
 use foxhold_ports::limits::ReplayGuard;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use crate::error::ApiError;
 
@@ -18,12 +21,16 @@ pub struct HawkRules {
     pub window: Duration,
     /// Remembers requests.
     pub replay: Arc<dyn ReplayGuard>,
+    /// Whether the derived id alone is taken, as `Bearer fxs_<id>`. PyFxA since 0.9 sends nothing else; such a header
+    /// can be replayed by whoever sees it, so it is for connections that are private anyway.
+    pub accept_bearer: bool,
 }
 
 /// The Authorization header of a request, read but not proven.
 pub(crate) struct Claim<'a> {
-    header: Header<'a>,
     id: TokenId,
+    /// What proves it; a bearer needs nothing beside the id.
+    signature: Option<Header<'a>>,
 }
 
 /// What the signature has to cover.
@@ -41,13 +48,12 @@ pub(crate) fn is_claimed(headers: &HeaderMap) -> bool {
 }
 
 impl<'a> Claim<'a> {
-    /// Syntax and shape: no store is asked for what cannot be an id.
-    pub(crate) fn read(headers: &'a HeaderMap) -> Result<Self, ApiError> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let value = values.next().ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
-        if values.next().is_some() {
-            return Err(ApiError::new(ErrorCode::BadSignature));
-        }
+    /// What to look up.
+    pub(crate) const fn id(&self) -> TokenId {
+        self.id
+    }
+
+    fn signed(value: &'a HeaderValue) -> Result<Self, ApiError> {
         let header = Header::parse(value.as_bytes()).map_err(|error| {
             ApiError::new(match error {
                 HeaderError::OtherScheme => ErrorCode::BadToken,
@@ -58,16 +64,43 @@ impl<'a> Claim<'a> {
             .id()
             .parse()
             .map_err(|_| ApiError::new(ErrorCode::BadToken))?;
-        Ok(Self { header, id })
+        Ok(Self {
+            id,
+            signature: Some(header),
+        })
     }
 
-    /// What to look up.
-    pub(crate) const fn id(&self) -> TokenId {
-        self.id
+    /// `Bearer`, and the id behind the mark of its kind.
+    fn bearer(kind: TokenKind, value: &HeaderValue) -> Option<Self> {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        let id = token.trim_matches(' ').strip_prefix(bearer_mark(kind))?;
+        let id = scheme.eq_ignore_ascii_case("bearer").then(|| id.parse().ok())??;
+        Some(Self { id, signature: None })
+    }
+}
+
+const fn bearer_mark(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Session => "fxs_",
+        TokenKind::KeyFetch => "fxk_",
+        TokenKind::AccountReset => "fxar_",
+        TokenKind::PasswordForgot => "fxpf_",
+        TokenKind::PasswordChange => "fxpc_",
     }
 }
 
 impl HawkRules {
+    /// Syntax and shape: no store is asked for what cannot be an id.
+    pub(crate) fn read<'a>(&self, kind: TokenKind, headers: &'a HeaderMap) -> Result<Claim<'a>, ApiError> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let value = values.next().ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
+        if values.next().is_some() {
+            return Err(ApiError::new(ErrorCode::BadSignature));
+        }
+        let bearer = self.accept_bearer.then(|| Claim::bearer(kind, value)).flatten();
+        bearer.map_or_else(|| Claim::signed(value), Ok)
+    }
+
     /// Proves a claim with the key that was looked up.
     pub(crate) async fn check(
         &self,
@@ -76,7 +109,9 @@ impl HawkRules {
         signed: Signed<'_>,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        let header = &claim.header;
+        let Some(header) = &claim.signature else {
+            return Ok(());
+        };
         let Signed {
             parts,
             body,

@@ -262,6 +262,7 @@ fn app(
             origin: prepared.origin.clone(),
             window: Duration::from_secs(config.hawk.window_secs),
             replay: Arc::new(replay),
+            accept_bearer: config.hawk.accept_bearer,
         },
         addresses: prepared.addresses.clone(),
         site: Site {

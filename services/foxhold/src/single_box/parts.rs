@@ -276,6 +276,7 @@ fn app(means: &Means<'_>, ports: LocalPorts, shutdown: &Shutdown) -> anyhow::Res
             origin: Target::parse(&root)?,
             window: Duration::from_secs(900),
             replay: Arc::new(replay),
+            accept_bearer: means.settings.accept_bearer,
         },
         addresses,
         site: Site {

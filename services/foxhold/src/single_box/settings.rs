@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<String>,
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
     pub(crate) forwarded_from_right: usize,
+    /// Also take derived token ids alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
+    pub(crate) accept_bearer: bool,
     /// Log lines.
     pub(crate) log: LogConfig,
 }
@@ -87,6 +89,7 @@ impl Default for Settings {
             stretch: StretchTable::default(),
             trusted_proxies: Vec::new(),
             forwarded_from_right: 0,
+            accept_bearer: false,
             log: LogConfig::default(),
         }
     }

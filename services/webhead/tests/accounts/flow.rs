@@ -805,3 +805,108 @@ async fn limits_are_counted_before_the_work_and_given_back_for_a_right_password(
         jobs
     );
 }
+
+/// PyFxA since 0.9 sends the derived id with a mark of its kind, and signs nothing.
+#[tokio::test]
+async fn derived_ids_are_taken_as_bearers_only_where_that_is_switched_on() {
+    for on in [false, true] {
+        let bench = Bench::with(Options {
+            accept_bearer: on,
+            ..Options::default()
+        });
+        let signed_up = bench.sign_up_verified(EMAIL).await;
+        let (session, key_fetch) = (signed_up.session.keys().id, signed_up.key_fetch.keys().id);
+        let table = [
+            ("/v1/session/status", format!("fxs_{session}"), on),
+            ("/v1/session/status", format!("fxk_{session}"), false),
+            ("/v1/session/status", session.to_string(), false),
+            (
+                "/v1/session/status",
+                format!("fxs_{}", session.to_string().to_uppercase()),
+                false,
+            ),
+            ("/v1/account/keys", format!("fxs_{key_fetch}"), false),
+            ("/v1/account/keys", format!("fxk_{session}"), false),
+            ("/v1/account/keys", format!("fxk_{key_fetch}"), on),
+        ];
+        for (path, bearer, taken) in table {
+            let answer = bench.get_as(path, &bearer).await;
+            let expected = if taken { (200, 0) } else { (401, 110) };
+            assert_eq!(answer.refusal(), expected, "{path} {bearer}");
+        }
+        bench
+            .signed_get("/v1/session/status", &signed_up.session)
+            .await
+            .ok();
+    }
+}
+
+/// Of any number of parallel uses exactly one succeeds.
+#[tokio::test]
+async fn what_is_spent_is_spent_once() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let path = "/v1/oauth/authorization";
+    let code = bench
+        .signed_post(path, &signed_up.session, &authorization())
+        .await
+        .ok()["code"]
+        .clone();
+    let trade = trade(&code);
+    let keys = futures_util::future::join_all(
+        (0..16).map(|_| bench.signed_get("/v1/account/keys", &signed_up.key_fetch)),
+    );
+    let codes = futures_util::future::join_all((0..16).map(|_| bench.post("/v1/oauth/token", &trade)));
+    let (keys, codes) = tokio::join!(keys, codes);
+    for (name, answers, refusal) in [("keys", keys, (401, 110)), ("codes", codes, (400, 172))] {
+        assert_eq!(
+            answers.iter().filter(|answer| answer.status == 200).count(),
+            1,
+            "{name}"
+        );
+        assert_eq!(
+            answers
+                .iter()
+                .filter(|answer| answer.refusal() == refusal)
+                .count(),
+            15,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_judged_is_nobodys_guess() {
+    use foxhold_webhead::limits::{LimitSettings, LocalLimits};
+    let clock = Arc::new(foxhold_ports::memory::ManualClock::new(NOW));
+    let settings = LimitSettings {
+        rules: vec!["accountLogin : email : 2 : 15 min : 15 min : block".into()],
+        ..LimitSettings::default()
+    };
+    let random = foxhold_ports::memory::SeededRandom::new(1);
+    let limits = LocalLimits::new(&settings, clock, &random).unwrap();
+    let bench = Bench::with(Options {
+        limits: Arc::new(limits),
+        ..Options::default()
+    });
+    bench.sign_up_verified(EMAIL).await;
+    let login = json!({ "email": EMAIL, "authPW": "22".repeat(32) });
+    bench
+        .stretcher
+        .full
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(
+            bench.post("/v1/account/login", &login).await.refusal(),
+            (503, 201)
+        );
+    }
+    bench
+        .stretcher
+        .full
+        .store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(
+        bench.post("/v1/account/login", &login).await.refusal(),
+        (400, 103)
+    );
+}

@@ -180,6 +180,7 @@ pub(crate) struct Options {
     pub(crate) root: &'static str,
     pub(crate) limits: Arc<dyn Limits>,
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    pub(crate) accept_bearer: bool,
 }
 
 impl Default for Options {
@@ -188,6 +189,7 @@ impl Default for Options {
             root: ROOT,
             limits: Arc::new(NoLimits),
             mailer: None,
+            accept_bearer: false,
         }
     }
 }
@@ -234,6 +236,7 @@ impl Bench {
                 origin: target.clone(),
                 window: Duration::from_secs(900),
                 replay: Arc::new(LocalReplayGuard::new(clock.clone(), 1000)),
+                accept_bearer: options.accept_bearer,
             },
             addresses: ClientAddresses::default(),
             site: Site {
