@@ -1,0 +1,224 @@
+//! A keysigner as a process: started from files, ordered over mutual TLS, stopped; and what it says when its files are
+//! wrong. Real sockets, a real key, certificates made for the test.
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::SocketAddr,
+        os::unix::fs::PermissionsExt,
+        path::{Path, PathBuf},
+        process::Command,
+        sync::Arc,
+        time::Duration,
+    };
+
+    use foxhold_core::{Deadline, Timestamp};
+    use foxhold_crypto::{
+        access_token,
+        rsa_key::{KeySet, NamedKey, RsaPublicKey},
+    };
+    use foxhold_keysigner::{Config, Keysigner, keygen};
+    use foxhold_ports::{
+        AccessTokenSigner, PublicKeySource,
+        signer::{AccessTokenOrder, SignError},
+    };
+    use foxhold_rpc::client::{self, RemoteSigner};
+    use foxhold_runtime::{
+        Shutdown, SystemClock, SystemRandom,
+        certificates::{Authority, Pair, Subject},
+        channel::{Balanced, ChannelSettings},
+        config::Secrets,
+        crypto_provider,
+        tls::{Role, SpiffeId},
+    };
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Everything a keysigner is started from.
+    struct Files {
+        folder: tempfile::TempDir,
+        authority: Authority,
+        config: PathBuf,
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    impl Files {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let authority = Authority::create("foxhold.test", &SystemClock, &SystemRandom).unwrap();
+            let pair = pair(&authority, Role::Keysigner);
+            let at = |name: &str| folder.path().join(name);
+            write(&at("tls.pem"), &pair.certificate_pem);
+            write(&at("tls.key"), &pair.key_pem);
+            write(&at("authority.pem"), authority.certificate_pem());
+            write(&at("nodes.master"), &"ab".repeat(32));
+            keygen::create(folder.path(), "identity", &SystemClock, &SystemRandom).unwrap();
+            let text = r#"
+                listen = "127.0.0.1:0"
+                issuer = "https://accounts.foxhold.test"
+                keys = [{ file = "@/identity.pem", passphrase_file = "@/identity.passphrase" }]
+                node_secrets = { master_files = ["@/nodes.master"] }
+                tls = { certificate_file = "@/tls.pem", key_file = "@/tls.key", authority_file = "@/authority.pem", trust_domain = "foxhold.test" }
+            "#;
+            let config = at("keysigner.toml");
+            write(&config, &text.replace('@', &folder.path().display().to_string()));
+            Self {
+                folder,
+                authority,
+                config,
+            }
+        }
+
+        fn config(&self) -> Config {
+            toml::from_str(&std::fs::read_to_string(&self.config).unwrap()).unwrap()
+        }
+
+        /// What the binary says to `--check-config`, and whether it is content.
+        fn check(&self, env: &[(&str, &str)]) -> (bool, String) {
+            let output = Command::new(env!("CARGO_BIN_EXE_foxhold-keysigner"))
+                .arg("--config")
+                .arg(&self.config)
+                .arg("--check-config")
+                .env_remove("RUST_BACKTRACE")
+                .envs(env.iter().copied())
+                .output()
+                .unwrap();
+            (output.status.success(), String::from_utf8(output.stderr).unwrap())
+        }
+
+        /// The signer's ports as a caller of a role sees them.
+        fn caller(&self, role: Role, address: SocketAddr) -> RemoteSigner {
+            let identity = pair(&self.authority, role).identity(&self.authority).unwrap();
+            let tls = identity
+                .client_config(Arc::new(SystemClock), Role::Keysigner)
+                .unwrap();
+            let settings = ChannelSettings {
+                addresses: vec![address.to_string()],
+                ..ChannelSettings::default()
+            };
+            RemoteSigner::new(client::transport(
+                Balanced::new(settings, tls, &SystemRandom).unwrap(),
+            ))
+        }
+    }
+
+    fn pair(authority: &Authority, role: Role) -> Pair {
+        let id = SpiffeId::new("foxhold.test", "here", role).unwrap();
+        authority
+            .issue(&Subject::of(&id, HOUR), &SystemClock, &SystemRandom)
+            .unwrap()
+    }
+
+    fn by() -> Deadline {
+        Deadline::after(Duration::from_secs(60))
+    }
+
+    fn order() -> AccessTokenOrder {
+        AccessTokenOrder {
+            uid: "aeaa1725c7a24ff983c6295725d5fc9b".parse().unwrap(),
+            client: "5882386c6d801776".parse().unwrap(),
+            audience: "https://token.foxhold.test".into(),
+            scope: "https://identity.mozilla.com/apps/oldsync".into(),
+            lifetime_secs: 21_600,
+            jti: [0x12; 32],
+            generation: Timestamp::from_millis(1_600_000_000_123),
+            profile_changed_at: Timestamp::from_millis(1_600_000_000_456),
+        }
+    }
+
+    #[tokio::test]
+    async fn webheads_get_tokens_that_verify_and_others_get_none() {
+        crypto_provider::install();
+        let files = Files::new();
+        let keysigner = Keysigner::open(&files.config(), &Secrets::default())
+            .await
+            .unwrap();
+        let address = keysigner.address();
+        let shutdown = Shutdown::new();
+        let ending = shutdown.clone();
+        let serving = tokio::spawn(async move { keysigner.serve(&ending).await });
+
+        let webhead = files.caller(Role::Webhead, address);
+        let token = webhead.sign_access_token(by(), &order()).await.unwrap();
+        let keys = webhead.public_keys(by()).await.unwrap();
+        let named = keys.into_iter().map(|key| NamedKey {
+            kid: key.kid,
+            key: RsaPublicKey::new(&key.n, &key.e).unwrap(),
+        });
+        let keys = KeySet::new(named.collect());
+        let now = foxhold_core::Clock::now(&SystemClock);
+        let claims = access_token::check(token.expose(), &keys, now).unwrap();
+        assert_eq!(claims.issuer.as_deref(), Some("https://accounts.foxhold.test"));
+
+        let greedy = AccessTokenOrder {
+            lifetime_secs: u64::MAX,
+            ..order()
+        };
+        assert_eq!(
+            webhead.sign_access_token(by(), &greedy).await,
+            Err(SignError::Refused)
+        );
+        for role in [Role::Dbwriter, Role::Ops] {
+            let refused = files
+                .caller(role, address)
+                .sign_access_token(by(), &order())
+                .await;
+            assert!(refused.is_err(), "{role}");
+        }
+        shutdown.trigger();
+        serving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_role_does_not_start() {
+        crypto_provider::install();
+        let files = Files::new();
+        let other = pair(&files.authority, Role::Webhead);
+        write(&files.folder.path().join("tls.pem"), &other.certificate_pem);
+        write(&files.folder.path().join("tls.key"), &other.key_pem);
+        let refused = Keysigner::open(&files.config(), &Secrets::default()).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("role")));
+    }
+
+    #[test]
+    fn wrong_files_and_settings_are_told_before_anything_is_bound() {
+        let files = Files::new();
+        assert_eq!(files.check(&[]), (true, String::new()));
+        let table = [
+            (
+                "an unknown key",
+                ("FOXHOLD_ISSUERR", "x"),
+                "did you mean `issuer`?",
+            ),
+            ("a bad issuer", ("FOXHOLD_ISSUER", "accounts"), "`issuer`"),
+            (
+                "a throw-away key",
+                ("FOXHOLD_EPHEMERAL_KEY", "true"),
+                "`ephemeral_key`",
+            ),
+            (
+                "no node secrets there",
+                ("FOXHOLD_NODE_SECRETS__FIXED_FILE", "/nowhere"),
+                "node_secrets",
+            ),
+        ];
+        for (name, variable, expected) in table {
+            let (content, said) = files.check(&[variable]);
+            assert!(!content && said.contains(expected), "{name}: {said}");
+        }
+        let key = files.folder.path().join("identity.pem");
+        let passphrase = files.folder.path().join("identity.passphrase");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let (content, said) = files.check(&[]);
+        assert!(!content && said.contains("chmod 600"), "{said}");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        write(&passphrase, "another");
+        let (content, said) = files.check(&[]);
+        assert!(!content && said.contains("wrong passphrase"), "{said}");
+        assert!(!said.contains("another"), "{said}");
+    }
+}
