@@ -131,13 +131,13 @@ impl Ledger {
             if answer.status == StatusCode::OK {
                 Ok(answer)
             } else {
-                Err(answer)
+                Err(Box::new(answer))
             }
         });
         self.told(outcome)
     }
 
-    fn told<T>(&self, outcome: Result<Result<T, Answer>>) -> Result<Step<T>> {
+    fn told<T>(&self, outcome: Result<Result<T, Box<Answer>>>) -> Result<Step<T>> {
         match outcome {
             Err(_) => Ok(Step::Silence),
             Ok(Ok(done)) => {
@@ -226,7 +226,7 @@ async fn settle_unsure(server: &Server, attempt: &Unsure) -> Result<()> {
     Ok(())
 }
 
-fn accepted<T>(outcome: Result<T, Answer>) -> Result<T> {
+fn accepted<T>(outcome: Result<T, Box<Answer>>) -> Result<T> {
     outcome.map_err(|answer| anyhow::anyhow!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
 }
 

@@ -2,10 +2,13 @@
 
 pub mod balancer;
 pub mod browser;
+pub mod fleet;
+pub mod hostile;
 pub mod http;
 pub mod ledger;
 pub mod person;
 pub mod process;
+pub mod report;
 pub mod single_box;
 pub mod wait;
 pub mod work_folder;

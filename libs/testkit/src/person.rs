@@ -107,7 +107,7 @@ impl Person {
     ///
     /// # Errors
     /// When there is no answer, or one that the contract does not know.
-    pub async fn sign_up(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Answer>> {
+    pub async fn sign_up(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Box<Answer>>> {
         Self::enter(server, "/v1/account/create?keys=true", email, auth_pw).await
     }
 
@@ -115,16 +115,21 @@ impl Person {
     ///
     /// # Errors
     /// As [`Self::sign_up`].
-    pub async fn sign_in(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Answer>> {
+    pub async fn sign_in(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Box<Answer>>> {
         Self::enter(server, "/v1/account/login?keys=true", email, auth_pw).await
     }
 
-    async fn enter(server: &Server, path: &str, email: &str, auth_pw: &str) -> Result<Result<Self, Answer>> {
+    async fn enter(
+        server: &Server,
+        path: &str,
+        email: &str,
+        auth_pw: &str,
+    ) -> Result<Result<Self, Box<Answer>>> {
         let answer = server
             .post(path, &json!({ "email": email, "authPW": auth_pw }))
             .await?;
         if answer.status != StatusCode::OK {
-            return Ok(Err(answer));
+            return Ok(Err(Box::new(answer)));
         }
         let body = answer.json()?;
         Ok(Ok(Self {
@@ -154,14 +159,14 @@ impl Person {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn access_token(&self, server: &Server) -> Result<Result<String, Answer>> {
+    pub async fn access_token(&self, server: &Server) -> Result<Result<String, Box<Answer>>> {
         let body =
             json!({ "client_id": FIREFOX, "grant_type": "fxa-credentials", "scope": OLDSYNC, "ttl": 21600 });
         let answer = server
             .signed(Method::POST, "/v1/oauth/token", &self.session, Some(&body))
             .await?;
         if answer.status != StatusCode::OK {
-            return Ok(Err(answer));
+            return Ok(Err(Box::new(answer)));
         }
         Ok(Ok(text(&answer.json()?, "access_token")?))
     }
@@ -170,7 +175,7 @@ impl Person {
     ///
     /// # Errors
     /// When there is no answer, or not the contract's.
-    pub async fn key_id(&self, server: &Server) -> Result<Result<String, Answer>> {
+    pub async fn key_id(&self, server: &Server) -> Result<Result<String, Box<Answer>>> {
         let body = json!({ "client_id": FIREFOX, "scope": OLDSYNC });
         let answer = server
             .signed(
@@ -181,7 +186,7 @@ impl Person {
             )
             .await?;
         if answer.status != StatusCode::OK {
-            return Ok(Err(answer));
+            return Ok(Err(Box::new(answer)));
         }
         let since = answer.json()?[OLDSYNC]["keyRotationTimestamp"]
             .as_u64()

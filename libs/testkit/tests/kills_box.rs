@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxhold_testkit::{ledger::Ledger, single_box::SingleBox, wait::wait_until, work_folder::WorkFolder};
+use foxhold_testkit::{
+    ledger::Ledger, report::report, single_box::SingleBox, wait::wait_until, work_folder::WorkFolder,
+};
 
 const KILLS: usize = 50;
 const USERS_AT_ONCE: usize = 4;
@@ -54,9 +56,4 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         .await
         .unwrap()
         .unwrap();
-}
-
-fn report(line: &str) {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{line}").unwrap();
 }

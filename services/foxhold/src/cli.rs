@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::certificates;
+
 /// Accounts and sync for Firefox that you hold yourself.
 #[derive(Debug, Parser)]
 #[command(name = "foxhold", version, propagate_version = true)]
@@ -109,32 +111,5 @@ pub(crate) enum CertificatesCommand {
     #[command(
         after_help = "Examples:\n  foxhold certificates create --out certs --trust-domain example.org --region one"
     )]
-    Create(CertificatesCreateArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertificatesCreateArgs {
-    /// Folder to write to; a CA that lies there is used again.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// First part of every identity: spiffe://DOMAIN/REGION/ROLE.
-    #[arg(long, value_name = "DOMAIN")]
-    pub(crate) trust_domain: String,
-    /// Second part of every identity.
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: String,
-    /// Tiers to make certificates for.
-    #[arg(
-        long,
-        value_name = "ROLE,…",
-        value_delimiter = ',',
-        default_value = "webhead,keysigner,dbwriter,stretcher"
-    )]
-    pub(crate) roles: Vec<String>,
-    /// Host names the servers are reached by, beside localhost.
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub(crate) hosts: Vec<String>,
-    /// How long they are valid; at most 24.
-    #[arg(long, value_name = "HOURS", default_value_t = 24)]
-    pub(crate) lifetime_hours: u64,
+    Create(certificates::Create),
 }

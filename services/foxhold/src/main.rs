@@ -17,7 +17,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(arguments) => commands::up::run(&arguments),
         Command::Key(KeyCommand::Create(arguments)) => commands::key::create(&arguments),
-        Command::Certificates(CertificatesCommand::Create(_)) => Ok(()),
+        Command::Certificates(CertificatesCommand::Create(arguments)) => {
+            commands::certificates::run(arguments)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -97,26 +97,86 @@ const LINK_CODE: &str = r#"{"uid":"UID","code":"0123456789abcdef0123456789abcdef
 
 /// Every call that is served. Bodies are chosen so that nothing is changed by them in vain.
 pub const CALLS: &[Call] = &[
-    call("POST", "/v1/account/create", Auth::Open, CREDENTIALS, &["email", "authPW"]),
-    call("POST", "/v1/account/login", Auth::Open, CREDENTIALS, &["email", "authPW"]),
-    call("GET", "/v1/account/status?uid=00000000000000000000000000000000", Auth::Open, "", &[]),
+    call(
+        "POST",
+        "/v1/account/create",
+        Auth::Open,
+        CREDENTIALS,
+        &["email", "authPW"],
+    ),
+    call(
+        "POST",
+        "/v1/account/login",
+        Auth::Open,
+        CREDENTIALS,
+        &["email", "authPW"],
+    ),
+    call(
+        "GET",
+        "/v1/account/status?uid=00000000000000000000000000000000",
+        Auth::Open,
+        "",
+        &[],
+    ),
     call("POST", "/v1/account/status", Auth::Open, EMAIL, &["email"]),
-    call("POST", "/v1/account/credentials/status", Auth::Open, EMAIL, &["email"]),
+    call(
+        "POST",
+        "/v1/account/credentials/status",
+        Auth::Open,
+        EMAIL,
+        &["email"],
+    ),
     call("GET", "/v1/account/keys", Auth::KeyFetch, "", &[]),
-    call("POST", "/v1/account/scoped-key-data", Auth::SessionHashed, KEY_DATA, &["client_id", "scope"]),
-    call("POST", "/v1/account/device", Auth::Session, DEVICE, &["name", "type"]),
+    call(
+        "POST",
+        "/v1/account/scoped-key-data",
+        Auth::SessionHashed,
+        KEY_DATA,
+        &["client_id", "scope"],
+    ),
+    call(
+        "POST",
+        "/v1/account/device",
+        Auth::Session,
+        DEVICE,
+        &["name", "type"],
+    ),
     call("GET", "/v1/account/devices", Auth::Session, "", &[]),
-    call("POST", "/v1/account/device/destroy", Auth::Session, DEVICE_ID, &["id"]),
-    call("POST", "/v1/account/devices/notify", Auth::Session, NOTIFY, &["to", "payload"]),
+    call(
+        "POST",
+        "/v1/account/device/destroy",
+        Auth::Session,
+        DEVICE_ID,
+        &["id"],
+    ),
+    call(
+        "POST",
+        "/v1/account/devices/notify",
+        Auth::Session,
+        NOTIFY,
+        &["to", "payload"],
+    ),
     call("GET", "/v1/account/device/commands", Auth::Session, "", &[]),
     call("GET", "/v1/account/attached_clients", Auth::Session, "", &[]),
     call("GET", "/v1/session/status", Auth::Session, "", &[]),
     call("POST", "/v1/session/destroy", Auth::SessionHashed, "{}", &[]),
-    call("POST", "/v1/session/verify_code", Auth::Session, r#"{"code":"000000"}"#, &["code"]),
+    call(
+        "POST",
+        "/v1/session/verify_code",
+        Auth::Session,
+        r#"{"code":"000000"}"#,
+        &["code"],
+    ),
     call("POST", "/v1/session/resend_code", Auth::Session, "{}", &[]),
     call("GET", "/v1/recovery_email/status", Auth::Session, "", &[]),
     call("POST", "/v1/recovery_email/resend_code", Auth::Session, "{}", &[]),
-    call("POST", "/v1/recovery_email/verify_code", Auth::Open, LINK_CODE, &["uid", "code"]),
+    call(
+        "POST",
+        "/v1/recovery_email/verify_code",
+        Auth::Open,
+        LINK_CODE,
+        &["uid", "code"],
+    ),
     call("POST", "/v1/get_random_bytes", Auth::Open, "", &[]),
     call("GET", "/v1/profile", Auth::Bearer, "", &[]),
     call("GET", "/v1/email", Auth::Bearer, "", &[]),
@@ -129,8 +189,20 @@ pub const CALLS: &[Call] = &[
         AUTHORIZATION,
         &["client_id", "state", "scope"],
     ),
-    call("POST", "/v1/oauth/token", Auth::Session, TOKEN, &["client_id", "scope"]),
-    call("POST", "/v1/oauth/destroy", Auth::Open, r#"{"token":"AUTHPW"}"#, &[]),
+    call(
+        "POST",
+        "/v1/oauth/token",
+        Auth::Session,
+        TOKEN,
+        &["client_id", "scope"],
+    ),
+    call(
+        "POST",
+        "/v1/oauth/destroy",
+        Auth::Open,
+        r#"{"token":"AUTHPW"}"#,
+        &[],
+    ),
     call("GET", "/v1/oauth/client/5882386c6d801776", Auth::Open, "", &[]),
     of_oauth_base(call(
         "POST",
@@ -139,11 +211,23 @@ pub const CALLS: &[Call] = &[
         AUTHORIZATION,
         &["client_id", "state", "scope"],
     )),
-    of_oauth_base(call("POST", "/v1/token", Auth::Session, TOKEN, &["client_id", "scope"])),
+    of_oauth_base(call(
+        "POST",
+        "/v1/token",
+        Auth::Session,
+        TOKEN,
+        &["client_id", "scope"],
+    )),
     call("POST", "/v1/destroy", Auth::Open, r#"{"token":"AUTHPW"}"#, &[]),
     of_oauth_base(call("GET", "/v1/client/5882386c6d801776", Auth::Open, "", &[])),
     call("GET", "/v1/jwks", Auth::Open, "", &[]),
-    call("GET", "/.well-known/fxa-client-configuration", Auth::Open, "", &[]),
+    call(
+        "GET",
+        "/.well-known/fxa-client-configuration",
+        Auth::Open,
+        "",
+        &[],
+    ),
     call("GET", "/.well-known/openid-configuration", Auth::Open, "", &[]),
     call("GET", "/__version__", Auth::Open, "", &[]),
     call("GET", "/__heartbeat__", Auth::Open, "", &[]),
@@ -151,49 +235,37 @@ pub const CALLS: &[Call] = &[
 ];
 
 impl Numbers {
+    /// A refusal under one number or the other.
+    #[must_use]
+    pub const fn refusal(self, status: u16, accounts: &'static [u16], oauth: &'static [u16]) -> Expected {
+        match self {
+            Self::Accounts => Expected::Accounts(status, accounts),
+            Self::Oauth => Expected::Oauth(status, oauth),
+        }
+    }
+
     /// The body is not JSON.
     #[must_use]
     pub const fn bad_json(self) -> Expected {
-        Expected::Accounts(400, match self {
-            Self::Accounts => &[106],
-            Self::Oauth => &[109],
-        })
+        self.refusal(400, &[106], &[109])
     }
 
     /// A field has the wrong form.
     #[must_use]
     pub const fn bad_parameter(self) -> Expected {
-        Expected::Accounts(400, match self {
-            Self::Accounts => &[107],
-            Self::Oauth => &[109],
-        })
+        self.refusal(400, &[107], &[109])
     }
 
     /// A field is missing.
     #[must_use]
     pub const fn missing_parameter(self) -> Expected {
-        Expected::Accounts(400, match self {
-            Self::Accounts => &[108],
-            Self::Oauth => &[109],
-        })
+        self.refusal(400, &[108], &[109])
     }
 
     /// The token is none.
     #[must_use]
     pub const fn bad_token(self) -> Expected {
-        Expected::Accounts(401, match self {
-            Self::Accounts => &[110],
-            Self::Oauth => &[111],
-        })
-    }
-
-    /// The signature is wrong.
-    #[must_use]
-    pub const fn bad_signature(self) -> Expected {
-        Expected::Accounts(401, match self {
-            Self::Accounts => &[109],
-            Self::Oauth => &[111],
-        })
+        self.refusal(401, &[110], &[111])
     }
 }
 
@@ -273,7 +345,7 @@ pub fn method_rows(host: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     for call in CALLS {
         let path = path(call);
-        let known = |method| {
+        let known = |method: &str| {
             CALLS
                 .iter()
                 .any(|other| other.method == method && other.path.split('?').next() == Some(&path))
@@ -285,7 +357,12 @@ pub fn method_rows(host: &str) -> Vec<Row> {
         }
         if !known(Method::GET.as_str()) {
             let request = RawRequest::new("HEAD", path.as_str());
-            rows.push(Row::new(format!("HEAD {path}"), host, &request, Expected::Status(405)));
+            rows.push(Row::new(
+                format!("HEAD {path}"),
+                host,
+                &request,
+                Expected::Status(405),
+            ));
         }
     }
     rows

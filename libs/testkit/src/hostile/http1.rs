@@ -19,9 +19,21 @@ pub fn framing_rows(host: &str) -> Vec<Row> {
     let with_length = "Content-Length: 2\r\n";
     let chunked = "Transfer-Encoding: chunked\r\n";
     let headers: [(&str, String, &str); 26] = [
-        ("length and chunks", format!("{with_length}{chunked}"), "0\r\n\r\n"),
-        ("chunks and length", format!("{chunked}{with_length}"), "0\r\n\r\n"),
-        ("two lengths", "Content-Length: 2\r\nContent-Length: 0\r\n".into(), "{}"),
+        (
+            "length and chunks",
+            format!("{with_length}{chunked}"),
+            "0\r\n\r\n",
+        ),
+        (
+            "chunks and length",
+            format!("{chunked}{with_length}"),
+            "0\r\n\r\n",
+        ),
+        (
+            "two lengths",
+            "Content-Length: 2\r\nContent-Length: 0\r\n".into(),
+            "{}",
+        ),
         ("the same length twice", with_length.repeat(2), "{}"),
         ("a list of lengths", "Content-Length: 2, 2\r\n".into(), "{}"),
         ("a length with a plus", "Content-Length: +2\r\n".into(), "{}"),
@@ -51,7 +63,11 @@ pub fn framing_rows(host: &str) -> Vec<Row> {
             "Transfer-Encoding: gzip, chunked\r\n".into(),
             "0\r\n\r\n",
         ),
-        ("an unknown coding", "Transfer-Encoding: xchunked\r\n".into(), "0\r\n\r\n"),
+        (
+            "an unknown coding",
+            "Transfer-Encoding: xchunked\r\n".into(),
+            "0\r\n\r\n",
+        ),
         (
             "a coding in quotes",
             "Transfer-Encoding: \"chunked\"\r\n".into(),
@@ -62,20 +78,32 @@ pub fn framing_rows(host: &str) -> Vec<Row> {
             "Transfer-Encoding: \x0bchunked\r\n".into(),
             "0\r\n\r\n",
         ),
-        ("a blank before the colon", "Transfer-Encoding : chunked\r\n".into(), "0\r\n\r\n"),
+        (
+            "a blank before the colon",
+            "Transfer-Encoding : chunked\r\n".into(),
+            "0\r\n\r\n",
+        ),
         (
             "a length with a blank before the colon",
             "Content-Length : 2\r\n".into(),
             "{}",
         ),
-        ("a chunk that is no number", chunked.into(), "g\r\n{}\r\n0\r\n\r\n"),
+        (
+            "a chunk that is no number",
+            chunked.into(),
+            "g\r\n{}\r\n0\r\n\r\n",
+        ),
         ("a negative chunk", chunked.into(), "-2\r\n{}\r\n0\r\n\r\n"),
         (
             "a chunk beyond 64 bits",
             chunked.into(),
             "10000000000000002\r\n{}\r\n0\r\n\r\n",
         ),
-        ("a chunk longer than it says", chunked.into(), "1\r\n{}\r\n0\r\n\r\n"),
+        (
+            "a chunk longer than it says",
+            chunked.into(),
+            "1\r\n{}\r\n0\r\n\r\n",
+        ),
         ("chunks ended by bare line feeds", chunked.into(), "2\n{}\n0\n\n"),
     ];
     let rows = headers.into_iter().map(|(name, headers, body)| {
@@ -83,7 +111,8 @@ pub fn framing_rows(host: &str) -> Vec<Row> {
         Row::of_bytes(name, format!("{head}{body}{HIDDEN}"), BAD)
     });
     let old = format!("POST /v1/account/status HTTP/1.0\r\nHost: {host}\r\n{chunked}\r\n0\r\n\r\n{HIDDEN}");
-    rows.chain([Row::of_bytes("chunks in HTTP/1.0", old, BAD)]).collect()
+    rows.chain([Row::of_bytes("chunks in HTTP/1.0", old, BAD)])
+        .collect()
 }
 
 /// Heads that break the grammar.
@@ -91,7 +120,10 @@ pub fn framing_rows(host: &str) -> Vec<Row> {
 pub fn grammar_rows(host: &str) -> Vec<Row> {
     let request = "GET /__lbheartbeat__ HTTP/1.1";
     let heads: [(&str, String); 28] = [
-        ("lines ended by bare line feeds", format!("{request}\nHost: {host}\n\n")),
+        (
+            "lines ended by bare line feeds",
+            format!("{request}\nHost: {host}\n\n"),
+        ),
         (
             "a request line ended by a bare line feed",
             format!("{request}\nHost: {host}\r\n\r\n"),
@@ -108,10 +140,22 @@ pub fn grammar_rows(host: &str) -> Vec<Row> {
             "a bare carriage return in a value",
             format!("{request}\r\nHost: {host}\r\nA: b\rContent-Length: 5\r\n\r\n"),
         ),
-        ("NUL in a value", format!("{request}\r\nHost: {host}\r\nA: b\0c\r\n\r\n")),
-        ("NUL in a name", format!("{request}\r\nHost: {host}\r\nA\0: b\r\n\r\n")),
-        ("NUL in the path", format!("GET /__lb\0heartbeat__ HTTP/1.1\r\nHost: {host}\r\n\r\n")),
-        ("a folded line", format!("{request}\r\nHost: {host}\r\nA: b\r\n c\r\n\r\n")),
+        (
+            "NUL in a value",
+            format!("{request}\r\nHost: {host}\r\nA: b\0c\r\n\r\n"),
+        ),
+        (
+            "NUL in a name",
+            format!("{request}\r\nHost: {host}\r\nA\0: b\r\n\r\n"),
+        ),
+        (
+            "NUL in the path",
+            format!("GET /__lb\0heartbeat__ HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        ),
+        (
+            "a folded line",
+            format!("{request}\r\nHost: {host}\r\nA: b\r\n c\r\n\r\n"),
+        ),
         (
             "a line folded with a tab",
             format!("{request}\r\nHost: {host}\r\nA: b\r\n\tc: d\r\n\r\n"),
@@ -120,13 +164,31 @@ pub fn grammar_rows(host: &str) -> Vec<Row> {
             "a folded first line",
             format!("{request}\r\n Host: {host}\r\nHost: {host}\r\n\r\n"),
         ),
-        ("a line without colon", format!("{request}\r\nHost: {host}\r\nabc\r\n\r\n")),
-        ("a header without name", format!("{request}\r\nHost: {host}\r\n: b\r\n\r\n")),
-        ("a blank in a name", format!("{request}\r\nHost: {host}\r\nA b: c\r\n\r\n")),
-        ("a bracket in a name", format!("{request}\r\nHost: {host}\r\nA[0]: c\r\n\r\n")),
-        ("a letter beyond ASCII in a name", format!("{request}\r\nHost: {host}\r\nä: c\r\n\r\n")),
+        (
+            "a line without colon",
+            format!("{request}\r\nHost: {host}\r\nabc\r\n\r\n"),
+        ),
+        (
+            "a header without name",
+            format!("{request}\r\nHost: {host}\r\n: b\r\n\r\n"),
+        ),
+        (
+            "a blank in a name",
+            format!("{request}\r\nHost: {host}\r\nA b: c\r\n\r\n"),
+        ),
+        (
+            "a bracket in a name",
+            format!("{request}\r\nHost: {host}\r\nA[0]: c\r\n\r\n"),
+        ),
+        (
+            "a letter beyond ASCII in a name",
+            format!("{request}\r\nHost: {host}\r\nä: c\r\n\r\n"),
+        ),
         ("no host", format!("{request}\r\n\r\n")),
-        ("two hosts", format!("{request}\r\nHost: {host}\r\nHost: evil.example\r\n\r\n")),
+        (
+            "two hosts",
+            format!("{request}\r\nHost: {host}\r\nHost: evil.example\r\n\r\n"),
+        ),
         ("no version", "GET /__lbheartbeat__\r\n\r\n".into()),
         (
             "version 9.9",
@@ -149,7 +211,10 @@ pub fn grammar_rows(host: &str) -> Vec<Row> {
             "a method that is no word",
             format!("G(T /__lbheartbeat__ HTTP/1.1\r\nHost: {host}\r\n\r\n"),
         ),
-        ("another protocol's greeting", "SSH-2.0-OpenSSH_9.9\r\n\r\n".into()),
+        (
+            "another protocol's greeting",
+            "SSH-2.0-OpenSSH_9.9\r\n\r\n".into(),
+        ),
         ("only blank", " \r\n\r\n".into()),
         (
             "a chunk ended by a bare line feed in a trailer",
@@ -159,9 +224,12 @@ pub fn grammar_rows(host: &str) -> Vec<Row> {
             ),
         ),
     ];
-    let rows = heads.into_iter().map(|(name, head)| Row::of_bytes(name, format!("{head}{HIDDEN}"), BAD));
+    let rows = heads
+        .into_iter()
+        .map(|(name, head)| Row::of_bytes(name, format!("{head}{HIDDEN}"), BAD));
     let tls = b"\x16\x03\x01\x00\x05hello\r\n\r\n".to_vec();
-    rows.chain([Row::of_bytes("TLS where there is none", tls, BAD)]).collect()
+    rows.chain([Row::of_bytes("TLS where there is none", tls, BAD)])
+        .collect()
 }
 
 /// Heads that are too large.
@@ -173,11 +241,31 @@ pub fn size_rows(host: &str) -> Vec<Row> {
     let long = "x".repeat(HEAD_TOO_LARGE);
     let languages = "de-DE;q=0.1,".repeat(10_000);
     vec![
-        Row::of_bytes("101 headers", format!("{head}{}\r\n{HIDDEN}", lines(100)), large.clone()),
-        Row::of_bytes("3000 headers", format!("{head}{}\r\n{HIDDEN}", lines(3000)), large.clone()),
-        Row::of_bytes("one long header", format!("{head}a: {long}\r\n\r\n{HIDDEN}"), large.clone()),
-        Row::of_bytes("one long name", format!("{head}{long}: a\r\n\r\n{HIDDEN}"), large.clone()),
-        Row::of_bytes("a header without end", format!("{head}a: {long}{long}"), large.clone()),
+        Row::of_bytes(
+            "101 headers",
+            format!("{head}{}\r\n{HIDDEN}", lines(100)),
+            large.clone(),
+        ),
+        Row::of_bytes(
+            "3000 headers",
+            format!("{head}{}\r\n{HIDDEN}", lines(3000)),
+            large.clone(),
+        ),
+        Row::of_bytes(
+            "one long header",
+            format!("{head}a: {long}\r\n\r\n{HIDDEN}"),
+            large.clone(),
+        ),
+        Row::of_bytes(
+            "one long name",
+            format!("{head}{long}: a\r\n\r\n{HIDDEN}"),
+            large.clone(),
+        ),
+        Row::of_bytes(
+            "a header without end",
+            format!("{head}a: {long}{long}"),
+            large.clone(),
+        ),
         Row::of_bytes(
             "10000 languages",
             format!("{head}Accept-Language: {languages}\r\n\r\n{HIDDEN}"),
@@ -250,7 +338,10 @@ pub fn unfinished_rows(host: &str) -> Vec<Row> {
         ("half a method", "GE"),
         ("half a head", "GET /__lbheartbeat__ HTTP/1.1\r\nHost: local"),
         ("half an HTTP/2 preface", "PRI * HT"),
-        ("an HTTP/2 preface and no more", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        (
+            "an HTTP/2 preface and no more",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ),
     ] {
         rows.push(Row::of_bytes(name, bytes, Expected::Unserved));
     }

@@ -45,7 +45,7 @@ pub struct Signing {
     pub ext: Option<String>,
     /// Application id and delegation.
     pub app_dlg: Option<(String, String)>,
-    key: Vec<u8>,
+    pub(super) key: Vec<u8>,
 }
 
 impl Signer {
@@ -54,11 +54,7 @@ impl Signer {
     /// # Errors
     /// When the root is no address.
     pub fn of_token(root: &str, keys: &TokenKeys) -> Result<Self> {
-        Self::new(
-            root,
-            hex::encode(keys.id.as_bytes()),
-            keys.key.expose().to_vec(),
-        )
+        Self::new(root, hex::encode(keys.id.as_bytes()), keys.key.expose().to_vec())
     }
 
     /// Signs with any id and key.
@@ -162,7 +158,9 @@ impl Signing {
         if let Some((app, dlg)) = &self.app_dlg {
             attributes.extend([("app", app), ("dlg", dlg)]);
         }
-        let attributes = attributes.iter().map(|(name, value)| format!("{name}=\"{value}\", "));
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{value}\", "));
         format!("Hawk {}mac=\"{mac}\"", attributes.collect::<String>())
     }
 }

@@ -46,9 +46,9 @@ impl Slow {
             Self::HeadStops | Self::HeadTrickles => b"GET / HTTP/1.1\r\nHost: localhost\r\nA: b".to_vec(),
             Self::BodyStops | Self::BodyTrickles => post.as_bytes().to_vec(),
             // More than the buffers of both sides hold.
-            Self::NeverReads => {
-                "GET /page/page_crypto.wasm HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100).into_bytes()
-            }
+            Self::NeverReads => "GET /page/page_crypto.wasm HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                .repeat(100)
+                .into_bytes(),
         }
     }
 

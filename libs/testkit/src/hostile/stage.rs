@@ -111,10 +111,7 @@ impl Stage {
     /// # Errors
     /// When there is no answer.
     pub async fn verify(&self, person: &Person) -> Result<StatusCode> {
-        Ok(person
-            .verify(self.server(), self.running.private)
-            .await?
-            .status)
+        Ok(person.verify(self.server(), self.running.private).await?.status)
     }
 
     /// An access token with a scope.
@@ -140,11 +137,7 @@ impl Stage {
         let token = self.access_token(person, OLDSYNC).await?;
         let key_id = accepted(person.key_id(self.server()).await?, "key id")?;
         let answer = person::exchange(self.server(), &token, &key_id).await?;
-        ensure!(
-            answer.status == StatusCode::OK,
-            "exchange: {:?}",
-            answer.json()?
-        );
+        ensure!(answer.status == StatusCode::OK, "exchange: {:?}", answer.json()?);
         answer.json()
     }
 
@@ -231,7 +224,7 @@ impl Stage {
     }
 }
 
-fn accepted<T>(outcome: Result<T, crate::http::Answer>, what: &str) -> Result<T> {
+fn accepted<T>(outcome: Result<T, Box<crate::http::Answer>>, what: &str) -> Result<T> {
     outcome.map_err(|answer| {
         anyhow::anyhow!(
             "{what}: {} {}",

@@ -33,7 +33,9 @@ impl Vitals {
 fn number(status: &str, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).context(name.to_owned())
+    number
+        .and_then(|number| number.parse().ok())
+        .context(name.to_owned())
 }
 
 #[cfg(test)]

@@ -229,10 +229,7 @@ mod tests {
             .iter()
             .map(|answer| (answer.status.as_u16(), &answer.body[..]))
             .collect();
-        assert_eq!(
-            seen,
-            [(200, &b"hi"[..]), (404, &b"abc"[..]), (400, &b"rest"[..])]
-        );
+        assert_eq!(seen, [(200, &b"hi"[..]), (404, &b"abc"[..]), (400, &b"rest"[..])]);
         assert_eq!(answers[0].header("a"), "b");
         assert!(parse_answers(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi", false).is_err());
         assert!(parse_answers(b"SSH-2.0-x\r\n\r\n", false).is_err());

@@ -1,7 +1,7 @@
 //! `foxhold certificates create`: a private authority and short-lived certificates for the roles of a small fleet. The
 //! work is `runtime::certificates`; this is its command line. Run it again, daily at least, to renew the certificates.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use foxhold_runtime::{
     SystemClock, SystemRandom,
@@ -12,36 +12,52 @@ use foxhold_runtime::{
 /// Makes a private authority, and a certificate for each role, into a folder. When the folder holds an authority
 /// already, that one is used and the certificates are renewed.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Create {
+pub(crate) struct Create {
     /// The folder; made when absent.
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The deployment's name, as in `spiffe://<trust domain>/<region>/<role>`.
     #[arg(long, value_name = "NAME")]
-    pub trust_domain: String,
+    pub(crate) trust_domain: String,
     /// Where the processes run.
     #[arg(long, value_name = "NAME", default_value = "home")]
-    pub region: String,
+    pub(crate) region: String,
     /// For which roles: webhead, keysigner, dbwriter, stretcher, worker, ops, health.
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "webhead,keysigner,dbwriter,stretcher,ops,health"
     )]
-    pub roles: Vec<Role>,
+    pub(crate) roles: Vec<Role>,
     /// How long they live: hours or minutes, as in 24h or 30m; 24h at most.
     #[arg(long, value_parser = lifetime, default_value = "24h")]
-    pub lifetime: Duration,
+    pub(crate) lifetime: Duration,
     /// Further host names or addresses in the certificates, for tools that look at them; may be repeated.
     #[arg(long, value_name = "HOST")]
-    pub host: Vec<String>,
+    pub(crate) host: Vec<String>,
+}
+
+/// Makes the files and names them.
+pub(crate) fn run(flags: Create) -> anyhow::Result<()> {
+    let created = create(flags)?;
+    let mut out = std::io::stdout().lock();
+    let authority = if created.authority_is_new {
+        "a new authority"
+    } else {
+        "the authority that was there"
+    };
+    writeln!(out, "signed by {authority}")?;
+    for path in created.files {
+        writeln!(out, "{}", path.display())?;
+    }
+    Ok(())
 }
 
 /// Makes the files.
 ///
 /// # Errors
 /// [`CreateError`]
-pub fn create(flags: Create) -> Result<Created, CreateError> {
+fn create(flags: Create) -> Result<Created, CreateError> {
     let options = CreateOptions {
         out: flags.out,
         trust_domain: flags.trust_domain,

@@ -40,6 +40,8 @@ use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
 const READERS: usize = 8;
 /// Users the one node of a box may have; more than any one machine's disk will like.
 const NODE_CAPACITY: u64 = 100_000;
+/// Files of the sync node: few, since each has threads of its own. Fixed when the folder is made.
+const SHARDS: u32 = 4;
 /// How long a public request may take: a queue of stretchings and the work itself.
 const BUDGET: Duration = Duration::from_secs(10);
 const MIB: u64 = 1024 * 1024;
@@ -171,7 +173,10 @@ fn open_node(folder: &DataFolder, means: &Means<'_>) -> anyhow::Result<Arc<SyncN
     let secrets = NodeSecrets::new(vec![secret]).context("a node has one secret at least")?;
     let name = NodeName::parse(&means.settings.public_url())?;
     let auth = NodeAuth::new(vec![name], secrets);
-    let settings = NodeSettings::new(folder.node());
+    let settings = NodeSettings {
+        shards: SHARDS,
+        ..NodeSettings::new(folder.node())
+    };
     let node = SyncNode::open(
         settings,
         auth,

@@ -3,28 +3,21 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{
-    Router,
-    response::{IntoResponse, Response},
-};
+use axum::Router;
 use foxhold_runtime::{
     Shutdown, SystemRandom, health,
     http_edge::{self, EdgeLimits},
-    layers::{self, RequestLimits},
-    shutdown,
+    layers, shutdown,
 };
-use foxhold_sync::storage::Limits;
-use foxhold_sync_node::SyncNode;
 use foxhold_webhead::mail::{CaptureMailer, capture::mailbox_router};
-use http::StatusCode;
 use tokio::net::TcpListener;
 use url::Url;
 
 use super::{greeting::greeting, parts, settings::Settings, setup};
 use crate::data_folder::DataFolder;
 
-/// Longest head: a hundred percent-encoded ids of records fit (`storage.md` 11).
-const HEAD_LEN_MAX: usize = 32 * 1024;
+/// Storage requests in work at once.
+const STORAGE_REQUESTS_MAX: usize = 1024;
 /// How long a stopping box finishes what it has begun. Nobody stands behind a balancer here, so it does not wait first.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,11 +36,13 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     anyhow::ensure!(parts.signer.is_healthy(), "the provider's key does not sign");
     signing.works();
     let edge = EdgeLimits {
-        head_len_max: HEAD_LEN_MAX,
+        head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,
         ..EdgeLimits::default()
     };
-    let router = foxhold_webhead::router(parts.app).merge(storage(&parts.node));
+    let storage = foxhold_sync_node::router(Arc::clone(&parts.node));
+    let storage = foxhold_sync_node::layered(storage, &parts.node, STORAGE_REQUESTS_MAX);
+    let router = foxhold_webhead::router(parts.app).merge(storage);
     let private_router = private_side(&health, parts.mailbox);
     show(&greeting(&folder, &settings, &site))?;
     let served = async {
@@ -77,25 +72,6 @@ async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address}"))
-}
-
-/// The sync node's routes with their own limits: its bodies are larger than those of accounts.
-fn storage(node: &Arc<SyncNode>) -> Router {
-    let limits = RequestLimits {
-        body_len_max: usize::try_from(Limits::default().max_request_bytes).unwrap_or(usize::MAX),
-        overloaded: storage_overloaded,
-        ..RequestLimits::default()
-    };
-    layers::public(
-        foxhold_sync_node::router(Arc::clone(node)),
-        limits,
-        Arc::new(SystemRandom),
-    )
-}
-
-fn storage_overloaded(_: u64) -> Response {
-    let json = [(http::header::CONTENT_TYPE, "application/json")];
-    (StatusCode::SERVICE_UNAVAILABLE, json, "0").into_response()
 }
 
 fn private_side(health: &foxhold_runtime::Health, mailbox: Option<Arc<CaptureMailer>>) -> Router {

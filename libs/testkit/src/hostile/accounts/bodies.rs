@@ -1,7 +1,7 @@
 //! Bodies that are no JSON object, too long, encoded, or hold more than asked for (`accounts.md`, Conventions;
 //! `security.md` E.2). Sent to every call that takes a body, well signed where it takes a signature.
 
-use super::{Auth, CALLS, Call, Cast, Numbers};
+use super::{Auth, CALLS, Call, Cast};
 use crate::hostile::{
     row::{Expected, Row},
     wire::{Body, RawRequest},
@@ -24,7 +24,10 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
         ("true", b"true".to_vec()),
         ("null", b"null".to_vec()),
         ("a form", b"email=a%40example.test&authPW=1".to_vec()),
-        ("XML", b"<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]>".to_vec()),
+        (
+            "XML",
+            b"<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]>".to_vec(),
+        ),
         ("single quotes", b"{'email':'a@example.test'}".to_vec()),
         ("a comment", b"{/* */}".to_vec()),
         ("a comma too many", b"{\"a\":1,}".to_vec()),
@@ -39,7 +42,10 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
         ("a raw line break", b"{\"a\":\"b\nc\"}".to_vec()),
         ("a number that is too large", b"{\"a\":1e999999}".to_vec()),
         ("a name twice", b"{\"email\":\"a\",\"email\":\"b\"}".to_vec()),
-        ("a name twice, once escaped", br#"{"email":"a","\u0065mail":"b"}"#.to_vec()),
+        (
+            "a name twice, once escaped",
+            br#"{"email":"a","\u0065mail":"b"}"#.to_vec(),
+        ),
         ("a name twice inside", b"{\"a\":{\"b\":1,\"b\":2}}".to_vec()),
         ("invalid UTF-8", b"{\"a\":\"\xff\"}".to_vec()),
         ("invalid UTF-8 in a name", b"{\"\xfe\":1}".to_vec()),
@@ -48,7 +54,10 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
         ("a surrogate in UTF-8", b"{\"a\":\"\xed\xa0\x80\"}".to_vec()),
         ("a lone surrogate", br#"{"a":"\ud800"}"#.to_vec()),
         ("a lone low surrogate", br#"{"a":"\udc00x"}"#.to_vec()),
-        ("surrogates in the wrong order", br#"{"a":"\udc00\ud800"}"#.to_vec()),
+        (
+            "surrogates in the wrong order",
+            br#"{"a":"\udc00\ud800"}"#.to_vec(),
+        ),
         ("an unknown escape", br#"{"a":"\x41"}"#.to_vec()),
         ("a byte order mark", b"\xef\xbb\xbf{}".to_vec()),
         ("UTF-16", b"\xff\xfe{\0}\0".to_vec()),
@@ -68,10 +77,7 @@ pub fn unreadable_rows(cast: &Cast) -> Vec<Row> {
             rows.push(cast.row(call, what, &body, call.numbers.bad_json()));
         }
         if !call.required.is_empty() {
-            let none = match call.numbers {
-                Numbers::Accounts => Expected::Accounts(400, &[106, 108]),
-                Numbers::Oauth => Expected::Accounts(400, &[109]),
-            };
+            let none = call.numbers.refusal(400, &[106, 108], &[109]);
             rows.push(cast.row(call, "no byte", b"", none));
         }
     }
@@ -89,18 +95,35 @@ pub fn oversized_rows(cast: &Cast) -> Vec<Row> {
             let request = RawRequest::new("POST", path)
                 .header("content-type", "application/json")
                 .body(body);
-            rows.push(Row::new(format!("POST {path}: {what}"), &cast.host, &request, too_large.clone()));
+            rows.push(Row::new(
+                format!("POST {path}: {what}"),
+                &cast.host,
+                &request,
+                too_large.clone(),
+            ));
         };
         put("17 KB declared, none sent", Body::Promised(LEN_MAX as u64 + 1));
         put("a terabyte declared", Body::Promised(1 << 40));
         put("17 KB sent", Body::Sized(vec![b' '; LEN_MAX + 1]));
         put("a megabyte sent", Body::Sized(vec![b'['; 1024 * 1024]));
         put("17 KB in chunks", Body::Chunked(vec![b' '; LEN_MAX + 1], 1000));
-        put("a megabyte in small chunks", Body::Chunked(vec![b'['; 1024 * 1024], 100));
+        put(
+            "a megabyte in small chunks",
+            Body::Chunked(vec![b'['; 1024 * 1024], 100),
+        );
     }
-    for path in ["/v1/session/status", "/v1/jwks", "/.well-known/fxa-client-configuration"] {
+    for path in [
+        "/v1/session/status",
+        "/v1/jwks",
+        "/.well-known/fxa-client-configuration",
+    ] {
         let request = RawRequest::new("GET", path).body(Body::Promised(LEN_MAX as u64 + 1));
-        rows.push(Row::new(format!("GET {path}: 17 KB declared"), &cast.host, &request, too_large.clone()));
+        rows.push(Row::new(
+            format!("GET {path}: 17 KB declared"),
+            &cast.host,
+            &request,
+            too_large.clone(),
+        ));
     }
     rows
 }
@@ -108,15 +131,28 @@ pub fn oversized_rows(cast: &Cast) -> Vec<Row> {
 /// A body of exactly the longest length is taken.
 #[must_use]
 pub fn longest_rows(cast: &Cast) -> Vec<Row> {
-    let body = format!("{{\"email\":\"nobody@example.test\",\"more\":\"{}\"}}", "x".repeat(LEN_MAX));
+    let body = format!(
+        "{{\"email\":\"nobody@example.test\",\"more\":\"{}\"}}",
+        "x".repeat(LEN_MAX)
+    );
     let cut = body.len() - LEN_MAX;
     let body = body.replacen(&"x".repeat(cut), "", 1).into_bytes();
     let request = RawRequest::new("POST", "/v1/account/status").header("content-type", "application/json");
     let sized = request.clone().body(Body::Sized(body.clone()));
     let chunked = request.body(Body::Chunked(body, 1));
     vec![
-        Row::new("16 KB", &cast.host, &sized, Expected::Member("exists", false.into())),
-        Row::new("16 KB in chunks of one byte", &cast.host, &chunked, Expected::Member("exists", false.into())),
+        Row::new(
+            "16 KB",
+            &cast.host,
+            &sized,
+            Expected::Member("exists", false.into()),
+        ),
+        Row::new(
+            "16 KB in chunks of one byte",
+            &cast.host,
+            &chunked,
+            Expected::Member("exists", false.into()),
+        ),
     ]
 }
 
@@ -127,7 +163,9 @@ pub fn encoded_rows(cast: &Cast) -> Vec<Row> {
     for call in CALLS.iter().filter(|call| !call.body.is_empty()) {
         for encoding in ["gzip", "deflate", "br", "x-gzip", "GZIP", "identity, gzip"] {
             let body = cast.body_of(call);
-            let request = cast.request(call, body.as_bytes()).header("content-encoding", encoding);
+            let request = cast
+                .request(call, body.as_bytes())
+                .header("content-encoding", encoding);
             let name = format!("POST {}: {encoding}", call.path);
             rows.push(Row::new(name, &cast.host, &request, Expected::Accounts(415, &[])));
         }
@@ -168,7 +206,11 @@ pub fn unauthorized_rows(cast: &Cast) -> Vec<Row> {
         let body = cast.body_of(call);
         let bare = || {
             let request = RawRequest::new(call.method, call.path);
-            if body.is_empty() { request } else { request.json(body.as_bytes()) }
+            if body.is_empty() {
+                request
+            } else {
+                request.json(body.as_bytes())
+            }
         };
         let mut put = |what: &str, request: &RawRequest| {
             let name = format!("{} {}: {what}", call.method, call.path);
@@ -178,14 +220,23 @@ pub fn unauthorized_rows(cast: &Cast) -> Vec<Row> {
         put("another scheme", &bare().header("authorization", "Basic YTpi"));
         put("an unknown scheme", &bare().header("authorization", "Token a"));
         let hex = "ab".repeat(32);
-        put("a bearer that nobody gave out", &bare().header("authorization", format!("Bearer {hex}")));
+        put(
+            "a bearer that nobody gave out",
+            &bare().header("authorization", format!("Bearer {hex}")),
+        );
         if call.auth == Auth::Bearer {
-            put("a session's signature", &cast.session.request(call.method, call.path));
+            put(
+                "a session's signature",
+                &cast.session.request(call.method, call.path),
+            );
         } else {
             let token = format!("Bearer {}", cast.access_token);
             put("an access token", &bare().header("authorization", token));
             let id = &cast.session.id;
-            put("the id as a bearer", &bare().header("authorization", format!("Bearer fxs_{id}")));
+            put(
+                "the id as a bearer",
+                &bare().header("authorization", format!("Bearer fxs_{id}")),
+            );
         }
     }
     rows

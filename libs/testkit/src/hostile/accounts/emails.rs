@@ -32,8 +32,14 @@ const REFUSED: &[(&str, &str)] = &[
     ("a domain without dot", "alice@localhost"),
     ("two signs", "alice@bob@example.test"),
     ("two addresses", "alice@example.test,bob@example.test"),
-    ("two addresses with a semicolon", "alice@example.test;bob@example.test"),
-    ("two addresses with a blank", "alice@example.test bob@example.test"),
+    (
+        "two addresses with a semicolon",
+        "alice@example.test;bob@example.test",
+    ),
+    (
+        "two addresses with a blank",
+        "alice@example.test bob@example.test",
+    ),
     ("a display name", "Alice <alice@example.test>"),
     ("in brackets", "<alice@example.test>"),
     ("a quoted local part", "\"alice\"@example.test"),
@@ -73,9 +79,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("Cyrillic among Latin in the domain", "alice@ex\u{430}mple.test"),
     ("the same as an A-label", "alice@xn--exmple-4nf.test"),
     ("Greek among Latin", "alic\u{3b5}@example.test"),
-    ("all Cyrillic that reads as Latin", "\u{440}\u{430}\u{443}\u{440}\u{430}@example.test"),
+    (
+        "all Cyrillic that reads as Latin",
+        "\u{440}\u{430}\u{443}\u{440}\u{430}@example.test",
+    ),
     ("a full-width sign", "alice\u{ff20}example.test"),
-    ("a full-width sign beside a plain one", "alice\u{ff20}bob@example.test"),
+    (
+        "a full-width sign beside a plain one",
+        "alice\u{ff20}bob@example.test",
+    ),
     ("a small sign", "alice\u{fe6b}bob@example.test"),
     ("a full-width comma", "alice\u{ff0c}bob@example.test"),
     ("a private character", "ali\u{e000}ce@example.test"),
@@ -87,7 +99,7 @@ const REFUSED: &[(&str, &str)] = &[
 #[must_use]
 pub fn refused_rows(cast: &Cast) -> Vec<Row> {
     let long_local = format!("{}@example.test", "a".repeat(65));
-    let long = format!("a@{}.test", ["a".repeat(60); 5].join("."));
+    let long = format!("a@{}.test", vec!["a".repeat(60); 5].join("."));
     let longer = format!("{}@example.test", "\u{e4}".repeat(300));
     let more = [
         ("65 in the local part", long_local.as_str()),
@@ -100,7 +112,12 @@ pub fn refused_rows(cast: &Cast) -> Vec<Row> {
             let body = json!({ "email": email, "authPW": AUTH_PW }).to_string();
             let request = RawRequest::new("POST", path).json(body);
             let expected = Expected::Accounts(400, &[107]);
-            rows.push(Row::new(format!("POST {path}: {name}"), &cast.host, &request, expected));
+            rows.push(Row::new(
+                format!("POST {path}: {name}"),
+                &cast.host,
+                &request,
+                expected,
+            ));
         }
     }
     rows
@@ -113,8 +130,11 @@ pub fn refused_rows(cast: &Cast) -> Vec<Row> {
 /// When the box signs nobody up.
 pub async fn spelling_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     let mark = &unique_hex()[..12];
-    let (kelvin, istanbul, strasse) =
-        (format!("kelvin{mark}"), format!("ilgaz{mark}"), format!("strasse{mark}"));
+    let (kelvin, istanbul, strasse) = (
+        format!("kelvin{mark}"),
+        format!("ilgaz{mark}"),
+        format!("strasse{mark}"),
+    );
     for local in [&kelvin, &istanbul, &strasse] {
         let body = json!({ "email": format!("{local}@example.test"), "authPW": AUTH_PW });
         let answer = stage.server().post("/v1/account/create", &body).await?;
@@ -126,11 +146,23 @@ pub async fn spelling_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
         .collect();
     let table = [
         ("itself", format!("{kelvin}@example.test"), true),
-        ("upper case", format!("{}@EXAMPLE.TEST", kelvin.to_uppercase()), true),
+        (
+            "upper case",
+            format!("{}@EXAMPLE.TEST", kelvin.to_uppercase()),
+            true,
+        ),
         ("a Kelvin sign", kelvin.replacen('k', "\u{212a}", 1), true),
         ("full-width letters", wide, true),
-        ("a full-width domain", format!("{kelvin}@\u{ff45}xample.test"), true),
-        ("an ideographic full stop", format!("{kelvin}@example\u{3002}test"), true),
+        (
+            "a full-width domain",
+            format!("{kelvin}@\u{ff45}xample.test"),
+            true,
+        ),
+        (
+            "an ideographic full stop",
+            format!("{kelvin}@example\u{3002}test"),
+            true,
+        ),
         ("a long s", strasse.replacen('s', "\u{17f}", 1), true),
         ("capital i without a locale", istanbul.to_uppercase(), true),
         ("dotless i", istanbul.replacen('i', "\u{131}", 1), false),
@@ -142,10 +174,19 @@ pub async fn spelling_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     Ok(table
         .into_iter()
         .map(|(name, email, exists)| {
-            let email = if email.contains('@') { email } else { format!("{email}@example.test") };
+            let email = if email.contains('@') {
+                email
+            } else {
+                format!("{email}@example.test")
+            };
             let request =
                 RawRequest::new("POST", "/v1/account/status").json(json!({ "email": email }).to_string());
-            Row::new(name, &cast.host, &request, Expected::Member("exists", Value::Bool(exists)))
+            Row::new(
+                name,
+                &cast.host,
+                &request,
+                Expected::Member("exists", Value::Bool(exists)),
+            )
         })
         .collect())
 }
@@ -170,9 +211,16 @@ pub fn injection_rows(cast: &Cast) -> Vec<Row> {
     let mut rows = Vec::new();
     for text in TEXTS {
         let body = json!({ "name": text, "type": "desktop" }).to_string();
-        let device = cast.session.request_with("POST", "/v1/account/device", body.as_bytes());
+        let device = cast
+            .session
+            .request_with("POST", "/v1/account/device", body.as_bytes());
         let stored = Expected::Member("name", text.into());
-        rows.push(Row::new(format!("a device named {text}"), &cast.host, &device, stored));
+        rows.push(Row::new(
+            format!("a device named {text}"),
+            &cast.host,
+            &device,
+            stored,
+        ));
         let asking = RawRequest::new("POST", "/v1/account/status")
             .header("user-agent", text)
             .header("accept-language", text)
@@ -181,7 +229,12 @@ pub fn injection_rows(cast: &Cast) -> Vec<Row> {
             .header("x-request-id", text)
             .json(r#"{"email":"nobody@example.test"}"#);
         let nobody = Expected::Member("exists", false.into());
-        rows.push(Row::new(format!("headers of {text}"), &cast.host, &asking, nobody));
+        rows.push(Row::new(
+            format!("headers of {text}"),
+            &cast.host,
+            &asking,
+            nobody,
+        ));
         for (path, field) in [
             ("/v1/account/create", "service"),
             ("/v1/account/login", "reason"),
@@ -199,11 +252,18 @@ pub fn injection_rows(cast: &Cast) -> Vec<Row> {
     for (name, header, value) in [
         ("a user agent of 6 KB", "user-agent", hostile.clone()),
         ("languages of 8 KB", "accept-language", "de-DE;q=0.1,".repeat(680)),
-        ("languages without end of one", "accept-language", "-".repeat(8_000)),
+        (
+            "languages without end of one",
+            "accept-language",
+            "-".repeat(8_000),
+        ),
         ("an address of 6 KB", "x-forwarded-for", "1.2.3.4,".repeat(800)),
         ("an origin of 6 KB", "origin", hostile),
     ] {
-        let request = cast.session.request("GET", "/v1/session/status").header(header, value);
+        let request = cast
+            .session
+            .request("GET", "/v1/session/status")
+            .header(header, value);
         rows.push(Row::new(name, &cast.host, &request, Expected::Status(200)));
     }
     rows

@@ -10,7 +10,17 @@ use crate::hostile::{
 };
 
 /// Values that no text field takes.
-const NO_TEXT: &[&str] = &["1", "-1", "1.5", "true", "[]", "{}", "[\"a\"]", "{\"a\":\"b\"}", "9007199254740993"];
+const NO_TEXT: &[&str] = &[
+    "1",
+    "-1",
+    "1.5",
+    "true",
+    "[]",
+    "{}",
+    "[\"a\"]",
+    "{\"a\":\"b\"}",
+    "9007199254740993",
+];
 
 /// A field of a call, and a value it must not have. The value is JSON.
 struct Wrong {
@@ -50,7 +60,12 @@ const REDIRECT_FORMS: &[&str] = &[
     "\"not a url\"",
 ];
 
-const ID_FORMS: &[&str] = &["\"\"", "\"xyz\"", "\"0123\"", "\"../../../../../../../../../../etc\""];
+const ID_FORMS: &[&str] = &[
+    "\"\"",
+    "\"xyz\"",
+    "\"0123\"",
+    "\"../../../../../../../../../../etc\"",
+];
 
 const DEVICE_NAMES: &[&str] = &[
     "\"\\u0000\"",
@@ -78,46 +93,103 @@ const WRONG: &[Wrong] = &[
     wrong("/v1/account/create", "authPW", HEX_FORMS),
     wrong("/v1/account/create", "wrapKb", HEX_FORMS),
     wrong("/v1/account/create", "redirectTo", REDIRECT_FORMS),
-    wrong("/v1/account/create", "service", &["\"sync sync\"", "\"12345678901234567\"", "\"a/b\""]),
+    wrong(
+        "/v1/account/create",
+        "service",
+        &["\"sync sync\"", "\"12345678901234567\"", "\"a/b\""],
+    ),
     wrong("/v1/account/create", "preVerified", &["\"yes\"", "1", "[]"]),
     wrong("/v1/account/login", "authPW", HEX_FORMS),
     wrong("/v1/account/login", "redirectTo", REDIRECT_FORMS),
-    wrong("/v1/account/login", "service", &["\"sync sync\"", "\"12345678901234567\""]),
+    wrong(
+        "/v1/account/login",
+        "service",
+        &["\"sync sync\"", "\"12345678901234567\""],
+    ),
     wrong("/v1/account/login", "reason", &["\"12345678901234567\"", "7"]),
     wrong("/v1/account/login", "verificationMethod", &["\"pigeon\"", "7"]),
     wrong("/v1/recovery_email/verify_code", "uid", ID_FORMS),
     wrong("/v1/recovery_email/verify_code", "code", ID_FORMS),
-    wrong("/v1/session/verify_code", "code", &["\"\"", "\"00000\"", "\"0000000\"", "\"00000a\"", "\"-00001\""]),
+    wrong(
+        "/v1/session/verify_code",
+        "code",
+        &["\"\"", "\"00000\"", "\"0000000\"", "\"00000a\"", "\"-00001\""],
+    ),
     wrong("/v1/account/scoped-key-data", "client_id", ID_FORMS),
-    wrong("/v1/account/scoped-key-data", "scope", &["\"a\\\"b\"", "\"\\u00e4\"", "\"a\\u0000b\""]),
+    wrong(
+        "/v1/account/scoped-key-data",
+        "scope",
+        &["\"a\\\"b\"", "\"\\u00e4\"", "\"a\\u0000b\""],
+    ),
     wrong("/v1/account/device", "id", ID_FORMS),
     wrong("/v1/account/device", "name", DEVICE_NAMES),
-    wrong("/v1/account/device", "type", &["\"12345678901234567\"", "\"desk top\"", "\"a\\u0000\""]),
+    wrong(
+        "/v1/account/device",
+        "type",
+        &["\"12345678901234567\"", "\"desk top\"", "\"a\\u0000\""],
+    ),
     wrong("/v1/account/device", "pushCallback", PUSH_FORMS),
     wrong(
         "/v1/account/device",
         "availableCommands",
-        &["[]", "\"a\"", "1", "{\"a\":1}", "{\"a b\":\"c\"}", "{\"\":\"c\"}", "{\"a\\u0000\":\"c\"}"],
+        &[
+            "[]",
+            "\"a\"",
+            "1",
+            "{\"a\":1}",
+            "{\"a b\":\"c\"}",
+            "{\"\":\"c\"}",
+            "{\"a\\u0000\":\"c\"}",
+        ],
     ),
     wrong("/v1/account/device/destroy", "id", ID_FORMS),
-    wrong("/v1/account/devices/notify", "to", &["5", "\"some\"", "{}", "true"]),
+    wrong(
+        "/v1/account/devices/notify",
+        "to",
+        &["5", "\"some\"", "{}", "true"],
+    ),
     wrong("/v1/account/devices/notify", "payload", &["\"x\"", "[]", "1"]),
     wrong("/v1/oauth/authorization", "client_id", ID_FORMS),
-    wrong("/v1/oauth/authorization", "scope", &["\"\"", "\"a\\\"b\"", "\"\\u00e4\""]),
-    wrong("/v1/oauth/authorization", "access_type", &["\"maybe\"", "\"OFFLINE\""]),
+    wrong(
+        "/v1/oauth/authorization",
+        "scope",
+        &["\"\"", "\"a\\\"b\"", "\"\\u00e4\""],
+    ),
+    wrong(
+        "/v1/oauth/authorization",
+        "access_type",
+        &["\"maybe\"", "\"OFFLINE\""],
+    ),
     wrong(
         "/v1/oauth/authorization",
         "code_challenge",
         &["\"short\"", "\"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM\""],
     ),
-    wrong("/v1/oauth/authorization", "keys_jwe", &["\"\"", "\"a.b.c\"", "\"a.b.c.d.e.f\"", "\"a.b.c.d.=\""]),
+    wrong(
+        "/v1/oauth/authorization",
+        "keys_jwe",
+        &["\"\"", "\"a.b.c\"", "\"a.b.c.d.e.f\"", "\"a.b.c.d.=\""],
+    ),
     wrong("/v1/oauth/token", "client_id", ID_FORMS),
-    wrong("/v1/oauth/token", "grant_type", &["\"\"", "\"password\"", "\"FXA-CREDENTIALS\""]),
+    wrong(
+        "/v1/oauth/token",
+        "grant_type",
+        &["\"\"", "\"password\"", "\"FXA-CREDENTIALS\""],
+    ),
     wrong("/v1/oauth/token", "scope", &["\"\"", "\"a\\\"b\""]),
     wrong(
         "/v1/oauth/token",
         "ttl",
-        &["\"60\"", "-1", "1.5", "0", "true", "[]", "9007199254740993", "1e400000000000000000"],
+        &[
+            "\"60\"",
+            "-1",
+            "1.5",
+            "0",
+            "true",
+            "[]",
+            "9007199254740993",
+            "1e400000000000000000",
+        ],
     ),
     wrong("/v1/authorization", "client_id", ID_FORMS),
     wrong("/v1/token", "grant_type", &["\"password\""]),
@@ -126,14 +198,30 @@ const WRONG: &[Wrong] = &[
 
 /// Text fields that are optional, beside those that are required.
 const TEXTS: &[(&str, &[&str])] = &[
-    ("/v1/account/create", &["service", "redirectTo", "resume", "wrapKb"]),
-    ("/v1/account/login", &["service", "redirectTo", "resume", "reason", "verificationMethod"]),
+    (
+        "/v1/account/create",
+        &["service", "redirectTo", "resume", "wrapKb"],
+    ),
+    (
+        "/v1/account/login",
+        &["service", "redirectTo", "resume", "reason", "verificationMethod"],
+    ),
     ("/v1/session/resend_code", &["service", "redirectTo"]),
     ("/v1/recovery_email/resend_code", &["service", "redirectTo"]),
-    ("/v1/account/device", &["id", "pushCallback", "pushPublicKey", "pushAuthKey"]),
+    (
+        "/v1/account/device",
+        &["id", "pushCallback", "pushPublicKey", "pushAuthKey"],
+    ),
     (
         "/v1/oauth/authorization",
-        &["response_type", "access_type", "code_challenge", "code_challenge_method", "keys_jwe", "redirect_uri"],
+        &[
+            "response_type",
+            "access_type",
+            "code_challenge",
+            "code_challenge_method",
+            "keys_jwe",
+            "redirect_uri",
+        ],
     ),
     ("/v1/oauth/token", &["grant_type"]),
 ];
@@ -142,7 +230,9 @@ const TEXTS: &[(&str, &[&str])] = &[
 const NOT_TEXT: &[&str] = &["to", "payload"];
 
 fn of_path(path: &str) -> &'static Call {
-    let found = CALLS.iter().find(|call| call.path == path && call.method == "POST");
+    let found = CALLS
+        .iter()
+        .find(|call| call.path == path && call.method == "POST");
     found.expect("tables name calls that are served")
 }
 
@@ -175,7 +265,12 @@ pub fn wrong_rows(cast: &Cast) -> Vec<Row> {
         for field in required.chain(*fields) {
             for value in NO_TEXT {
                 let body = with(cast, call, field, value);
-                rows.push(cast.row(call, &format!("{field} is {value}"), &body, call.numbers.bad_parameter()));
+                rows.push(cast.row(
+                    call,
+                    &format!("{field} is {value}"),
+                    &body,
+                    call.numbers.bad_parameter(),
+                ));
             }
         }
     }
@@ -187,7 +282,11 @@ pub fn wrong_rows(cast: &Cast) -> Vec<Row> {
 fn long_rows(cast: &Cast) -> Vec<Row> {
     let url = |len: usize| format!("https://push.example.test/{}", "a".repeat(len - 26));
     let table = [
-        ("/v1/account/create", "redirectTo", format!("http://localhost/{}", "a".repeat(512 - 16))),
+        (
+            "/v1/account/create",
+            "redirectTo",
+            format!("http://localhost/{}", "a".repeat(512 - 16)),
+        ),
         ("/v1/account/create", "resume", "a".repeat(2049)),
         ("/v1/account/login", "resume", "a".repeat(2049)),
         ("/v1/account/scoped-key-data", "scope", "a".repeat(257)),
@@ -195,7 +294,11 @@ fn long_rows(cast: &Cast) -> Vec<Row> {
         ("/v1/account/device", "pushCallback", url(256)),
         ("/v1/oauth/authorization", "state", "s".repeat(513)),
         ("/v1/oauth/authorization", "scope", "profile ".repeat(33)),
-        ("/v1/oauth/authorization", "keys_jwe", format!("a.b.c.d.{}", "e".repeat(1017))),
+        (
+            "/v1/oauth/authorization",
+            "keys_jwe",
+            format!("a.b.c.d.{}", "e".repeat(1017)),
+        ),
         ("/v1/oauth/authorization", "code_challenge", "a".repeat(44)),
         ("/v1/oauth/token", "scope", "a".repeat(257)),
     ];
@@ -211,7 +314,10 @@ fn long_rows(cast: &Cast) -> Vec<Row> {
     let device = of_path("/v1/account/device");
     let long_name = format!("{{\"{}\":\"v\"}}", "c".repeat(101));
     let long_value = format!("{{\"c\":\"{}\"}}", "v".repeat(2049));
-    for (what, commands) in [("a long command", long_name), ("a long command's value", long_value)] {
+    for (what, commands) in [
+        ("a long command", long_name),
+        ("a long command's value", long_value),
+    ] {
         let body = with(cast, device, "availableCommands", &commands);
         rows.push(cast.row(device, what, &body, device.numbers.bad_parameter()));
     }
@@ -240,11 +346,13 @@ pub fn missing_rows(cast: &Cast, without_device: &Signer) -> Vec<Row> {
             let missing = call.numbers.missing_parameter();
             rows.push(Row::new(&name, &cast.host, &request(&body.to_string()), missing));
             body[*field] = Value::Null;
-            let null = match call.numbers {
-                Numbers::Accounts => Expected::Accounts(400, &[107, 108]),
-                Numbers::Oauth => Expected::Accounts(400, &[109]),
-            };
-            rows.push(Row::new(format!("{name}, but null"), &cast.host, &request(&body.to_string()), null));
+            let null = call.numbers.refusal(400, &[107, 108], &[109]);
+            rows.push(Row::new(
+                format!("{name}, but null"),
+                &cast.host,
+                &request(&body.to_string()),
+                null,
+            ));
         }
     }
     rows.extend(incomplete_rows(cast));
@@ -265,16 +373,36 @@ fn incomplete_rows(cast: &Cast) -> Vec<Row> {
             &with(cast, create, "authPWVersion2", hex),
             either(),
         ),
-        cast.row(create, "only a salt", &with(cast, create, "clientSalt", salt), either()),
-        cast.row(create, "only a second wrapKb", &with(cast, create, "wrapKbVersion2", hex), either()),
+        cast.row(
+            create,
+            "only a salt",
+            &with(cast, create, "clientSalt", salt),
+            either(),
+        ),
+        cast.row(
+            create,
+            "only a second wrapKb",
+            &with(cast, create, "wrapKbVersion2", hex),
+            either(),
+        ),
         cast.row(
             device,
             "only a push address",
             &with(cast, device, "pushCallback", "\"https://push.example.test/\""),
             either(),
         ),
-        cast.row(device, "only a push key", &with(cast, device, "pushPublicKey", "\"abcd\""), either()),
-        cast.row(device, "only a push secret", &with(cast, device, "pushAuthKey", "\"abcd\""), either()),
+        cast.row(
+            device,
+            "only a push key",
+            &with(cast, device, "pushPublicKey", "\"abcd\""),
+            either(),
+        ),
+        cast.row(
+            device,
+            "only a push secret",
+            &with(cast, device, "pushAuthKey", "\"abcd\""),
+            either(),
+        ),
     ]
 }
 
@@ -292,10 +420,21 @@ pub fn query_rows(cast: &Cast) -> Vec<Row> {
         ("/v1/account/status?uid=0", bad.clone()),
         ("/v1/account/status?uid=%00", bad.clone()),
         ("/v1/account/status?uid=%ff", bad.clone()),
-        ("/v1/account/status?uid=zz000000000000000000000000000000", bad.clone()),
-        ("/v1/account/status?uid=000000000000000000000000000000000", bad.clone()),
+        (
+            "/v1/account/status?uid=zz000000000000000000000000000000",
+            bad.clone(),
+        ),
+        (
+            "/v1/account/status?uid=000000000000000000000000000000000",
+            bad.clone(),
+        ),
     ] {
-        rows.push(Row::new(format!("GET {path}"), &cast.host, &RawRequest::new("GET", path), expected));
+        rows.push(Row::new(
+            format!("GET {path}"),
+            &cast.host,
+            &RawRequest::new("GET", path),
+            expected,
+        ));
     }
     for path in [
         "/v1/account/devices?filterIdleDevicesTimestamp=abc",
@@ -306,14 +445,24 @@ pub fn query_rows(cast: &Cast) -> Vec<Row> {
         "/v1/account/device/commands?limit=x",
         "/v1/account/device/commands?limit=101",
     ] {
-        rows.push(Row::new(format!("GET {path}"), &cast.host, &cast.session.request("GET", path), bad.clone()));
+        rows.push(Row::new(
+            format!("GET {path}"),
+            &cast.host,
+            &cast.session.request("GET", path),
+            bad.clone(),
+        ));
     }
     for path in ["/v1/account/create", "/v1/account/login"] {
         for query in ["keys=maybe", "keys=1", "keys=TRUE", "keys=%ff"] {
             let target = format!("{path}?{query}");
             let body = cast.body_of(of_path(path));
             let request = RawRequest::new("POST", target.as_str()).json(body);
-            rows.push(Row::new(format!("POST {target}"), &cast.host, &request, bad.clone()));
+            rows.push(Row::new(
+                format!("POST {target}"),
+                &cast.host,
+                &request,
+                bad.clone(),
+            ));
         }
     }
     rows
@@ -324,5 +473,10 @@ pub fn query_rows(cast: &Cast) -> Vec<Row> {
 pub fn text_row(cast: &Cast, path: &str, field: &str, text: &str) -> Row {
     let call = of_path(path);
     let body = with(cast, call, field, &Value::from(text).to_string());
-    cast.row(call, &format!("{field} is {text}"), &body, call.numbers.bad_parameter())
+    cast.row(
+        call,
+        &format!("{field} is {text}"),
+        &body,
+        call.numbers.bad_parameter(),
+    )
 }

@@ -36,8 +36,18 @@ const fn refused(numbers: &'static [u16]) -> Expected {
 #[must_use]
 pub fn authorization_rows(cast: &Cast) -> Vec<Row> {
     let table = [
-        ("an unknown client", json!({ "client_id": "0000000000000000" }), refused(&[162]), refused(&[101])),
-        ("a scope of others", json!({ "scope": "clients:write" }), refused(&[163]), refused(&[114])),
+        (
+            "an unknown client",
+            json!({ "client_id": "0000000000000000" }),
+            refused(&[162]),
+            refused(&[101]),
+        ),
+        (
+            "a scope of others",
+            json!({ "scope": "clients:write" }),
+            refused(&[163]),
+            refused(&[114]),
+        ),
         (
             "an unknown scope",
             json!({ "scope": "https://identity.mozilla.com/apps/none" }),
@@ -56,10 +66,30 @@ pub fn authorization_rows(cast: &Cast) -> Vec<Row> {
             refused(&[163]),
             refused(&[114]),
         ),
-        ("a token response", json!({ "response_type": "token" }), refused(&[168]), refused(&[110])),
-        ("no challenge", json!({ "code_challenge": null }), refused(&[169]), refused(&[118])),
-        ("no method", json!({ "code_challenge_method": null }), refused(&[169]), refused(&[118])),
-        ("plain", json!({ "code_challenge_method": "plain" }), refused(&[107, 169]), refused(&[109, 118])),
+        (
+            "a token response",
+            json!({ "response_type": "token" }),
+            refused(&[168]),
+            refused(&[110]),
+        ),
+        (
+            "no challenge",
+            json!({ "code_challenge": null }),
+            refused(&[169]),
+            refused(&[118]),
+        ),
+        (
+            "no method",
+            json!({ "code_challenge_method": null }),
+            refused(&[169]),
+            refused(&[118]),
+        ),
+        (
+            "plain",
+            json!({ "code_challenge_method": "plain" }),
+            refused(&[107, 169]),
+            refused(&[109, 118]),
+        ),
         (
             "another redirect",
             json!({ "redirect_uri": "https://evil.example/" }),
@@ -78,14 +108,27 @@ pub fn authorization_rows(cast: &Cast) -> Vec<Row> {
             refused(&[107, 167]),
             refused(&[103, 109]),
         ),
-        ("a second factor", json!({ "acr_values": "AAL2" }), refused(&[170]), refused(&[120])),
+        (
+            "a second factor",
+            json!({ "acr_values": "AAL2" }),
+            refused(&[170]),
+            refused(&[120]),
+        ),
     ];
     let mut rows = Vec::new();
     for (name, change, of_accounts, of_oauth) in table {
         let body = changed(authorization(), &change);
-        for (path, expected) in [("/v1/oauth/authorization", of_accounts), ("/v1/authorization", of_oauth)] {
+        for (path, expected) in [
+            ("/v1/oauth/authorization", of_accounts),
+            ("/v1/authorization", of_oauth.of_oauth_base()),
+        ] {
             let request = cast.session.request_with("POST", path, body.as_bytes());
-            rows.push(Row::new(format!("POST {path}: {name}"), &cast.host, &request, expected));
+            rows.push(Row::new(
+                format!("POST {path}: {name}"),
+                &cast.host,
+                &request,
+                expected,
+            ));
         }
     }
     rows
@@ -109,18 +152,31 @@ fn changed(mut body: Value, change: &Value) -> String {
 pub async fn token_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     let answer = stage
         .server()
-        .signed(Method::POST, "/v1/oauth/authorization", &cast.person.session, Some(&authorization()))
+        .signed(
+            Method::POST,
+            "/v1/oauth/authorization",
+            &cast.person.session,
+            Some(&authorization()),
+        )
         .await?
         .json()?;
     let code = answer["code"].as_str().with_context(|| answer.to_string())?;
-    let code_grant = |client: &str, code: &str, verifier: &str| {
-        json!({ "grant_type": "authorization_code", "client_id": client, "code": code, "code_verifier": verifier })
-    };
+    let code_grant = |client: &str, code: &str, verifier: &str| json!({ "grant_type": "authorization_code", "client_id": client, "code": code, "code_verifier": verifier });
     let unknown = unique_hex();
     let other_verifier = VERIFIER.replace('d', "e");
     let open = [
-        ("an unknown code", code_grant(FIREFOX, &unknown, VERIFIER), refused(&[172]), refused(&[105])),
-        ("another client's code", code_grant(ANDROID, code, VERIFIER), refused(&[173]), refused(&[106])),
+        (
+            "an unknown code",
+            code_grant(FIREFOX, &unknown, VERIFIER),
+            refused(&[172]),
+            refused(&[105]),
+        ),
+        (
+            "another client's code",
+            code_grant(ANDROID, code, VERIFIER),
+            refused(&[173]),
+            refused(&[106]),
+        ),
         (
             "an unknown client's code",
             code_grant("0000000000000000", code, VERIFIER),
@@ -154,14 +210,33 @@ pub async fn token_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     ];
     let mut rows = Vec::new();
     for (name, body, of_accounts, of_oauth) in open {
-        for (path, expected) in [("/v1/oauth/token", of_accounts), ("/v1/token", of_oauth)] {
+        for (path, expected) in [
+            ("/v1/oauth/token", of_accounts),
+            ("/v1/token", of_oauth.of_oauth_base()),
+        ] {
             let request = RawRequest::new("POST", path).json(body.to_string());
-            rows.push(Row::new(format!("POST {path}: {name}"), &cast.host, &request, expected));
+            rows.push(Row::new(
+                format!("POST {path}: {name}"),
+                &cast.host,
+                &request,
+                expected,
+            ));
         }
     }
-    let spending = RawRequest::new("POST", "/v1/oauth/token").json(code_grant(FIREFOX, code, VERIFIER).to_string());
-    rows.push(Row::new("the code for the first time", &cast.host, &spending, Expected::Status(200)));
-    rows.push(Row::new("the code for the second time", &cast.host, &spending, refused(&[172])));
+    let spending =
+        RawRequest::new("POST", "/v1/oauth/token").json(code_grant(FIREFOX, code, VERIFIER).to_string());
+    rows.push(Row::new(
+        "the code for the first time",
+        &cast.host,
+        &spending,
+        Expected::Status(200),
+    ));
+    rows.push(Row::new(
+        "the code for the second time",
+        &cast.host,
+        &spending,
+        refused(&[172]),
+    ));
     rows.extend(refresh_rows(cast));
     rows.extend(session_grant_rows(stage, cast).await?);
     Ok(rows)
@@ -170,10 +245,26 @@ pub async fn token_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
 fn refresh_rows(cast: &Cast) -> Vec<Row> {
     let grant = json!({ "grant_type": "refresh_token", "client_id": FIREFOX, "refresh_token": AUTH_PW });
     let table = [
-        ("an unknown refresh token", json!({}), Expected::Accounts(401, &[110])),
-        ("a short refresh token", json!({ "refresh_token": "ab" }), refused(&[107])),
-        ("no refresh token", json!({ "refresh_token": null }), refused(&[108])),
-        ("an unknown client", json!({ "client_id": "0000000000000000" }), refused(&[162])),
+        (
+            "an unknown refresh token",
+            json!({}),
+            Expected::Accounts(401, &[110]),
+        ),
+        (
+            "a short refresh token",
+            json!({ "refresh_token": "ab" }),
+            refused(&[107]),
+        ),
+        (
+            "no refresh token",
+            json!({ "refresh_token": null }),
+            refused(&[108]),
+        ),
+        (
+            "an unknown client",
+            json!({ "client_id": "0000000000000000" }),
+            refused(&[162]),
+        ),
     ];
     let row = |(name, change, expected)| {
         let request = RawRequest::new("POST", "/v1/oauth/token").json(changed(grant.clone(), &change));
@@ -188,13 +279,37 @@ async fn session_grant_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     let unconfirmed = Signer::of_token(&cast.root, &unconfirmed.session)?;
     let grant = json!({ "grant_type": "fxa-credentials", "client_id": FIREFOX, "scope": "profile" });
     let table = [
-        ("a scope of others", &cast.session, json!({ "scope": "clients:write" }), refused(&[163])),
-        ("an unknown client", &cast.session, json!({ "client_id": "0000000000000000" }), refused(&[162])),
-        ("keys before the address is confirmed", &unconfirmed, json!({ "scope": OLDSYNC }), refused(&[104, 138])),
+        (
+            "a scope of others",
+            &cast.session,
+            json!({ "scope": "clients:write" }),
+            refused(&[163]),
+        ),
+        (
+            "an unknown client",
+            &cast.session,
+            json!({ "client_id": "0000000000000000" }),
+            refused(&[162]),
+        ),
+        (
+            "keys before the address is confirmed",
+            &unconfirmed,
+            json!({ "scope": OLDSYNC }),
+            refused(&[104, 138]),
+        ),
     ];
     let row = |(name, signer, change): (&str, &Signer, Value), expected| {
-        let request = signer.request_with("POST", "/v1/oauth/token", changed(grant.clone(), &change).as_bytes());
-        Row::new(format!("a session's grant: {name}"), &cast.host, &request, expected)
+        let request = signer.request_with(
+            "POST",
+            "/v1/oauth/token",
+            changed(grant.clone(), &change).as_bytes(),
+        );
+        Row::new(
+            format!("a session's grant: {name}"),
+            &cast.host,
+            &request,
+            expected,
+        )
     };
     Ok(table
         .into_iter()
@@ -221,7 +336,12 @@ pub fn destroy_rows(cast: &Cast) -> Vec<Row> {
     for path in ["/v1/oauth/destroy", "/v1/destroy"] {
         for body in bodies {
             let request = RawRequest::new("POST", path).json(body);
-            rows.push(Row::new(format!("POST {path} {body}"), &cast.host, &request, Expected::Status(200)));
+            rows.push(Row::new(
+                format!("POST {path} {body}"),
+                &cast.host,
+                &request,
+                Expected::Status(200),
+            ));
         }
     }
     rows
@@ -238,13 +358,16 @@ pub fn client_rows(cast: &Cast) -> Vec<Row> {
         ("5882386c6d8017766", false),
         ("%00", false),
         ("..%2f..%2fetc", false),
+        ("%ff", false),
     ] {
-        for (path, numbers) in [("/v1/oauth/client/", Numbers::Accounts), ("/v1/client/", Numbers::Oauth)] {
-            let expected = match (numbers, is_id) {
-                (Numbers::Accounts, true) => refused(&[162]),
-                (Numbers::Accounts, false) => refused(&[107]),
-                (Numbers::Oauth, true) => refused(&[101]),
-                (Numbers::Oauth, false) => refused(&[109]),
+        for (path, numbers) in [
+            ("/v1/oauth/client/", Numbers::Accounts),
+            ("/v1/client/", Numbers::Oauth),
+        ] {
+            let expected = if is_id {
+                numbers.refusal(400, &[162], &[101])
+            } else {
+                numbers.refusal(400, &[107], &[109])
             };
             let target = format!("{path}{id}");
             let request = RawRequest::new("GET", target.as_str());
@@ -263,13 +386,23 @@ pub async fn bearer_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     let keys = jwt::Keys::published(stage).await?;
     for (name, token) in jwt::forgeries(&cast.access_token, &keys)? {
         let request =
-            RawRequest::new("GET", "/v1/profile").header("authorization", jwt::bearer(&token));
+            RawRequest::new("GET", "/v1/profile").header("authorization", format!("Bearer {token}"));
         let expected = Expected::Accounts(401, &[110]);
-        rows.push(Row::new(format!("profile: {name}"), &cast.host, &request, expected));
+        rows.push(Row::new(
+            format!("profile: {name}"),
+            &cast.host,
+            &request,
+            expected,
+        ));
     }
     // For sync, not for the profile: a token without the scope is not one that has ended.
     let sync = stage.access_token(&cast.person, OLDSYNC).await?;
     let request = RawRequest::new("GET", "/v1/profile").header("authorization", format!("Bearer {sync}"));
-    rows.push(Row::new("profile: a token for sync", &cast.host, &request, Expected::OneOf(&[401, 403])));
+    rows.push(Row::new(
+        "profile: a token for sync",
+        &cast.host,
+        &request,
+        Expected::OneOf(&[401, 403]),
+    ));
     Ok(rows)
 }

@@ -44,7 +44,9 @@ pub fn syntax_rows(cast: &Cast) -> Vec<Row> {
         let at = header.find(&format!("{name}=")).unwrap_or_default();
         let rest = &header[at..];
         let after = rest.find(", ").map_or("", |comma| &rest[comma + 2..]);
-        format!("{}{after}", &header[..at]).trim_end_matches([',', ' ']).to_owned()
+        format!("{}{after}", &header[..at])
+            .trim_end_matches([',', ' '])
+            .to_owned()
     };
     let changed = |from: &str, to: &str| right().replacen(from, to, 1);
     let mut not_ascii = right().into_bytes();
@@ -58,7 +60,10 @@ pub fn syntax_rows(cast: &Cast) -> Vec<Row> {
         ("no nonce", without("nonce").into()),
         ("no mac", without("mac").into()),
         ("an unknown attribute", format!("{}, foo=\"bar\"", right()).into()),
-        ("id twice", format!("{}, id=\"{}\"", right(), cast.session.id).into()),
+        (
+            "id twice",
+            format!("{}, id=\"{}\"", right(), cast.session.id).into(),
+        ),
         ("mac twice", format!("{}, mac=\"x\"", right()).into()),
         ("ts twice", format!("{}, ts=\"1\"", right()).into()),
         ("no quotes", right().replace('"', "").into()),
@@ -68,9 +73,15 @@ pub fn syntax_rows(cast: &Cast) -> Vec<Row> {
         ("garbage behind it", format!("{} garbage", right()).into()),
         ("a letter beyond ASCII", not_ascii),
         ("an id that is empty", changed(&cast.session.id, "").into()),
-        ("more than 4096 bytes", format!("{}, ext=\"{}\"", right(), "x".repeat(4096)).into()),
+        (
+            "more than 4096 bytes",
+            format!("{}, ext=\"{}\"", right(), "x".repeat(4096)).into(),
+        ),
         ("30 KB of commas", format!("Hawk {}", ", ".repeat(4_000)).into()),
-        ("a backslash in the nonce", changed("nonce=\"", "nonce=\"\\").into()),
+        (
+            "a backslash in the nonce",
+            changed("nonce=\"", "nonce=\"\\").into(),
+        ),
     ];
     let mut rows: Vec<Row> = table
         .into_iter()
@@ -83,16 +94,34 @@ pub fn syntax_rows(cast: &Cast) -> Vec<Row> {
             get(cast, name, header, expected)
         })
         .collect();
-    for (name, ts) in [("a word", "abc"), ("negative", "-1"), ("a fraction", "1.5"), ("empty", "")] {
+    for (name, ts) in [
+        ("a word", "abc"),
+        ("negative", "-1"),
+        ("a fraction", "1.5"),
+        ("empty", ""),
+    ] {
         let mut signing = cast.session.signing("GET", STATUS);
         signing.ts = ts.into();
-        rows.push(get(cast, &format!("a time that is {name}"), signing.header(), BAD_SIGNATURE));
+        rows.push(get(
+            cast,
+            &format!("a time that is {name}"),
+            signing.header(),
+            BAD_SIGNATURE,
+        ));
     }
     let twice = RawRequest::new("GET", STATUS)
         .header("authorization", right())
         .header("authorization", right());
-    rows.push(Row::new("Hawk: two headers", &cast.host, &twice, Expected::Accounts(401, &[109, 110])));
-    for (name, header) in [("lower case", changed("Hawk", "hawk")), ("upper case", changed("Hawk", "HAWK"))] {
+    rows.push(Row::new(
+        "Hawk: two headers",
+        &cast.host,
+        &twice,
+        Expected::Accounts(401, &[109, 110]),
+    ));
+    for (name, header) in [
+        ("lower case", changed("Hawk", "hawk")),
+        ("upper case", changed("Hawk", "HAWK")),
+    ] {
         rows.push(get(cast, &format!("scheme in {name} is fine"), header, FINE));
     }
     rows
@@ -105,10 +134,16 @@ pub fn id_rows(cast: &Cast) -> Vec<Row> {
     let mut rows: Vec<Row> = [
         ("cut", id[..63].to_owned()),
         ("too long", format!("{id}0")),
-        ("in upper case", id.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")),
+        (
+            "in upper case",
+            id.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A"),
+        ),
         ("not hex", format!("{}g", &id[..63])),
         ("with a blank", format!("{} ", &id[..63])),
-        ("a path", "../../../../../../../../../../../../../../../../../../../etc/passw".to_owned()),
+        (
+            "a path",
+            "../../../../../../../../../../../../../../../../../../../etc/passw".to_owned(),
+        ),
         ("unknown", unique_hex()),
         ("all zeros", "0".repeat(64)),
         ("the uid", cast.person.uid.clone()),
@@ -137,28 +172,88 @@ pub fn mac_rows(cast: &Cast) -> Vec<Row> {
     let signing = || cast.session.signing("GET", STATUS);
     let mac = signing().mac();
     let with = |change: fn(&mut Signing)| {
-        let mut other = signing();
-        change(&mut other);
-        let said = Signing { method: "GET".into(), ..signing() };
-        Signing { ts: other.ts.clone(), nonce: other.nonce.clone(), ..said }.header_with_mac(&other.mac())
+        let said = signing();
+        let mut signed = said.clone();
+        change(&mut signed);
+        said.header_with_mac(&signed.mac())
     };
     let foreign_key = Signer::new(&cast.root, cast.session.id.clone(), vec![0; 32]);
     let mut rows = vec![
-        get(cast, "another method", with(|s| s.method = "POST".into()), BAD_SIGNATURE),
-        get(cast, "the method in lower case", with(|s| s.method = "get".into()), BAD_SIGNATURE),
-        get(cast, "another host", with(|s| s.host = "evil.example".into()), BAD_SIGNATURE),
-        get(cast, "the address as host", with(|s| s.host = "127.0.0.1".into()), BAD_SIGNATURE),
-        get(cast, "another port", with(|s| s.port = s.port.wrapping_add(1)), BAD_SIGNATURE),
+        get(
+            cast,
+            "another method",
+            with(|s| s.method = "POST".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "the method in lower case",
+            with(|s| s.method = "get".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "another host",
+            with(|s| s.host = "evil.example".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "the address as host",
+            with(|s| s.host = "127.0.0.1".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "another port",
+            with(|s| s.port = s.port.wrapping_add(1)),
+            BAD_SIGNATURE,
+        ),
         get(cast, "the scheme's port", with(|s| s.port = 80), BAD_SIGNATURE),
-        get(cast, "another path", with(|s| s.target = "/v1/account/devices".into()), BAD_SIGNATURE),
-        get(cast, "a query more", with(|s| s.target.push_str("?a=b")), BAD_SIGNATURE),
+        get(
+            cast,
+            "another path",
+            with(|s| s.target = "/v1/account/devices".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "a query more",
+            with(|s| s.target.push_str("?a=b")),
+            BAD_SIGNATURE,
+        ),
         get(cast, "a slash more", with(|s| s.target.push('/')), BAD_SIGNATURE),
-        get(cast, "an encoded path", with(|s| s.target = "/v1/session/%73tatus".into()), BAD_SIGNATURE),
-        get(cast, "another time", signing().header_with_mac(&signing().at(-5).mac()), BAD_SIGNATURE),
-        get(cast, "another request's mac", signing().header_with_mac(&mac), BAD_SIGNATURE),
+        get(
+            cast,
+            "an encoded path",
+            with(|s| s.target = "/v1/session/%73tatus".into()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "another time",
+            signing().header_with_mac(&signing().at(-5).mac()),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "another request's mac",
+            signing().header_with_mac(&mac),
+            BAD_SIGNATURE,
+        ),
         get(cast, "an empty mac", signing().header_with_mac(""), BAD_SIGNATURE),
-        get(cast, "a short mac", signing().header_with_mac("AAAA"), BAD_SIGNATURE),
-        get(cast, "a mac that is no base64", signing().header_with_mac("!!!!"), BAD_SIGNATURE),
+        get(
+            cast,
+            "a short mac",
+            signing().header_with_mac("AAAA"),
+            BAD_SIGNATURE,
+        ),
+        get(
+            cast,
+            "a mac that is no base64",
+            signing().header_with_mac("!!!!"),
+            BAD_SIGNATURE,
+        ),
         get(
             cast,
             "a mac of zeros",
@@ -168,7 +263,12 @@ pub fn mac_rows(cast: &Cast) -> Vec<Row> {
     ];
     let unpadded = signing();
     let short = unpadded.mac().trim_end_matches('=').to_owned();
-    rows.push(get(cast, "a mac without padding", unpadded.header_with_mac(&short), BAD_SIGNATURE));
+    rows.push(get(
+        cast,
+        "a mac without padding",
+        unpadded.header_with_mac(&short),
+        BAD_SIGNATURE,
+    ));
     let mut unsaid = signing();
     unsaid.ext = Some("said only in the signature".into());
     let mac = unsaid.mac();
@@ -179,7 +279,12 @@ pub fn mac_rows(cast: &Cast) -> Vec<Row> {
         BAD_SIGNATURE,
     ));
     if let Ok(foreign) = foreign_key {
-        rows.push(get(cast, "another key", foreign.signing("GET", STATUS).header(), BAD_SIGNATURE));
+        rows.push(get(
+            cast,
+            "another key",
+            foreign.signing("GET", STATUS).header(),
+            BAD_SIGNATURE,
+        ));
     }
     let mut extended = signing();
     extended.ext = Some("anything".into());
@@ -201,7 +306,10 @@ pub fn payload_rows(cast: &Cast) -> Vec<Row> {
         Row::new(format!("Hawk: {name}"), &cast.host, &request, expected)
     };
     let signing = |path: &str| cast.session.signing("POST", path);
-    let with_hash = |path: &str, hash: &str| Signing { hash: Some(hash.to_owned()), ..signing(path) };
+    let with_hash = |path: &str, hash: &str| Signing {
+        hash: Some(hash.to_owned()),
+        ..signing(path)
+    };
     let right = signing(KEY_DATA).covering(KEY_DATA_BODY);
     let hash = right.hash.clone().unwrap_or_default();
     let mut of_text = signing(KEY_DATA);
@@ -213,13 +321,39 @@ pub fn payload_rows(cast: &Cast) -> Vec<Row> {
         .header("content-type", "application/json; charset=utf-8")
         .body(crate::hostile::wire::Body::Sized(KEY_DATA_BODY.to_vec()));
     let dropped = right.header().replacen(&format!("hash=\"{hash}\", "), "", 1);
-    let dropped = RawRequest::new("POST", KEY_DATA).header("authorization", dropped).json(KEY_DATA_BODY);
+    let dropped = RawRequest::new("POST", KEY_DATA)
+        .header("authorization", dropped)
+        .json(KEY_DATA_BODY);
     vec![
-        post("no payload hash where one must be", KEY_DATA, &signing(KEY_DATA), KEY_DATA_BODY, BAD_SIGNATURE),
+        post(
+            "no payload hash where one must be",
+            KEY_DATA,
+            &signing(KEY_DATA),
+            KEY_DATA_BODY,
+            BAD_SIGNATURE,
+        ),
         post("the hash of another body", KEY_DATA, &right, b"{}", BAD_SIGNATURE),
-        post("the hash of no body", KEY_DATA, &signing(KEY_DATA).covering(b""), KEY_DATA_BODY, BAD_SIGNATURE),
-        post("an empty hash", KEY_DATA, &with_hash(KEY_DATA, ""), KEY_DATA_BODY, BAD_SIGNATURE),
-        post("the hash of another type", KEY_DATA, &of_text, KEY_DATA_BODY, BAD_SIGNATURE),
+        post(
+            "the hash of no body",
+            KEY_DATA,
+            &signing(KEY_DATA).covering(b""),
+            KEY_DATA_BODY,
+            BAD_SIGNATURE,
+        ),
+        post(
+            "an empty hash",
+            KEY_DATA,
+            &with_hash(KEY_DATA, ""),
+            KEY_DATA_BODY,
+            BAD_SIGNATURE,
+        ),
+        post(
+            "the hash of another type",
+            KEY_DATA,
+            &of_text,
+            KEY_DATA_BODY,
+            BAD_SIGNATURE,
+        ),
         post(
             "a hash without padding",
             KEY_DATA,
@@ -241,10 +375,27 @@ pub fn payload_rows(cast: &Cast) -> Vec<Row> {
             b"{}",
             BAD_SIGNATURE,
         ),
-        post("a wrong hash where none must be", DEVICE, &with_hash(DEVICE, "AAAA"), device, BAD_SIGNATURE),
+        post(
+            "a wrong hash where none must be",
+            DEVICE,
+            &with_hash(DEVICE, "AAAA"),
+            device,
+            BAD_SIGNATURE,
+        ),
         Row::new("Hawk: the hash taken out", &cast.host, &dropped, BAD_SIGNATURE),
-        post("no payload hash where none must be is fine", DEVICE, &signing(DEVICE), device, FINE),
-        Row::new("Hawk: parameters of the type do not count", &cast.host, &with_charset, FINE),
+        post(
+            "no payload hash where none must be is fine",
+            DEVICE,
+            &signing(DEVICE),
+            device,
+            FINE,
+        ),
+        Row::new(
+            "Hawk: parameters of the type do not count",
+            &cast.host,
+            &with_charset,
+            FINE,
+        ),
     ]
 }
 
@@ -261,41 +412,78 @@ pub fn time_rows(cast: &Cast) -> Vec<Row> {
         ("850 s ago is fine", -850, FINE),
         ("in 850 s is fine", 850, FINE),
     ] {
-        rows.push(get(cast, &format!("signed {name}"), at(offset).header(), expected));
+        rows.push(get(
+            cast,
+            &format!("signed {name}"),
+            at(offset).header(),
+            expected,
+        ));
     }
     for (name, ts) in [("1970", "0"), ("the end of 64 bits", "18446744073709551615")] {
         let mut signing = at(0);
         signing.ts = ts.into();
         rows.push(get(cast, &format!("signed at {name}"), signing.header(), STALE));
     }
-    for (name, ts) in [("beyond 64 bits", "18446744073709551616"), ("beyond all", "99999999999999999999999999")] {
+    for (name, ts) in [
+        ("beyond 64 bits", "18446744073709551616"),
+        ("beyond all", "99999999999999999999999999"),
+    ] {
         let mut signing = at(0);
         signing.ts = ts.into();
-        rows.push(get(cast, &format!("signed at a time {name}"), signing.header(), Expected::Accounts(401, &[109, 111])));
+        rows.push(get(
+            cast,
+            &format!("signed at a time {name}"),
+            signing.header(),
+            Expected::Accounts(401, &[109, 111]),
+        ));
     }
     // A stale one with a wrong signature is told nothing about the time.
-    rows.push(get(cast, "stale and wrong", at(-5000).header_with_mac("AAAA"), BAD_SIGNATURE));
+    rows.push(get(
+        cast,
+        "stale and wrong",
+        at(-5000).header_with_mac("AAAA"),
+        BAD_SIGNATURE,
+    ));
     for offset in [0, 800, -800] {
         let header = at(offset).header();
-        rows.push(get(cast, &format!("first time, {offset} s off"), header.as_str(), FINE));
-        rows.push(get(cast, &format!("again, {offset} s off"), header.as_str(), REPLAYED));
+        rows.push(get(
+            cast,
+            &format!("first time, {offset} s off"),
+            header.as_str(),
+            FINE,
+        ));
+        rows.push(get(
+            cast,
+            &format!("again, {offset} s off"),
+            header.as_str(),
+            REPLAYED,
+        ));
         rows.push(get(cast, &format!("and again, {offset} s off"), header, REPLAYED));
     }
     // Only a right signature is remembered: nobody can burn another one's nonce.
     let burned = at(0);
-    rows.push(get(cast, "a forged nonce", burned.header_with_mac("AAAA"), BAD_SIGNATURE));
+    rows.push(get(
+        cast,
+        "a forged nonce",
+        burned.header_with_mac("AAAA"),
+        BAD_SIGNATURE,
+    ));
     rows.push(get(cast, "the nonce itself", burned.header(), FINE));
-    let reused = Signing { ts: at(-1).ts, ..burned };
-    rows.push(get(cast, "the nonce at another time is fine", reused.header(), FINE));
-    rows.push(post_again(cast, FINE, "a body"));
-    rows
-}
-
-/// A signed POST.
-fn post_again(cast: &Cast, expected: Expected, name: &str) -> Row {
+    let reused = Signing {
+        ts: at(-1).ts,
+        ..burned
+    };
+    rows.push(get(
+        cast,
+        "the nonce at another time is fine",
+        reused.header(),
+        FINE,
+    ));
     let body = br#"{"name":"again","type":"desktop"}"#;
-    let request = cast.session.request_with("POST", DEVICE, body);
-    Row::new(format!("Hawk: {name}"), &cast.host, &request, expected)
+    let post = cast.session.request_with("POST", DEVICE, body);
+    rows.push(Row::new("Hawk: a POST", &cast.host, &post, FINE));
+    rows.push(Row::new("Hawk: the POST again", &cast.host, &post, REPLAYED));
+    rows
 }
 
 /// Tokens that are spent or ended: 110. A key-fetch token before the address is confirmed: 104, and it is kept.
@@ -310,7 +498,12 @@ pub async fn ended_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     let ended = Signer::of_token(&cast.root, &signed_out.session)?;
     let answer = stage
         .server()
-        .signed(Method::POST, "/v1/session/destroy", &signed_out.session, Some(&json!({})))
+        .signed(
+            Method::POST,
+            "/v1/session/destroy",
+            &signed_out.session,
+            Some(&json!({})),
+        )
         .await?;
     anyhow::ensure!(answer.status == 200, "signing out: {:?}", answer.json()?);
     let spent = Signer::of_token(&cast.root, &signed_out.key_fetch)?;
@@ -319,16 +512,34 @@ pub async fn ended_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
     };
     let short = hex::encode(&[0; 31]);
     Ok(vec![
-        row("keys before the address is confirmed", &early.request("GET", keys), Expected::Accounts(400, &[104])),
-        row("the same again", &early.request("GET", keys), Expected::Accounts(400, &[104])),
-        row("a session that was signed out", &ended.request("GET", STATUS), BAD_TOKEN),
-        row("signing out again", &ended.request_with("POST", "/v1/session/destroy", b"{}"), BAD_TOKEN),
+        row(
+            "keys before the address is confirmed",
+            &early.request("GET", keys),
+            Expected::Accounts(400, &[104]),
+        ),
+        row(
+            "the same again",
+            &early.request("GET", keys),
+            Expected::Accounts(400, &[104]),
+        ),
+        row(
+            "a session that was signed out",
+            &ended.request("GET", STATUS),
+            BAD_TOKEN,
+        ),
+        row(
+            "signing out again",
+            &ended.request_with("POST", "/v1/session/destroy", b"{}"),
+            BAD_TOKEN,
+        ),
         row("keys for the first time", &spent.request("GET", keys), FINE),
         row("keys for the second time", &spent.request("GET", keys), BAD_TOKEN),
         row(
             "an id of 31 bytes",
-            &RawRequest::new("GET", STATUS)
-                .header("authorization", format!("Hawk id=\"{short}\", ts=\"1\", nonce=\"a\", mac=\"b\"")),
+            &RawRequest::new("GET", STATUS).header(
+                "authorization",
+                format!("Hawk id=\"{short}\", ts=\"1\", nonce=\"a\", mac=\"b\""),
+            ),
             BAD_TOKEN,
         ),
     ])

@@ -1,0 +1,164 @@
+//! A dbwriter of two is killed without warning, fifty times, under sign-ups, logins and exchanges; then a keysigner and a
+//! webhead. What was acknowledged must be there, what was not must be whole or not there, and a tier that is away is
+//! "come back later", never "you are signed out".
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use foxhold_testkit::{
+    fleet::{Fleet, Shape, Tier},
+    ledger::Ledger,
+    person::{Person, exchange, unique_hex},
+    report::report,
+    wait::wait_until,
+    work_folder::WorkFolder,
+};
+use hyper::{Method, StatusCode};
+
+const KILLS: usize = 50;
+const USERS_AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_dbwriters_are_killed() {
+    let work = WorkFolder::of("kills_fleet").unwrap();
+    let mut fleet = Fleet::start(
+        work.path(),
+        Shape {
+            webheads: 2,
+            keysigners: 1,
+            dbwriters: 2,
+        },
+    )
+    .await
+    .unwrap();
+    let ledger = Arc::new(Ledger::default());
+    let over = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..USERS_AT_ONCE)
+        .map(|_| {
+            let (ledger, over) = (Arc::clone(&ledger), Arc::clone(&over));
+            let (server, mailbox) = (fleet.server.clone(), fleet.mailbox);
+            tokio::spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    ledger.one_person(&server, mailbox).await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for round in 0..KILLS {
+        let enough = ledger.acknowledged() + 1 + round % 7;
+        wait_until("some acknowledged work", || {
+            let reached =
+                ledger.acknowledged() >= enough || load.iter().any(tokio::task::JoinHandle::is_finished);
+            async move { reached }
+        })
+        .await
+        .unwrap();
+        let number = 1 + round % 2;
+        fleet.kill(Tier::Dbwriter, number).unwrap();
+        fleet.restart(Tier::Dbwriter, number).await.unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    for user in load {
+        user.await
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
+    }
+    let (acknowledged, unsure) = (ledger.acknowledged(), ledger.unsure());
+    ledger
+        .settle(&fleet.server)
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
+    assert!(
+        acknowledged > KILLS * 3,
+        "too little load to show anything: {acknowledged}"
+    );
+    report(&format!(
+        "{KILLS} dbwriter kills, {acknowledged} answers acknowledged, {} refused with 503, {unsure} sign-ups unsure; \
+         nothing lost",
+        ledger.refused_for_now()
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_is_away_is_busy_and_what_needs_it_not_goes_on() {
+    let work = WorkFolder::of("tiers_away").unwrap();
+    let mut fleet = Fleet::start(
+        work.path(),
+        Shape {
+            webheads: 1,
+            keysigners: 1,
+            dbwriters: 1,
+        },
+    )
+    .await
+    .unwrap();
+    let server = fleet.server.clone();
+    let email = format!("{}@example.test", &unique_hex()[..20]);
+    let person = Person::sign_up(&server, &email, &unique_hex())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        person.verify(&server, fleet.mailbox).await.unwrap().status,
+        StatusCode::OK
+    );
+    let key_id = person.key_id(&server).await.unwrap().unwrap();
+    let token = person.access_token(&server).await.unwrap().unwrap();
+    assert_eq!(
+        exchange(&server, &token, &key_id).await.unwrap().status,
+        StatusCode::OK
+    );
+
+    // Without a writer: reads, signing and the node token of a user who has one go on; writes are refused for now.
+    fleet.kill(Tier::Dbwriter, 1).unwrap();
+    let status = server
+        .signed(Method::GET, "/v1/session/status", &person.session, None)
+        .await
+        .unwrap();
+    assert_eq!(status.status, StatusCode::OK);
+    let token = person.access_token(&server).await.unwrap().unwrap();
+    assert_eq!(
+        exchange(&server, &token, &key_id).await.unwrap().status,
+        StatusCode::OK
+    );
+    let refused = Person::sign_in(&server, &email, &person.auth_pw)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_busy(&refused, Some(201));
+    fleet.restart(Tier::Dbwriter, 1).await.unwrap();
+
+    // Without a signer: sessions go on; what needs a signature is refused for now, and never as "bad credentials".
+    fleet.kill(Tier::Keysigner, 1).unwrap();
+    let status = server
+        .signed(Method::GET, "/v1/session/status", &person.session, None)
+        .await
+        .unwrap();
+    assert_eq!(status.status, StatusCode::OK);
+    assert!(
+        Person::sign_in(&server, &email, &person.auth_pw)
+            .await
+            .unwrap()
+            .is_ok()
+    );
+    assert_busy(
+        &person.access_token(&server).await.unwrap().unwrap_err(),
+        Some(201),
+    );
+    assert_busy(&exchange(&server, &token, &key_id).await.unwrap(), None);
+    fleet.restart(Tier::Keysigner, 1).await.unwrap();
+    assert_eq!(
+        exchange(&server, &token, &key_id).await.unwrap().status,
+        StatusCode::OK
+    );
+}
+
+fn assert_busy(answer: &foxhold_testkit::http::Answer, errno: Option<u64>) {
+    let body = answer.json().unwrap();
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+    assert!(!answer.header("retry-after").is_empty(), "no Retry-After: {body}");
+    assert_eq!(body["errno"].as_u64(), errno, "{body}");
+}
