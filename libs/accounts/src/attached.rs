@@ -131,3 +131,59 @@ fn of_refresh_token(token: RefreshToken, name_of: &impl Fn(ClientId) -> Option<S
         os: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use foxhold_core::record::Verification;
+
+    use super::*;
+    use crate::fixtures::{MADE, UID, session};
+
+    fn token(n: u8, session: Option<u8>) -> RefreshToken {
+        RefreshToken {
+            id: TokenId::from_bytes([n; 32]),
+            uid: UID,
+            client: ClientId::from_bytes([n; 8]),
+            scope: "profile".into(),
+            session: session.map(|session| TokenId::from_bytes([session; 32])),
+            created_at: MADE,
+            generation: MADE,
+        }
+    }
+
+    #[test]
+    fn each_client_is_listed_once_and_the_asking_one_first() {
+        let sessions = vec![
+            session(1, Verification::Verified),
+            session(2, Verification::Verified),
+        ];
+        let device = Device {
+            id: DeviceId::from_bytes([9; 16]),
+            uid: UID,
+            session: TokenId::from_bytes([1; 32]),
+            name: "Laptop".into(),
+            kind: "desktop".into(),
+            created_at: MADE,
+            last_access_at: MADE.plus(std::time::Duration::from_secs(5)),
+            push: None,
+            available_commands: BTreeMap::new(),
+        };
+        let tokens = vec![token(3, Some(1)), token(4, None), token(5, Some(0xff))];
+        let current = TokenId::from_bytes([2; 32]);
+        let name_of = |_| Some("App".to_owned());
+        let clients = merged(current, sessions, vec![device], tokens, name_of);
+        let names: Vec<_> = clients
+            .iter()
+            .map(|client| client.name.as_deref().unwrap_or(""))
+            .collect();
+        assert_eq!(names, ["Firefox 153, Linux", "Laptop", "App", "App"]);
+        assert!(clients[0].is_current_session && !clients[1].is_current_session);
+        assert_eq!(
+            clients[1].last_access_at,
+            MADE.plus(std::time::Duration::from_secs(5))
+        );
+        assert!(clients[2].session.is_none() && clients[2].refresh_token.is_some());
+    }
+}

@@ -217,3 +217,98 @@ fn check(request: &DeviceRequest) -> Result<Option<PushEndpoint>, AccountError> 
         (_, _, None) => Err(AccountError::MissingParameter("pushAuthKey")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::{TokenId, record::Verification};
+
+    use super::*;
+    use crate::fixtures::{MADE, UID, signed_in};
+
+    /// Device number `n`, of session number `session`.
+    fn device(n: u8, session: u8) -> Device {
+        Device {
+            id: DeviceId::from_bytes([n; 16]),
+            uid: UID,
+            session: TokenId::from_bytes([session; 32]),
+            name: "n".into(),
+            kind: "desktop".into(),
+            created_at: MADE,
+            last_access_at: MADE,
+            push: None,
+            available_commands: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn which_device_a_request_is_about() {
+        let id = |n: u8| Some(DeviceId::from_bytes([n; 16]));
+        let bound = [device(7, 1), device(8, 2)];
+        let unbound = [device(8, 2)];
+        type Row<'a> = (&'a str, &'a [Device], Option<DeviceId>, Result<Option<u8>, u16>);
+        let table: [Row<'_>; 7] = [
+            ("first of its session", &unbound, None, Ok(None)),
+            ("again, without id", &bound, None, Ok(Some(7))),
+            ("again, with id", &bound, id(7), Ok(Some(7))),
+            ("known, from a new session", &unbound, id(8), Ok(Some(8))),
+            ("known, but the session has another", &bound, id(8), Err(124)),
+            ("unknown", &bound, id(9), Err(123)),
+            ("unknown, first of its session", &unbound, id(9), Err(123)),
+        ];
+        let signed_in = signed_in(true, Verification::Verified);
+        for (name, devices, id, expected) in table {
+            let found = match target(devices, &signed_in, id) {
+                Ok(Target::New) => Ok(None),
+                Ok(Target::Known(device)) => Ok(Some(device.id.as_bytes()[0])),
+                Err(error) => Err(error.code().number()),
+            };
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_leaves_out_stays() {
+        let known = Device {
+            push: Some(PushEndpoint {
+                callback: "https://push.example.test/1".into(),
+                public_key: "k".into(),
+                auth_key: "a".into(),
+            }),
+            ..device(7, 2)
+        };
+        let request = DeviceRequest {
+            name: Some("m".into()),
+            ..DeviceRequest::default()
+        };
+        let later = MADE.plus(std::time::Duration::from_secs(1));
+        let merged = merged(
+            known.clone(),
+            &signed_in(true, Verification::Verified),
+            request,
+            None,
+            later,
+        );
+        let expected = Device {
+            name: "m".into(),
+            session: TokenId::from_bytes([1; 32]),
+            last_access_at: later,
+            ..known
+        };
+        assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn commands_are_few_and_well_formed() {
+        let with = |commands: Vec<(String, String)>| {
+            check(&DeviceRequest {
+                available_commands: Some(commands.into_iter().collect()),
+                ..DeviceRequest::default()
+            })
+        };
+        let many = |n: usize| (0..n).map(|n| (format!("c{n}"), String::new())).collect();
+        assert!(with(many(COMMANDS_MAX)).is_ok());
+        assert!(with(many(COMMANDS_MAX + 1)).is_err());
+        assert!(with(vec![("a b".into(), String::new())]).is_err());
+        assert!(with(vec![("a".into(), "v".repeat(2049))]).is_err());
+    }
+}

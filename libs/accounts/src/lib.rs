@@ -11,6 +11,8 @@ pub mod device;
 pub mod email;
 pub mod error;
 pub mod field;
+#[cfg(test)]
+mod fixtures;
 pub mod keys;
 pub mod login;
 pub mod mail;

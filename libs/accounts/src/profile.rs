@@ -60,3 +60,36 @@ fn shown(account: &Account, scopes: &Scopes) -> Profile {
         amr: scopes.contains("profile:amr"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{UID, account};
+
+    #[test]
+    fn a_token_shows_what_its_scopes_name() {
+        let shown = |scope: &str| {
+            let profile = shown(&account(true), &Scopes::parse(scope).unwrap());
+            (
+                profile.uid == Some(UID),
+                profile.email.is_some(),
+                profile.avatar,
+                profile.locale.is_some(),
+            )
+        };
+        let table = [
+            ("profile", (true, true, true, true)),
+            ("profile:write", (true, true, true, true)),
+            ("profile:uid", (true, false, false, false)),
+            ("profile:email profile:avatar", (false, true, true, false)),
+            ("openid", (false, false, false, false)),
+            (
+                "https://identity.mozilla.com/apps/oldsync",
+                (false, false, false, false),
+            ),
+        ];
+        for (scope, expected) in table {
+            assert_eq!(shown(scope), expected, "{scope}");
+        }
+    }
+}

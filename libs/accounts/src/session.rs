@@ -179,3 +179,43 @@ impl Accounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{MADE, account, session, signed_in};
+
+    #[test]
+    fn what_counts_as_verified() {
+        use Verification::{Verified, WithAccount};
+        let table = [
+            (false, WithAccount, true, false, false),
+            (true, WithAccount, true, true, true),
+            (true, Verified, true, true, true),
+            (true, Verified, false, true, true),
+            // A session that was verified by itself does not verify the address.
+            (false, Verified, true, false, true),
+        ];
+        for (email_verified, verification, must_verify, verified, session_verified) in table {
+            let mut signed_in = signed_in(email_verified, verification);
+            signed_in.session.must_verify = must_verify;
+            let row = (email_verified, verification, must_verify);
+            assert_eq!(signed_in.verified(), verified, "{row:?}");
+            assert_eq!(signed_in.session_verified(), session_verified, "{row:?}");
+            assert_eq!(signed_in.require_verified().is_ok(), verified, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_password_ends_older_sessions_and_no_others() {
+        let session = session(1, Verification::Verified);
+        let mut account = account(true);
+        assert!(is_of(&session, &account));
+        account.verifier_set_at = MADE.plus(Duration::from_millis(1));
+        assert!(!is_of(&session, &account));
+        account.verifier_set_at = MADE.minus(Duration::from_millis(1));
+        assert!(is_of(&session, &account));
+        account.uid = Uid::from_bytes([0; 16]);
+        assert!(!is_of(&session, &account), "another account's");
+    }
+}

@@ -72,3 +72,19 @@ impl Accounts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foxhold_ports::Refusal;
+
+    use super::*;
+
+    /// A refusal is a decision of the store about the caller's wish; none of them may read as "come back later".
+    #[test]
+    fn no_refusal_reads_as_an_outage() {
+        for refusal in Refusal::ALL {
+            let error = refused(refusal);
+            assert_ne!(error.code().http_status(), 503, "{refusal:?}");
+        }
+    }
+}

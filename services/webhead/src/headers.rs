@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use foxhold_core::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::App;
@@ -27,7 +28,7 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
         _ => next.run(request).await,
     };
     let headers = response.headers_mut();
-    headers.insert(TIMESTAMP, HeaderValue::from(app.accounts.clock.now().as_secs()));
+    tell_time(headers, app.accounts.clock.now());
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -45,6 +46,10 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
         share_with(headers, origin);
     }
     response
+}
+
+pub(crate) fn tell_time(headers: &mut HeaderMap, now: Timestamp) {
+    headers.insert(TIMESTAMP, HeaderValue::from(now.as_secs()));
 }
 
 fn is_allowed(app: &App, origin: &HeaderValue) -> bool {

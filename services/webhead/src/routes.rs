@@ -18,8 +18,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use foxhold_core::ErrorCode;
-use foxhold_runtime::layers::{self, RequestLimits};
+use foxhold_core::{Clock, ErrorCode};
+use foxhold_runtime::{
+    SystemClock,
+    layers::{self, RequestLimits},
+};
 use http::Request;
 use serde_json::Value;
 
@@ -39,7 +42,7 @@ pub fn router(app: App) -> Router {
         in_work_max: app.in_work_max,
         budget: app.budget,
         body_len_max: BODY_LEN_MAX,
-        overloaded: |_| ApiError::new(ErrorCode::Busy).into_response(),
+        overloaded,
         ..RequestLimits::default()
     };
     let random = Arc::clone(&app.accounts.random);
@@ -117,6 +120,13 @@ fn oauth() -> Router<Arc<App>> {
         .route("/v1/destroy", post(oauth::destroy))
         .route("/v1/client/{id}", get(oauth::base::client))
         .route("/v1/jwks", get(oauth::jwks))
+}
+
+/// Refused before any route was looked for, so the layer that completes answers has not seen it.
+fn overloaded(_retry_after_secs: u64) -> Response {
+    let mut response = ApiError::new(ErrorCode::Busy).into_response();
+    headers::tell_time(response.headers_mut(), SystemClock.now());
+    response
 }
 
 /// POST /v1/get_random_bytes.

@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod flow;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod signin;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

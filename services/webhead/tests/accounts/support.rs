@@ -40,6 +40,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub(crate) const ROOT: &str = "http://localhost:9000";
+/// Whose account tests make.
+pub(crate) const EMAIL: &str = "alice@example.test";
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 const TEST_KEY: &[u8] = include_bytes!("../../../../libs/crypto/testdata/rsa-2048-for-tests.der");

@@ -1,0 +1,138 @@
+//! Devices, what they are told, and the sessions they keep alive.
+
+use std::time::Duration;
+
+use foxhold_crypto::token::TokenKind;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, EMAIL, NOW, Token};
+
+#[tokio::test]
+async fn devices_move_with_their_browser_and_go_with_their_session() {
+    let bench = Bench::new();
+    let first = bench.sign_up_verified(EMAIL).await;
+    let put =
+        async |session: &Token, body: Value| bench.signed_post("/v1/account/device", session, &body).await;
+    let missing = put(&first.session, json!({ "name": "n" })).await;
+    assert_eq!(
+        (missing.refusal(), &missing.body["param"]),
+        ((400, 108), &json!("type"))
+    );
+    let new = json!({
+        "name": "n", "type": "desktop", "pushCallback": "https://push.example.test/1", "pushPublicKey": "AAAA",
+        "pushAuthKey": "BBBB", "availableCommands": { "https://identity.mozilla.com/cmd/open-uri": "{}" },
+    });
+    let device = put(&first.session, new).await.ok();
+    let id = device["id"].clone();
+    let renamed = put(&first.session, json!({ "id": id, "name": "m" })).await.ok();
+    assert_eq!(
+        (&renamed["name"], &renamed["type"]),
+        (&json!("m"), &json!("desktop"))
+    );
+    assert_eq!(renamed["pushAuthKey"], "BBBB");
+    assert_eq!(
+        put(&first.session, json!({ "id": "00".repeat(16) }))
+            .await
+            .refusal(),
+        (400, 123)
+    );
+    let half = json!({ "pushCallback": "https://push.example.test/1" });
+    assert_eq!(put(&first.session, half).await.refusal(), (400, 108));
+
+    let login = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+    let login = bench.post("/v1/account/login", &login).await.ok();
+    let second = Token::of(TokenKind::Session, &login["sessionToken"]);
+    let other = put(&second, json!({ "name": "o", "type": "mobile" })).await.ok();
+    let conflict = put(&second, json!({ "id": id })).await;
+    assert_eq!(
+        (conflict.refusal(), &conflict.body["deviceId"]),
+        ((400, 124), &other["id"])
+    );
+
+    bench.clock.advance(Duration::from_secs(60));
+    put(&second, json!({ "id": other["id"] })).await.ok();
+    let since = NOW.as_millis() + 1000;
+    let path = format!("/v1/account/devices?filterIdleDevicesTimestamp={since}");
+    let heard = bench.signed_get(&path, &second).await.ok();
+    assert_eq!(heard.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&heard[0]["id"], &heard[0]["isCurrentDevice"]),
+        (&other["id"], &json!(true))
+    );
+    assert_eq!(
+        bench
+            .signed_get("/v1/account/devices", &second)
+            .await
+            .ok()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let destroy = json!({ "id": id });
+    bench
+        .signed_post("/v1/account/device/destroy", &second, &destroy)
+        .await
+        .ok();
+    assert_eq!(
+        bench
+            .signed_get("/v1/session/status", &first.session)
+            .await
+            .refusal(),
+        (401, 110)
+    );
+    let again = bench
+        .signed_post("/v1/account/device/destroy", &second, &destroy)
+        .await;
+    assert_eq!(again.refusal(), (400, 123));
+    let moved = bench.sign_in(EMAIL).await;
+    let device = put(&moved, json!({ "id": other["id"] })).await.ok();
+    assert_eq!(device["id"], other["id"]);
+    let devices = bench.signed_get("/v1/account/devices", &moved).await.ok();
+    assert_eq!(
+        devices[0]["isCurrentDevice"], true,
+        "a known id moves to the new session"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_answers_as_firefox_expects() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let notify = json!({ "to": "all", "excluded": [], "payload": { "version": 1 }, "TTL": 60 });
+    let answer = bench
+        .signed_post("/v1/account/devices/notify", &signed_up.session, &notify)
+        .await;
+    assert_eq!(answer.ok(), json!({}));
+    let commands = bench
+        .signed_get(
+            "/v1/account/device/commands?index=5&limit=100",
+            &signed_up.session,
+        )
+        .await;
+    assert_eq!(commands.ok(), json!({ "index": 5, "last": true, "messages": [] }));
+    let bytes = bench.post("/v1/get_random_bytes", &json!({})).await.ok();
+    assert_eq!(bytes["data"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_session_without_device_ends_after_28_days_and_one_with_a_device_does_not() {
+    let bench = Bench::new();
+    let idle = bench.sign_up_verified(EMAIL).await.session;
+    let used = bench.sign_in(EMAIL).await;
+    bench
+        .signed_post(
+            "/v1/account/device",
+            &used,
+            &json!({ "name": "n", "type": "desktop" }),
+        )
+        .await
+        .ok();
+    bench.clock.advance(Duration::from_secs(28 * 24 * 3600 + 1));
+    assert_eq!(
+        bench.signed_get("/v1/session/status", &idle).await.refusal(),
+        (401, 110)
+    );
+    bench.signed_get("/v1/session/status", &used).await.ok();
+}

@@ -1,0 +1,239 @@
+//! OAuth: codes, refresh tokens, bearers, and what each step refuses.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Bench, EMAIL, Options};
+
+pub(crate) const DESKTOP: &str = "5882386c6d801776";
+pub(crate) const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// What the page asks for on behalf of Firefox.
+pub(crate) fn authorization() -> Value {
+    json!({
+        "client_id": DESKTOP, "state": "st", "scope": format!("{OLDSYNC} profile"), "response_type": "code",
+        "access_type": "offline", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+        "keys_jwe": "a.b.c.d.e",
+    })
+}
+
+/// What Firefox does with the code.
+pub(crate) fn trade(code: &Value) -> Value {
+    json!({ "grant_type": "authorization_code", "client_id": DESKTOP, "code": code, "code_verifier": VERIFIER })
+}
+
+#[tokio::test]
+async fn codes_are_traded_once_by_the_client_that_asked() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let authorize = async || {
+        let body = authorization();
+        bench
+            .signed_post("/v1/oauth/authorization", &signed_up.session, &body)
+            .await
+            .ok()["code"]
+            .clone()
+    };
+    let changed = |code: &Value, name: &str, value: Value| {
+        let mut body = trade(code);
+        body[name] = value;
+        body
+    };
+    let code = authorize().await;
+    let table = [
+        (172, changed(&code, "code", "00".repeat(32).into())),
+        (173, changed(&code, "client_id", "8269bacd7bbc7f80".into())),
+        (162, changed(&code, "client_id", "0000000000000000".into())),
+        (
+            175,
+            changed(&code, "code_verifier", VERIFIER.replace('d', "e").into()),
+        ),
+        (107, changed(&code, "code", "zz".into())),
+        (107, changed(&code, "ttl", 0.into())),
+        (107, changed(&code, "grant_type", "password".into())),
+    ];
+    for (errno, body) in table {
+        assert_eq!(
+            bench.post("/v1/oauth/token", &body).await.refusal(),
+            (400, errno),
+            "{body}"
+        );
+    }
+    let tokens = bench.post("/v1/token", &trade(&code)).await.ok();
+    assert!(tokens["refresh_token"].is_string());
+    assert_eq!(
+        bench.post("/v1/oauth/token", &trade(&code)).await.refusal(),
+        (400, 172)
+    );
+    assert_eq!(
+        bench.post("/v1/token", &trade(&code)).await.refusal(),
+        (400, 105),
+        "numbers of the OAuth base"
+    );
+
+    let code = authorize().await;
+    bench.clock.advance(Duration::from_secs(900));
+    assert_eq!(
+        bench.post("/v1/oauth/token", &trade(&code)).await.refusal(),
+        (400, 174)
+    );
+
+    let code = authorize().await;
+    bench
+        .signed_post("/v1/session/destroy", &signed_up.session, &json!({}))
+        .await
+        .ok();
+    assert_eq!(
+        bench.post("/v1/oauth/token", &trade(&code)).await.refusal(),
+        (400, 172),
+        "signed out since"
+    );
+}
+
+#[tokio::test]
+async fn refresh_tokens_last_as_long_as_their_session() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let code = bench
+        .signed_post("/v1/oauth/authorization", &signed_up.session, &authorization())
+        .await
+        .ok();
+    let tokens = bench
+        .signed_post("/v1/oauth/token", &signed_up.session, &trade(&code["code"]))
+        .await
+        .ok();
+    let refresh = |scope: Option<&str>| {
+        let mut body = json!({
+            "grant_type": "refresh_token", "client_id": DESKTOP, "refresh_token": tokens["refresh_token"],
+        });
+        if let Some(scope) = scope {
+            body["scope"] = scope.into();
+        }
+        body
+    };
+    assert_eq!(
+        bench
+            .post("/v1/oauth/token", &refresh(Some("profile:uid")))
+            .await
+            .ok()["scope"],
+        "profile:uid"
+    );
+    let refused = bench
+        .post("/v1/oauth/token", &refresh(Some("clients:write")))
+        .await;
+    assert_eq!(
+        (refused.refusal(), &refused.body["invalidScopes"]),
+        ((400, 163), &json!("clients:write"))
+    );
+    let mut other_client = refresh(None);
+    other_client["client_id"] = "8269bacd7bbc7f80".into();
+    assert_eq!(
+        bench.post("/v1/oauth/token", &other_client).await.refusal(),
+        (401, 110)
+    );
+    bench
+        .signed_post("/v1/session/destroy", &signed_up.session, &json!({}))
+        .await
+        .ok();
+    assert_eq!(
+        bench.post("/v1/oauth/token", &refresh(None)).await.refusal(),
+        (401, 110)
+    );
+}
+
+#[tokio::test]
+async fn destroying_a_token_always_works() {
+    let bench = Bench::new();
+    let table = [
+        json!({}),
+        json!({ "token": "00".repeat(32) }),
+        json!({ "token": "not a token", "client_id": DESKTOP }),
+        json!({ "token": 1, "client_id": [] }),
+        json!({ "token": "eyJh.e30.AA", "token_type_hint": "access_token" }),
+    ];
+    for body in table {
+        for path in ["/v1/oauth/destroy", "/v1/destroy"] {
+            assert_eq!(bench.post(path, &body).await.ok(), json!({}), "{body}");
+        }
+    }
+    bench.store.set_outage(Some(foxhold_ports::Cause::Unavailable));
+    assert_eq!(
+        bench
+            .post("/v1/oauth/destroy", &json!({ "token": "00".repeat(32) }))
+            .await
+            .ok(),
+        json!({})
+    );
+}
+
+/// PyFxA since 0.9 sends the derived id with a mark of its kind, and signs nothing.
+#[tokio::test]
+async fn derived_ids_are_taken_as_bearers_only_where_that_is_switched_on() {
+    for on in [false, true] {
+        let bench = Bench::with(Options {
+            accept_bearer: on,
+            ..Options::default()
+        });
+        let signed_up = bench.sign_up_verified(EMAIL).await;
+        let (session, key_fetch) = (signed_up.session.keys().id, signed_up.key_fetch.keys().id);
+        let table = [
+            ("/v1/session/status", format!("fxs_{session}"), on),
+            ("/v1/session/status", format!("fxk_{session}"), false),
+            ("/v1/session/status", session.to_string(), false),
+            (
+                "/v1/session/status",
+                format!("fxs_{}", session.to_string().to_uppercase()),
+                false,
+            ),
+            ("/v1/account/keys", format!("fxs_{key_fetch}"), false),
+            ("/v1/account/keys", format!("fxk_{session}"), false),
+            ("/v1/account/keys", format!("fxk_{key_fetch}"), on),
+        ];
+        for (path, bearer, taken) in table {
+            let answer = bench.get_as(path, &bearer).await;
+            let expected = if taken { (200, 0) } else { (401, 110) };
+            assert_eq!(answer.refusal(), expected, "{path} {bearer}");
+        }
+        bench
+            .signed_get("/v1/session/status", &signed_up.session)
+            .await
+            .ok();
+    }
+}
+
+/// Of any number of parallel uses exactly one succeeds.
+#[tokio::test]
+async fn what_is_spent_is_spent_once() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let path = "/v1/oauth/authorization";
+    let code = bench
+        .signed_post(path, &signed_up.session, &authorization())
+        .await
+        .ok()["code"]
+        .clone();
+    let trade = trade(&code);
+    let keys = futures_util::future::join_all(
+        (0..16).map(|_| bench.signed_get("/v1/account/keys", &signed_up.key_fetch)),
+    );
+    let codes = futures_util::future::join_all((0..16).map(|_| bench.post("/v1/oauth/token", &trade)));
+    let (keys, codes) = tokio::join!(keys, codes);
+    for (name, answers, refusal) in [("keys", keys, (401, 110)), ("codes", codes, (400, 172))] {
+        assert_eq!(
+            answers.iter().filter(|answer| answer.status == 200).count(),
+            1,
+            "{name}"
+        );
+        assert_eq!(
+            answers
+                .iter()
+                .filter(|answer| answer.refusal() == refusal)
+                .count(),
+            15,
+            "{name}"
+        );
+    }
+}
