@@ -16,7 +16,10 @@ use foxhold_crypto::{
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::{self, Answer};
+use crate::{
+    http::{self, Answer},
+    wait::{patiently, pause},
+};
 
 /// The built-in client id of Firefox desktop.
 pub const FIREFOX: &str = "5882386c6d801776";
@@ -223,23 +226,31 @@ pub async fn storage(node: &Server, token: &Value, method: Method, path: &str, b
     http::send(node.address, &method, &path, &headers, body.to_owned()).await
 }
 
-/// A header of the newest mail to `email` in a captured mailbox.
+/// A header of the newest mail to `email` in a mailbox; waits for the mail, but not for a mailbox that is gone.
 ///
 /// # Errors
-/// When there is no such mail.
+/// When the mailbox does not answer, or no such mail comes.
 pub async fn mailed_header(mailbox: SocketAddr, email: &str, header: &str) -> Result<String> {
-    let local_part = email.split('@').next().unwrap_or_default();
-    let answer = http::get(mailbox, &format!("/mail/{local_part}")).await?;
+    let path = format!("/mail/{}", email.split('@').next().unwrap_or_default());
+    let asking = async {
+        loop {
+            if let Some(found) = newest_header(mailbox, &path, header).await? {
+                return Ok(found);
+            }
+            pause().await;
+        }
+    };
+    patiently(&format!("a mail to {email}"), asking).await?
+}
+
+async fn newest_header(mailbox: SocketAddr, path: &str, header: &str) -> Result<Option<String>> {
+    let answer = http::get(mailbox, path).await?;
     ensure!(answer.status == StatusCode::OK, "mailbox: {}", answer.status);
     let mails = answer.json()?;
-    let newest = mails
-        .as_array()
-        .and_then(|mails| mails.last())
-        .context("no mail")?;
-    Ok(newest["headers"][header]
-        .as_str()
-        .with_context(|| format!("no {header} in {newest}"))?
-        .to_owned())
+    let newest = mails.as_array().and_then(|mails| mails.last());
+    Ok(newest
+        .and_then(|mail| mail["headers"][header].as_str())
+        .map(str::to_owned))
 }
 
 /// Half a token's worth of text that no other call got: addresses and passwords of tests.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 /// How long anything a test waits for may take. Generous: it only ends tests that would never end.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,11 +18,22 @@ where
 {
     let asking = async {
         while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     };
-    if tokio::time::timeout(PATIENCE, asking).await.is_err() {
-        bail!("waited {PATIENCE:?} for {what}");
-    }
-    Ok(())
+    patiently(what, asking).await
+}
+
+/// Waits for `work`, but not without end.
+///
+/// # Errors
+/// When [`PATIENCE`] has run out; the error names `what` was waited for.
+pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> Result<T> {
+    let in_time = tokio::time::timeout(PATIENCE, work).await;
+    in_time.with_context(|| format!("waited {PATIENCE:?} for {what}"))
+}
+
+/// Between two questions.
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
