@@ -33,6 +33,13 @@ pub struct Profile {
     pub amr: bool,
 }
 
+impl Profile {
+    /// Whether the token was meant for something else.
+    const fn shows_nothing(&self) -> bool {
+        self.uid.is_none() && self.email.is_none() && self.locale.is_none() && !self.avatar && !self.amr
+    }
+}
+
 impl Accounts {
     /// The profile that a token shows.
     ///
@@ -43,7 +50,12 @@ impl Accounts {
         let account = account
             .filter(|account| bearer.generation >= account.verifier_set_at)
             .ok_or(AccountError::BadToken)?;
-        Ok(shown(&account, &bearer.scopes))
+        let profile = shown(&account, &bearer.scopes);
+        if profile.shows_nothing() {
+            Err(AccountError::BadToken)
+        } else {
+            Ok(profile)
+        }
     }
 }
 

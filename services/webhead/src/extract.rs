@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     extract::FromRequest,
+    middleware::Next,
+    response::{IntoResponse, Response},
 };
 use foxhold_accounts::{Caller, SignedIn, keys::KeyFetchAccess, profile::Bearer};
 use foxhold_core::{Deadline, ErrorCode};
@@ -178,6 +180,18 @@ async fn session(
         .check(&claim, &signed_in.session.key, signed, app.accounts.clock.now())
         .await?;
     Ok(signed_in)
+}
+
+/// Longest body of a request, in bytes (`accounts.md`, Conventions).
+pub(crate) const BODY_LEN_MAX: usize = 16_384;
+
+/// Refuses a body that is declared too long, whatever the call would do with it. One that is sent without saying is
+/// measured by whoever reads it.
+pub(crate) async fn refuse_long_body(request: Request<Body>, next: Next) -> Response {
+    if request.body().size_hint().lower() > BODY_LEN_MAX as u64 {
+        return ApiError::new(ErrorCode::BodyTooLarge).into_response();
+    }
+    next.run(request).await
 }
 
 async fn read(request: Request<Body>) -> Result<(Parts, Bytes), ApiError> {

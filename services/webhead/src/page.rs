@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -90,7 +90,9 @@ async fn root(headers: HeaderMap) -> Response {
     response
 }
 
-async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn asset(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    // A name that is not UTF-8 is none of ours.
+    let name = name.map_or_else(|_| String::new(), |Path(name)| name);
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => serve(asset, &headers),
         None => ApiError::new(ErrorCode::NotFound).into_response(),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -26,15 +26,17 @@ use foxhold_runtime::{
 use http::Request;
 use serde_json::Value;
 
-use crate::{App, error::ApiError, headers, page, token_server};
+use crate::{
+    App,
+    error::ApiError,
+    extract::{BODY_LEN_MAX, OpenCall, refuse_long_body},
+    headers, page, token_server,
+};
 
 pub(crate) use health::version;
 
 /// What a handler answers.
 pub(crate) type Answer = Result<Json<Value>, ApiError>;
-
-/// Longest body of a request, in bytes (`accounts.md`, Conventions).
-const BODY_LEN_MAX: usize = 16_384;
 
 /// All public routes of the webhead, complete with their layers.
 pub fn router(app: App) -> Router {
@@ -65,6 +67,7 @@ pub fn router(app: App) -> Router {
         .route("/v0/{*rest}", any(gone))
         .fallback(nothing_there)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(refuse_long_body))
         .layer(from_fn_with_state(Arc::clone(&app), headers::complete))
         .with_state(app);
     let router = match token_server {
@@ -130,7 +133,7 @@ fn overloaded(_retry_after_secs: u64) -> Response {
 }
 
 /// POST /v1/get_random_bytes.
-async fn random_bytes(State(app): State<Arc<App>>) -> Json<Value> {
+async fn random_bytes(State(app): State<Arc<App>>, _call: OpenCall) -> Json<Value> {
     let bytes: [u8; 32] = foxhold_core::random::bytes(&*app.accounts.random);
     Json(serde_json::json!({ "data": foxhold_core::hex::encode(&bytes) }))
 }

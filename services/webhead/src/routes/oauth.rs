@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use foxhold_accounts::{
@@ -159,7 +159,9 @@ pub(super) async fn destroy(State(app): State<Arc<App>>, mut call: OpenCall) -> 
 }
 
 /// GET /oauth/client/{id}.
-pub(super) async fn client(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+pub(super) async fn client(State(app): State<Arc<App>>, id: Result<Path<String>, PathRejection>) -> Answer {
+    // One that is not UTF-8 is no id either.
+    let Path(id) = id.map_err(|_| AccountError::BadParameter("client_id"))?;
     let id: ClientId = id.parse().map_err(|_| AccountError::BadParameter("client_id"))?;
     let client = app.accounts.settings.clients.find(id)?;
     Ok(Json(json!({

@@ -58,6 +58,19 @@ async fn bodies_that_are_too_long_or_encoded() {
     assert_eq!(fits.len(), 16_384);
     assert_eq!(raw(&bench, "/v1/account/status", fits.clone()).await, (400, 107));
     assert_eq!(raw(&bench, "/v1/account/status", fits + " ").await, (413, 113));
+    assert_eq!(
+        raw(&bench, "/v1/get_random_bytes", vec![b' '; 16_385]).await,
+        (413, 113),
+        "nobody reads it"
+    );
+    let declared = Request::get("/v1/jwks")
+        .body(Body::from(vec![0; 16_385]))
+        .unwrap();
+    assert_eq!(
+        bench.send(declared).await.refusal(),
+        (413, 113),
+        "nobody reads it"
+    );
     for encoding in ["gzip", "br", "gzip, identity"] {
         let request = Request::post("/v1/account/status").header(header::CONTENT_ENCODING, encoding);
         let answer = bench.send(request.body(Body::from("{}")).unwrap()).await;
@@ -384,7 +397,7 @@ async fn times_and_repetitions() {
 #[tokio::test]
 async fn paths_and_methods() {
     let bench = Bench::new();
-    let table: [(Method, &str, u16, u64); 14] = [
+    let table: [(Method, &str, u16, u64); 17] = [
         (Method::GET, "/v1/nothing", 404, 404),
         (Method::GET, "/v1", 404, 404),
         (Method::GET, "/v1/../__version__", 404, 404),
@@ -394,6 +407,9 @@ async fn paths_and_methods() {
         (Method::GET, "/page/../lib.rs", 404, 404),
         (Method::GET, "/page/%2e%2e%2flib.rs", 404, 404),
         (Method::GET, "/page/%00", 404, 404),
+        (Method::GET, "/page/%ff", 404, 404),
+        (Method::GET, "/v1/oauth/client/%ff", 400, 107),
+        (Method::GET, "/v1/client/%ff", 400, 109),
         (Method::GET, "/.well-known/nothing", 404, 404),
         (Method::GET, "/v1/account/login", 405, 405),
         (Method::TRACE, "/v1/account/login", 405, 405),

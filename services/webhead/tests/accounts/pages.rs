@@ -164,6 +164,12 @@ async fn a_profile_shows_what_its_token_grants() {
         .header(header::AUTHORIZATION, format!("Bearer {whole}"))
         .header(header::IF_NONE_MATCH, &first.headers["etag"]);
     assert_eq!(bench.send(again.body(Body::empty()).unwrap()).await.status, 304);
+    let sync = token("https://identity.mozilla.com/apps/oldsync").await;
+    assert_eq!(
+        bench.get_as("/v1/profile", &sync).await.refusal(),
+        (401, 110),
+        "for something else"
+    );
     let part = token("profile:uid").await;
     assert_eq!(
         bench.get_as("/v1/profile", &part).await.ok(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use foxhold_core::ErrorCode;
@@ -37,7 +37,7 @@ pub(in crate::routes) async fn token(
 /// GET {oauth}/client/{id}.
 pub(in crate::routes) async fn client(
     app: State<Arc<App>>,
-    id: Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, OauthError> {
     answer(super::client(app, id).await)
 }
