@@ -26,8 +26,11 @@ pub use serve::{HEAD_LEN_MAX, layered, serve};
 /// The routes of the protocol, all under `{path of the node's name}/1.5/`: for a router that serves other things
 /// beside them.
 pub fn router(node: Arc<SyncNode>) -> Router {
-    let path = format!("{}/1.5/{{*path}}", node.path_prefix());
-    Router::new().route(&path, any(edge::handle)).with_state(node)
+    let root = format!("{}/1.5/", node.path_prefix());
+    Router::new()
+        .route(&root, any(edge::handle))
+        .route(&format!("{root}{{*path}}"), any(edge::handle))
+        .with_state(node)
 }
 
 /// The routes of a node that has a listener to itself: the protocol, health, and 404 in the protocol's form.

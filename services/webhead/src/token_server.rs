@@ -77,6 +77,8 @@ fn routes() -> Router<Arc<TokenServer>> {
         .route("/1.0", any(unknown_path))
         .route("/1.0/", any(unknown_path))
         .route("/1.0/{app}", any(unknown_path))
+        .route("/1.0/{app}/", any(unknown_path))
+        .route("/1.0/{app}/{version}/", any(unknown_path))
         .route("/1.0/{app}/{version}/{*rest}", any(unknown_path))
 }
 
