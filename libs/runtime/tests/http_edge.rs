@@ -134,7 +134,7 @@ async fn bad_framing_is_refused_with_400_and_the_end() {
         "b".repeat(17 * 1024)
     );
     let endless = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}", "b".repeat(200 * 1024));
-    let table: [(&str, &[u8], &str); 18] = [
+    let table: [(&str, &[u8], &str); 19] = [
         ("length and chunks", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
         ("chunks and length", b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", "400"),
         ("two equal lengths", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", "400"),
@@ -145,6 +145,7 @@ async fn bad_framing_is_refused_with_400_and_the_end() {
         ("folded line", b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", "400"),
         ("no host", b"GET / HTTP/1.1\r\n\r\n", "400"),
         ("two hosts", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
+        ("for a proxy", b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
         ("not HTTP", b"hello there\r\n\r\n", "400"),
         ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400"),
         ("bad chunk", b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),

@@ -162,7 +162,8 @@ impl Edge {
         response
     }
 
-    /// What the library leaves open: one host, named once (RFC 9112, 3.2), and the number of headers in HTTP/2.
+    /// What the library leaves open: one host, named once (RFC 9112, 3.2), a target that is a path (we are nobody's
+    /// proxy), and the number of headers in HTTP/2.
     fn check_head<B>(&self, request: &Request<B>) -> Result<(), StatusCode> {
         let headers = request.headers();
         if headers.len() > self.limits.headers_max {
@@ -172,6 +173,9 @@ impl Edge {
         let is_http1 = request.version() == Version::HTTP_11;
         if hosts > 1 || (is_http1 && hosts == 0) {
             return Err(StatusCode::BAD_REQUEST);
+        }
+        if is_http1 && request.uri().scheme().is_some() {
+            return Err(StatusCode::NOT_FOUND);
         }
         Ok(())
     }
