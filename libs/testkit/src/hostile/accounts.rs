@@ -1,11 +1,12 @@
 //! The accounts server's public calls (`accounts.md` (c) and (e)), as far as they are served, and what goes wrong with
-//! each: see [`bodies`], [`fields`], [`emails`], [`signatures`], [`oauth`].
+//! each: see [`bodies`], [`fields`], [`emails`], [`signatures`], [`times`], [`oauth`].
 
 pub mod bodies;
 pub mod emails;
 pub mod fields;
 pub mod oauth;
 pub mod signatures;
+pub mod times;
 
 use anyhow::Result;
 use hyper::Method;

@@ -60,7 +60,9 @@ pub fn rows(host: &str) -> Vec<Row> {
         let request = RawRequest::new("GET", *target);
         Row::new(format!("GET {target:.60}"), host, &request, NEITHER)
     });
-    let browser = targets.iter().map(|target| {
+    // A browser that opens a page nobody has lands on the sign-in page (`accounts.md` (g)).
+    let is_page = |target: &str| matches!(target, "/v2/session/status" | "/V1/SESSION/STATUS");
+    let browser = targets.iter().filter(|target| !is_page(target)).map(|target| {
         let request = RawRequest::new("GET", *target).header("accept", "text/html");
         Row::new(format!("GET {target:.60} by a browser"), host, &request, NEITHER)
     });
@@ -84,6 +86,10 @@ fn forms(host: &str) -> Vec<Row> {
         ("PROPFIND", "/v1/session/status"),
         ("get", "/v1/session/status"),
         ("GETS", "/v1/session/status"),
+        ("POST", "/"),
+        ("PUT", "/page/page.js"),
+        ("DELETE", "/page/page.js"),
+        ("POST", "/page/nothing.js"),
     ] {
         let request = RawRequest::new(method, target).header("max-forwards", "0");
         // A target that no reader of HTTP has to take may be refused as such.

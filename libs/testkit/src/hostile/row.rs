@@ -333,3 +333,85 @@ fn judge_waiting(answer: &Answer) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::wire::parse_answers;
+
+    fn fits(expected: &Expected, answer: &str) -> bool {
+        let answers = parse_answers(answer.as_bytes(), false).unwrap();
+        judge(expected, &answers).is_ok()
+    }
+
+    #[test]
+    fn an_envelope_is_judged_in_each_part() {
+        let right = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nDate: d\r\nTimestamp: 1\r\n\r\n\
+            {\"code\":401,\"errno\":111,\"error\":\"e\",\"message\":\"m\",\"info\":\"i\",\"serverTime\":1}";
+        let expected = Expected::Accounts(401, &[111]);
+        assert!(fits(&expected, right));
+        for (part, other) in [
+            ("401 Unauthorized", "400 Bad Request"),
+            ("application/json", "text/plain"),
+            ("Timestamp: 1", "Timestamp: x"),
+            ("Date", "Data"),
+            ("Date: d", "Date: d\r\nRetry-After: 5"),
+            ("\"code\":401", "\"code\":400"),
+            ("111", "110"),
+            ("\"m\"", "\"\""),
+            ("\"m\"", &format!("\"{AUTH_PW}\"")),
+            ("serverTime", "time"),
+            ("serverTime", "retryAfter"),
+        ] {
+            let answer = right.replacen(part, other, 1);
+            assert_ne!(answer, right, "{part}");
+            assert!(!fits(&expected, &answer), "{part}: {other}");
+        }
+        assert!(!fits(&expected, ""));
+    }
+
+    #[test]
+    fn other_refusals_are_judged_in_each_part() {
+        let token_server = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nX-Timestamp: 1\r\n\
+            X-Content-Type-Options: nosniff\r\nWWW-Authenticate: Bearer\r\n\r\n\
+            {\"status\":\"s\",\"errors\":[{\"location\":\"body\",\"name\":\"\",\"description\":\"d\"}]}";
+        let refused = Expected::TokenServer {
+            http: 401,
+            status: "s",
+            description: "d",
+        };
+        let storage = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nX-Weave-Timestamp: 1.00\r\n\
+            WWW-Authenticate: Hawk\r\n\r\n0";
+        let number = Expected::Storage(401, 0);
+        assert!(fits(&refused, token_server) && fits(&number, storage));
+        for (part, other) in [
+            ("401", "403"),
+            ("application/json", "text/plain"),
+            ("X-Timestamp", "Timestamp"),
+            ("nosniff", "sniff"),
+            ("Bearer", "Basic"),
+            ("\"s\"", "\"t\""),
+            ("\"d\"", "\"e\""),
+            ("[{", "[{},{"),
+            ("location", "place"),
+        ] {
+            assert!(
+                !fits(&refused, &token_server.replacen(part, other, 1)),
+                "{part}: {other}"
+            );
+        }
+        for (part, other) in [
+            ("401", "403"),
+            ("application/json", "text/plain"),
+            ("X-Weave", "X"),
+            ("Hawk", "Basic"),
+            ("\n0", "\n1"),
+            ("\n0", "\n{}"),
+        ] {
+            assert!(
+                !fits(&number, &storage.replacen(part, other, 1)),
+                "{part}: {other}"
+            );
+        }
+    }
+}

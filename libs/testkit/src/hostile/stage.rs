@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// How many more handles than before are none of the peers': files that a store opens when it first needs them.
-const HANDLES_MORE: usize = 32;
+const HANDLES_MORE: usize = 16;
 /// How many more threads: pools that grow when they first need to.
-const THREADS_MORE: usize = 32;
+const THREADS_MORE: usize = 16;
 /// How much more memory: one table of the stretcher, and what an allocator keeps.
 const MEMORY_MORE_KIB: u64 = 128 * 1024;
 
@@ -184,11 +184,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The end of a test: the box serves as before, holds no more than before, and stops when it is asked to.
+    /// The end of a test: the box serves as before, holds no more than before, and stops when it is asked to. Answers
+    /// what it held before and after, for the log.
     ///
     /// # Errors
     /// Saying what is wrong.
-    pub async fn strike(mut self) -> Result<()> {
+    pub async fn strike(mut self) -> Result<String> {
         self.serves().await.context("after the attack")?;
         self.has_let_go().await?;
         let after = self.vitals()?;
@@ -206,7 +207,7 @@ impl Stage {
         ensure!(!output.contains("panicked"), "a panic:\n{output}");
         let status = self.running.process.terminate().await?;
         ensure!(status.success(), "ended with {status}");
-        Ok(())
+        Ok(format!("{} before, {after} after", self.before))
     }
 
     /// Waits until no connection of a peer that has gone is held any more.

@@ -1,6 +1,6 @@
 //! What a process holds, as the kernel counts it: the measure of "leaks nothing" (Linux).
 
-use std::fs;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result};
 
@@ -27,6 +27,21 @@ impl Vitals {
             threads: usize::try_from(number(&status, "Threads:")?)?,
             resident_kib: number(&status, "VmRSS:")?,
         })
+    }
+}
+
+impl fmt::Display for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            handles,
+            threads,
+            resident_kib,
+        } = self;
+        write!(
+            f,
+            "{handles} handles, {threads} threads, {} MiB",
+            resident_kib / 1024
+        )
     }
 }
 
