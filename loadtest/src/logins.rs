@@ -4,6 +4,8 @@
 //! a client comes back: so all 300 get in, and the memory stays where the pool holds it.
 
 use std::{
+    path::Path,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +19,9 @@ use foxhold_core::Secret;
 use foxhold_crypto::scrypt;
 use foxhold_testkit::{
     person::{Person, Server, unique_hex},
-    single_box::SingleBox,
+    process::{Process, binary_path, free_address},
+    single_box::is_ready,
+    wait::wait_until,
     work_folder::WorkFolder,
 };
 
@@ -57,24 +61,43 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let bare = bare_scrypt(cores, options.logins)?;
 
     let work = WorkFolder::of("loadtest-logins")?;
-    let running = SingleBox::start(work.path(), &[]).await?;
-    let people = Arc::new(accounts(&running.server, options.accounts).await?);
-    let process = running.process.id();
+    let (server, running) = start_box(work.path()).await?;
+    let people = Arc::new(accounts(&server, options.accounts).await?);
+    let process = running.id();
     let (idle_mib, _) = cpu::memory_mib(process)?;
 
     table::progress("logins: as many at once as cores");
-    let steady = logins(&running.server, &people, options.logins, cores, process).await?;
+    let steady = logins(&server, &people, options.logins, cores, process).await?;
     table::progress(&format!("logins: {} at once", options.at_once));
-    let burst = logins(
-        &running.server,
-        &people,
-        options.at_once,
-        options.at_once,
-        process,
-    )
-    .await?;
+    let burst = logins(&server, &people, options.at_once, options.at_once, process).await?;
     let (_, peak_mib) = cpu::memory_mib(process)?;
     report(options, cores, bare, &steady, &burst, (idle_mib, peak_mib))
+}
+
+/// A single box on a folder of its own: all accounts sign in from one address here, so limits are off.
+async fn start_box(work: &Path) -> Result<(Server, Process)> {
+    let (listen, private) = (free_address()?, free_address()?);
+    let mut command = Command::new(binary_path("foxhold")?);
+    command
+        .args(["up", "--mail", "capture", "--listen", &listen.to_string()])
+        .args(["--private-listen", &private.to_string(), "--data"])
+        .arg(work.join("data"))
+        .env("FOXHOLD_LIMITS__PROFILE", "off");
+    let mut process = Process::spawn(work, "box", command)?;
+    wait_until("the box to be ready", || {
+        let ended = !process.is_running();
+        async move { ended || is_ready(private).await }
+    })
+    .await?;
+    ensure!(process.is_running(), "the box ended:\n{}", process.output()?);
+    let root = format!("http://localhost:{}", listen.port());
+    Ok((
+        Server {
+            address: listen,
+            root,
+        },
+        process,
+    ))
 }
 
 /// What a run of logins saw.

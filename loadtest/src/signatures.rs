@@ -29,6 +29,7 @@ use foxhold_runtime::{
 use foxhold_testkit::work_folder::WorkFolder;
 
 use crate::{
+    cpu,
     rounds::{Sample, middle},
     server::Server,
     table,
@@ -153,12 +154,14 @@ fn order(number: usize) -> Result<AccessTokenOrder> {
 fn bare_signature(secs: u64) -> Result<f64> {
     let key = ephemeral::generate(Timestamp::default())?;
     let message = [b'x'; 600];
-    let (began, mut signed) = (Instant::now(), 0_u32);
+    let own = std::process::id();
+    let (began, cpu_before, mut signed) = (Instant::now(), cpu::time_of(own)?, 0_u32);
     while began.elapsed() < Duration::from_secs(secs) {
         std::hint::black_box(key.sign(&message)?);
         signed += 1;
     }
-    Ok(began.elapsed().as_secs_f64() * 1_000_000.0 / f64::from(signed))
+    let cpu = cpu::time_of(own)?.saturating_sub(cpu_before);
+    Ok(cpu.as_secs_f64() * 1_000_000.0 / f64::from(signed))
 }
 
 async fn measure(server: &Server, client: &RemoteSigner, options: &Options) -> Result<Sample> {
