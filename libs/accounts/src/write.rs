@@ -36,12 +36,14 @@ fn refused(refusal: Refusal) -> AccountError {
         Refusal::UnknownAccount => AccountError::UnknownAccount { email: None },
         Refusal::TokenSpent => AccountError::BadToken,
         Refusal::EmailTaken | Refusal::Conflict => AccountError::StoreConflict,
-        Refusal::UnknownService | Refusal::NoNode | Refusal::NoUid | Refusal::OperationReused => {
-            AccountError::BackendFault {
-                service: "dbwriter",
-                operation: "write",
-            }
-        }
+        Refusal::UnknownService
+        | Refusal::UnknownNode
+        | Refusal::NoNode
+        | Refusal::NoUid
+        | Refusal::OperationReused => AccountError::BackendFault {
+            service: "dbwriter",
+            operation: "write",
+        },
     }
 }
 

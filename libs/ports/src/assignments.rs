@@ -107,6 +107,18 @@ pub trait AssignmentAdmin: Send + Sync {
 
     /// Makes a node; one that exists under that URL is left as it is. Refused: `UnknownService`.
     async fn create_node(&self, call: &Call, node: NewNode) -> Result<(), WriteError>;
+
+    /// Gives the node at the URL `from` the URL `to` (without trailing slash). It stays the same node: its users, its
+    /// figures and their records' versions do not change, and every record on it reads with the new URL at once. Done,
+    /// too, if there is no node at `from` and one at `to`: then it has been done before.
+    /// Refused: `UnknownService`; `UnknownNode` if neither URL has a node; `Conflict` if each has one of its own.
+    async fn rename_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError>;
 }
 
 /// Uids start here in a new service.

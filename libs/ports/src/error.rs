@@ -67,11 +67,14 @@ pub enum Refusal {
     /// The operation id was used for an intent of another kind.
     #[error("the operation id belongs to another intent")]
     OperationReused,
+    /// The node is unknown.
+    #[error("no such node")]
+    UnknownNode,
 }
 
 impl Refusal {
     /// Every refusal, for tests and translations that walk them all.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EmailTaken,
         Self::UnknownAccount,
         Self::TokenSpent,
@@ -80,6 +83,7 @@ impl Refusal {
         Self::NoNode,
         Self::NoUid,
         Self::OperationReused,
+        Self::UnknownNode,
     ];
 }
 

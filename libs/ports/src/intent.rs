@@ -56,6 +56,8 @@ intent_kinds! {
     PutService = 15,
     /// `AssignmentAdmin::create_node`
     CreateNode = 16,
+    /// `AssignmentAdmin::rename_node`
+    RenameNode = 17,
 }
 
 #[cfg(test)]

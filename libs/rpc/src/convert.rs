@@ -7,6 +7,7 @@ mod signing;
 
 use std::fmt;
 
+pub(crate) use assignment::{node_url, service_key};
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
 use thiserror::Error;
 use zeroize::Zeroizing;

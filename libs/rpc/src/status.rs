@@ -57,6 +57,7 @@ const fn refusal_number(refusal: Refusal) -> u16 {
         Refusal::NoNode => 6,
         Refusal::NoUid => 7,
         Refusal::OperationReused => 8,
+        Refusal::UnknownNode => 9,
     }
 }
 
@@ -73,7 +74,7 @@ const fn cause_code(cause: Cause) -> Code {
 const fn refusal_code(refusal: Refusal) -> Code {
     match refusal {
         Refusal::EmailTaken | Refusal::OperationReused => Code::AlreadyExists,
-        Refusal::UnknownAccount | Refusal::UnknownService => Code::NotFound,
+        Refusal::UnknownAccount | Refusal::UnknownService | Refusal::UnknownNode => Code::NotFound,
         Refusal::TokenSpent | Refusal::NoNode | Refusal::NoUid => Code::FailedPrecondition,
         Refusal::Conflict => Code::Aborted,
     }
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_number_nobody_knows_is_no_refusal() {
-        for text in ["0", "9", "99", "106", "999", "70000", "-1", "x", ""] {
+        for text in ["0", "10", "99", "106", "999", "70000", "-1", "x", ""] {
             let mut status = Status::internal("");
             status.metadata_mut().insert(CODE_KEY, text.parse().unwrap());
             assert_eq!(

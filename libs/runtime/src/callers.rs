@@ -28,6 +28,7 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.AccountWriter/VerifyEmail", WEBHEAD),
     ("/foxhold.dbwriter.v1.AssignmentAdmin/CreateNode", OPS),
     ("/foxhold.dbwriter.v1.AssignmentAdmin/PutService", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/RenameNode", OPS),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Assign", WEBHEAD),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Raise", WEBHEAD),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Rekey", WEBHEAD),

@@ -98,6 +98,7 @@ const fn refusal_number(refusal: Refusal) -> u8 {
         Refusal::NoNode => 6,
         Refusal::NoUid => 7,
         Refusal::OperationReused => 8,
+        Refusal::UnknownNode => 9,
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
         for refusal in Refusal::ALL {
             assert_eq!(refusal_numbered(refusal_number(refusal)).unwrap(), refusal);
         }
-        for unknown in [0, 9, 255] {
+        for unknown in [0, 10, 255] {
             assert!(refusal_numbered(unknown).is_err());
         }
     }

@@ -53,6 +53,19 @@ impl Subject {
         );
     }
 
+    async fn rename_node(
+        &self,
+        make: &Maker,
+        service: &Service,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError> {
+        let call = make.call();
+        self.assignment_admin
+            .rename_node(&call, &service.key, from, to)
+            .await
+    }
+
     async fn assign(&self, make: &Maker, at: &RecordRef, values: &UserValues) -> UserRecord {
         let done = self.try_assign(make, at, values).await;
         done.expect("there is room for the user")

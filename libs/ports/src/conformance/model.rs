@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foxhold_core::{
     DeviceId, OpId, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, UserRecord},
+    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
 };
 
 use super::{
@@ -37,6 +37,7 @@ enum Intent {
     Rekey(RecordRef, UserValues, Timestamp),
     PutService(Service),
     CreateNode(NewNode),
+    RenameNode(ServiceKey, String, String),
 }
 
 const ADDRESSES: u64 = 4;
@@ -99,6 +100,7 @@ async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Option<UserR
         Intent::DeleteRefreshToken(id) => accounts.delete_refresh_token(call, id).await,
         Intent::PutService(service) => admin.put_service(call, service).await,
         Intent::CreateNode(node) => admin.create_node(call, node).await,
+        Intent::RenameNode(service, from, to) => admin.rename_node(call, &service, &from, &to).await,
         Intent::Assign(at, values, now) => return users.assign(call, &at, &values, now).await.map(Some),
         Intent::Raise(at, values) => return users.raise(call, &at, &values).await.map(Some),
         Intent::Rekey(at, values, now) => return users.rekey(call, &at, &values, now).await.map(Some),
@@ -268,25 +270,26 @@ async fn assignment(make: &Maker, model: &Subject) -> Intent {
         at.version = Some(make.below(4)); // Mostly stale.
     }
     let values = values(make.below(50), make.below(50), &[make.below(5) as u8]);
-    match make.below(12) {
+    match make.below(13) {
         0 => {
             service.uid_ceiling = 10 + make.below(60);
             service.accepts_new_users = make.below(2) == 0;
             Intent::PutService(service)
         }
         1 => {
-            let mut node = node(
-                &service,
-                &format!("https://n{}.example", make.below(5)),
-                make.below(20),
-            );
+            let mut node = node(&service, &url(make), make.below(20));
             node.available = make.below(node.capacity + 1);
             Intent::CreateNode(node)
         }
         2..6 => Intent::Assign(at, values, make.now()),
         6..9 => Intent::Raise(at, values),
+        9 => Intent::RenameNode(at.service, url(make), url(make)),
         _ => Intent::Rekey(at, values, make.now()),
     }
+}
+
+fn url(make: &Maker) -> String {
+    format!("https://n{}.example", make.below(5))
 }
 
 fn address(number: u64) -> String {

@@ -142,6 +142,29 @@ impl AssignmentAdmin for MemoryStore {
             Ok(())
         })
     }
+
+    async fn rename_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RenameNode, |state| {
+            if !state.services.contains_key(service) {
+                return Err(Refusal::UnknownService.into());
+            }
+            match (state.has_node(service, from), state.has_node(service, to)) {
+                (true, true) if from != to => Err(Refusal::Conflict.into()),
+                (false, false) => Err(Refusal::UnknownNode.into()),
+                (_, true) => Ok(()),
+                (true, false) => {
+                    state.rename(service, from, to);
+                    Ok(())
+                }
+            }
+        })
+    }
 }
 
 impl StoredService {
@@ -153,6 +176,25 @@ impl StoredService {
 impl State {
     fn user(&self, at: &RecordRef) -> Option<&UserRecord> {
         self.users.get(&(at.service.clone(), at.user.clone()))
+    }
+
+    fn has_node(&self, service: &ServiceKey, url: &str) -> bool {
+        let mut nodes = self.nodes.iter();
+        nodes.any(|node| node.service == *service && node.url == url)
+    }
+
+    /// Records hold their node's URL here, so they are changed with it.
+    fn rename(&mut self, service: &ServiceKey, from: &str, to: &str) {
+        for node in &mut self.nodes {
+            if node.service == *service && node.url == from {
+                to.clone_into(&mut node.url);
+            }
+        }
+        for ((of, _), record) in &mut self.users {
+            if of == service && record.current.node.as_deref() == Some(from) {
+                record.current.node = Some(to.to_owned());
+            }
+        }
     }
 
     fn candidates(&self, service: &ServiceKey) -> Vec<Candidate> {

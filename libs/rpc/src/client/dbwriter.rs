@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, UserRecord},
+    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
 };
 use foxhold_ports::{
     AccountWriter, AssignmentAdmin, AssignmentWriter, Call, Cause, WriteError,
@@ -253,5 +253,21 @@ impl AssignmentAdmin for RemoteAssignmentAdmin {
             node: Some(node.into()),
         };
         intent!(self, AssignmentAdminClient, call, create_node, message).map(|_| ())
+    }
+
+    async fn rename_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError> {
+        let message = pb::RenameNodeRequest {
+            op_id: op(call.op),
+            service: service.0.clone(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        intent!(self, AssignmentAdminClient, call, rename_node, message).map(|_| ())
     }
 }

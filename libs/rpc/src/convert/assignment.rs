@@ -22,8 +22,13 @@ pub(super) fn client_state(wire: Vec<u8>) -> Result<ClientState, FieldError> {
     field("client_state", ClientState::new(wire))
 }
 
+/// A node has a URL.
+pub(crate) fn node_url(name: &'static str, wire: String) -> Result<String, FieldError> {
+    field(name, (!wire.is_empty()).then_some(wire))
+}
+
 /// A service is named.
-pub(super) fn service_key(name: &'static str, wire: String) -> Result<ServiceKey, FieldError> {
+pub(crate) fn service_key(name: &'static str, wire: String) -> Result<ServiceKey, FieldError> {
     field(name, (!wire.is_empty()).then_some(ServiceKey(wire)))
 }
 
@@ -61,7 +66,7 @@ impl TryFrom<pb::NewNode> for NewNode {
     fn try_from(wire: pb::NewNode) -> Result<Self, FieldError> {
         Ok(Self {
             service: service_key("service", wire.service)?,
-            url: field("url", (!wire.url.is_empty()).then_some(wire.url))?,
+            url: node_url("url", wire.url)?,
             node_type: wire.node_type,
             capacity: wire.capacity,
             available: wire.available,
@@ -256,6 +261,16 @@ mod tests {
             available: 5,
         };
         assert_eq!(NewNode::try_from(pb::NewNode::from(node.clone())), Ok(node));
+    }
+
+    #[test]
+    fn services_and_nodes_have_names() {
+        assert_eq!(node_url("from", String::new()), Err(FieldError::new("from")));
+        assert_eq!(node_url("to", "https://n".into()), Ok("https://n".into()));
+        assert_eq!(
+            service_key("service", String::new()),
+            Err(FieldError::new("service"))
+        );
     }
 
     #[test]

@@ -1796,6 +1796,27 @@ pub struct CreateNodeRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct CreateNodeResponse {}
+/// What RenameNode is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RenameNodeRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The key of the service.
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// The URL the node has, without trailing slash.
+    #[prost(string, tag = "3")]
+    pub from: ::prost::alloc::string::String,
+    /// The URL it gets, without trailing slash.
+    #[prost(string, tag = "4")]
+    pub to: ::prost::alloc::string::String,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RenameNodeResponse {}
 /// Generated client implementations.
 pub mod assignment_writer_client {
     #![allow(
@@ -2395,6 +2416,37 @@ pub mod assignment_admin_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a node another URL; its users keep it. Done, too, if it has that URL already.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ABORTED each URL has a node of its own; ALREADY_EXISTS the
+        /// op_id belongs to another intent; and the common ones.
+        pub async fn rename_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenameNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/RenameNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "RenameNode"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2430,6 +2482,18 @@ pub mod assignment_admin_server {
             request: tonic::Request<super::CreateNodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CreateNodeResponse>,
+            tonic::Status,
+        >;
+        /// Gives a node another URL; its users keep it. Done, too, if it has that URL already.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ABORTED each URL has a node of its own; ALREADY_EXISTS the
+        /// op_id belongs to another intent; and the common ones.
+        async fn rename_node(
+            &self,
+            request: tonic::Request<super::RenameNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameNodeResponse>,
             tonic::Status,
         >;
     }
@@ -2585,6 +2649,51 @@ pub mod assignment_admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/RenameNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenameNodeSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::RenameNodeRequest>
+                    for RenameNodeSvc<T> {
+                        type Response = super::RenameNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenameNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::rename_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenameNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -14,6 +14,7 @@ pub const METHODS: &[&str] = &[
     "/foxhold.dbwriter.v1.AccountWriter/VerifyEmail",
     "/foxhold.dbwriter.v1.AssignmentAdmin/CreateNode",
     "/foxhold.dbwriter.v1.AssignmentAdmin/PutService",
+    "/foxhold.dbwriter.v1.AssignmentAdmin/RenameNode",
     "/foxhold.dbwriter.v1.AssignmentWriter/Assign",
     "/foxhold.dbwriter.v1.AssignmentWriter/Raise",
     "/foxhold.dbwriter.v1.AssignmentWriter/Rekey",

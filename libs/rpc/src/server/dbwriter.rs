@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{deadline, traced};
 use crate::{
-    convert::{self, FieldError, field, message, time},
+    convert::{self, FieldError, field, message, node_url, service_key, time},
     status::{of_field_error, of_write_error},
     trace,
     wire::dbwriter::{
@@ -305,6 +305,23 @@ impl AdminService for Administration {
             },
             create_node(node),
             |()| pb::CreateNodeResponse {}
+        )
+    }
+
+    async fn rename_node(
+        &self,
+        request: Request<pb::RenameNodeRequest>,
+    ) -> Result<Response<pb::RenameNodeResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                service = service_key("service", wire.service);
+                from = node_url("from", wire.from);
+                to = node_url("to", wire.to);
+            },
+            rename_node(&service, &from, &to),
+            |()| pb::RenameNodeResponse {}
         )
     }
 }

@@ -25,6 +25,7 @@ const SELECT_PLACE: &str = "SELECT url, node_type FROM nodes WHERE id = ?1";
 const SELECT_URL: &str = "SELECT 1 FROM nodes WHERE service = ?1 AND url = ?2";
 const INSERT: &str =
     "INSERT INTO nodes (service, url, node_type, capacity, available) VALUES (?1, ?2, ?3, ?4, ?5)";
+const RENAME: &str = "UPDATE nodes SET url = ?3 WHERE service = ?1 AND url = ?2";
 const PUT_FIGURES: &str = "UPDATE nodes SET available = ?2, current_load = ?3 WHERE id = ?1";
 
 pub(crate) fn of_service(db: &Connection, key: &ServiceKey) -> Result<Vec<NodeRecord>, StoreError> {
@@ -74,7 +75,7 @@ pub(crate) fn create(db: &Connection, node: &NewNode) -> Result<(), Stop> {
     if !service::exists(db, &node.service)? {
         return Err(Refusal::UnknownService.into());
     }
-    if one(db, SELECT_URL, (&node.service.0, &node.url), |_| Ok(()))?.is_some() {
+    if is_at(db, &node.service, &node.url)? {
         return Ok(());
     }
     let params = params![
@@ -86,6 +87,27 @@ pub(crate) fn create(db: &Connection, node: &NewNode) -> Result<(), Stop> {
     ];
     change(db, INSERT, params)?;
     Ok(())
+}
+
+/// `AssignmentAdmin::rename_node`. Records point at the node by its id.
+pub(crate) fn rename(db: &Connection, service: &ServiceKey, from: &str, to: &str) -> Result<(), Stop> {
+    if !service::exists(db, service)? {
+        return Err(Refusal::UnknownService.into());
+    }
+    match (is_at(db, service, from)?, is_at(db, service, to)?) {
+        (true, true) if from != to => Err(Refusal::Conflict.into()),
+        (false, false) => Err(Refusal::UnknownNode.into()),
+        (_, true) => Ok(()),
+        (true, false) => {
+            change(db, RENAME, (&service.0, from, to))?;
+            Ok(())
+        }
+    }
+}
+
+/// Whether a service has a node at a URL.
+fn is_at(db: &Connection, service: &ServiceKey, url: &str) -> Result<bool, StoreError> {
+    one(db, SELECT_URL, (&service.0, url), |_| Ok(())).map(|found| found.is_some())
 }
 
 fn id(row: &mut Columns<'_>) -> Result<NodeId, StoreError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use foxhold_core::{
     Timestamp,
-    record::{Service, UserRecord},
+    record::{Service, ServiceKey, UserRecord},
 };
 use foxhold_ports::{
     AssignmentAdmin, AssignmentWriter, Call, IntentKind, WriteError,
@@ -69,5 +69,19 @@ impl AssignmentAdmin for SqliteStore {
     async fn create_node(&self, call: &Call, node: NewNode) -> Result<(), WriteError> {
         self.intent(call, IntentKind::CreateNode, move |db| node::create(db, &node))
             .await
+    }
+
+    async fn rename_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError> {
+        let (service, from, to) = (service.clone(), from.to_owned(), to.to_owned());
+        self.intent(call, IntentKind::RenameNode, move |db| {
+            node::rename(db, &service, &from, &to)
+        })
+        .await
     }
 }

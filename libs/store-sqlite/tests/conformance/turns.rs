@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use foxhold_core::{
     DeviceId, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, UserRecord},
+    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
 };
 use foxhold_ports::{
     AccountWriter, AssignmentAdmin, AssignmentWriter, Call, WriteError,
@@ -119,5 +119,15 @@ impl AssignmentAdmin for Turns {
 
     async fn create_node(&self, call: &Call, node: NewNode) -> Result<(), WriteError> {
         self.next().create_node(call, node).await
+    }
+
+    async fn rename_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        from: &str,
+        to: &str,
+    ) -> Result<(), WriteError> {
+        self.next().rename_node(call, service, from, to).await
     }
 }

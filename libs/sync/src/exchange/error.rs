@@ -132,6 +132,7 @@ impl From<Refusal> for ExchangeError {
             Refusal::EmailTaken
             | Refusal::UnknownAccount
             | Refusal::TokenSpent
+            | Refusal::UnknownNode
             | Refusal::OperationReused => Self::Broken("the writer refused what was not asked"),
         }
     }

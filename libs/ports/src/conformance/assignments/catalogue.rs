@@ -8,7 +8,7 @@ use crate::{
     Refusal,
     conformance::{
         Subject, cases,
-        fixtures::{Maker, node, service, soon},
+        fixtures::{Maker, node, service, soon, user, values},
     },
 };
 
@@ -20,7 +20,16 @@ cases![
     a_node_that_exists_is_left_as_it_is,
     a_node_needs_its_service,
     one_url_may_serve_two_services,
+    a_renamed_node_keeps_its_users,
+    a_renamed_node_takes_further_users,
+    renaming_what_is_renamed_already_is_done,
+    only_a_node_can_be_renamed,
+    no_node_is_renamed_to_another_ones_url,
+    renaming_stays_within_the_service,
 ];
+
+const OLD: &str = "https://node-1.example";
+const NEW: &str = "https://moved.example";
 
 async fn before_the_first_write_there_is_nothing(s: Arc<Subject>) {
     let (reader, key) = (&s.assignment_reader, ServiceKey("sync-1.5".into()));
@@ -128,4 +137,92 @@ async fn one_url_may_serve_two_services(s: Arc<Subject>) {
     let [first, second] = [s.nodes(&services[0]).await, s.nodes(&services[1]).await];
     assert_eq!((first.len(), second.len()), (1, 1));
     assert_ne!(first[0].id, second[0].id);
+}
+
+async fn a_renamed_node_keeps_its_users(s: Arc<Subject>) {
+    let make = Maker::new(7);
+    let service = s.served(&make, 10).await;
+    let at = user(&service, 1, None);
+    let mut expected = s.assign(&make, &at, &values(1, 1, b"a")).await;
+    let mut nodes = s.nodes(&service).await;
+    assert_eq!(s.rename_node(&make, &service, OLD, NEW).await, Ok(()));
+
+    expected.current.node = Some(NEW.into());
+    assert_eq!(s.record(&at).await.as_ref(), Some(&expected), "the rest stays");
+    nodes[0].url = NEW.into();
+    assert_eq!(s.nodes(&service).await, nodes, "id and figures stay");
+
+    // A decision on the record as it was read before is still one on the same version.
+    let at = user(&service, 1, Some(expected.version));
+    let writer = &s.assignment_writer;
+    let rekeyed = writer
+        .rekey(&make.call(), &at, &values(2, 2, b"b"), make.now())
+        .await;
+    let rekeyed = rekeyed.expect("the version is current");
+    assert_eq!(rekeyed.current.node.as_deref(), Some(NEW));
+}
+
+async fn a_renamed_node_takes_further_users(s: Arc<Subject>) {
+    let make = Maker::new(8);
+    let service = s.served(&make, 10).await;
+    assert_eq!(s.rename_node(&make, &service, OLD, NEW).await, Ok(()));
+    let record = s
+        .assign(&make, &user(&service, 1, None), &values(1, 1, b"a"))
+        .await;
+    assert_eq!(record.current.node.as_deref(), Some(NEW));
+    // The old URL is free again, for a node of its own.
+    s.add_node(&make, &service, OLD, 5).await;
+    assert_eq!(s.nodes(&service).await.len(), 2);
+}
+
+async fn renaming_what_is_renamed_already_is_done(s: Arc<Subject>) {
+    let make = Maker::new(9);
+    let service = s.served(&make, 10).await;
+    for _ in 0..2 {
+        assert_eq!(s.rename_node(&make, &service, OLD, NEW).await, Ok(()));
+    }
+    assert_eq!(
+        s.rename_node(&make, &service, NEW, NEW).await,
+        Ok(()),
+        "to itself"
+    );
+    let nodes = s.nodes(&service).await;
+    assert_eq!((nodes.len(), nodes[0].url.as_str()), (1, NEW));
+}
+
+async fn only_a_node_can_be_renamed(s: Arc<Subject>) {
+    let make = Maker::new(10);
+    let service = s.served(&make, 10).await;
+    let before = s.nodes(&service).await;
+    let neither = s
+        .rename_node(&make, &service, "https://unknown.example", NEW)
+        .await;
+    assert_eq!(neither, Err(Refusal::UnknownNode.into()));
+    let unknown = crate::conformance::fixtures::service("unknown-1.0");
+    let no_service = s.rename_node(&make, &unknown, OLD, NEW).await;
+    assert_eq!(no_service, Err(Refusal::UnknownService.into()));
+    assert_eq!(s.nodes(&service).await, before);
+}
+
+async fn no_node_is_renamed_to_another_ones_url(s: Arc<Subject>) {
+    let make = Maker::new(11);
+    let service = s.served(&make, 10).await;
+    s.add_node(&make, &service, NEW, 5).await;
+    let before = s.nodes(&service).await;
+    let both = s.rename_node(&make, &service, OLD, NEW).await;
+    assert_eq!(both, Err(Refusal::Conflict.into()));
+    assert_eq!(s.nodes(&service).await, before);
+}
+
+async fn renaming_stays_within_the_service(s: Arc<Subject>) {
+    let make = Maker::new(12);
+    let (service, other) = (s.served(&make, 10).await, service("other-2.0"));
+    s.put_service(&make, &other).await;
+    s.add_node(&make, &other, OLD, 10).await;
+    let at = user(&other, 1, None);
+    let record = s.assign(&make, &at, &values(1, 1, b"a")).await;
+    let nodes = s.nodes(&other).await;
+    assert_eq!(s.rename_node(&make, &service, OLD, NEW).await, Ok(()));
+    assert_eq!(s.nodes(&other).await, nodes);
+    assert_eq!(s.record(&at).await, Some(record));
 }

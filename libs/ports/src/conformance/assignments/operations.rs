@@ -17,6 +17,7 @@ cases![
     a_repeated_rekey_gives_the_same_answer,
     a_repeated_service_does_not_undo_a_later_one,
     a_repeated_node_is_one_node,
+    a_repeated_renaming_does_not_undo_a_later_one,
     a_refusal_is_final_for_its_operation,
     an_operation_id_serves_one_kind_of_intent,
     after_its_deadline_nothing_is_done,
@@ -96,6 +97,36 @@ async fn a_repeated_node_is_one_node(s: Arc<Subject>) {
     assert_eq!(s.nodes(&service).await.len(), 2);
 }
 
+async fn a_repeated_renaming_does_not_undo_a_later_one(s: Arc<Subject>) {
+    let make = Maker::new(9);
+    let service = s.served(&make, 10).await;
+    let (first, second) = ("https://node-1.example", "https://node-2.example");
+    let (call, admin) = (make.call(), &s.assignment_admin);
+    assert_eq!(
+        admin.rename_node(&call, &service.key, first, second).await,
+        Ok(())
+    );
+    assert_eq!(s.rename_node(&make, &service, second, first).await, Ok(()));
+    assert_eq!(
+        admin.rename_node(&call, &service.key, first, second).await,
+        Ok(())
+    );
+    assert_eq!(s.nodes(&service).await[0].url, first, "what came later stays");
+
+    let (call, unknown) = (make.call(), Err(Refusal::UnknownNode.into()));
+    let third = "https://node-3.example";
+    assert_eq!(
+        admin.rename_node(&call, &service.key, third, second).await,
+        unknown
+    );
+    s.add_node(&make, &service, third, 1).await;
+    assert_eq!(
+        admin.rename_node(&call, &service.key, third, second).await,
+        unknown,
+        "a refusal is final"
+    );
+}
+
 async fn a_refusal_is_final_for_its_operation(s: Arc<Subject>) {
     let make = Maker::new(6);
     let (service, call, values) = (service("sync-1.5"), make.call(), values(1, 1, b"a"));
@@ -137,6 +168,12 @@ async fn an_operation_id_serves_one_kind_of_intent(s: Arc<Subject>) {
         s.assignment_admin.put_service(&used, service.clone()).await,
         nothing
     );
+    let (from, to) = ("https://node-1.example", "https://node-2.example");
+    let renamed = s
+        .assignment_admin
+        .rename_node(&used, &service.key, from, to)
+        .await;
+    assert_eq!(renamed, nothing);
     // Accounts and assignments share the log.
     let uid = make.account("a@example.test").uid;
     assert_eq!(s.account_writer.verify_email(&used, uid).await, nothing);
