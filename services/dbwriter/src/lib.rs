@@ -10,4 +10,4 @@ mod serve;
 
 pub use bootstrap::{Bootstrap, NodeSettings, ServiceSettings, bootstrap};
 pub use config::{Config, StoreSettings};
-pub use serve::{Dbwriter, serve};
+pub use serve::{Dbwriter, keep_pruning, serve};

@@ -103,7 +103,7 @@ impl Dbwriter {
 }
 
 /// Removes what has expired, now and then, for as long as it is polled.
-async fn keep_pruning(store: &SqliteStore, clock: &dyn Clock, interval: Duration) {
+pub async fn keep_pruning(store: &SqliteStore, clock: &dyn Clock, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         for _ in 0..PRUNE_STEPS_MAX {

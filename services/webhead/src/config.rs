@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use foxhold_core::{Secret, SecretText, hex};
+use foxhold_core::{Secret, hex};
 use foxhold_crypto::hawk::Target;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
@@ -16,9 +16,11 @@ use thiserror::Error;
 use url::Url;
 
 use crate::{
+    Site,
+    assembly::Deployment,
     client_address::{ClientAddresses, NetworkError},
     limits::LimitSettings,
-    mail::smtp::{SmtpSettings, SmtpTls},
+    mail::{MailSettings, MailSettingsError, PreparedMail},
 };
 
 /// All keys. A key that is not here is refused.
@@ -118,39 +120,6 @@ impl StretchSettings {
     }
 }
 
-/// How mail is delivered.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
-pub enum MailSettings {
-    /// Shown on standard output.
-    Log,
-    /// Kept for tests, on the private listener.
-    Capture,
-    /// Handed to a mail server.
-    Smtp(SmtpTable),
-    /// Not at all: accounts come out verified.
-    None,
-}
-
-/// The mail server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmtpTable {
-    /// Its name, which its certificate must bear.
-    pub host: String,
-    /// Its port, if not the usual one.
-    pub port: Option<u16>,
-    /// `starttls` (default), `tls` or `plain` (this machine only).
-    #[serde(default)]
-    pub tls: SmtpTls,
-    /// The sender's address.
-    pub from: String,
-    /// Login, if the server wants one.
-    pub user: Option<String>,
-    /// File with the password.
-    pub password_file: Option<SecretFile>,
-}
-
 /// Signed requests (`accounts.md` (b)).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -212,9 +181,9 @@ pub enum ConfigError {
     /// The code key is not 32 bytes in hex.
     #[error("`code_key_file`: not 64 lower-case hex digits\nfix: foxhold key create code")]
     CodeKey,
-    /// Half a login.
-    #[error("`mail`: user and password_file go together")]
-    Login,
+    /// Mail that cannot be delivered so.
+    #[error(transparent)]
+    Mail(#[from] MailSettingsError),
     /// A captured mailbox that nobody could read, or anybody.
     #[error("`mail.mode`: capture needs a loopback `private_listen`")]
     Capture,
@@ -228,24 +197,10 @@ pub enum ConfigError {
 
 /// What is checked and read once, before anything starts.
 pub struct Prepared {
-    /// Public root, without trailing slash.
-    pub public_url: String,
-    /// The Token Server's root, without trailing slash.
-    pub token_server_url: String,
-    /// Host of the public root.
-    pub host: String,
-    /// Second half of user keys.
-    pub domain: String,
-    /// What clients sign.
-    pub origin: Target,
-    /// Derives mailed codes.
-    pub code_key: Secret<32>,
-    /// Hashes telemetry.
-    pub metrics_key: Arc<SecretText>,
-    /// Finds clients' addresses.
-    pub addresses: ClientAddresses,
-    /// The mail server, if there is one.
-    pub smtp: Option<SmtpSettings>,
+    /// What the deployment sets.
+    pub deployment: Deployment,
+    /// How mail is delivered.
+    pub mail: PreparedMail,
 }
 
 impl Config {
@@ -275,51 +230,51 @@ impl Config {
         };
         let origin = Target::parse(&public_url).map_err(|_| not_a_root())?;
         let host = url.host_str().ok_or_else(not_a_root)?.to_owned();
-        let code_key = secrets.read_text("code_key_file", &self.code_key_file)?;
-        let code_key = hex::decode(code_key.expose()).map_err(|_| ConfigError::CodeKey)?;
-        Ok(Prepared {
-            public_url,
-            token_server_url,
+        let own_origin = || vec![public_url.clone()];
+        let deployment = Deployment {
+            site: Site {
+                hsts: self.hsts.unwrap_or(url.scheme() == "https"),
+                allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),
+                public_url,
+                token_server_url,
+            },
             domain: self.domain.clone().unwrap_or_else(|| host.clone()),
             host,
             origin,
-            code_key: Secret::new(code_key),
+            code_key: code_key("code_key_file", &self.code_key_file, secrets)?,
             metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
             addresses: ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right)?,
-            smtp: self.smtp(secrets)?,
+            limits: self.limits.clone(),
+            hawk_window: Duration::from_secs(self.hawk.window_secs),
+            remembered_max: self.hawk.remembered_max,
+            accept_bearer: self.hawk.accept_bearer,
+            budget: Duration::from_millis(self.request_ms_max),
+            in_work_max: self.requests_max,
+        };
+        Ok(Prepared {
+            deployment,
+            mail: self.mail.prepare(secrets)?,
         })
-    }
-
-    fn smtp(&self, secrets: &Secrets) -> Result<Option<SmtpSettings>, ConfigError> {
-        let MailSettings::Smtp(table) = &self.mail else {
-            return Ok(None);
-        };
-        let login = match (&table.user, &table.password_file) {
-            (Some(user), Some(file)) => Some((
-                user.clone(),
-                Arc::new(secrets.read_text("mail.password_file", file)?),
-            )),
-            (None, None) => None,
-            _ => return Err(ConfigError::Login),
-        };
-        Ok(Some(SmtpSettings {
-            host: table.host.clone(),
-            port: table.port,
-            tls: table.tls,
-            login,
-            from: table.from.clone(),
-        }))
-    }
-
-    /// How long a request may take.
-    #[must_use]
-    pub const fn budget(&self) -> Duration {
-        Duration::from_millis(self.request_ms_max)
     }
 }
 
-/// An address that browsers sign and compare must stand here as they write it, byte for byte.
-fn root(key: &'static str, text: &str) -> Result<Url, ConfigError> {
+/// Reads the key that mailed codes are derived from: 64 hex digits.
+///
+/// # Errors
+/// [`ConfigError`] names the key.
+pub fn code_key(key: &str, file: &SecretFile, secrets: &Secrets) -> Result<Secret<32>, ConfigError> {
+    let text = secrets.read_text(key, file)?;
+    hex::decode(text.expose())
+        .map(Secret::new)
+        .map_err(|_| ConfigError::CodeKey)
+}
+
+/// The root of a site: scheme, host and port only. Browsers sign and compare it, so it must stand here as they write it,
+/// byte for byte.
+///
+/// # Errors
+/// [`ConfigError::Root`] names the key.
+pub fn root(key: &'static str, text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text).ok().filter(|url| {
         let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let plain = url.username().is_empty() && url.password().is_none();
@@ -370,9 +325,12 @@ mod tests {
             config.prepare(&Secrets::default())
         };
         let prepared = check(&|_| {}).ok().unwrap();
-        assert_eq!(prepared.public_url, "https://accounts.foxhold.example");
-        assert_eq!(prepared.domain, "accounts.foxhold.example");
-        assert_eq!(prepared.origin.port, 443);
+        assert_eq!(
+            prepared.deployment.site.public_url,
+            "https://accounts.foxhold.example"
+        );
+        assert_eq!(prepared.deployment.domain, "accounts.foxhold.example");
+        assert_eq!(prepared.deployment.origin.port, 443);
         assert!(check(&|config| config.public_url = "https://EXAMPLE.org".into()).is_err());
         assert!(check(&|config| config.public_url = "https://example.org/path".into()).is_err());
         assert!(check(&|config| config.token_server_url = Some("example.org".into())).is_err());

@@ -5,6 +5,7 @@
 //! serve the same.
 
 pub mod app;
+pub mod assembly;
 pub mod client_address;
 pub mod config;
 pub mod error;
@@ -26,4 +27,4 @@ pub use app::{App, Site};
 pub use config::Config;
 pub use key_set::KeySetCache;
 pub use routes::router;
-pub use serve::{Webhead, serve};
+pub use serve::{Webhead, private_side, serve};

@@ -6,9 +6,11 @@
 pub mod capture;
 pub mod log;
 pub mod none;
+mod settings;
 pub mod smtp;
 
 pub use capture::CaptureMailer;
 pub use log::LogMailer;
 pub use none::NoMailer;
+pub use settings::{Mail, MailSettings, MailSettingsError, PreparedMail, SmtpTable};
 pub use smtp::SmtpMailer;

@@ -5,8 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
-use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients};
-use foxhold_core::Clock;
 use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
@@ -22,17 +20,13 @@ use foxhold_runtime::{
     tls::{Role, TlsIdentity},
 };
 use foxhold_store_sqlite::SqliteReader;
-use foxhold_sync::{exchange, node_type::NodeTypes};
 use tokio::net::TcpListener;
 
 use crate::{
-    App, KeySetCache, Site,
-    config::{Config, MailSettings, Prepared},
-    hawk::HawkRules,
-    limits::{LocalLimits, LocalReplayGuard},
-    mail::{CaptureMailer, LogMailer, NoMailer, SmtpMailer, capture::mailbox_router},
-    mail_templates::MailTemplates,
-    token_server::{Condition, Discovery, ServiceCache, TokenServer},
+    assembly::{Ports, assemble},
+    config::Config,
+    mail::{CaptureMailer, capture::mailbox_router},
+    token_server::{Condition, TokenServer},
 };
 
 /// How long a starting webhead waits for the store: tiers are started in any order.
@@ -89,9 +83,9 @@ impl Webhead {
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
         );
-        let (mailer, mailbox) = mailer(&config, &prepared)?;
-        let tiers = Tiers::reach(&config, &identity).await?;
-        let app = app(&config, prepared, tiers, mailer, &health, shutdown)?;
+        let (mailer, mailbox) = prepared.mail.start()?;
+        let ports = reach(&config, &identity, mailer).await?;
+        let app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
         let router = crate::router(app);
         Ok(Self {
@@ -121,11 +115,7 @@ impl Webhead {
         tracing::info!(listen = %self.address, "serving");
         let private = async {
             let Some(listener) = self.private else { return };
-            let router = match self.mailbox {
-                Some(mailbox) => private_router(&self.health).merge(mailbox_router(mailbox)),
-                None => private_router(&self.health),
-            };
-            let router = layers::private(router, Arc::new(SystemRandom));
+            let router = private_side(&self.health, self.mailbox);
             http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
         };
         let public = http_edge::serve(self.public, self.router, EdgeLimits::default(), shutdown.clone());
@@ -136,6 +126,15 @@ impl Webhead {
         }
         Ok(())
     }
+}
+
+/// What operators see: health, and the mailbox if mails are captured.
+pub fn private_side(health: &Health, mailbox: Option<Arc<CaptureMailer>>) -> Router {
+    let router = match mailbox {
+        Some(mailbox) => private_router(health).merge(mailbox_router(mailbox)),
+        None => private_router(health),
+    };
+    layers::private(router, Arc::new(SystemRandom))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -159,38 +158,35 @@ async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part
 }
 
 /// The tiers behind, as ports.
-struct Tiers {
-    reader: Arc<SqliteReader>,
-    accounts: Arc<RemoteAccountWriter>,
-    assignments: Arc<RemoteAssignmentWriter>,
-    signer: Arc<RemoteSigner>,
-    stretcher: Arc<dyn Stretcher>,
-}
-
-impl Tiers {
-    async fn reach(config: &Config, identity: &TlsIdentity) -> anyhow::Result<Self> {
-        let channel = |key: &str, settings: &ChannelSettings, role| channel(key, settings, identity, role);
-        let dbwriter = channel("dbwriter", &config.dbwriter, Role::Dbwriter)?;
-        let keysigner = channel("keysigner", &config.keysigner, Role::Keysigner)?;
-        let stretcher: Arc<dyn Stretcher> = match &config.stretcher {
-            Some(settings) => Arc::new(RemoteStretcher::new(channel(
-                "stretcher",
-                settings,
-                Role::Stretcher,
-            )?)),
-            None => {
-                let pool = PoolStretcher::start(config.stretch.limits(), Arc::new(SystemRandom));
-                Arc::new(pool.context("`stretch.memory_mib`")?)
-            }
-        };
-        Ok(Self {
-            reader: Arc::new(open_store(config).await?),
-            accounts: Arc::new(RemoteAccountWriter::new(dbwriter.clone())),
-            assignments: Arc::new(RemoteAssignmentWriter::new(dbwriter)),
-            signer: Arc::new(RemoteSigner::new(keysigner)),
-            stretcher,
-        })
-    }
+async fn reach(config: &Config, identity: &TlsIdentity, mailer: Arc<dyn Mailer>) -> anyhow::Result<Ports> {
+    let channel = |key: &str, settings: &ChannelSettings, role| channel(key, settings, identity, role);
+    let dbwriter = channel("dbwriter", &config.dbwriter, Role::Dbwriter)?;
+    let keysigner = channel("keysigner", &config.keysigner, Role::Keysigner)?;
+    let stretcher: Arc<dyn Stretcher> = match &config.stretcher {
+        Some(settings) => {
+            let stretcher = channel("stretcher", settings, Role::Stretcher)?;
+            Arc::new(RemoteStretcher::new(stretcher))
+        }
+        None => {
+            let pool = PoolStretcher::start(config.stretch.limits(), Arc::new(SystemRandom));
+            Arc::new(pool.context("`stretch.memory_mib`")?)
+        }
+    };
+    let reader = Arc::new(open_store(config).await?);
+    let signer = Arc::new(RemoteSigner::new(keysigner));
+    Ok(Ports {
+        account_reader: Arc::clone(&reader) as _,
+        account_writer: Arc::new(RemoteAccountWriter::new(dbwriter.clone())),
+        assignment_reader: reader,
+        assignment_writer: Arc::new(RemoteAssignmentWriter::new(dbwriter)),
+        signer: Arc::clone(&signer) as _,
+        minter: Arc::clone(&signer) as _,
+        public_keys: signer,
+        stretcher,
+        mailer,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    })
 }
 
 fn channel(
@@ -221,126 +217,4 @@ async fn open_store(config: &Config) -> anyhow::Result<SqliteReader> {
             }
         }
     }
-}
-
-/// A mailer, and its mailbox if somebody is to look into it.
-type Mail = (Arc<dyn Mailer>, Option<Arc<CaptureMailer>>);
-
-fn mailer(config: &Config, prepared: &Prepared) -> anyhow::Result<Mail> {
-    Ok(match (&config.mail, &prepared.smtp) {
-        (MailSettings::Smtp(_), Some(smtp)) => (Arc::new(SmtpMailer::start(smtp).context("`mail`")?), None),
-        (MailSettings::Capture, _) => {
-            let mailbox = Arc::new(CaptureMailer::new());
-            (Arc::clone(&mailbox) as Arc<dyn Mailer>, Some(mailbox))
-        }
-        (MailSettings::Log, _) => (Arc::new(LogMailer::stdout().context("`mail`")?), None),
-        (MailSettings::None | MailSettings::Smtp(_), _) => (Arc::new(NoMailer), None),
-    })
-}
-
-fn app(
-    config: &Config,
-    prepared: Prepared,
-    tiers: Tiers,
-    mailer: Arc<dyn Mailer>,
-    health: &Health,
-    shutdown: &Shutdown,
-) -> anyhow::Result<App> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let limits = LocalLimits::new(&config.limits, Arc::clone(&clock), &SystemRandom).context("`limits`")?;
-    let limits = Arc::new(limits);
-    let keys = Arc::new(KeySetCache::new(
-        Arc::clone(&tiers.signer) as _,
-        Arc::clone(&clock),
-    ));
-    let token_server = token_server(config, &prepared, &tiers, &limits, &keys, shutdown);
-    let replay = LocalReplayGuard::new(Arc::clone(&clock), config.hawk.remembered_max);
-    let own_origin = || vec![prepared.public_url.clone()];
-    Ok(App {
-        keys,
-        hawk: HawkRules {
-            origin: prepared.origin.clone(),
-            window: Duration::from_secs(config.hawk.window_secs),
-            replay: Arc::new(replay),
-            accept_bearer: config.hawk.accept_bearer,
-        },
-        addresses: prepared.addresses.clone(),
-        site: Site {
-            public_url: prepared.public_url.clone(),
-            token_server_url: prepared.token_server_url.clone(),
-            hsts: config
-                .hsts
-                .unwrap_or_else(|| prepared.public_url.starts_with("https:")),
-            allowed_origins: config.allowed_origins.clone().unwrap_or_else(own_origin),
-        },
-        budget: config.budget(),
-        in_work_max: config.requests_max,
-        health: health.clone(),
-        token_server: Some(Arc::new(token_server)),
-        accounts: accounts(prepared, tiers, mailer, limits)?,
-    })
-}
-
-fn token_server(
-    config: &Config,
-    prepared: &Prepared,
-    tiers: &Tiers,
-    limits: &Arc<LocalLimits>,
-    keys: &Arc<KeySetCache>,
-    shutdown: &Shutdown,
-) -> TokenServer {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    TokenServer {
-        ports: exchange::Ports {
-            reader: Arc::clone(&tiers.reader) as _,
-            writer: Arc::clone(&tiers.assignments) as _,
-            minter: Arc::clone(&tiers.signer) as _,
-            verifier: Arc::clone(keys) as _,
-            limits: Arc::clone(limits) as _,
-            clock: Arc::clone(&clock),
-            random: Arc::new(SystemRandom),
-        },
-        settings: exchange::Settings {
-            issuer_domain: prepared.domain.clone(),
-            metrics_key: Arc::clone(&prepared.metrics_key),
-            node_types: NodeTypes::default(),
-        },
-        services: ServiceCache::new(Arc::clone(&tiers.reader) as _, clock),
-        keys: Arc::clone(keys),
-        addresses: prepared.addresses.clone(),
-        budget: config.budget(),
-        discovery: Discovery {
-            url: prepared.token_server_url.clone(),
-            oauth_issuer: prepared.public_url.clone(),
-            oauth_server_url: format!("{}/v1", prepared.public_url),
-        },
-        shutdown: shutdown.clone(),
-    }
-}
-
-fn accounts(
-    prepared: Prepared,
-    tiers: Tiers,
-    mailer: Arc<dyn Mailer>,
-    limits: Arc<LocalLimits>,
-) -> anyhow::Result<Accounts> {
-    let templates = MailTemplates::new(&prepared.public_url).context("reading the mail templates")?;
-    Ok(Accounts {
-        reader: tiers.reader,
-        writer: tiers.accounts,
-        signer: tiers.signer,
-        stretcher: tiers.stretcher,
-        mailer,
-        templates: Arc::new(templates),
-        limits,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        code_key: CodeKey::new(prepared.code_key),
-        settings: Arc::new(Settings {
-            domain: prepared.host,
-            token_server_url: prepared.token_server_url,
-            clients: Clients::built_in(&prepared.public_url),
-            pre_verified_allowed: false,
-        }),
-    })
 }

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use foxhold_accounts::{Accounts, CodeKey, Settings as AccountSettings, oauth::Clients};
-use foxhold_core::{Clock, Random, Secret, hex};
+use foxhold_core::{Clock, Random};
 use foxhold_crypto::{
     hawk::Target,
     node_secret::{NodeSecret, NodeSecrets},
@@ -17,23 +16,19 @@ use foxhold_keysigner::{
 };
 use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_pool::{PoolLimits, PoolStretcher};
-use foxhold_ports::Mailer;
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
-use foxhold_sync::exchange;
 use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
-    App, KeySetCache, Site,
+    App, Site,
+    assembly::{Deployment, Ports, assemble},
     client_address::ClientAddresses,
-    hawk::HawkRules,
-    limits::{LocalLimits, LocalReplayGuard},
-    mail::{CaptureMailer, LogMailer, NoMailer, SmtpMailer, smtp::SmtpSettings},
-    mail_templates::MailTemplates,
-    token_server::{Discovery, ServiceCache, TokenServer},
+    config::{HawkSettings, code_key},
+    mail::{CaptureMailer, MailSettings},
 };
 use url::Url;
 
-use super::settings::{Settings, SmtpTable};
+use super::settings::Settings;
 use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
 
 /// Connections that read the database.
@@ -87,17 +82,22 @@ pub(super) async fn open(
     let memory = settings.stretch.memory_mib.saturating_mul(MIB);
     let stretcher = PoolStretcher::start(PoolLimits::of_machine(memory), Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
-    let (mailer, mailbox) = open_mail(&means)?;
+    let (mailer, mailbox) = mail(settings)?.prepare(&means.secrets)?.start()?;
     let node = open_node(folder, &means)?;
-    let ports = LocalPorts {
-        store: Arc::clone(&store),
-        reader,
-        signer: Arc::clone(&signer),
-        stretcher,
+    let ports = Ports {
+        account_reader: Arc::clone(&reader) as _,
+        account_writer: Arc::clone(&store) as _,
+        assignment_reader: reader,
+        assignment_writer: Arc::clone(&store) as _,
+        signer: Arc::clone(&signer) as _,
+        minter: Arc::clone(&signer) as _,
+        public_keys: Arc::clone(&signer) as _,
+        stretcher: Arc::clone(&stretcher) as _,
         mailer,
+        clock: Arc::clone(&means.clock),
+        random: Arc::clone(&means.random),
     };
-    let stretcher = Arc::clone(&ports.stretcher);
-    let app = app(&means, ports, shutdown)?;
+    let app = assemble(deployment(&means)?, ports, &Health::new(shutdown), shutdown)?;
     Ok(Parts {
         app,
         node,
@@ -186,139 +186,41 @@ fn open_node(folder: &DataFolder, means: &Means<'_>) -> anyhow::Result<Arc<SyncN
     Ok(Arc::new(node.context("opening the sync node")?))
 }
 
-type Mailbox = Option<Arc<CaptureMailer>>;
-
-fn open_mail(means: &Means<'_>) -> anyhow::Result<(Arc<dyn Mailer>, Mailbox)> {
-    Ok(match means.settings.mail {
-        MailMode::Log => (Arc::new(LogMailer::stdout()?), None),
-        MailMode::Capture => {
-            let mailbox = Arc::new(CaptureMailer::new());
-            (Arc::clone(&mailbox) as Arc<dyn Mailer>, Some(mailbox))
-        }
-        MailMode::Smtp => {
-            let table = means.settings.smtp.as_ref().context("`smtp`")?;
-            (
-                Arc::new(SmtpMailer::start(&smtp(table, &means.secrets)?).context("`smtp`")?),
-                None,
-            )
-        }
-        MailMode::None => (Arc::new(NoMailer), None),
+fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
+    Ok(match settings.mail {
+        MailMode::Log => MailSettings::Log,
+        MailMode::Capture => MailSettings::Capture,
+        MailMode::Smtp => MailSettings::Smtp(settings.smtp.clone().context("`smtp`")?),
+        MailMode::None => MailSettings::None,
     })
 }
 
-fn smtp(table: &SmtpTable, secrets: &Secrets) -> anyhow::Result<SmtpSettings> {
-    let login = match (&table.user, &table.password_file) {
-        (Some(user), Some(file)) => Some((
-            user.clone(),
-            Arc::new(secrets.read_text("smtp.password_file", file)?),
-        )),
-        (None, None) => None,
-        _ => anyhow::bail!("`smtp`: user and password_file go together"),
-    };
-    Ok(SmtpSettings {
-        host: table.host.clone(),
-        port: table.port,
-        tls: table.tls,
-        login,
-        from: table.from.clone(),
-    })
-}
-
-/// The adapters of this process.
-struct LocalPorts {
-    store: Arc<SqliteStore>,
-    reader: Arc<SqliteReader>,
-    signer: Arc<LocalSigner>,
-    stretcher: Arc<PoolStretcher>,
-    mailer: Arc<dyn Mailer>,
-}
-
-fn app(means: &Means<'_>, ports: LocalPorts, shutdown: &Shutdown) -> anyhow::Result<App> {
-    let root = means.settings.public_url();
-    let clock = Arc::clone(&means.clock);
-    let limits =
-        LocalLimits::new(&means.settings.limits, Arc::clone(&clock), &*means.random).context("`limits`")?;
-    let limits = Arc::new(limits);
-    let keys = Arc::new(KeySetCache::new(
-        Arc::clone(&ports.signer) as _,
-        Arc::clone(&clock),
-    ));
-    let proxies = &means.settings.trusted_proxies;
+fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
+    let settings = means.settings;
+    let root = settings.public_url();
+    let proxies = &settings.trusted_proxies;
     let addresses =
-        ClientAddresses::new(proxies, means.settings.forwarded_from_right).context("`trusted_proxies`")?;
-    let token_server = TokenServer {
-        ports: exchange::Ports {
-            reader: Arc::clone(&ports.reader) as _,
-            writer: Arc::clone(&ports.store) as _,
-            minter: Arc::clone(&ports.signer) as _,
-            verifier: Arc::clone(&keys) as _,
-            limits: Arc::clone(&limits) as _,
-            clock: Arc::clone(&clock),
-            random: Arc::clone(&means.random),
-        },
-        settings: exchange::Settings {
-            issuer_domain: domain(means),
-            metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
-            node_types: foxhold_sync::node_type::NodeTypes::default(),
-        },
-        services: ServiceCache::new(Arc::clone(&ports.reader) as _, Arc::clone(&clock)),
-        keys: Arc::clone(&keys),
-        addresses: addresses.clone(),
-        budget: BUDGET,
-        discovery: Discovery {
-            url: root.clone(),
-            oauth_issuer: root.clone(),
-            oauth_server_url: format!("{root}/v1"),
-        },
-        shutdown: shutdown.clone(),
-    };
-    let accounts = accounts(means, ports, limits)?;
-    let replay = LocalReplayGuard::new(Arc::clone(&clock), 200_000);
-    Ok(App {
-        accounts,
-        keys,
-        hawk: HawkRules {
-            origin: Target::parse(&root)?,
-            window: Duration::from_secs(900),
-            replay: Arc::new(replay),
-            accept_bearer: means.settings.accept_bearer,
-        },
-        addresses,
+        ClientAddresses::new(proxies, settings.forwarded_from_right).context("`trusted_proxies`")?;
+    let hawk = HawkSettings::default();
+    Ok(Deployment {
         site: Site {
-            public_url: root.clone(),
-            token_server_url: root,
             hsts: means.site.scheme() == "https",
-            allowed_origins: Vec::new(),
+            allowed_origins: vec![root.clone()],
+            token_server_url: root.clone(),
+            public_url: root.clone(),
         },
+        host: means.site.host_str().unwrap_or_default().to_owned(),
+        origin: Target::parse(&root)?,
+        domain: domain(means),
+        code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
+        metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
+        addresses,
+        limits: settings.limits.clone(),
+        hawk_window: Duration::from_secs(hawk.window_secs),
+        remembered_max: hawk.remembered_max,
+        accept_bearer: settings.accept_bearer,
         budget: BUDGET,
         in_work_max: 1024,
-        health: Health::new(shutdown),
-        token_server: Some(Arc::new(token_server)),
-    })
-}
-
-fn accounts(means: &Means<'_>, ports: LocalPorts, limits: Arc<LocalLimits>) -> anyhow::Result<Accounts> {
-    let root = means.settings.public_url();
-    let code_key = means.secrets.read_text("code.key", &means.keys.code())?;
-    let code_key = hex::decode(code_key.expose()).context("code.key")?;
-    let templates = MailTemplates::new(&root).context("mail templates")?;
-    Ok(Accounts {
-        reader: ports.reader,
-        writer: ports.store,
-        signer: ports.signer,
-        stretcher: ports.stretcher,
-        mailer: ports.mailer,
-        templates: Arc::new(templates),
-        limits,
-        clock: Arc::clone(&means.clock),
-        random: Arc::clone(&means.random),
-        code_key: CodeKey::new(Secret::new(code_key)),
-        settings: Arc::new(AccountSettings {
-            domain: means.site.host_str().unwrap_or_default().to_owned(),
-            token_server_url: root.clone(),
-            clients: Clients::built_in(&root),
-            pre_verified_allowed: false,
-        }),
     })
 }
 

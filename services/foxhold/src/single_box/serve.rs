@@ -3,13 +3,11 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::Router;
 use foxhold_runtime::{
-    Shutdown, SystemRandom, health,
+    Shutdown, SystemClock, health,
     http_edge::{self, EdgeLimits},
-    layers, shutdown,
+    shutdown,
 };
-use foxhold_webhead::mail::{CaptureMailer, capture::mailbox_router};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -18,6 +16,8 @@ use crate::data_folder::DataFolder;
 
 /// Storage requests in work at once.
 const STORAGE_REQUESTS_MAX: usize = 1024;
+/// How often what has expired is removed.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 /// How long a stopping box finishes what it has begun. Nobody stands behind a balancer here, so it does not wait first.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,7 +43,7 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     let storage = foxhold_sync_node::router(Arc::clone(&parts.node));
     let storage = foxhold_sync_node::layered(storage, &parts.node, STORAGE_REQUESTS_MAX);
     let router = foxhold_webhead::router(parts.app).merge(storage);
-    let private_router = private_side(&health, parts.mailbox);
+    let private_router = foxhold_webhead::private_side(&health, parts.mailbox);
     show(&greeting(&folder, &settings, &site))?;
     let served = async {
         tokio::join!(
@@ -54,6 +54,8 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     tokio::select! {
         (drained, _) = served => tracing::info!(cut = drained.cut, "stopped"),
         () = parts.node.keep_sweeping() => {}
+        () = foxhold_keysigner::watch(&parts.signer, &signing) => {}
+        () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
     }
     parts.stretcher.end().await;
     parts.signer.end().await;
@@ -72,15 +74,6 @@ async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address}"))
-}
-
-fn private_side(health: &foxhold_runtime::Health, mailbox: Option<Arc<CaptureMailer>>) -> Router {
-    let router = health::private_router(health);
-    let router = match mailbox {
-        Some(mailbox) => router.merge(mailbox_router(mailbox)),
-        None => router,
-    };
-    layers::private(router, Arc::new(SystemRandom))
 }
 
 fn show(text: &str) -> anyhow::Result<()> {

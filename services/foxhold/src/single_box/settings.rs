@@ -3,10 +3,14 @@
 use std::{net::SocketAddr, path::Path};
 
 use foxhold_runtime::{
-    config::{self, ConfigErrors, SecretFile, Sources},
+    config::{self, ConfigErrors, Sources},
     telemetry::LogConfig,
 };
-use foxhold_webhead::{limits::LimitSettings, mail::smtp::SmtpTls};
+use foxhold_webhead::{
+    config::{ConfigError, root},
+    limits::LimitSettings,
+    mail::SmtpTable,
+};
 use serde::Deserialize;
 use thiserror::Error;
 use url::{Host, Url};
@@ -41,25 +45,6 @@ pub(crate) struct Settings {
     pub(crate) accept_bearer: bool,
     /// Log lines.
     pub(crate) log: LogConfig,
-}
-
-/// The mail server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SmtpTable {
-    /// Its name, which its certificate must bear.
-    pub(crate) host: String,
-    /// Its port, if not the usual one.
-    pub(crate) port: Option<u16>,
-    /// `starttls` (default), `tls` or `plain` (this machine only).
-    #[serde(default)]
-    pub(crate) tls: SmtpTls,
-    /// The sender's address.
-    pub(crate) from: String,
-    /// Login, if the server wants one.
-    pub(crate) user: Option<String>,
-    /// File with the password.
-    pub(crate) password_file: Option<SecretFile>,
 }
 
 /// How much a box may spend on stretching passwords.
@@ -100,11 +85,8 @@ impl Default for Settings {
 pub(crate) enum SettingsError {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    #[error(
-        "`public_url`: {0:?} is not the root of a site\nfix: scheme, host and port only, as in https://sync.example.org; \
-         Firefox accepts nothing below a path"
-    )]
-    PublicUrl(String),
+    #[error(transparent)]
+    PublicUrl(#[from] ConfigError),
     #[error(
         "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
     )]
@@ -161,15 +143,7 @@ impl Settings {
 
     /// The public root, taken apart.
     pub(crate) fn site(&self) -> Result<Url, SettingsError> {
-        let text = self.public_url();
-        let url = Url::parse(&text).ok().filter(|url| {
-            let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-            let plain = url.username().is_empty() && url.password().is_none();
-            // What browsers sign and compare must be what stands here, byte for byte.
-            let canonical = url.as_str().trim_end_matches('/') == text;
-            matches!(url.scheme(), "http" | "https") && url.has_host() && is_root && plain && canonical
-        });
-        url.ok_or(SettingsError::PublicUrl(text))
+        Ok(root("public_url", &self.public_url())?)
     }
 }
 

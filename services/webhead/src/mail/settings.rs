@@ -1,0 +1,134 @@
+//! How mail is delivered, as a configuration says it, and the adapter that does it.
+
+use std::sync::Arc;
+
+use foxhold_ports::Mailer;
+use foxhold_runtime::config::{SecretError, SecretFile, Secrets};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{
+    CaptureMailer, LogMailer, NoMailer, SmtpMailer,
+    smtp::{SmtpError, SmtpSettings, SmtpTls},
+};
+
+/// How mail is delivered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub enum MailSettings {
+    /// Shown on standard output.
+    Log,
+    /// Kept for tests, on the private listener.
+    Capture,
+    /// Handed to a mail server.
+    Smtp(SmtpTable),
+    /// Not at all: accounts come out verified.
+    None,
+}
+
+/// The mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpTable {
+    /// Its name, which its certificate must bear.
+    pub host: String,
+    /// Its port, if not the usual one.
+    pub port: Option<u16>,
+    /// `starttls` (default), `tls` or `plain` (this machine only).
+    #[serde(default)]
+    pub tls: SmtpTls,
+    /// The sender's address.
+    pub from: String,
+    /// Login, if the server wants one.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<SecretFile>,
+}
+
+/// Mail that cannot be delivered as it is configured.
+#[derive(Debug, Error)]
+pub enum MailSettingsError {
+    /// Half a login.
+    #[error("`mail`: user and password_file go together")]
+    Login,
+    /// The password cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The server's settings cannot work.
+    #[error("`mail`")]
+    Smtp(#[from] SmtpError),
+    /// No thread for the terminal.
+    #[error("`mail`: showing mails")]
+    Terminal(#[source] std::io::Error),
+}
+
+/// A mailer, and its mailbox if somebody is to look into it.
+pub type Mail = (Arc<dyn Mailer>, Option<Arc<CaptureMailer>>);
+
+impl MailSettings {
+    /// Checks the settings, and reads the password.
+    ///
+    /// # Errors
+    /// [`MailSettingsError`]
+    pub fn prepare(&self, secrets: &Secrets) -> Result<PreparedMail, MailSettingsError> {
+        Ok(match self {
+            Self::Log => PreparedMail::Log,
+            Self::Capture => PreparedMail::Capture,
+            Self::Smtp(table) => PreparedMail::Smtp(table.prepare(secrets)?),
+            Self::None => PreparedMail::None,
+        })
+    }
+}
+
+impl SmtpTable {
+    fn prepare(&self, secrets: &Secrets) -> Result<SmtpSettings, MailSettingsError> {
+        let login = match (&self.user, &self.password_file) {
+            (Some(user), Some(file)) => {
+                let password = secrets.read_text("mail.password_file", file)?;
+                Some((user.clone(), Arc::new(password)))
+            }
+            (None, None) => None,
+            _ => return Err(MailSettingsError::Login),
+        };
+        Ok(SmtpSettings {
+            host: self.host.clone(),
+            port: self.port,
+            tls: self.tls,
+            login,
+            from: self.from.clone(),
+        })
+    }
+}
+
+/// Settings that were checked, with their secrets.
+pub enum PreparedMail {
+    /// See [`MailSettings`].
+    Log,
+    /// See [`MailSettings`].
+    Capture,
+    /// See [`MailSettings`].
+    Smtp(SmtpSettings),
+    /// See [`MailSettings`].
+    None,
+}
+
+impl PreparedMail {
+    /// Starts delivering. To be called inside the runtime.
+    ///
+    /// # Errors
+    /// [`MailSettingsError`]
+    pub fn start(&self) -> Result<Mail, MailSettingsError> {
+        Ok(match self {
+            Self::Log => (
+                Arc::new(LogMailer::stdout().map_err(MailSettingsError::Terminal)?),
+                None,
+            ),
+            Self::Capture => {
+                let mailbox = Arc::new(CaptureMailer::new());
+                (Arc::clone(&mailbox) as Arc<dyn Mailer>, Some(mailbox))
+            }
+            Self::Smtp(settings) => (Arc::new(SmtpMailer::start(settings)?), None),
+            Self::None => (Arc::new(NoMailer), None),
+        })
+    }
+}
