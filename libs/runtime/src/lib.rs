@@ -15,6 +15,7 @@ pub mod health;
 pub mod http_edge;
 pub mod layers;
 pub mod private_tier;
+pub mod process;
 pub mod random;
 pub mod shutdown;
 mod spread;

@@ -1,40 +1,41 @@
 //! The process of one dbwriter.
 
-use std::{path::PathBuf, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
 use foxhold_dbwriter::Config;
 use foxhold_runtime::{
     Shutdown,
-    config::{self, Secrets, Sources},
-    crypto_provider, shutdown, telemetry,
+    config::Secrets,
+    process::{self, Service},
+    telemetry::LogConfig,
     tls::TlsIdentity,
 };
 
-/// Writes accounts and assignments for the webheads.
-#[derive(Parser)]
-#[command(version)]
-struct Flags {
-    /// Configuration file; may be repeated, later ones win.
-    #[arg(long)]
-    config: Vec<PathBuf>,
-    /// Check the configuration and the certificate, then exit.
-    #[arg(long)]
-    check_config: bool,
+struct DbwriterProcess;
+
+impl Service for DbwriterProcess {
+    type Config = Config;
+    const ROLE: &'static str = "dbwriter";
+    const PROGRAM: &'static str = "foxhold-dbwriter";
+    const ABOUT: &'static str = "Writes accounts and assignments for the webheads";
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn drain_delay(config: &Config) -> Duration {
+        Duration::from_secs(config.drain_delay_secs)
+    }
+
+    fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+        Ok(TlsIdentity::load(&config.tls, secrets).map(drop)?)
+    }
+
+    async fn serve(config: Config, secrets: Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
+        foxhold_dbwriter::serve(config, &secrets, shutdown).await
+    }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    crypto_provider::install();
-    let flags = Flags::parse();
-    let sources = Sources::of_process("dbwriter", flags.config);
-    let config: Config = config::load("dbwriter", &sources)?;
-    let secrets = Secrets::of_env(&sources.env);
-    if flags.check_config {
-        return Ok(TlsIdentity::load(&config.tls, &secrets).map(drop)?);
-    }
-    telemetry::init("dbwriter", &config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown::listen_for_signals(&shutdown, Duration::from_secs(config.drain_delay_secs))?;
-    foxhold_dbwriter::serve(config, &secrets, shutdown).await
+fn main() -> ExitCode {
+    process::run::<DbwriterProcess>(env!("CARGO_PKG_VERSION"))
 }

@@ -1,39 +1,40 @@
 //! The process of one storage node.
 
-use std::{path::PathBuf, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
 use foxhold_runtime::{
     Shutdown,
-    config::{self, Secrets, Sources},
-    crypto_provider, shutdown, telemetry,
+    config::Secrets,
+    process::{self, Service},
+    telemetry::LogConfig,
 };
 use foxhold_sync_node::Config;
 
-/// Keeps the encrypted records of Sync users.
-#[derive(Parser)]
-#[command(version)]
-struct Flags {
-    /// Configuration file; may be repeated, later ones win.
-    #[arg(long)]
-    config: Vec<PathBuf>,
-    /// Check the configuration and every secret file, then exit.
-    #[arg(long)]
-    check_config: bool,
+struct SyncNodeProcess;
+
+impl Service for SyncNodeProcess {
+    type Config = Config;
+    const ROLE: &'static str = "sync-node";
+    const PROGRAM: &'static str = "foxhold-sync-node";
+    const ABOUT: &'static str = "Keeps the encrypted records of Sync users";
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn drain_delay(config: &Config) -> Duration {
+        Duration::from_secs(config.drain_delay_secs)
+    }
+
+    fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+        Ok(config.auth(secrets).map(drop)?)
+    }
+
+    async fn serve(config: Config, secrets: Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
+        foxhold_sync_node::serve(config, &secrets, shutdown).await
+    }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    crypto_provider::install();
-    let flags = Flags::parse();
-    let sources = Sources::of_process("sync-node", flags.config);
-    let config: Config = config::load("sync-node", &sources)?;
-    let secrets = Secrets::of_env(&sources.env);
-    if flags.check_config {
-        return Ok(config.auth(&secrets).map(drop)?);
-    }
-    telemetry::init("sync-node", &config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown::listen_for_signals(&shutdown, Duration::from_secs(config.drain_delay_secs))?;
-    foxhold_sync_node::serve(config, &secrets, shutdown).await
+fn main() -> ExitCode {
+    process::run::<SyncNodeProcess>(env!("CARGO_PKG_VERSION"))
 }

@@ -1,41 +1,42 @@
 //! The process of one webhead.
 
-use std::{path::PathBuf, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
 use foxhold_runtime::{
     Shutdown,
-    config::{self, Secrets, Sources},
-    crypto_provider, shutdown, telemetry,
+    config::Secrets,
+    process::{self, Service},
+    telemetry::LogConfig,
     tls::TlsIdentity,
 };
 use foxhold_webhead::Config;
 
-/// Serves the sign-in page, accounts, OAuth, profiles and the Token Server.
-#[derive(Parser)]
-#[command(version)]
-struct Flags {
-    /// Configuration file; may be repeated, later ones win.
-    #[arg(long)]
-    config: Vec<PathBuf>,
-    /// Check the configuration, the certificate and every secret file, then exit.
-    #[arg(long)]
-    check_config: bool,
+struct WebheadProcess;
+
+impl Service for WebheadProcess {
+    type Config = Config;
+    const ROLE: &'static str = "webhead";
+    const PROGRAM: &'static str = "foxhold-webhead";
+    const ABOUT: &'static str = "Serves the sign-in page, accounts, OAuth, profiles and the Token Server";
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn drain_delay(config: &Config) -> Duration {
+        Duration::from_secs(config.drain_delay_secs)
+    }
+
+    fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+        config.prepare(secrets)?;
+        Ok(TlsIdentity::load(&config.tls, secrets).map(drop)?)
+    }
+
+    async fn serve(config: Config, secrets: Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
+        foxhold_webhead::serve(config, &secrets, shutdown).await
+    }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    crypto_provider::install();
-    let flags = Flags::parse();
-    let sources = Sources::of_process("webhead", flags.config);
-    let config: Config = config::load("webhead", &sources)?;
-    let secrets = Secrets::of_env(&sources.env);
-    if flags.check_config {
-        config.prepare(&secrets)?;
-        return Ok(TlsIdentity::load(&config.tls, &secrets).map(drop)?);
-    }
-    telemetry::init("webhead", &config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown::listen_for_signals(&shutdown, Duration::from_secs(config.drain_delay_secs))?;
-    foxhold_webhead::serve(config, &secrets, shutdown).await
+fn main() -> ExitCode {
+    process::run::<WebheadProcess>(env!("CARGO_PKG_VERSION"))
 }
