@@ -12,7 +12,10 @@ use crate::process::target_folder;
 
 /// A folder that is empty at first.
 #[derive(Debug)]
-pub struct WorkFolder(PathBuf);
+pub struct WorkFolder {
+    path: PathBuf,
+    keep: bool,
+}
 
 impl WorkFolder {
     /// Makes the folder of the test `name`, without what an earlier run left.
@@ -25,21 +28,26 @@ impl WorkFolder {
             fs::remove_dir_all(&path)?;
         }
         fs::create_dir_all(&path)?;
-        Ok(Self(path))
+        Ok(Self { path, keep: false })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Leaves the folder where it is, for somebody to look into.
+    pub fn keep(mut self) {
+        self.keep = true;
     }
 }
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !self.keep && !std::thread::panicking() {
             // Left-over files are in the way of nobody.
-            let _ = fs::remove_dir_all(&self.0);
+            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use foxhold_testkit::{
     browser::{BrowserOptions, BrowserScript},
     single_box::SingleBox,
     work_folder::WorkFolder,
 };
 
-async fn run(script: &str, more: BTreeMap<&str, String>) -> Vec<String> {
-    let work = WorkFolder::of(&format!("firefox_box_{script}")).unwrap();
-    let running = SingleBox::start(work.path(), &[]).await.unwrap();
+async fn run(script: &str, more: BTreeMap<&str, String>) -> Result<Vec<String>> {
+    let work = WorkFolder::of(&format!("firefox_box_{script}"))?;
+    let running = SingleBox::start(work.path(), &[]).await?;
     let options = BrowserOptions {
         root: &running.server.root,
         mailbox: running.private,
@@ -19,17 +20,18 @@ async fn run(script: &str, more: BTreeMap<&str, String>) -> Vec<String> {
         patience: 0,
         more,
     };
-    let script = BrowserScript::start(script, &options).unwrap();
-    script
-        .finish()
-        .await
-        .unwrap_or_else(|error| panic!("{error:#}\n{}", running.process.output().unwrap()))
+    let finished = BrowserScript::start(script, &options)?.finish().await;
+    if finished.is_err() {
+        // The browser's profile and the box's log are in it.
+        work.keep();
+    }
+    finished
 }
 
 /// Firefox is heavy: one after another.
 #[tokio::test(flavor = "multi_thread")]
 async fn firefox_signs_up_signs_in_and_syncs() {
-    let steps = run("journey", BTreeMap::new()).await;
+    let steps = run("journey", BTreeMap::new()).await.unwrap();
     for step in [
         "signed-up",
         "first-sync-finished",
@@ -44,18 +46,20 @@ async fn firefox_signs_up_signs_in_and_syncs() {
     }
 
     // Settings opened from Firefox, sign-out, and a second sign-in in the same profile.
-    run("again", BTreeMap::new()).await;
+    run("again", BTreeMap::new()).await.unwrap();
     // Confirmation through the mail's link in another tab.
-    run("link", BTreeMap::new()).await;
+    run("link", BTreeMap::new()).await.unwrap();
     // What the page says to wrong input.
-    run("refusals", BTreeMap::new()).await;
+    run("refusals", BTreeMap::new()).await.unwrap();
     // Sign-up, list and sign-out in a browser that is not pointed here.
-    run("web", BTreeMap::new()).await;
+    run("web", BTreeMap::new()).await.unwrap();
 
     // The known answers of the page's cryptography, in the browser.
     let vectors = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../page-crypto/testdata/vectors.json"
     );
-    run("vectors", BTreeMap::from([("vectors", vectors.to_owned())])).await;
+    run("vectors", BTreeMap::from([("vectors", vectors.to_owned())]))
+        .await
+        .unwrap();
 }

@@ -160,7 +160,7 @@ async fn a_tier_that_is_away_is_busy_and_what_needs_it_not_goes_on() {
 }
 
 fn assert_busy(answer: &foxhold_testkit::http::Answer, errno: Option<u64>) {
-    let body = answer.json().unwrap();
+    let body = answer.json().expect("the answer is JSON");
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
     assert!(!answer.header("retry-after").is_empty(), "no Retry-After: {body}");
     assert_eq!(body["errno"].as_u64(), errno, "{body}");
