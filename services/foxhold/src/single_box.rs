@@ -1,12 +1,13 @@
 //! The single box: all tiers in one process on one folder, plugged together without a network between them.
 //!
-//! Reading order: `settings` (what it is told), `setup` (what the first start makes), `parts` (adapters to rules),
-//! `serve` (listeners and the end), `greeting` (what its owner sees).
+//! Reading order: `settings` (what it is told), `setup` (what the first start makes), `store` (what must be in the
+//! database), `parts` (adapters to rules), `serve` (listeners and the end), `greeting` (what its owner sees).
 
 pub(crate) mod greeting;
 mod parts;
 mod serve;
 pub(crate) mod settings;
 mod setup;
+mod store;
 
 pub(crate) use serve::serve;

@@ -8,7 +8,6 @@ use foxhold_crypto::{
     hawk::Target,
     node_secret::{NodeSecret, NodeSecrets},
 };
-use foxhold_dbwriter::{Bootstrap, NodeSettings as NewNode, ServiceSettings, bootstrap};
 use foxhold_keysigner::{
     custody::file::{self, KeyFile},
     node_secrets::{NodeSecretFiles, NodeSecretSources},
@@ -17,7 +16,7 @@ use foxhold_keysigner::{
 use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_pool::{PoolLimits, PoolStretcher};
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
-use foxhold_store_sqlite::{SqliteReader, SqliteStore};
+use foxhold_store_sqlite::SqliteStore;
 use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
     App, Site,
@@ -28,13 +27,9 @@ use foxhold_webhead::{
 };
 use url::Url;
 
-use super::settings::Settings;
+use super::{settings::Settings, store};
 use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
 
-/// Connections that read the database.
-const READERS: usize = 8;
-/// Users the one node of a box may have; more than any one machine's disk will like.
-const NODE_CAPACITY: u64 = 100_000;
 /// Files of the sync node: few, since each has threads of its own. Fixed when the folder is made.
 const SHARDS: u32 = 4;
 /// How long a public request may take: a queue of stretchings and the work itself.
@@ -77,7 +72,9 @@ pub(super) async fn open(
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    let (store, reader) = open_store(folder, &means).await?;
+    let now = means.clock.now();
+    let (store, reader) =
+        store::open(&folder.database(), &settings.public_url(), now, &*means.random).await?;
     let signer = Arc::new(open_signer(&means)?);
     let memory = settings.stretch.memory_mib.saturating_mul(MIB);
     let stretcher = PoolStretcher::start(PoolLimits::of_machine(memory), Arc::clone(&means.random));
@@ -106,45 +103,6 @@ pub(super) async fn open(
         store,
         stretcher,
     })
-}
-
-async fn open_store(
-    folder: &DataFolder,
-    means: &Means<'_>,
-) -> anyhow::Result<(Arc<SqliteStore>, Arc<SqliteReader>)> {
-    let database = folder.database();
-    let store =
-        SqliteStore::open_writer(&database).with_context(|| format!("opening {}", database.display()))?;
-    let wanted = first_service(&means.settings.public_url());
-    bootstrap(&store, &wanted, means.clock.now(), &*means.random)
-        .await
-        .context("making the service and its node")?;
-    let reader =
-        SqliteReader::open(&database, READERS).with_context(|| format!("reading {}", database.display()))?;
-    Ok((Arc::new(store), Arc::new(reader)))
-}
-
-/// Sync, and the box itself as its node.
-fn first_service(node_url: &str) -> Bootstrap {
-    let service = ServiceSettings {
-        key: "sync-1.5".to_owned(),
-        pattern: "{node}/1.5/{uid}".to_owned(),
-        scope: foxhold_crypto::scoped_key::OLDSYNC_SCOPE.to_owned(),
-        token_lifetime_secs: 3600,
-        uid_ceiling: i32::MAX as u64,
-        accepts_new_users: true,
-    };
-    let node = NewNode {
-        service: service.key.clone(),
-        url: node_url.to_owned(),
-        node_type: None,
-        capacity: NODE_CAPACITY,
-        available: None,
-    };
-    Bootstrap {
-        services: vec![service],
-        nodes: vec![node],
-    }
 }
 
 fn open_signer(means: &Means<'_>) -> anyhow::Result<LocalSigner> {
