@@ -356,3 +356,35 @@ async fn a_read_ends_at_its_deadline_and_a_panic_spares_the_connection() {
     readers.close();
     assert_eq!(readers.read(soon(), count).await, Err(ReadError::Closed));
 }
+
+#[tokio::test]
+async fn a_statement_is_prepared_once_whatever_values_it_gets() {
+    static WORDS: Schema = Schema {
+        name: "words",
+        migrations: &[
+            "CREATE TABLE w (a TEXT NOT NULL, b TEXT NOT NULL, c, PRIMARY KEY (a, b)) WITHOUT ROWID;
+                       CREATE UNIQUE INDEX w_by_c ON w (a, c);
+                       CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT);",
+        ],
+    };
+    // The planner would like to know the values here (outer join), and SQLite would plan again for each.
+    const SELECT: &str = "SELECT c, t FROM w LEFT JOIN v ON v.id = w.c WHERE a = ?1 AND b = ?2";
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("w.db");
+    let _writer = Writer::start(WriterConfig::new(&path, &WORDS)).unwrap();
+    let readers = Readers::open(&ReadersConfig {
+        connections: 1,
+        ..ReadersConfig::new(&path, &WORDS)
+    })
+    .unwrap();
+    let read = |connection: &Connection| {
+        let mut again = 0;
+        for word in ["x", "y", "z"] {
+            let mut statement = connection.prepare_cached(SELECT)?;
+            assert!(!statement.exists(["a", word])?);
+            again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+        }
+        Ok::<_, rusqlite::Error>(again)
+    };
+    assert_eq!(readers.read(soon(), read).await.unwrap(), 0);
+}
