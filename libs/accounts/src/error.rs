@@ -184,7 +184,7 @@ impl AccountError {
     #[must_use]
     pub const fn from_cause(cause: Cause, service: &'static str, operation: &'static str) -> Self {
         match cause {
-            Cause::Unavailable | Cause::Timeout | Cause::Overloaded => Self::Busy {
+            Cause::Unavailable | Cause::Timeout | Cause::Overloaded | Cause::Inconsistent => Self::Busy {
                 retry_after: RETRY_AFTER,
             },
             Cause::NotPermitted | Cause::Fault => Self::BackendFault { service, operation },
@@ -239,13 +239,7 @@ mod tests {
 
     #[test]
     fn no_failure_of_a_tier_looks_like_a_bad_token_or_an_absence() {
-        for cause in [
-            Cause::Unavailable,
-            Cause::Timeout,
-            Cause::Overloaded,
-            Cause::NotPermitted,
-            Cause::Fault,
-        ] {
+        for cause in Cause::ALL {
             let errors = [
                 AccountError::from(ReadError(cause)),
                 AccountError::from(SignError::NotDone(cause)),

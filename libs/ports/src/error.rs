@@ -22,14 +22,29 @@ pub enum Cause {
     /// It answered something that makes no sense, or said that it is broken.
     #[error("faulty answer")]
     Fault,
+    /// Its records contradict each other: an address and its account do not fit together (`security.md` D.2). A person
+    /// has to look; meanwhile nobody is signed in by them, and nobody is told that there is no such account.
+    #[error("records contradict each other")]
+    Inconsistent,
 }
 
 impl Cause {
-    /// What a client is told: try again, unless trying again cannot help.
+    /// Every cause, for tests and translations that walk them all.
+    pub const ALL: [Self; 6] = [
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Overloaded,
+        Self::NotPermitted,
+        Self::Fault,
+        Self::Inconsistent,
+    ];
+
+    /// What a client is told: try again, unless trying again cannot help. Contradicting records may be repaired, and
+    /// must not look like an answer about the account.
     #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Unavailable | Self::Timeout | Self::Overloaded => ErrorCode::Busy,
+            Self::Unavailable | Self::Timeout | Self::Overloaded | Self::Inconsistent => ErrorCode::Busy,
             Self::NotPermitted | Self::Fault => ErrorCode::BackendFault,
         }
     }

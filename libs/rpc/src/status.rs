@@ -28,15 +28,6 @@ const NO_NODE_SECRET: u16 = 302;
 const STRETCHER_BUSY: u16 = 401;
 const BAD_FIELD: u16 = 501;
 
-/// Every cause, for the way back and for tests. A cause that is missing here comes back as [`Cause::Fault`].
-const CAUSES: [Cause; 5] = [
-    Cause::Unavailable,
-    Cause::Timeout,
-    Cause::Overloaded,
-    Cause::NotPermitted,
-    Cause::Fault,
-];
-
 const fn cause_number(cause: Cause) -> u16 {
     match cause {
         Cause::Unavailable => 1,
@@ -44,6 +35,7 @@ const fn cause_number(cause: Cause) -> u16 {
         Cause::Overloaded => 3,
         Cause::NotPermitted => 4,
         Cause::Fault => 5,
+        Cause::Inconsistent => 6,
     }
 }
 
@@ -68,6 +60,7 @@ const fn cause_code(cause: Cause) -> Code {
         Cause::Overloaded => Code::ResourceExhausted,
         Cause::NotPermitted => Code::PermissionDenied,
         Cause::Fault => Code::Internal,
+        Cause::Inconsistent => Code::DataLoss,
     }
 }
 
@@ -115,7 +108,7 @@ fn number(status: &Status) -> Option<u16> {
 
 /// The cause a number names in the block that starts at `base`.
 fn cause_in(base: u16, number: u16) -> Option<Cause> {
-    CAUSES
+    Cause::ALL
         .into_iter()
         .find(|cause| base + cause_number(*cause) == number)
 }
@@ -253,8 +246,8 @@ mod tests {
     #[test]
     fn every_write_error_comes_back_as_itself() {
         let refused = Refusal::ALL.map(WriteError::Refused);
-        let not_done = CAUSES.map(WriteError::NotDone);
-        let unknown = CAUSES.map(WriteError::Unknown);
+        let not_done = Cause::ALL.map(WriteError::NotDone);
+        let unknown = Cause::ALL.map(WriteError::Unknown);
         for error in refused.into_iter().chain(not_done).chain(unknown) {
             assert_eq!(to_write_error(&over_the_wire(of_write_error(error))), error);
         }
@@ -262,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_sign_error_comes_back_as_itself() {
-        let not_done = CAUSES.map(SignError::NotDone);
+        let not_done = Cause::ALL.map(SignError::NotDone);
         for error in [SignError::Refused, SignError::NoNodeSecret]
             .into_iter()
             .chain(not_done)
@@ -276,7 +269,7 @@ mod tests {
         let busy = StretchError::Busy {
             retry_after: Duration::from_millis(1500),
         };
-        for error in CAUSES.map(StretchError::NotDone).into_iter().chain([busy]) {
+        for error in Cause::ALL.map(StretchError::NotDone).into_iter().chain([busy]) {
             assert_eq!(to_stretch_error(&over_the_wire(of_stretch_error(error))), error);
         }
     }
@@ -285,7 +278,7 @@ mod tests {
     fn no_two_errors_share_a_number() {
         let mut numbers: Vec<u16> = Refusal::ALL.map(refusal_number).to_vec();
         for base in [NOT_DONE, UNKNOWN] {
-            numbers.extend(CAUSES.map(|cause| base + cause_number(cause)));
+            numbers.extend(Cause::ALL.map(|cause| base + cause_number(cause)));
         }
         numbers.extend([ORDER_REFUSED, NO_NODE_SECRET, STRETCHER_BUSY, BAD_FIELD]);
         let count = numbers.len();
@@ -323,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_number_nobody_knows_is_no_refusal() {
-        for text in ["0", "10", "99", "106", "999", "70000", "-1", "x", ""] {
+        for text in ["0", "10", "99", "107", "999", "70000", "-1", "x", ""] {
             let mut status = Status::internal("");
             status.metadata_mut().insert(CODE_KEY, text.parse().unwrap());
             assert_eq!(

@@ -14,6 +14,9 @@ pub(crate) enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     #[error("the store is damaged: {0}")]
     Corrupt(&'static str),
+    /// Rows that are sound each by itself and cannot both be true.
+    #[error("records contradict each other: {0}")]
+    Inconsistent(&'static str),
 }
 
 /// Why an intent is not carried out: decided against, or hindered.
@@ -39,6 +42,7 @@ impl StoreError {
     fn cause(&self) -> Cause {
         match self {
             Self::Corrupt(_) => Cause::Fault,
+            Self::Inconsistent(_) => Cause::Inconsistent,
             Self::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Cause::Overloaded,
                 Some(
@@ -58,7 +62,9 @@ impl StoreError {
         let cause = self.cause();
         let source = std::error::Error::source(self).map(ToString::to_string);
         match cause {
-            Cause::Fault => tracing::error!(error = %self, source, "the store is faulty"),
+            Cause::Fault | Cause::Inconsistent => {
+                tracing::error!(error = %self, source, "the store is faulty");
+            }
             _ => tracing::warn!(error = %self, source, "the store cannot be used"),
         }
         cause
@@ -119,6 +125,11 @@ mod tests {
                 Cause::Fault,
             ),
             ("damaged cell", StoreError::Corrupt("cell"), Cause::Fault),
+            (
+                "contradiction",
+                StoreError::Inconsistent("rows"),
+                Cause::Inconsistent,
+            ),
         ];
         for (name, error, expected) in cases {
             assert_eq!(error.cause(), expected, "{name}");

@@ -207,43 +207,56 @@ async fn a_file_that_stays_locked_is_not_done() {
     assert_eq!(create().await, Ok(()));
 }
 
-/// Each statement damages a sound store in one way; what can be read of the account must be a fault.
+/// Each statement damages a sound store in one way; what can be read of the account must be a fault, or a contradiction
+/// where every row is sound by itself (`security.md` D.2).
 #[tokio::test]
 async fn damage_is_a_fault_and_never_an_absence() {
     let by_address = [
         (
             "the account is gone",
             "UPDATE email_claims SET uid = zeroblob(16)",
+            Cause::Inconsistent,
         ),
         (
             "another address",
             "UPDATE accounts SET email_key = 'b@example.test'",
+            Cause::Inconsistent,
         ),
         (
             "secrets of an unknown format",
             "UPDATE accounts SET credentials = x'ff'",
+            Cause::Fault,
         ),
         (
             "secrets cut off",
             "UPDATE accounts SET credentials = substr(credentials, 1, 100)",
+            Cause::Fault,
         ),
-        ("a negative time", "UPDATE accounts SET created_at_ms = -1"),
-        ("a negative version", "UPDATE accounts SET version = -1"),
+        (
+            "a negative time",
+            "UPDATE accounts SET created_at_ms = -1",
+            Cause::Fault,
+        ),
+        (
+            "a negative version",
+            "UPDATE accounts SET version = -1",
+            Cause::Fault,
+        ),
     ];
-    for (name, damage) in by_address {
+    for (name, damage, cause) in by_address {
         let (files, make) = (files(), Maker::new(6));
         let store = SqliteStore::open_writer(&files.path).unwrap();
         let (account, _) = sign_up(&store, &make, "a@example.test").await;
         assert_eq!(sql(&files.path, damage), 1, "{name}");
         let reader = SqliteReader::open(&files.path, 1).unwrap();
         let found = reader.account_by_email(soon(), &account.email_key).await;
-        assert!(found == Err(ReadError(Cause::Fault)), "{name}: {found:?}");
+        assert!(found == Err(ReadError(cause)), "{name}: {found:?}");
 
         // And nobody gets a second account under that address.
         let second = make.account("a@example.test");
         let sign_in = make.sign_in(second.uid);
         let answer = store.create_account(&make.call(), second.clone(), sign_in).await;
-        assert_eq!(answer, Err(WriteError::NotDone(Cause::Fault)), "{name}");
+        assert_eq!(answer, Err(WriteError::NotDone(cause)), "{name}");
         assert!(reader.account(soon(), second.uid).await == Ok(None), "{name}");
     }
 }

@@ -17,15 +17,8 @@ use crate::{
 #[async_trait]
 impl AccountReader for MemoryStore {
     async fn account_by_email(&self, by: Deadline, key: &EmailKey) -> Result<Option<Account>, ReadError> {
-        self.read(by, |state| {
-            let Some(uid) = state.claims.get(key) else {
-                return Ok(None);
-            };
-            match state.accounts.get(uid) {
-                Some(account) if account.email_key == *key => Ok(Some(account.clone())),
-                _ => Err(ReadError(Cause::Fault)),
-            }
-        })?
+        let found = self.read(by, |state| state.holder(key).map(|account| account.cloned()))?;
+        found.map_err(ReadError)
     }
 
     async fn account(&self, by: Deadline, uid: Uid) -> Result<Option<Account>, ReadError> {
@@ -187,14 +180,23 @@ impl AccountWriter for MemoryStore {
 }
 
 impl State {
-    fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
-        let holder = self.claims.get(&account.email_key).copied();
-        if let Some(uid) = holder {
-            let held = self.accounts.get(&uid).ok_or(WriteError::NotDone(Cause::Fault))?;
-            if held.email_verified {
-                return Err(Refusal::EmailTaken.into());
-            }
+    /// The account that holds an address (`security.md` D.2, sanity check).
+    fn holder(&self, key: &EmailKey) -> Result<Option<&Account>, Cause> {
+        let Some(uid) = self.claims.get(key) else {
+            return Ok(None);
+        };
+        match self.accounts.get(uid) {
+            Some(account) if account.email_key == *key => Ok(Some(account)),
+            _ => Err(Cause::Inconsistent),
         }
+    }
+
+    fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+        let holder = self.holder(&account.email_key).map_err(WriteError::NotDone)?;
+        if holder.is_some_and(|held| held.email_verified) {
+            return Err(Refusal::EmailTaken.into());
+        }
+        let holder = holder.map(|held| held.uid);
         if holder != Some(account.uid) {
             check_unused(&self.accounts, &account.uid)?;
         }
@@ -249,5 +251,19 @@ fn spend<V>(tokens: &mut HashMap<TokenId, V>, id: TokenId) -> Result<(), WriteEr
     match tokens.remove(&id) {
         Some(_) => Ok(()),
         None => Err(Refusal::TokenSpent.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_without_its_account_is_a_contradiction_and_no_absence() {
+        let key = EmailKey::from_normalized("a@example.test".into());
+        let mut state = State::default();
+        assert!(state.holder(&key) == Ok(None));
+        state.claims.insert(key.clone(), Uid::from_bytes([7; 16]));
+        assert!(state.holder(&key) == Err(Cause::Inconsistent));
     }
 }

@@ -109,7 +109,9 @@ where
         match in_time(until, attempt(until), late).await {
             Err(error) => match cause(&error) {
                 Some(Cause::Unavailable | Cause::Timeout) => last = error,
-                Some(Cause::Overloaded | Cause::NotPermitted | Cause::Fault) | None => return Err(error),
+                Some(Cause::Overloaded | Cause::NotPermitted | Cause::Fault | Cause::Inconsistent) | None => {
+                    return Err(error);
+                }
             },
             Ok(answer) => return Ok(answer),
         }

@@ -27,7 +27,7 @@ pub(crate) fn holder(db: &Connection, key: &EmailKey) -> Result<Option<Account>,
     match claim {
         Some((uid, ACTIVE)) => match account::find(db, uid)? {
             Some(account) if account.email_key == *key => Ok(Some(account)),
-            _ => Err(StoreError::Corrupt(
+            _ => Err(StoreError::Inconsistent(
                 "an address and its account do not fit together",
             )),
         },

@@ -539,12 +539,7 @@ async fn full_and_unfinished_services_say_so() {
 #[tokio::test]
 async fn outages_are_never_an_answer_about_the_credential() {
     let world = World::new().await;
-    for cause in [
-        Cause::Unavailable,
-        Cause::Timeout,
-        Cause::Overloaded,
-        Cause::Fault,
-    ] {
+    for cause in Cause::ALL {
         world.store.set_outage(Some(cause));
         assert_eq!(
             world.alice(1, "1-qqo").await.unwrap_err(),

@@ -145,8 +145,10 @@ fn exchange_answer(error: &ExchangeError) -> Answer {
         E::Store(Cause::Timeout) => Answer::new(StatusCode::GATEWAY_TIMEOUT, "elapsed")
             .describe("Elapsed")
             .wait(RETRY_AFTER),
-        E::Store(Cause::Unavailable | Cause::Overloaded)
-        | E::Signer(Cause::Unavailable | Cause::Overloaded | Cause::Timeout) => unavailable(),
+        E::Store(Cause::Unavailable | Cause::Overloaded | Cause::Inconsistent)
+        | E::Signer(Cause::Unavailable | Cause::Overloaded | Cause::Timeout | Cause::Inconsistent) => {
+            unavailable()
+        }
         E::Store(Cause::NotPermitted | Cause::Fault)
         | E::Signer(Cause::NotPermitted | Cause::Fault)
         | E::Broken(_) => internal(StatusCode::INTERNAL_SERVER_ERROR),
@@ -309,6 +311,7 @@ mod tests {
             (E::Store(Cause::Timeout), (504, "elapsed", "body", "", "Elapsed")),
             (E::Store(Cause::Unavailable), unavailable),
             (E::Store(Cause::Overloaded), unavailable),
+            (E::Store(Cause::Inconsistent), unavailable),
             (E::Store(Cause::Fault), broken),
             (E::Signer(Cause::Timeout), unavailable),
             (E::Signer(Cause::NotPermitted), broken),

@@ -29,6 +29,7 @@ async fn a_store_that_is_away_is_never_an_absence() {
         (Cause::Unavailable, (503, 201)),
         (Cause::Timeout, (503, 201)),
         (Cause::Overloaded, (503, 201)),
+        (Cause::Inconsistent, (503, 201)),
         (Cause::Fault, (500, 203)),
     ] {
         bench.store.set_outage(Some(cause));
