@@ -46,7 +46,9 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<()> {
         ("build", |root| {
             cargo(root, "build --locked --workspace --bins --quiet")
         }),
-        ("tests", |root| cargo(root, "test --locked --workspace --quiet")),
+        ("tests", |root| {
+            cargo(root, "test --locked --workspace --no-fail-fast --quiet")
+        }),
         ("page tests", page),
         ("licences, bans and sources of dependencies", supply_chain),
     ];
@@ -113,7 +115,7 @@ fn page(root: &Path) -> Result<()> {
 fn supply_chain(root: &Path) -> Result<()> {
     if !environment::succeeds(Command::new(wasm::cargo()).args(["deny", "--version"])) {
         say(&format!(
-            "installing cargo-deny {CARGO_DENY} from crates.io: takes some minutes, once"
+            "installing cargo-deny {CARGO_DENY} with cargo: takes some minutes, once"
         ))?;
         cargo(
             root,
