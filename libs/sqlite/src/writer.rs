@@ -21,7 +21,6 @@ use std::{
 use foxhold_core::Deadline;
 use rusqlite::Connection;
 use thiserror::Error;
-use tokio::sync::oneshot;
 
 use self::job::{Queued, TypedJob};
 use crate::{
@@ -49,7 +48,7 @@ pub struct WriterConfig {
     pub busy_wait: Duration,
     /// Overwrite deleted rows with zeros.
     pub secure_delete: bool,
-    /// Called by the writer thread after each group, for metrics; must be quick.
+    /// Called by the writer thread after each group, for metrics; must be quick. Its panics stay without effect.
     pub observe: Option<Observe>,
 }
 
@@ -109,7 +108,8 @@ pub enum SubmitError<E> {
     /// Certainly not done, for the named reason: the write lock was not to be had, or the transaction rolled back.
     #[error("the write was not done: {0}")]
     NotDone(String),
-    /// The commit failed in a way that leaves open whether it will be found after a restart.
+    /// The commit failed in a way that leaves open whether it will be found after a restart, or the writer ended in the
+    /// middle of it.
     #[error("the outcome of the write is unknown: {0}")]
     Unknown(String),
     /// The writer is closed; the job did not run.
@@ -180,8 +180,8 @@ impl Writer {
 
     /// Runs `job` in a savepoint of the next group and answers once the group is committed.
     ///
-    /// The job must not end the transaction. It is not begun after `by`; once begun, the answer is waited for.
-    /// Needs no particular runtime. If the future is dropped, the job still runs.
+    /// The job must not end the transaction. If it panics, it alone is undone and was not done. It is not begun after `by`;
+    /// once begun, the answer is waited for. Needs no particular runtime. If the future is dropped, the job still runs.
     ///
     /// # Errors
     /// [`SubmitError`]: only `Unknown` leaves the outcome open, every other one means nothing was written.
@@ -194,18 +194,16 @@ impl Writer {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(TypedJob {
-            work: Some(job),
-            outcome: None,
-            reply,
-        });
+        let (job, answer) = TypedJob::new(job);
         self.enqueue(Queued {
             by,
             since: Instant::now(),
-            job,
+            job: Box::new(job),
         })?;
-        answer.await.unwrap_or(Err(SubmitError::Closed))
+        // A job answers even when it is dropped; were that not so, nobody could say what became of it.
+        answer
+            .await
+            .unwrap_or_else(|_| Err(SubmitError::Unknown("the answer got lost".into())))
     }
 
     fn enqueue<E>(&self, queued: Queued) -> Result<(), SubmitError<E>> {

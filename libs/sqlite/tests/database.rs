@@ -137,6 +137,20 @@ async fn an_error_undoes_its_own_job_only() {
 }
 
 #[tokio::test]
+async fn an_observer_that_panics_costs_nobody_an_answer() {
+    let dir = TempDir::new().unwrap();
+    let config = WriterConfig {
+        observe: Some(Arc::new(|_| panic!("an observer that panics, on purpose"))),
+        ..WriterConfig::new(dir.path().join("n.db"), &NUMBERS)
+    };
+    let writer = Writer::start(config).unwrap();
+    for value in [1, 2] {
+        assert_eq!(writer.submit(soon(), insert(value)).await, Ok(value));
+    }
+    assert_eq!(values(&dir.path().join("n.db")), [1, 2]);
+}
+
+#[tokio::test]
 async fn a_job_past_its_deadline_is_not_begun() {
     let dir = TempDir::new().unwrap();
     let writer = start(&dir);

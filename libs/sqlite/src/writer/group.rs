@@ -1,6 +1,7 @@
 //! The writer thread's loop: gather, run each job in its savepoint, commit once, then answer.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering, mpsc::Receiver},
     time::{Duration, Instant},
 };
@@ -142,12 +143,15 @@ impl Loop {
                 commit,
                 ..
             } = *group;
-            observe(&GroupReport {
+            let report = GroupReport {
                 jobs,
                 queue_wait_max,
                 begin,
                 commit,
-            });
+            };
+            // Metrics that break must not take the writer along: these jobs are committed and wait for their answer. The
+            // panic hook has told of it.
+            let _ = catch_unwind(AssertUnwindSafe(|| observe(&report)));
         }
     }
 }
