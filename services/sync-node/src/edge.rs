@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use foxhold_node_auth::{AuthFailure, NodeUser, SignedRequest};
 use foxhold_runtime::http_edge::{BodyFault, BodyLimit, read_body};
+use foxhold_sqlite::rusqlite::Connection;
 use foxhold_sync::storage::{
     BodyFormat, CollectionName, Limits, Precondition, QueryPairs, Refusal, Tick, read_content_type,
 };
@@ -28,7 +29,6 @@ use crate::{
 /// A request whose sender is known and whose head is well-formed.
 pub(crate) struct Admitted<'a> {
     pub(crate) node: &'a Arc<SyncNode>,
-    pub(crate) now: Tick,
     pub(crate) uid: u64,
     pub(crate) precondition: Precondition,
     pub(crate) query: QueryPairs,
@@ -36,25 +36,45 @@ pub(crate) struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    pub(crate) fn read_context(&self) -> ReadContext {
-        ReadContext {
-            uid: sql_uid(self.uid),
-            now: self.now,
-            precondition: self.precondition,
-        }
+    /// Runs a read of the user on one snapshot. What has expired is judged by the clock of that moment.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, ReadContext) -> Result<T, Denied> + Send + 'static,
+    ) -> Result<T, Denied> {
+        let (clock, uid, precondition) = (Arc::clone(&self.node.clock), self.uid, self.precondition);
+        let job = move |connection: &Connection| {
+            let context = ReadContext {
+                uid: sql_uid(uid),
+                now: Tick::from_timestamp(clock.now()),
+                precondition,
+            };
+            job(connection, context)
+        };
+        self.node.store.read(uid, self.node.turn_deadline(), job).await
     }
 
-    pub(crate) fn write_context(&self) -> WriteContext {
-        WriteContext {
-            uid: sql_uid(self.uid),
-            now: self.now,
-            precondition: self.precondition,
-            quota_bytes: self.node.settings.quota_bytes,
-        }
+    /// Runs a write of the user. It gets its time when its turn has come, not when the request came: in between, other
+    /// requests have been answered by the clock (`storage.md` 7).
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, WriteContext) -> Result<T, Denied> + Send + 'static,
+    ) -> Result<T, Denied> {
+        // Not the node itself: a queued write must not be what keeps its store from closing.
+        let clock = Arc::clone(&self.node.clock);
+        let (uid, precondition) = (self.uid, self.precondition);
+        let quota_bytes = self.node.settings.quota_bytes;
+        let job = move |connection: &Connection| {
+            let context = WriteContext {
+                uid: sql_uid(uid),
+                now: Tick::from_timestamp(clock.now()),
+                precondition,
+                quota_bytes,
+            };
+            job(connection, context)
+        };
+        self.node.store.write(uid, self.node.turn_deadline(), job).await
     }
-}
 
-impl Admitted<'_> {
     /// The user's times, mostly from memory, after the precondition was held against the one of the resource: "nothing
     /// new" is the answer to most reads, and touches no disk. The read itself checks again on its snapshot.
     pub(crate) async fn checked_times(
@@ -161,11 +181,8 @@ async fn answer(node: &Arc<SyncNode>, request: Request, line: &mut LogLine) -> R
     let content_type = text(&head.headers, &header::CONTENT_TYPE).unwrap_or_default();
     user.check_payload(content_type, &body)
         .map_err(|why| unauthorized(why, line))?;
-    // The time after the body has come, which may have taken a while.
-    let now = node.now();
     let admitted = Admitted {
         node,
-        now,
         uid: route.uid,
         precondition,
         query,

@@ -9,10 +9,10 @@ use crate::{
 };
 
 pub(crate) async fn get(request: &Admitted<'_>, name: &CollectionName, id: &BsoId) -> Result<Reply, Denied> {
-    let (node, context) = (request.node, request.read_context());
     let (name, wanted) = (name.clone(), id.clone());
-    let read = move |connection: &_| store::one(connection, context, &name, &wanted);
-    let bso = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    let bso = request
+        .read(move |connection, context| store::one(connection, context, &name, &wanted))
+        .await?;
     let mut body = String::with_capacity(bso.payload.len() + 128);
     push_record(&mut body, id, bso.modified, bso.sortindex, &bso.payload);
     Ok(Reply::json(bso.modified, body))
@@ -26,10 +26,10 @@ pub(crate) async fn put(
     body: &[u8],
 ) -> Result<Reply, Denied> {
     let change = parse_put(body, id, name, limits)?;
-    let (node, context) = (request.node, request.write_context());
     let (name, id) = (name.clone(), id.clone());
-    let write = move |connection: &_| store::put(connection, context, &name, &id, change);
-    let written = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    let written = request
+        .write(move |connection, context| store::put(connection, context, &name, &id, change))
+        .await?;
     Ok(Reply::json(written.time, written.time.to_string()).quota_left(written.quota_left))
 }
 
@@ -38,9 +38,9 @@ pub(crate) async fn delete(
     name: &CollectionName,
     id: &BsoId,
 ) -> Result<Reply, Denied> {
-    let (node, context) = (request.node, request.write_context());
     let (name, id) = (name.clone(), id.clone());
-    let write = move |connection: &_| store::delete_one(connection, context, &name, &id);
-    let written = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    let written = request
+        .write(move |connection, context| store::delete_one(connection, context, &name, &id))
+        .await?;
     Ok(Reply::json(written.time, modified_answer(written.time)).quota_left(written.quota_left))
 }

@@ -2,6 +2,7 @@
 
 mod stream;
 
+use foxhold_sqlite::rusqlite::Connection;
 use foxhold_sync::storage::{
     BatchId, BatchMode, BodyFormat, BsoId, CollectionName, DeleteQuery, Limits, ListFormat, ListQuery,
     PostClaims, QueryPairs, Refusal, Upload, modified_answer, negotiate_list, parse_upload, push_record,
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderName, header};
 use crate::{
     edge::{Admitted, text},
     reply::Reply,
-    store::{self, Denied, Item, Page, Staged, Written},
+    store::{self, Denied, Item, Page, Staged, WriteContext, Written},
 };
 
 /// Lists whose payloads are larger than this together are streamed.
@@ -59,10 +60,10 @@ pub(crate) async fn list(request: &Admitted<'_>, name: &CollectionName) -> Resul
     let format = accepted(request.headers)?;
     let query = ListQuery::parse(&request.query)?;
     request.checked_times(|times| times.of(name)).await?;
-    let (node, context, full) = (request.node, request.read_context(), query.full);
-    let wanted = name.clone();
-    let read = move |connection: &_| store::list(connection, context, &wanted, &query, HELD_BYTES_MAX);
-    let page = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    let (wanted, full) = (name.clone(), query.full);
+    let page = request
+        .read(move |connection, context| store::list(connection, context, &wanted, &query, HELD_BYTES_MAX))
+        .await?;
     let (
         time,
         Page {
@@ -78,7 +79,7 @@ pub(crate) async fn list(request: &Admitted<'_>, name: &CollectionName) -> Resul
         _ => Reply::stream(
             time,
             format,
-            stream::body(node, request.uid, name, time, format, items),
+            stream::body(request.node, request.uid, name, time, format, items),
         ),
     };
     Ok(reply.records(count).next_offset(next.as_ref()))
@@ -119,13 +120,13 @@ fn write_list<T>(format: ListFormat, items: impl Iterator<Item = T>, one: impl F
 
 pub(crate) async fn delete(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
     let query = DeleteQuery::parse(&request.query)?;
-    let (node, context) = (request.node, request.write_context());
     let name = name.clone();
-    let write = move |connection: &_| match query {
-        DeleteQuery::Collection => store::delete_collection(connection, context, &name),
-        DeleteQuery::Ids(ids) => store::delete_ids(connection, context, &name, &ids),
-    };
-    let written = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    let written = request
+        .write(move |connection, context| match query {
+            DeleteQuery::Collection => store::delete_collection(connection, context, &name),
+            DeleteQuery::Ids(ids) => store::delete_ids(connection, context, &name, &ids),
+        })
+        .await?;
     Ok(Reply::json(written.time, modified_answer(written.time)).quota_left(written.quota_left))
 }
 
@@ -145,10 +146,9 @@ pub(crate) async fn post(
     let mode = BatchMode::parse(&request.query)?;
     let Upload { accepted, failed } = parse_upload(body, format, name, limits)?;
     let success: Vec<BsoId> = accepted.iter().map(|(id, _)| id.clone()).collect();
-    let (node, context) = (request.node, request.write_context());
     let (name, limits) = (name.clone(), *limits);
-    let new_batch = BatchId::random(&*node.random);
-    let write = move |connection: &_| -> Result<Outcome, Denied> {
+    let new_batch = BatchId::random(&*request.node.random);
+    let write = move |connection: &Connection, context: WriteContext| -> Result<Outcome, Denied> {
         Ok(match mode {
             BatchMode::Plain => Outcome::Written(store::post(connection, context, &name, accepted)?),
             BatchMode::Open => {
@@ -164,8 +164,7 @@ pub(crate) async fn post(
             }
         })
     };
-    let outcome = node.store.write(request.uid, node.turn_deadline(), write).await?;
-    Ok(match outcome {
+    Ok(match request.write(write).await? {
         Outcome::Written(written) => {
             let body = upload_answer(Some(written.time), None, success.iter(), &failed);
             Reply::json(written.time, body).quota_left(written.quota_left)

@@ -41,18 +41,16 @@ async fn collections(request: &Admitted<'_>) -> Result<Reply, Denied> {
 
 async fn sums(request: &Admitted<'_>, sum: Sum) -> Result<Timed<Vec<(String, u64)>>, Denied> {
     request.checked_times(|times| times.user).await?;
-    let (node, context) = (request.node, request.read_context());
-    let read = move |connection: &_| store::collection_sums(connection, context, sum);
-    node.store.read(request.uid, node.turn_deadline(), read).await
+    request
+        .read(move |connection, context| store::collection_sums(connection, context, sum))
+        .await
 }
 
 async fn quota(request: &Admitted<'_>) -> Result<Reply, Denied> {
     request.checked_times(|times| times.user).await?;
-    let (node, context) = (request.node, request.read_context());
-    let read = move |connection: &_| store::usage(connection, context);
-    let used = node.store.read(request.uid, node.turn_deadline(), read).await?;
+    let used = request.read(store::usage).await?;
     Ok(Reply::json(
         used.last_modified,
-        quota_answer(used.value, node.settings.quota_bytes),
+        quota_answer(used.value, request.node.settings.quota_bytes),
     ))
 }

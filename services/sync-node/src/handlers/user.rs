@@ -9,8 +9,6 @@ use crate::{
 };
 
 pub(crate) async fn delete(request: &Admitted<'_>) -> Result<Reply, Denied> {
-    let (node, context) = (request.node, request.write_context());
-    let write = move |connection: &_| store::delete_user(connection, context);
-    let written = node.store.write(request.uid, node.turn_deadline(), write).await?;
+    let written = request.write(store::delete_user).await?;
     Ok(Reply::json(written.time, modified_answer(written.time)).quota_left(written.quota_left))
 }

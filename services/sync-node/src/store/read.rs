@@ -14,7 +14,7 @@ use super::{
 pub struct ReadContext {
     /// Whose data.
     pub uid: i64,
-    /// The clock: what has expired by now is absent.
+    /// The clock when the snapshot is taken: what has expired by now is absent.
     pub now: Tick,
     /// What the request demands of the resource's time.
     pub precondition: Precondition,

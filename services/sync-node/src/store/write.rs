@@ -18,7 +18,7 @@ use super::{
 pub struct WriteContext {
     /// Whose data.
     pub uid: i64,
-    /// The clock when the request came: what has expired by now is absent.
+    /// The clock when the write's turn has come: what has expired by now is absent.
     pub now: Tick,
     /// What the request demands of the resource's time.
     pub precondition: Precondition,

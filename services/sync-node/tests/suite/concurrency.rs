@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use foxhold_sqlite::rusqlite::Connection;
 use futures_util::future::join_all;
 
 use super::bench::Bench;
@@ -141,4 +142,26 @@ async fn a_write_whose_client_went_away_is_seen_by_the_next_read() {
         );
         user.get(&format!("/storage/c/a{n}")).await.ok();
     }
+}
+
+#[tokio::test]
+async fn the_clock_is_read_when_a_write_has_its_turn() {
+    let bench = Bench::with(|settings| settings.shards = 1);
+    let user = bench.user();
+    user.put("/storage/c/a", r#"{"payload":"old","ttl":1}"#)
+        .await
+        .ok();
+    let shard = Connection::open(bench.dir.path().join("shard-00.db")).unwrap();
+    shard.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let call = user.request("PUT", "/storage/c/a").body(r#"{"sortindex":1}"#);
+    let mut waiting = Box::pin(call.send());
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    bench.advance_ms(2000);
+    shard.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(waiting.await.ok().body, "1510726402.09");
+    let read = user.get("/storage/c/a").await.ok().json();
+    assert_eq!(
+        read["payload"], "",
+        "it had expired before the write had its turn"
+    );
 }
