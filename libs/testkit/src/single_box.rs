@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Result, bail};
@@ -11,7 +12,7 @@ use hyper::StatusCode;
 use crate::{
     http,
     person::Server,
-    process::{Process, free_address},
+    process::{Process, binary_path, free_address},
     wait::wait_until,
 };
 
@@ -49,7 +50,7 @@ impl SingleBox {
         ];
         let arguments = arguments.iter().chain(&["--mail", "capture"]).chain(more);
         let arguments: Vec<String> = arguments.map(|&argument| argument.to_owned()).collect();
-        let process = Process::start(work, "box", "foxhold", &arguments)?;
+        let process = spawn(work, &arguments)?;
         let server = Server {
             address: listen,
             root,
@@ -70,7 +71,7 @@ impl SingleBox {
     /// # Errors
     /// When it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = Process::start(&self.work, "box", "foxhold", &self.arguments)?;
+        self.process = spawn(&self.work, &self.arguments)?;
         self.wait_ready().await
     }
 
@@ -89,6 +90,13 @@ impl SingleBox {
         }
         Ok(())
     }
+}
+
+/// All users of a test come from one address, so limits by address would end it.
+fn spawn(work: &Path, arguments: &[String]) -> Result<Process> {
+    let mut command = Command::new(binary_path("foxhold")?);
+    command.args(arguments).env("FOXHOLD_LIMITS__PROFILE", "off");
+    Process::spawn(work, "box", command)
 }
 
 /// Whether a process says on its private side that it can serve.
