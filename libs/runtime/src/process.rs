@@ -1,7 +1,13 @@
 //! A role's binary, but for what it serves: flags, configuration, secrets, logs, signals, and how it says why it failed.
 //! Each `main` is one call of [`run`].
 
-use std::{future::Future, io::Write, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    future::Future,
+    io::{ErrorKind, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use serde::de::DeserializeOwned;
@@ -70,44 +76,111 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
     let flags = Flags::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     match start::<S>(flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, exit_code(&error)),
+        Err(failure) => fail(&failure.error, failure.code),
     }
 }
 
-fn start<S: Service>(flags: Flags) -> anyhow::Result<()> {
+fn start<S: Service>(flags: Flags) -> Result<(), Failure> {
     crypto_provider::install();
     let sources = Sources::of_process(S::ROLE, flags.config);
-    let config: S::Config = config::load(S::ROLE, &sources)?;
+    let config: S::Config = config::load(S::ROLE, &sources).map_err(Failure::invalid)?;
     let secrets = Secrets::of_env(&sources.env);
+    S::check(&config, &secrets).map_err(Failure::invalid)?;
     if flags.check_config {
-        return S::check(&config, &secrets);
+        return Ok(());
     }
-    telemetry::init(S::ROLE, S::log(&config))?;
+    telemetry::init(S::ROLE, S::log(&config)).map_err(Failure::invalid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown::listen_for_signals(&shutdown, S::drain_delay(&config))?;
         S::serve(config, secrets, shutdown).await
-    })
+    });
+    Ok(served?)
 }
 
-/// Says on standard error what failed and why, a line each.
-#[must_use]
-pub fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    let mut text = format!("error: {error}\n");
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Some messages repeat their cause.
-        if !said.contains(&cause) {
-            text.push_str("cause: ");
-            text.push_str(&cause);
-            text.push('\n');
-            said = cause;
+/// Why a process ends, and with which code.
+struct Failure {
+    error: anyhow::Error,
+    code: u8,
+}
+
+impl Failure {
+    fn invalid(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            error: error.into(),
+            code: INVALID,
         }
     }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let code = exit_code(&error);
+        Self { error, code }
+    }
+}
+
+/// Says on standard error what failed, why, and what to do, a line each.
+#[must_use]
+pub fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     // With standard error gone, the exit code is all that is left to say.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(told(error).as_bytes());
     ExitCode::from(code)
+}
+
+/// `error:`, then `cause:` for what is below it, then `fix:` where a message holds one or the fault is a usual one.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut fix = usual_fix(error).map(str::to_owned);
+    let mut said = String::new();
+    for message in error.chain().map(ToString::to_string) {
+        let what = match split_fix(&message) {
+            Some((what, its_fix)) => {
+                fix = Some(its_fix.to_owned());
+                what
+            }
+            None => &message,
+        };
+        // Some messages repeat their cause.
+        if said.contains(what) {
+            continue;
+        }
+        text.push_str(if text.is_empty() { "error: " } else { "cause: " });
+        text.push_str(what);
+        text.push('\n');
+        what.clone_into(&mut said);
+    }
+    if let Some(fix) = fix {
+        text.push_str("fix: ");
+        text.push_str(&fix);
+        text.push('\n');
+    }
+    text
+}
+
+/// Messages end in their fix. Those that list several faults have one for each, and stay as they are.
+fn split_fix(message: &str) -> Option<(&str, &str)> {
+    message
+        .split_once("\nfix: ")
+        .or_else(|| message.split_once(". fix: "))
+}
+
+fn usual_fix(error: &anyhow::Error) -> Option<&'static str> {
+    match io_kind(error)? {
+        ErrorKind::AddrInUse => Some("stop what listens there, or give another address"),
+        ErrorKind::AddrNotAvailable => Some("give an address of this machine, or 0.0.0.0 for all of them"),
+        ErrorKind::PermissionDenied => Some("give this user the right to it, or choose another"),
+        _ => None,
+    }
+}
+
+fn io_kind(error: &anyhow::Error) -> Option<ErrorKind> {
+    let io = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.map(std::io::Error::kind)
 }
 
 /// The exit code for the faults that every process knows.
@@ -116,11 +189,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<ConfigErrors>() || error.chain().any(|cause| cause.is::<SecretError>()) {
         return INVALID;
     }
-    let io = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<std::io::Error>());
-    match io.map(std::io::Error::kind) {
-        Some(std::io::ErrorKind::AddrInUse | std::io::ErrorKind::AddrNotAvailable) => UNAVAILABLE,
+    match io_kind(error) {
+        Some(ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable) => UNAVAILABLE,
         _ => FAILED,
     }
 }
@@ -139,5 +209,33 @@ mod tests {
         let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
         assert_eq!(exit_code(&anyhow::Error::from(gone)), FAILED);
         assert_eq!(exit_code(&anyhow::anyhow!("something")), FAILED);
+    }
+
+    #[test]
+    fn a_failure_is_told_as_what_why_and_what_to_do() {
+        let in_use = || anyhow::Error::from(std::io::Error::from(ErrorKind::AddrInUse));
+        let table = [
+            (
+                in_use().context("listening on 127.0.0.1:1"),
+                "error: listening on 127.0.0.1:1\ncause: address in use\n\
+                 fix: stop what listens there, or give another address\n",
+            ),
+            (
+                anyhow::anyhow!("the file a is open to all. fix: chmod 600 a").context("opening the key"),
+                "error: opening the key\ncause: the file a is open to all\nfix: chmod 600 a\n",
+            ),
+            (
+                anyhow::anyhow!("too little\nfix: give more"),
+                "error: too little\nfix: give more\n",
+            ),
+            (
+                anyhow::anyhow!("gone").context("reading: gone"),
+                "error: reading: gone\n",
+            ),
+            (anyhow::anyhow!("two\na\n  fix: b"), "error: two\na\n  fix: b\n"),
+        ];
+        for (error, expected) in table {
+            assert_eq!(told(&error), expected);
+        }
     }
 }

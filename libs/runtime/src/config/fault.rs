@@ -120,9 +120,10 @@ pub(super) fn explain(failure: &figment::Error, key: &[String], origin: Option<S
         Kind::UnknownVariant(name, known) => ("is not one of the choices".to_owned(), nearest(name, known)),
         Kind::MissingField(_) => ("is missing".to_owned(), "set it; it has no default".to_owned()),
         Kind::DuplicateField(_) => ("is given twice".to_owned(), "keep one".to_owned()),
-        Kind::InvalidType(actual, wanted) | Kind::InvalidValue(actual, wanted) => {
-            (format!("is {}", kind_of(actual)), format!("give {wanted}"))
-        }
+        Kind::InvalidType(actual, wanted) | Kind::InvalidValue(actual, wanted) => (
+            format!("is {}", kind_of(actual)),
+            format!("give {}", in_words(&wanted.to_string())),
+        ),
         Kind::InvalidLength(len, wanted) => (format!("has {len} items"), format!("give {wanted}")),
         Kind::Message(text) => (text.clone(), "see the reference of this key".to_owned()),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => {
@@ -138,6 +139,18 @@ pub(super) fn explain(failure: &figment::Error, key: &[String], origin: Option<S
         key: key.join("."),
         problem,
         fix,
+    }
+}
+
+/// What was expected, without the names of the language.
+fn in_words(wanted: &str) -> &str {
+    match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a string" => "a text in quotes",
+        "a boolean" => "true or false",
+        other => other,
     }
 }
 
