@@ -20,7 +20,7 @@ use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -60,6 +60,11 @@ impl Default for RequestLimits {
         }
     }
 }
+
+/// An extension of answers whose request has its access line already, a fuller one than the layer could write: one
+/// request, one line.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessLogged;
 
 #[derive(Clone)]
 struct RequestIds(Arc<dyn Random>);
@@ -103,7 +108,7 @@ where
 {
     router
         .layer(from_fn(survive_panic))
-        .layer(from_fn(log_access))
+        .layer(from_fn(log_private_access))
         .layer(from_fn_with_state(RequestIds(random), name_request))
 }
 
@@ -118,21 +123,54 @@ async fn name_request(State(ids): State<RequestIds>, mut request: Request, next:
     response
 }
 
-async fn log_access(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
+/// The access line of an answered request. A macro, because a level is fixed when it is compiled.
+macro_rules! access_line {
+    ($level:expr, $seen:expr, $response:expr) => {{
+        let (seen, response): (Seen, &Response) = ($seen, $response);
+        tracing::event!(
+            target: "foxhold::access",
+            $level,
+            http.method = seen.method.as_str(),
+            http.route = seen.route.as_ref().map_or("(none)", MatchedPath::as_str),
+            http.status = response.status().as_u16(),
+            duration_ms = (seen.began.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            "request"
+        );
+    }};
+}
+
+/// What is known of a request before it is answered.
+struct Seen {
+    began: Instant,
+    method: Method,
     // The template, never the path as sent: paths hold user ids.
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    route: Option<MatchedPath>,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+}
+
+async fn log_access(request: Request, next: Next) -> Response {
+    let seen = Seen::of(&request);
     let response = next.run(request).await;
-    tracing::event!(
-        target: "foxhold::access",
-        tracing::Level::INFO,
-        http.method = method.as_str(),
-        http.route = route.as_ref().map_or("(none)", MatchedPath::as_str),
-        http.status = response.status().as_u16(),
-        duration_ms = began.elapsed().as_secs_f64() * 1000.0,
-        "request"
-    );
+    if response.extensions().get::<AccessLogged>().is_none() {
+        access_line!(tracing::Level::INFO, seen, &response);
+    }
+    response
+}
+
+/// Probes ask every few seconds; at `info` they would be most of the log.
+async fn log_private_access(request: Request, next: Next) -> Response {
+    let seen = Seen::of(&request);
+    let response = next.run(request).await;
+    access_line!(tracing::Level::DEBUG, seen, &response);
     response
 }
 

@@ -5,6 +5,7 @@
 //! (`security.md` C.5, F).
 
 mod json;
+mod text;
 
 use std::io::IsTerminal;
 
@@ -75,7 +76,7 @@ pub fn init(role: &'static str, config: &LogConfig) -> Result<(), TelemetryError
         tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(on_terminal)
-            .compact()
+            .event_format(text::TextLines)
             .boxed()
     } else {
         JsonLines::new(role, std::io::stderr).boxed()
