@@ -10,16 +10,17 @@ use axum::{
 };
 use bytes::Bytes;
 use foxhold_node_auth::{AuthFailure, NodeUser, SignedRequest};
-use foxhold_runtime::http_edge::{BodyFault, BodyLimit, read_body};
-use foxhold_sqlite::rusqlite::Connection;
-use foxhold_sync::storage::{
-    BodyFormat, CollectionName, Limits, Precondition, QueryPairs, Refusal, Tick, read_content_type,
+use foxhold_runtime::{
+    http_edge::{BodyFault, BodyLimit, read_body},
+    layers::AccessLogged,
 };
+use foxhold_sqlite::rusqlite::Connection;
+use foxhold_sync::storage::{CollectionName, Limits, Precondition, QueryPairs, Refusal, Tick};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts, uri::Authority};
 
 use crate::{
+    action::{Action, Formats},
     cors,
-    handlers::{bso, collection, info, user},
     node::SyncNode,
     reply::{Reply, X_WEAVE_ALERT, X_WEAVE_BACKOFF},
     route::{Info, Resource, Route, Verb},
@@ -31,8 +32,6 @@ pub(crate) struct Admitted<'a> {
     pub(crate) node: &'a Arc<SyncNode>,
     pub(crate) uid: u64,
     pub(crate) precondition: Precondition,
-    pub(crate) query: QueryPairs,
-    pub(crate) headers: &'a HeaderMap,
 }
 
 impl Admitted<'_> {
@@ -116,7 +115,9 @@ pub(crate) async fn handle(State(node): State<Arc<SyncNode>>, request: Request) 
     if let Some(time) = reply.last_modified {
         node.store.note_time(time);
     }
-    reply.into_response(node.now(), method == Method::HEAD)
+    let mut response = reply.into_response(node.now(), method == Method::HEAD);
+    response.extensions_mut().insert(AccessLogged);
+    response
 }
 
 /// What is logged of a request: no uid, no id, no payload.
@@ -131,6 +132,11 @@ struct LogLine {
 }
 
 impl LogLine {
+    fn name(&mut self, user: &NodeUser<'_>) {
+        self.hashed_fxa_uid = user.hashed_fxa_uid.clone().unwrap_or_default();
+        self.hashed_device_id = user.hashed_device_id.clone().unwrap_or_default();
+    }
+
     fn write(&self, method: &Method, reply: &Reply, began: Instant) {
         tracing::event!(
             target: "foxhold::storage",
@@ -166,16 +172,10 @@ async fn answer(node: &Arc<SyncNode>, request: Request, line: &mut LogLine) -> R
     line.collection = collection.map_or("", CollectionName::label);
     let limits = collection.map_or(&node.settings.limits, |name| node.limits_of(name));
     refuse_declared_length(&head.headers, limits)?;
-    let format = media(verb, &head.headers)?;
-    let query = QueryPairs::parse(head.uri.query());
+    let formats = Formats::read(&route.resource, verb, &head.headers)?;
     let precondition = precondition(&head.headers, verb)?;
-    let plan = Plan {
-        route: &route,
-        verb,
-        format,
-        limits,
-    };
-    plan.check_syntax(&head.headers, &query)?;
+    let query = QueryPairs::parse(head.uri.query());
+    let action = Action::read(route.resource, verb, formats, &head.headers, &query, limits)?;
     let body = read_whole(body, limits).await?;
     line.body_len = body.len();
     let content_type = text(&head.headers, &header::CONTENT_TYPE).unwrap_or_default();
@@ -185,10 +185,8 @@ async fn answer(node: &Arc<SyncNode>, request: Request, line: &mut LogLine) -> R
         node,
         uid: route.uid,
         precondition,
-        query,
-        headers: &head.headers,
     };
-    plan.execute(&admitted, &body).await
+    action.execute(&admitted, limits, &body).await
 }
 
 fn authenticate<'h>(node: &SyncNode, head: &'h Parts, route: &Route) -> Result<NodeUser<'h>, AuthFailure> {
@@ -203,60 +201,9 @@ fn authenticate<'h>(node: &SyncNode, head: &'h Parts, route: &Route) -> Result<N
     node.auth.check(&request, node.clock.now())
 }
 
-impl LogLine {
-    fn name(&mut self, user: &NodeUser<'_>) {
-        self.hashed_fxa_uid = user.hashed_fxa_uid.clone().unwrap_or_default();
-        self.hashed_device_id = user.hashed_device_id.clone().unwrap_or_default();
-    }
-}
-
 fn unauthorized(why: AuthFailure, line: &mut LogLine) -> Refusal {
     line.auth_failure = why.label();
     Refusal::Unauthorized
-}
-
-impl Resource {
-    fn collection(&self) -> Option<&CollectionName> {
-        match self {
-            Self::Collection(name) | Self::Bso(name, _) => Some(name),
-            Self::Info(_) | Self::User => None,
-        }
-    }
-}
-
-/// What a route does with a request.
-struct Plan<'a> {
-    route: &'a Route,
-    verb: Verb,
-    format: BodyFormat,
-    limits: &'a Limits,
-}
-
-impl Plan<'_> {
-    /// What query and headers must look like, before the body is read.
-    fn check_syntax(&self, headers: &HeaderMap, query: &QueryPairs) -> Result<(), Refusal> {
-        match (&self.route.resource, self.verb) {
-            (Resource::Collection(_), Verb::Get) => collection::check_list(headers, query),
-            (Resource::Collection(_), Verb::Post) => collection::check_post(headers, query, self.limits),
-            (Resource::Collection(_), Verb::Delete) => collection::check_delete(query),
-            _ => Ok(()),
-        }
-    }
-
-    async fn execute(&self, request: &Admitted<'_>, body: &[u8]) -> Result<Reply, Denied> {
-        match (&self.route.resource, self.verb) {
-            (Resource::Info(what), _) => info::get(request, *what).await,
-            (Resource::User, _) => user::delete(request).await,
-            (Resource::Collection(name), Verb::Get) => collection::list(request, name).await,
-            (Resource::Collection(name), Verb::Delete) => collection::delete(request, name).await,
-            (Resource::Collection(name), _) => {
-                collection::post(request, name, self.limits, self.format, body).await
-            }
-            (Resource::Bso(name, id), Verb::Get) => bso::get(request, name, id).await,
-            (Resource::Bso(name, id), Verb::Delete) => bso::delete(request, name, id).await,
-            (Resource::Bso(name, id), _) => bso::put(request, name, id, self.limits, body).await,
-        }
-    }
 }
 
 /// A header as text; one that is no text counts as malformed where it means something.
@@ -273,15 +220,6 @@ fn refuse_declared_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Re
         return Err(Refusal::TooLarge);
     }
     Ok(())
-}
-
-fn media(verb: Verb, headers: &HeaderMap) -> Result<BodyFormat, Refusal> {
-    if !matches!(verb, Verb::Put | Verb::Post) {
-        return Ok(BodyFormat::Json);
-    }
-    let content_type = text(headers, &header::CONTENT_TYPE);
-    let content_encoding = text(headers, &header::CONTENT_ENCODING);
-    read_content_type(content_type, content_encoding, verb == Verb::Post)
 }
 
 fn precondition(headers: &HeaderMap, verb: Verb) -> Result<Precondition, Refusal> {

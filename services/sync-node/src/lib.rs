@@ -1,9 +1,10 @@
 //! A Sync 1.5 storage node (`storage.md`): it keeps users' encrypted records and reads nothing but ciphertext.
 //!
-//! A request goes `edge` (order of checks) -> `handlers` -> `store` (SQLite), with the rules of
+//! A request goes `edge` (order of checks) -> `action` (what it asks for) -> `handlers` -> `store` (SQLite), with the rules of
 //! `foxhold_sync::storage` and the sender known by `foxhold_node_auth`. It knows the Token Server only by the secrets
 //! they share.
 
+mod action;
 pub mod config;
 mod cors;
 mod edge;

@@ -106,6 +106,13 @@ impl Resource {
         }
     }
 
+    pub(crate) fn collection(&self) -> Option<&CollectionName> {
+        match self {
+            Self::Collection(name) | Self::Bso(name, _) => Some(name),
+            Self::Info(_) | Self::User => None,
+        }
+    }
+
     /// For `Allow`.
     pub(crate) fn allowed(&self) -> &'static str {
         match self {

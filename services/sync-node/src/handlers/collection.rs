@@ -5,13 +5,11 @@ mod stream;
 use foxhold_sqlite::rusqlite::Connection;
 use foxhold_sync::storage::{
     BatchId, BatchMode, BodyFormat, BsoId, CollectionName, DeleteQuery, Limits, ListFormat, ListQuery,
-    PostClaims, QueryPairs, Refusal, Upload, modified_answer, negotiate_list, parse_upload, push_record,
-    push_text, upload_answer,
+    Upload, modified_answer, parse_upload, push_record, push_text, upload_answer,
 };
-use http::{HeaderMap, HeaderName, header};
 
 use crate::{
-    edge::{Admitted, text},
+    edge::Admitted,
     reply::Reply,
     store::{self, Denied, Item, Page, Staged, WriteContext, Written},
 };
@@ -19,47 +17,13 @@ use crate::{
 /// Lists whose payloads are larger than this together are streamed.
 const HELD_BYTES_MAX: u64 = 8 << 20;
 
-fn accepted(headers: &HeaderMap) -> Result<ListFormat, Refusal> {
-    let lines: Vec<&str> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let accept = (!lines.is_empty()).then(|| lines.join(","));
-    negotiate_list(accept.as_deref())
-}
-
-pub(crate) fn check_list(headers: &HeaderMap, query: &QueryPairs) -> Result<(), Refusal> {
-    accepted(headers)?;
-    ListQuery::parse(query)?;
-    Ok(())
-}
-
-pub(crate) fn check_delete(query: &QueryPairs) -> Result<(), Refusal> {
-    DeleteQuery::parse(query)?;
-    Ok(())
-}
-
-pub(crate) fn check_post(headers: &HeaderMap, query: &QueryPairs, limits: &Limits) -> Result<(), Refusal> {
-    const RECORDS: HeaderName = HeaderName::from_static("x-weave-records");
-    const BYTES: HeaderName = HeaderName::from_static("x-weave-bytes");
-    const TOTAL_RECORDS: HeaderName = HeaderName::from_static("x-weave-total-records");
-    const TOTAL_BYTES: HeaderName = HeaderName::from_static("x-weave-total-bytes");
-    BatchMode::parse(query)?;
-    let has_batch = query.first("batch")?.is_some();
-    let claims = PostClaims {
-        records: text(headers, &RECORDS),
-        bytes: text(headers, &BYTES),
-        total_records: text(headers, &TOTAL_RECORDS),
-        total_bytes: text(headers, &TOTAL_BYTES),
-    };
-    claims.check(limits, has_batch)
-}
-
-pub(crate) async fn list(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
-    let format = accepted(request.headers)?;
-    let query = ListQuery::parse(&request.query)?;
-    request.checked_times(|times| times.of(name)).await?;
+pub(crate) async fn list(
+    request: &Admitted<'_>,
+    name: CollectionName,
+    format: ListFormat,
+    query: ListQuery,
+) -> Result<Reply, Denied> {
+    request.checked_times(|times| times.of(&name)).await?;
     let (wanted, full) = (name.clone(), query.full);
     let page = request
         .read(move |connection, context| store::list(connection, context, &wanted, &query, HELD_BYTES_MAX))
@@ -118,9 +82,11 @@ fn write_list<T>(format: ListFormat, items: impl Iterator<Item = T>, one: impl F
     out
 }
 
-pub(crate) async fn delete(request: &Admitted<'_>, name: &CollectionName) -> Result<Reply, Denied> {
-    let query = DeleteQuery::parse(&request.query)?;
-    let name = name.clone();
+pub(crate) async fn delete(
+    request: &Admitted<'_>,
+    name: CollectionName,
+    query: DeleteQuery,
+) -> Result<Reply, Denied> {
     let written = request
         .write(move |connection, context| match query {
             DeleteQuery::Collection => store::delete_collection(connection, context, &name),
@@ -138,15 +104,15 @@ enum Outcome {
 
 pub(crate) async fn post(
     request: &Admitted<'_>,
-    name: &CollectionName,
-    limits: &Limits,
+    name: CollectionName,
     format: BodyFormat,
+    mode: BatchMode,
+    limits: &Limits,
     body: &[u8],
 ) -> Result<Reply, Denied> {
-    let mode = BatchMode::parse(&request.query)?;
-    let Upload { accepted, failed } = parse_upload(body, format, name, limits)?;
+    let Upload { accepted, failed } = parse_upload(body, format, &name, limits)?;
     let success: Vec<BsoId> = accepted.iter().map(|(id, _)| id.clone()).collect();
-    let (name, limits) = (name.clone(), *limits);
+    let limits = *limits;
     let new_batch = BatchId::random(&*request.node.random);
     let write = move |connection: &Connection, context: WriteContext| -> Result<Outcome, Denied> {
         Ok(match mode {

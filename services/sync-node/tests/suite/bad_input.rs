@@ -321,6 +321,12 @@ async fn a_refusal_shows_the_earliest_check_that_failed() {
         .send()
         .await
         .refused(400, 0);
+    user.request("GET", "/storage/c?limit=x")
+        .header("accept", "x/yy")
+        .header("x-if-modified-since", "abc")
+        .send()
+        .await
+        .refused(406, 0);
     let call = |body| {
         user.request("POST", "/storage/c")
             .header("x-if-unmodified-since", "0")

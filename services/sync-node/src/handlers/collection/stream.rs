@@ -33,7 +33,7 @@ struct Download {
 pub(super) fn body(
     node: &Arc<SyncNode>,
     uid: u64,
-    collection: &CollectionName,
+    collection: CollectionName,
     time: Tick,
     format: ListFormat,
     items: Vec<Item>,
@@ -41,7 +41,7 @@ pub(super) fn body(
     let download = Download {
         node: Arc::clone(node),
         uid,
-        collection: collection.clone(),
+        collection,
         time,
         format,
         items: items.into_iter(),
