@@ -88,18 +88,28 @@ impl<'c> Turn<'c> {
         Ok(())
     }
 
-    /// Moves the user to T. The last step of every write.
+    /// Moves the user to T and holds the result against the quota. The last step of every write that may add.
     pub(super) fn finish(self) -> Result<Written, Denied> {
+        self.touch_user()?;
+        Ok(Written {
+            time: self.time,
+            quota_left: quota_left(self.connection, self.context)?,
+        })
+    }
+
+    /// The same for a removal, which is never refused for the quota: it is the way back under it.
+    fn finish_removal(self) -> Result<Written, Denied> {
+        self.touch_user()?;
+        unrefused(self.connection, self.context, self.time)
+    }
+
+    fn touch_user(&self) -> Result<(), Denied> {
         let sql = "INSERT INTO users (uid, last_modified, bytes) VALUES (?1, ?2, max(?3, 0))
                    ON CONFLICT DO UPDATE SET last_modified = excluded.last_modified,
                    bytes = max(bytes + ?3, 0), wiped_at = NULL";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.execute(params![self.context.uid, to_sql(self.time), self.bytes_added])?;
-        let quota_left = quota_left(self.connection, self.context)?;
-        Ok(Written {
-            time: self.time,
-            quota_left,
-        })
+        Ok(())
     }
 
     /// Applies one change to one BSO.
@@ -184,17 +194,30 @@ pub(super) fn number_collection(connection: &Connection, name: &CollectionName) 
     Ok(connection.last_insert_rowid())
 }
 
-/// Bytes left of the quota; refused when the write went over it.
+/// Bytes left of the quota, if there is one; refused when the write went over it.
 pub(super) fn quota_left(connection: &Connection, context: WriteContext) -> Result<Option<u64>, Denied> {
+    match quota_and_used(connection, context)? {
+        None => Ok(None),
+        Some((quota, used)) => Ok(Some(quota.checked_sub(used).ok_or(Refusal::OverQuota)?)),
+    }
+}
+
+/// What a write that cannot be refused for the quota came to: who is over it has nothing left.
+fn unrefused(connection: &Connection, context: WriteContext, time: Tick) -> Result<Written, Denied> {
+    let quota_and_used = quota_and_used(connection, context)?;
+    Ok(Written {
+        time,
+        quota_left: quota_and_used.map(|(quota, used)| quota.saturating_sub(used)),
+    })
+}
+
+fn quota_and_used(connection: &Connection, context: WriteContext) -> Result<Option<(u64, u64)>, Denied> {
     let Some(quota) = context.quota_bytes else {
         return Ok(None);
     };
     let used = read::used_bytes(connection, context.uid, context.now)?;
     let staged = batch::staged_bytes(connection, context)?;
-    match quota.checked_sub(used.saturating_add(staged)) {
-        Some(left) => Ok(Some(left)),
-        None => Err(Refusal::OverQuota.into()),
-    }
+    Ok(Some((quota, used.saturating_add(staged))))
 }
 
 /// PUT of one BSO.
@@ -248,7 +271,7 @@ pub fn delete_one(
     let (cid, _) = found.ok_or(Refusal::NotFound)?;
     remove_ids(&mut turn, cid, std::slice::from_ref(id))?;
     turn.touch_collection(cid)?;
-    finish_removal(turn)
+    turn.finish_removal()
 }
 
 /// DELETE of a collection's BSOs by id. The collection stays and moves to T; without ids, nothing happens.
@@ -262,20 +285,14 @@ pub fn delete_ids(
     let (cid, time) = row::collection(connection, context.uid, collection)?;
     let mut turn = Turn::begin(connection, context, user, time.unwrap_or(Tick::ZERO))?;
     let (Some(cid), Some(time)) = (cid, time) else {
-        return Ok(Written {
-            time: user.last_modified,
-            quota_left: None,
-        });
+        return unrefused(connection, context, user.last_modified);
     };
     if ids.is_empty() {
-        return Ok(Written {
-            time,
-            quota_left: None,
-        });
+        return unrefused(connection, context, time);
     }
     remove_ids(&mut turn, cid, ids)?;
     turn.touch_collection(cid)?;
-    finish_removal(turn)
+    turn.finish_removal()
 }
 
 /// DELETE of a collection with everything in it, its open batches included.
@@ -288,18 +305,12 @@ pub fn delete_collection(
     let (cid, time) = row::collection(connection, context.uid, collection)?;
     let mut turn = Turn::begin(connection, context, user, time.unwrap_or(Tick::ZERO))?;
     let Some(cid) = cid else {
-        return Ok(Written {
-            time: user.last_modified,
-            quota_left: None,
-        });
+        return unrefused(connection, context, user.last_modified);
     };
     // Batches may be open on a collection that nothing was committed to yet.
     batch::drop_of_collection(connection, context.uid, cid)?;
     if time.is_none() {
-        return Ok(Written {
-            time: user.last_modified,
-            quota_left: None,
-        });
+        return unrefused(connection, context, user.last_modified);
     }
     let uid = context.uid;
     let whose = params![uid, cid];
@@ -316,7 +327,7 @@ pub fn delete_collection(
     connection
         .prepare_cached("DELETE FROM user_collections WHERE uid = ?1 AND cid = ?2")?
         .execute(whose)?;
-    finish_removal(turn)
+    turn.finish_removal()
 }
 
 /// DELETE of everything a user has. What stays is the user's time, so that T never falls.
@@ -336,32 +347,12 @@ pub fn delete_user(connection: &Connection, context: WriteContext) -> Result<Wri
         connection.prepare_cached(sql)?.execute([uid])?;
     }
     let time = turn.time;
-    let written = finish_removal(turn)?;
+    let written = turn.finish_removal()?;
     let sql = "UPDATE users SET bytes = 0, wiped_at = ?2 WHERE uid = ?1";
     connection
         .prepare_cached(sql)?
         .execute(params![uid, to_sql(time)])?;
     Ok(written)
-}
-
-/// A removal is never refused for the quota: it is the way back under it.
-fn finish_removal(turn: Turn<'_>) -> Result<Written, Denied> {
-    let (connection, context) = (turn.connection, turn.context);
-    let time = turn.time;
-    let without_quota = WriteContext {
-        quota_bytes: None,
-        ..context
-    };
-    Turn {
-        context: without_quota,
-        ..turn
-    }
-    .finish()?;
-    let quota_left = match quota_left(connection, context) {
-        Err(Denied::Refused(Refusal::OverQuota)) => Some(0),
-        left => left?,
-    };
-    Ok(Written { time, quota_left })
 }
 
 fn fresh(change: Change<String>) -> Change<NewPayload> {

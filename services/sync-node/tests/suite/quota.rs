@@ -62,3 +62,24 @@ async fn a_quota_counts_staged_bytes_and_frees_what_is_deleted() {
         "2.00"
     );
 }
+
+#[tokio::test]
+async fn deletes_that_change_nothing_say_what_is_left_too() {
+    let bench = Bench::with(|settings| settings.quota_bytes = Some(2048));
+    let user = bench.user();
+    user.put(
+        "/storage/c/a",
+        &format!(r#"{{"payload":"{}"}}"#, "x".repeat(1024)),
+    )
+    .await
+    .ok();
+    for path in [
+        "/storage/c?ids=",
+        "/storage/c?ids=none",
+        "/storage/none",
+        "/storage/none?ids=a",
+    ] {
+        let deleted = user.delete(path).await.ok();
+        assert_eq!(deleted.header("x-weave-quota-remaining"), "1.00", "{path}");
+    }
+}
