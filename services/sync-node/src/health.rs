@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::node::SyncNode;
+use crate::{edge, node::SyncNode};
 
 /// A clock this far behind the times handed out is worth a warning: 2 s, in ticks.
 const BEHIND_WARN: u64 = 200;
-/// Further behind than this the node refuses writes: 1 h, in ticks.
+/// So far behind the node refuses writes, whose T is one tick later still: 1 h, in ticks.
 const BEHIND_MAX: u64 = 360_000;
 
 pub(crate) async fn lb_heartbeat() -> Json<Value> {
@@ -53,10 +53,10 @@ pub async fn report(node: &SyncNode) -> (bool, Value) {
     let behind = node.clock_behind();
     let clock = match behind {
         0..=BEHIND_WARN => "Ok",
-        _ if behind <= BEHIND_MAX => "Behind",
+        _ if behind < BEHIND_MAX => "Behind",
         _ => "Wrong",
     };
-    let healthy = probe.is_ok() && behind <= BEHIND_MAX;
+    let healthy = probe.is_ok() && behind < BEHIND_MAX;
     let state = if node.settings.read_only {
         "readonly"
     } else {
@@ -75,11 +75,14 @@ pub async fn report(node: &SyncNode) -> (bool, Value) {
     (healthy, document)
 }
 
-/// 405 in the protocol's form, for every method but GET and HEAD.
-pub(crate) async fn only_get() -> Response {
+/// Every method but GET and HEAD: OPTIONS is answered as everywhere, the others with 405 in the protocol's form.
+pub(crate) async fn other_method(state: State<Arc<SyncNode>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return edge::handle(state, request).await;
+    }
     (
         StatusCode::METHOD_NOT_ALLOWED,
-        [(http::header::ALLOW, "GET, HEAD")],
+        [(http::header::ALLOW, "GET, HEAD, OPTIONS")],
         Json(0),
     )
         .into_response()

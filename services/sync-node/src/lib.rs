@@ -37,12 +37,12 @@ pub fn router(node: Arc<SyncNode>) -> Router {
 /// The routes of a node that has a listener to itself: the protocol, health, and 404 in the protocol's form.
 pub fn standalone_router(node: Arc<SyncNode>) -> Router {
     let health = Router::new()
-        .route("/__heartbeat__", any(health::only_get).get(health::heartbeat))
+        .route("/__heartbeat__", any(health::other_method).get(health::heartbeat))
         .route(
             "/__lbheartbeat__",
-            any(health::only_get).get(health::lb_heartbeat),
+            any(health::other_method).get(health::lb_heartbeat),
         )
-        .route("/__version__", any(health::only_get).get(health::version));
+        .route("/__version__", any(health::other_method).get(health::version));
     health
         .fallback(edge::handle)
         .with_state(Arc::clone(&node))

@@ -61,7 +61,11 @@ async fn a_clock_an_hour_behind_fails_the_heartbeat() {
         plain(&bench, Method::GET, "/__heartbeat__").await.1["clock"],
         "Behind"
     );
-    bench.advance_ms(-3_600_000);
+    bench.advance_ms(-3_589_990);
+    let (status, heartbeat) = plain(&bench, Method::GET, "/__heartbeat__").await;
+    assert_eq!((status, heartbeat["clock"].as_str()), (200, Some("Behind")));
+    bench.advance_ms(-10);
+    bench.user().put("/storage/c/a", "{}").await.refused(503, 0);
     let (status, heartbeat) = plain(&bench, Method::GET, "/__heartbeat__").await;
     assert_eq!((status, heartbeat["clock"].as_str()), (503, Some("Wrong")));
 }
@@ -132,6 +136,20 @@ async fn pages_of_other_origins_may_read() {
             .header("access-control-allow-origin"),
         ""
     );
+}
+
+#[tokio::test]
+async fn any_path_may_be_asked_for_its_methods() {
+    let bench = Bench::new();
+    for path in ["/__heartbeat__", "/__version__", "/1.5/42/storage", "/nowhere"] {
+        let call = bench.user().raw_request("OPTIONS", path).unsigned();
+        let answer = call.header("origin", "https://a.test").send().await.ok();
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "https://a.test",
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]
