@@ -13,7 +13,7 @@ use std::{
 pub struct QueueLimits {
     /// Jobs that run at once.
     pub slots: usize,
-    /// Entries that may wait.
+    /// Entries that may wait besides those for which a slot is free.
     pub len_max: usize,
     /// How long an entry may wait; one that would wait longer is refused at once.
     pub wait_max: Duration,
@@ -107,7 +107,9 @@ impl<T> Queue<T> {
     pub fn admit(&mut self, now: Instant, by: Instant, job: T) -> Result<Ticket, Busy> {
         let wait = self.predicted_wait();
         let too_long = wait > self.limits.wait_max || now + wait > by;
-        if self.waiting.len() >= self.limits.len_max || too_long {
+        // An entry that a free slot is about to take waits for nobody.
+        let room = self.limits.slots.saturating_add(self.limits.len_max);
+        if self.waiting.len() + self.running >= room || too_long {
             return Err(self.busy());
         }
         let ticket = Ticket(self.next_ticket);
@@ -237,6 +239,19 @@ mod tests {
         queue.finished(SECOND / 8);
         assert_eq!(queue.take(start).next, Some(0));
         assert_eq!((queue.running(), queue.len()), (2, 7));
+    }
+
+    #[test]
+    fn free_slots_are_room_of_their_own() {
+        let start = Instant::now();
+        for len_max in [0, 1] {
+            let mut queue = Queue::new(QueueLimits { len_max, ..limits() });
+            for job in 0..2 + len_max {
+                let admitted = queue.admit(start, start + 60 * SECOND, job);
+                assert!(admitted.is_ok(), "{job} of 2 slots and {len_max} places");
+            }
+            assert!(queue.admit(start, start + 60 * SECOND, 9).is_err(), "{len_max}");
+        }
     }
 
     #[test]
