@@ -243,13 +243,12 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
                 answer: sender,
             },
         )?;
-        let longest_wait = tokio::time::sleep(self.shared.wait_max());
-        tokio::select! {
-            answer = &mut answer => return settle(answer),
-            () = longest_wait => {}
+        let until = by.at_most(self.shared.wait_max());
+        if let Ok(answer) = tokio::time::timeout_at(until.instant().into(), &mut answer).await {
+            return settle(answer);
         }
         if waiting.take_back() {
-            return Err(self.shared.busy());
+            return Err(self.shared.waited_in_vain(by));
         }
         // It runs: it may take until the deadline.
         match tokio::time::timeout_at(by.instant().into(), answer).await {
@@ -336,13 +335,17 @@ impl<I: Send, O: Send> Shared<I, O> {
         }
     }
 
-    /// The refusal of a job that waited too long.
-    fn busy(&self) -> Refused {
+    /// The refusal of a job that waited until its deadline, or too long.
+    fn waited_in_vain(&self, by: Deadline) -> Refused {
         let mut state = self.lock();
         state.refused += 1;
         let busy = state.queue.busy();
         drop(state);
-        self.refusal(busy)
+        if by.has_passed() {
+            Refused::TooLate
+        } else {
+            self.refusal(busy)
+        }
     }
 
     /// The time to come back, rounded up to seconds and spread by a fifth to both sides.
@@ -366,7 +369,6 @@ impl<I: Send, O: Send> Shared<I, O> {
             let mut state = self.lock();
             state.queue.finished(begun.elapsed());
             state.wasted += u64::from(wasted);
-            state.full_since = None;
             drop(state);
             self.finished.notify_waiters();
         }
@@ -388,6 +390,8 @@ impl<I: Send, O: Send> Shared<I, O> {
             if taken.next.is_some() {
                 return taken.next;
             }
+            // Nothing to do: this slot is free.
+            state.full_since = None;
             if state.ending {
                 return None;
             }

@@ -165,6 +165,41 @@ async fn a_job_that_may_wait_no_longer_is_refused_while_the_slot_is_taken() {
 }
 
 #[tokio::test]
+async fn nobody_waits_past_the_own_deadline() {
+    let bench = bench(limits(1));
+    let running = bench.submit(1);
+    tokio::task::yield_now().await;
+    assert_eq!(bench.begun.recv().unwrap(), 1);
+    // Nothing ever frees the slot, and the longest wait is far away: only the deadline can end this one.
+    let soon = Deadline::after(Duration::from_millis(300));
+    assert_eq!(bench.pool.run(soon, 2).await, Err(Refused::TooLate));
+    assert_eq!(bench.pool.counts().waiting, 0, "taken back");
+    bench.go.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), Ok(2));
+}
+
+#[tokio::test]
+async fn a_slot_that_goes_from_job_to_job_is_full_without_a_break() {
+    let bench = bench(limits(1));
+    let first = bench.submit(1);
+    tokio::task::yield_now().await;
+    assert_eq!(bench.begun.recv().unwrap(), 1);
+    let since = Instant::now();
+    let second = bench.submit(2);
+    bench.until_waiting(1).await;
+    bench.go.send(()).unwrap();
+    assert_eq!(first.await.unwrap(), Ok(2));
+    assert_eq!(bench.begun.recv().unwrap(), 2);
+    let full_at_least = since.elapsed();
+    assert!(bench.pool.counts().full_for.unwrap() >= full_at_least);
+    bench.go.send(()).unwrap();
+    assert_eq!(second.await.unwrap(), Ok(4));
+    while bench.pool.counts().full_for.is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_passed_deadline_is_not_worked_for() {
     let bench = bench(limits(1));
     let refused = bench.pool.run(Deadline::after(Duration::ZERO), 1).await;
