@@ -17,6 +17,9 @@ pub(super) const LINES: &[&str] = &[
     "recoveryEmailVerifyCode : ip : 100 : 24 h : 15 min : ban",
     "verifySessionCode : ip_uid : 10 : 15 min : 15 min : block",
     "verifySessionCode : ip : 100 : 24 h : 15 min : ban",
+    // Six digits fall to whoever has addresses enough, as everybody with an IPv6 network does. Only sessions of the
+    // account try them, so nobody else can spend its tries.
+    "verifySessionCode : uid : 50 : 24 h : 24 h : block",
     "tokenIssue : uid : 60 : 5 min : 5 min : block",
     "tokenIssue : ip : 1200 : 5 min : 5 min : report",
     // Mail to one address, whatever it is sent for.

@@ -361,6 +361,20 @@ async fn the_current_profile() {
 }
 
 #[tokio::test]
+async fn six_digits_cannot_be_guessed_from_many_addresses() {
+    let bench = Bench::new(&LimitSettings::default());
+    for guess in 0..60_u8 {
+        let keys = LimitKeys {
+            uid: Some(Uid::from_bytes([1; 16])),
+            ..ip(&format!("2001:db8:0:{guess:x}::1"))
+        };
+        let expected = if guess < 50 { Ok(()) } else { Err(24 * 60) };
+        let counted = bench.count(Action::VerifySessionCode, keys).await;
+        assert_eq!(counted, expected, "guess {guess}");
+    }
+}
+
+#[tokio::test]
 async fn profiles_can_be_switched_off_or_changed_per_action() {
     let off = Bench::new(&LimitSettings {
         profile: Profile::Off,
