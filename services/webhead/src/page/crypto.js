@@ -17,30 +17,40 @@ export function xorHex(left, right) {
   return [...left].map((digit, at) => (parseInt(digit, 16) ^ parseInt(right[at], 16)).toString(16)).join("");
 }
 
-/** Starts the worker and returns `seal(op, values)`, which resolves to the operation's result. */
+/**
+ * Starts the worker and returns `seal(op, values)`, which resolves to the operation's result. A worker that broke never
+ * answers again, so the next order starts another one.
+ */
 export function startCrypto() {
-  const worker = new Worker("/page/crypto-worker.js");
   const waiting = new Map();
   let lastId = 0;
+  let worker = startWorker();
 
-  worker.addEventListener("message", ({ data: { id, result, error } }) => {
-    const { resolve, reject } = waiting.get(id);
-    waiting.delete(id);
-    if (error === undefined) resolve(result);
-    else reject(new CryptoError(`The cryptography of this page failed: ${error}.`));
-  });
-  worker.addEventListener("error", (event) => {
-    const reason = event.message || "the worker did not start";
-    for (const { reject } of waiting.values()) {
-      reject(new CryptoError(`The cryptography of this page failed: ${reason}. Please reload the page.`));
-    }
-    waiting.clear();
-  });
+  function startWorker() {
+    const started = new Worker("/page/crypto-worker.js");
+    started.addEventListener("message", ({ data: { id, result, error } }) => {
+      const { resolve, reject } = waiting.get(id);
+      waiting.delete(id);
+      if (error === undefined) resolve(result);
+      else reject(new CryptoError(`The cryptography of this page failed: ${error}.`));
+    });
+    started.addEventListener("error", (event) => {
+      started.terminate();
+      worker = null;
+      const reason = event.message || "the worker did not start";
+      for (const { reject } of waiting.values()) {
+        reject(new CryptoError(`The cryptography of this page failed: ${reason}. Please reload the page.`));
+      }
+      waiting.clear();
+    });
+    return started;
+  }
 
   return (op, values) =>
     new Promise((resolve, reject) => {
       lastId += 1;
       waiting.set(lastId, { resolve, reject });
+      worker ??= startWorker();
       worker.postMessage({ id: lastId, order: { op, ...values } });
     });
 }
