@@ -51,8 +51,9 @@ impl Accounts {
     ) -> Result<Vec<AttachedClient>, AccountError> {
         let (by, uid) = (caller.deadline, signed_in.account.uid);
         let mut sessions = self.reader.sessions(by, uid).await?;
-        sessions.retain(|session| session::is_of(session, &signed_in.account));
         let devices = self.reader.devices(by, uid).await?;
+        sessions
+            .retain(|session| session::is_of(session, &signed_in.account) && self.lasts(session, &devices));
         let mut tokens = self.reader.refresh_tokens(by, uid).await?;
         tokens.retain(|token| token.generation >= signed_in.account.verifier_set_at);
         let name_of = |client| {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{
     Deadline, Secret, Timestamp, TokenId, Uid,
-    record::{Account, Session, Verification},
+    record::{Account, Device, Session, Verification},
 };
 use foxhold_crypto::token::{KeyBundle, TokenKind};
 use foxhold_ports::accounts::SignIn;
@@ -83,11 +83,18 @@ impl Accounts {
     }
 
     async fn has_run_out(&self, by: Deadline, session: &Session) -> Result<bool, AccountError> {
-        if self.now().since(session.created_at) <= LIFE_WITHOUT_DEVICE {
+        // Young ones cost no look at the devices.
+        if self.lasts(session, &[]) {
             return Ok(false);
         }
         let devices = self.reader.devices(by, session.uid).await?;
-        Ok(devices.iter().all(|device| device.session != session.id))
+        Ok(!self.lasts(session, &devices))
+    }
+
+    /// Whether a session of an account with these devices has not run out.
+    pub(crate) fn lasts(&self, session: &Session, devices: &[Device]) -> bool {
+        self.now().since(session.created_at) <= LIFE_WITHOUT_DEVICE
+            || devices.iter().any(|device| device.session == session.id)
     }
 
     /// POST /session/destroy: the session, or another one of the same account by its id. Its device and refresh tokens

@@ -136,3 +136,16 @@ async fn a_session_without_device_ends_after_28_days_and_one_with_a_device_does_
     );
     bench.signed_get("/v1/session/status", &used).await.ok();
 }
+
+#[tokio::test]
+async fn a_session_that_has_run_out_is_nobodys_client() {
+    let bench = Bench::new();
+    bench.sign_up_verified(EMAIL).await;
+    bench.clock.advance(Duration::from_secs(29 * 24 * 60 * 60));
+    let session = bench.sign_in(EMAIL).await;
+    let clients = bench
+        .signed_get("/v1/account/attached_clients", &session)
+        .await
+        .ok();
+    assert_eq!(clients.as_array().unwrap().len(), 1, "{clients}");
+}
