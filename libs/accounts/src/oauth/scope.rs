@@ -8,10 +8,12 @@ pub const THUNDERBIRD_SYNC: &str = "https://identity.thunderbird.net/apps/sync";
 /// Dropped when a token is refreshed: what they stand for needs the person.
 const NOT_REFRESHED: [&str; 2] = ["openid", "https://identity.mozilla.com/tokens/session"];
 
+const KEY_BEARING: [&str; 2] = [OLDSYNC, THUNDERBIRD_SYNC];
+
 /// Whether a scope comes with a key that is made of kB.
 #[must_use]
 pub fn is_key_bearing(scope: &str) -> bool {
-    [OLDSYNC, THUNDERBIRD_SYNC].contains(&scope)
+    KEY_BEARING.contains(&scope)
 }
 
 /// A set of scopes, in the order they were named, without repetition.
@@ -77,10 +79,11 @@ impl Scopes {
         )
     }
 
-    /// Whether one of them comes with a key.
+    /// Whether one of them comes with a key, or is for a part of what such a key opens.
     #[must_use]
     pub fn has_key_bearing(&self) -> bool {
-        self.iter().any(is_key_bearing)
+        self.iter()
+            .any(|scope| KEY_BEARING.iter().any(|key| is_self_or_below(key, scope, '/')))
     }
 
     /// Whether there is none.

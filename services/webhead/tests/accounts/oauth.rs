@@ -146,6 +146,70 @@ async fn refresh_tokens_last_as_long_as_their_session() {
 
 #[tokio::test]
 async fn destroying_a_token_always_works() {
+#[tokio::test]
+async fn a_bad_refresh_token_has_a_number_of_its_own_under_the_oauth_base() {
+    let bench = Bench::new();
+    let body = json!({
+        "grant_type": "refresh_token", "client_id": DESKTOP, "refresh_token": "00".repeat(32),
+    });
+    assert_eq!(bench.post("/v1/oauth/token", &body).await.refusal(), (401, 110));
+    assert_eq!(bench.post("/v1/token", &body).await.refusal(), (400, 108));
+    let session = json!({ "client_id": DESKTOP, "scope": "profile" });
+    assert_eq!(bench.post("/v1/token", &session).await.refusal(), (401, 111));
+}
+
+/// A sign-out may come between the look at the session and the write of its refresh token.
+#[tokio::test]
+async fn a_refresh_token_does_not_outlive_its_session() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let code = bench
+        .signed_post("/v1/oauth/authorization", &signed_up.session, &authorization())
+        .await
+        .ok();
+    let tokens = bench
+        .signed_post("/v1/oauth/token", &signed_up.session, &trade(&code["code"]))
+        .await
+        .ok();
+    let refresh = json!({
+        "grant_type": "refresh_token", "client_id": DESKTOP, "refresh_token": tokens["refresh_token"],
+    });
+    let by = Deadline::after(Duration::from_secs(5));
+    let uid = signed_up.uid.parse().unwrap();
+    let late = bench.store.refresh_tokens(by, uid).await.unwrap().remove(0);
+    bench
+        .signed_post("/v1/session/destroy", &signed_up.session, &json!({}))
+        .await
+        .ok();
+    let call = Call {
+        op: OpId::new(NOW, &SeededRandom::new(3)),
+        deadline: by,
+    };
+    bench.store.put_refresh_token(&call, late).await.unwrap();
+    assert_eq!(
+        bench.post("/v1/oauth/token", &refresh).await.refusal(),
+        (401, 110)
+    );
+}
+
+/// A scope below a key's scope is for what the key opens, too.
+#[tokio::test]
+async fn an_unverified_session_gets_nothing_below_a_key_either() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up(EMAIL).await;
+    let scope = format!("{OLDSYNC}/bookmarks");
+    let mut code = authorization();
+    code["scope"] = scope.as_str().into();
+    let token = json!({ "client_id": DESKTOP, "scope": scope });
+    for (path, body) in [("/v1/oauth/authorization", code), ("/v1/oauth/token", token)] {
+        assert_eq!(
+            bench.signed_post(path, &signed_up.session, &body).await.refusal(),
+            (400, 138),
+            "{path}"
+        );
+    }
+}
+
     let bench = Bench::new();
     let table = [
         json!({}),
