@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use foxhold_core::{Deadline, OpId};
+use foxhold_ports::{AccountReader, AccountWriter, Call, memory::SeededRandom};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, EMAIL, Options};
+use crate::support::{Bench, EMAIL, NOW, Options};
 
 pub(crate) const DESKTOP: &str = "5882386c6d801776";
 pub(crate) const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
@@ -145,8 +147,6 @@ async fn refresh_tokens_last_as_long_as_their_session() {
 }
 
 #[tokio::test]
-async fn destroying_a_token_always_works() {
-#[tokio::test]
 async fn a_bad_refresh_token_has_a_number_of_its_own_under_the_oauth_base() {
     let bench = Bench::new();
     let body = json!({
@@ -210,6 +210,8 @@ async fn an_unverified_session_gets_nothing_below_a_key_either() {
     }
 }
 
+#[tokio::test]
+async fn destroying_a_token_always_works() {
     let bench = Bench::new();
     let table = [
         json!({}),
