@@ -31,7 +31,15 @@ pub(in crate::routes) async fn token(
     app: State<Arc<App>>,
     call: Result<OptionalSessionCall, ApiError>,
 ) -> Result<Response, OauthError> {
-    answer(super::token(app, call?).await)
+    let call = call?;
+    let is_refresh = call.fields.has("refresh_token");
+    match super::token(app, call).await {
+        // The token of the body, not that of the header.
+        Err(error) if is_refresh && error.code() == ErrorCode::BadToken => {
+            Err(OauthError::RefreshToken(error))
+        }
+        answered => answer(answered),
+    }
 }
 
 /// GET {oauth}/client/{id}.
@@ -47,11 +55,16 @@ fn answer(answer: Answer) -> Result<Response, OauthError> {
 }
 
 /// A refusal with the numbers of the OAuth base.
-pub(in crate::routes) struct OauthError(ApiError);
+pub(in crate::routes) enum OauthError {
+    /// Whose number goes by its code alone.
+    Coded(ApiError),
+    /// The refresh token of the body is not good; a session that is not good has the same code and another number.
+    RefreshToken(ApiError),
+}
 
 impl From<ApiError> for OauthError {
     fn from(error: ApiError) -> Self {
-        Self(error)
+        Self::Coded(error)
     }
 }
 
@@ -101,10 +114,17 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
 
 impl IntoResponse for OauthError {
     fn into_response(self) -> Response {
-        let Some((number, status)) = translated(self.0.code()) else {
-            return self.0.into_response();
+        let (error, translation) = match self {
+            Self::Coded(error) => {
+                let translation = translated(error.code());
+                (error, translation)
+            }
+            Self::RefreshToken(error) => (error, Some((108, StatusCode::BAD_REQUEST))),
+        };
+        let Some((number, status)) = translation else {
+            return error.into_response();
         };
         // None of these has a waiting time: they are the client's to mend.
-        (status, Json(self.0.into_envelope(number, status))).into_response()
+        (status, Json(error.into_envelope(number, status))).into_response()
     }
 }
