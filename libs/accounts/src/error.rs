@@ -73,7 +73,10 @@ pub enum AccountError {
     UnverifiedSession,
     /// 151.
     #[error("mail could not be sent")]
-    MailNotSent,
+    MailNotSent {
+        /// To an address that this very call has brought: another one may help.
+        new_address: bool,
+    },
     /// 162.
     #[error("unknown client")]
     UnknownClient {
@@ -159,7 +162,7 @@ impl AccountError {
             Self::UnknownDevice => ErrorCode::UnknownDevice,
             Self::DeviceConflict { .. } => ErrorCode::DeviceConflict,
             Self::UnverifiedSession => ErrorCode::UnverifiedSession,
-            Self::MailNotSent => ErrorCode::MailNotSent,
+            Self::MailNotSent { .. } => ErrorCode::MailNotSent,
             Self::UnknownClient { .. } => ErrorCode::UnknownClient,
             Self::ScopesNotAllowed { .. } => ErrorCode::ScopesNotAllowed,
             Self::StaleAuth { .. } => ErrorCode::StaleAuth,

@@ -1,10 +1,10 @@
 //! Which mails accounts send, as typed facts. How they read is the templates' business, at the edge.
 
 use foxhold_core::{Uid, record::Account};
-use foxhold_ports::mail::Mail;
+use foxhold_ports::mail::{Mail, MailError};
 use thiserror::Error;
 
-use crate::{AccountError, Accounts};
+use crate::Accounts;
 
 /// What a client said that goes back to it through the mail: it comes with the link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,12 +48,12 @@ pub trait MailTemplates: Send + Sync {
 }
 
 impl Accounts {
-    /// Hands the verification mail over. Fails only if not even the outbox takes it (151).
+    /// Hands the verification mail over. Fails only if not even the outbox takes it.
     pub(crate) async fn send_verify_mail(
         &self,
         account: &Account,
         options: &MailOptions,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), MailError> {
         let mail = self.templates.verify(&VerifyMail {
             to: &account.email,
             uid: account.uid,
@@ -64,10 +64,6 @@ impl Accounts {
             options,
             locale: account.locale.as_deref(),
         });
-        let mail = mail.map_err(|TemplateError| AccountError::MailNotSent)?;
-        self.mailer
-            .post(mail)
-            .await
-            .map_err(|_| AccountError::MailNotSent)
+        self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
     }
 }

@@ -75,7 +75,9 @@ impl Accounts {
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at);
         self.store_account(caller, &address, &account, &opening).await?;
         if !account.email_verified {
-            self.send_verify_mail(&account, &request.mail).await?;
+            self.send_verify_mail(&account, &request.mail)
+                .await
+                .map_err(|_| AccountError::MailNotSent { new_address: true })?;
         }
         Ok(created(&account, opening))
     }

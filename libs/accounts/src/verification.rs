@@ -102,6 +102,8 @@ impl Accounts {
             uid: Some(account.uid),
         };
         self.limits.count(Action::RecoveryEmailResendCode, keys).await?;
-        self.send_verify_mail(account, options).await
+        self.send_verify_mail(account, options)
+            .await
+            .map_err(|_| AccountError::MailNotSent { new_address: false })
     }
 }

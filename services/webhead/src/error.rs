@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub struct ApiError {
     code: ErrorCode,
-    message: String,
+    status: StatusCode,
+    message: &'static str,
     extras: Map<String, Value>,
     retry_after: Option<Duration>,
 }
@@ -24,7 +25,8 @@ impl ApiError {
         let retry_after = matches!(code, ErrorCode::Busy | ErrorCode::FeatureOff).then_some(RETRY_AFTER);
         Self {
             code,
-            message: message(code).to_owned(),
+            status: StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            message: message(code),
             extras: Map::new(),
             retry_after,
         }
@@ -91,7 +93,11 @@ impl From<AccountError> for ApiError {
             | AccountError::BadToken
             | AccountError::UnknownDevice
             | AccountError::UnverifiedSession
-            | AccountError::MailNotSent
+            AccountError::MailNotSent { new_address: true } => Self {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                ..base
+            },
+            | AccountError::MailNotSent { new_address: false }
             | AccountError::BadRedirect
             | AccountError::BadResponseType
             | AccountError::MissingPkce
@@ -140,10 +146,8 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let number = self.code.number();
-        let status =
-            StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
+        let (number, status) = (self.code.number(), self.status);
+        if status.is_server_error() || self.code == ErrorCode::MailNotSent {
             tracing::warn!(errno = number, "request not served");
         }
         let retry_after = self.retry_after;

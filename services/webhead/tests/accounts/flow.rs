@@ -270,16 +270,23 @@ async fn without_mail_accounts_come_out_verified() {
 #[tokio::test]
 async fn a_full_outbox_is_told_at_creation() {
     let mailer = Arc::new(MemoryMailer::new());
-    mailer.set_full(true);
     let bench = Bench::with(Options {
-        mailer: Some(mailer),
+        mailer: Some(mailer.clone()),
         ..Options::default()
     });
+    let known = bench.sign_up("bob@example.test").await;
+    mailer.set_full(true);
     let body = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+    let created = bench.post("/v1/account/create", &body).await;
     assert_eq!(
-        bench.post("/v1/account/create", &body).await.refusal(),
-        (500, 151)
+        (created.refusal(), &created.body["code"]),
+        ((422, 151), &json!(422)),
+        "a new address"
     );
+    let resent = bench
+        .signed_post("/v1/recovery_email/resend_code", &known.session, &json!({}))
+        .await;
+    assert_eq!(resent.refusal(), (500, 151));
 }
 
 #[tokio::test]
