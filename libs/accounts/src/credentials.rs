@@ -9,7 +9,6 @@ use foxhold_crypto::onepw::{ClientSalt, ServerKeys};
 use crate::{AccountError, Accounts, Caller};
 
 /// The second verifier as a client sends it.
-#[derive(Debug)]
 pub struct NewVersionTwo {
     /// `authPWVersion2`.
     pub auth_pw: Secret<32>,
@@ -20,7 +19,6 @@ pub struct NewVersionTwo {
 }
 
 /// A new password as a client sends it.
-#[derive(Debug)]
 pub struct NewPassword {
     /// `authPW`.
     pub auth_pw: Secret<32>,

@@ -10,7 +10,7 @@ use foxhold_core::{
 use crate::{AccountError, Accounts, Caller, SignedIn, field};
 
 /// What a browser says of itself; what it leaves out stays as it was.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct DeviceRequest {
     /// Absent: a new device, or the one of this session.
     pub id: Option<DeviceId>,

@@ -19,7 +19,6 @@ const COUNTED: [Action; 2] = [Action::AccountLogin, Action::PasswordCheckFailed]
 const VERIFICATION_METHODS: [&str; 5] = ["email", "email-2fa", "email-captcha", "email-otp", "totp-2fa"];
 
 /// A sign-in.
-#[derive(Debug)]
 pub struct LoginRequest {
     /// The address as typed, or in the stored spelling.
     pub email: String,

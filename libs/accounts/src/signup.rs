@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// A sign-up.
-#[derive(Debug)]
 pub struct CreateRequest {
     /// The address as typed.
     pub email: String,

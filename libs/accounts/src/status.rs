@@ -7,7 +7,7 @@ use foxhold_ports::limits::Action;
 use crate::{AccountError, Accounts, Address, Caller};
 
 /// What a client has to know before it stretches a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CredentialsStatus {
     /// The whole salt of version 2; absent if the account has version 1 only, and should be upgraded.
     pub client_salt: Option<String>,

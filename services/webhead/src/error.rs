@@ -1,6 +1,6 @@
 //! The one translation of error codes to HTTP: status, envelope, extras and headers (`accounts.md`, Errors).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use foxhold_accounts::{AccountError, error::RETRY_AFTER};
@@ -8,8 +8,8 @@ use foxhold_core::{ErrorCode, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-/// A refused request, ready to be told.
-#[derive(Debug)]
+/// A refused request, ready to be told. The extras hold what the client said, addresses too: they go into the answer and
+/// never into a log, so [`fmt::Debug`] shows the code only.
 pub struct ApiError {
     code: ErrorCode,
     status: StatusCode,
@@ -59,6 +59,12 @@ impl ApiError {
     }
 }
 
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiError({:?})", self.code)
+    }
+}
+
 /// Whole seconds, rounded up, at least one.
 pub(crate) fn secs_up(span: Duration) -> u64 {
     (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
@@ -87,16 +93,16 @@ impl From<AccountError> for ApiError {
             AccountError::BackendFault { service, operation } => {
                 base.with("service", service).with("operation", operation)
             }
+            AccountError::MailNotSent { new_address: true } => Self {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                ..base
+            },
             AccountError::UnknownAccount { email: None }
             | AccountError::UnverifiedAccount
             | AccountError::WrongCode
             | AccountError::BadToken
             | AccountError::UnknownDevice
             | AccountError::UnverifiedSession
-            AccountError::MailNotSent { new_address: true } => Self {
-                status: StatusCode::UNPROCESSABLE_ENTITY,
-                ..base
-            },
             | AccountError::MailNotSent { new_address: false }
             | AccountError::BadRedirect
             | AccountError::BadResponseType
@@ -246,6 +252,14 @@ mod tests {
                 "{code:?}"
             );
         }
+    }
+
+    #[test]
+    fn debug_shows_no_extras() {
+        let error = ApiError::from(AccountError::WrongPassword {
+            email: "alice@example.test".into(),
+        });
+        assert_eq!(format!("{error:?}"), "ApiError(WrongPassword)");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use super::{Client, Scopes};
 use crate::{AccountError, Accounts, Caller, SignedIn, field, token::hashed_id};
 
 /// What the page asks for on behalf of a client.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AuthorizationRequest {
     /// For whom.
     pub client: ClientId,

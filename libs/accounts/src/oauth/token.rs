@@ -15,7 +15,6 @@ use crate::{AccountError, Accounts, Caller, SignedIn, session::is_of, token::has
 const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Grant `authorization_code`.
-#[derive(Debug)]
 pub struct CodeGrant {
     /// Who asks.
     pub client: ClientId,
@@ -169,11 +168,12 @@ impl Accounts {
         let account = self.reader.account(caller.deadline, token.uid).await?;
         let account = account
             .filter(|account| token.generation >= account.verifier_set_at)
-        self.check_session_stands(caller, &token, &account).await?;
             .ok_or(AccountError::BadToken)?;
+        self.check_session_stands(caller, &token, &account).await?;
         let scopes = refreshed_scopes(&token, wanted)?;
         self.sign_access_token(caller, &account, client, &scopes, grant.ttl_secs)
             .await
+    }
 
     /// Signing out removes a session's refresh tokens. One that was written at that very moment is left: it is dead all
     /// the same.
@@ -191,7 +191,6 @@ impl Accounts {
             .filter(|session| is_of(session, account))
             .map(drop)
             .ok_or(AccountError::BadToken)
-    }
     }
 }
 
