@@ -1,16 +1,17 @@
 //! Headers that every answer carries, and cross-origin rules (`accounts.md`, Conventions).
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use foxhold_core::Timestamp;
+use foxhold_core::{ErrorCode, Timestamp};
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::App;
+use crate::{App, error::ApiError};
 
 /// The server's time in seconds; clients correct their clock by it.
 const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
@@ -25,7 +26,7 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &allowed {
         Some(_) if preflight => permitted(),
-        _ => next.run(request).await,
+        _ => survive_panic(next.run(request)).await,
     };
     let headers = response.headers_mut();
     tell_time(headers, app.accounts.clock.now());
@@ -46,6 +47,12 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
         share_with(headers, origin);
     }
     response
+}
+
+/// A broken invariant is told as any other failure; the panic hook has logged the place.
+async fn survive_panic(answer: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| ApiError::new(ErrorCode::Internal).into_response())
 }
 
 pub(crate) fn tell_time(headers: &mut HeaderMap, now: Timestamp) {

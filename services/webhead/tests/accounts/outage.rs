@@ -1,12 +1,19 @@
 //! A store, signer or stretcher that is away (`security.md`, Absent is not invalid): 503 with a time to come back, never
 //! 401, never `exists: false`. Firefox signs its user out on those.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use foxhold_ports::Cause;
+use async_trait::async_trait;
+use foxhold_ports::{
+    Cause, Mailer,
+    mail::{Mail, MailError},
+};
 use serde_json::json;
 
-use crate::support::Bench;
+use crate::support::{Bench, Options};
 
 const EMAIL: &str = "alice@example.test";
 const DESKTOP: &str = "5882386c6d801776";
@@ -127,4 +134,27 @@ async fn a_full_stretcher_says_when_to_come_back() {
         ((503, 201), &json!(7))
     );
     assert_eq!(answer.headers["retry-after"], "7");
+}
+
+/// Breaks where it should have posted.
+struct BrokenMailer;
+
+#[async_trait]
+impl Mailer for BrokenMailer {
+    async fn post(&self, _mail: Mail) -> Result<(), MailError> {
+        panic!("a broken invariant");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_told_as_every_other_failure() {
+    let bench = Bench::with(Options {
+        mailer: Some(Arc::new(BrokenMailer)),
+        ..Options::default()
+    });
+    let body = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+    let answer = bench.post("/v1/account/create", &body).await;
+    assert_eq!(answer.refusal(), (500, 999), "{}", answer.text);
+    assert!(answer.headers.contains_key("timestamp"));
+    bench.get("/__lbheartbeat__").await.ok();
 }
