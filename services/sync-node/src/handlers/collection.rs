@@ -14,7 +14,7 @@ use crate::{
     store::{self, Denied, Item, Page, Staged, WriteContext, Written},
 };
 
-/// Lists whose payloads are larger than this together are streamed.
+/// Answers longer than this are streamed.
 const HELD_BYTES_MAX: u64 = 8 << 20;
 
 pub(crate) async fn list(

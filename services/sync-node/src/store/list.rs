@@ -21,6 +21,16 @@ pub struct Item {
     pub size: u64,
 }
 
+impl Item {
+    /// About how long it is as an object in an answer.
+    #[must_use]
+    pub fn answer_len(&self) -> u64 {
+        /// Keys, times and punctuation.
+        const AROUND: u64 = 64;
+        self.size + self.id.as_str().len() as u64 + AROUND
+    }
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
@@ -32,13 +42,13 @@ pub struct Page {
     pub payloads: Option<Vec<String>>,
 }
 
-/// Lists a collection. Payloads come along for a full list of at most `payload_bytes_max` together.
+/// Lists a collection. Payloads come along for a full list that makes an answer of about `held_bytes_max` at most.
 pub fn list(
     connection: &Connection,
     context: ReadContext,
     collection: &CollectionName,
     query: &ListQuery,
-    payload_bytes_max: u64,
+    held_bytes_max: u64,
 ) -> Result<Timed<Page>, Denied> {
     User::for_read(connection, context.uid)?;
     let (cid, time) = row::collection(connection, context.uid, collection)?;
@@ -62,8 +72,8 @@ pub fn list(
     }
     let last = rows.last().filter(|_| more).map(|(item, _)| item);
     let next = last.map(|item| Offset::behind(query.sort, item.modified, item.sortindex, item.id.clone()));
-    let bytes: u64 = rows.iter().map(|(item, _)| item.size).sum();
-    let payloads = if query.full && bytes <= payload_bytes_max {
+    let bytes: u64 = rows.iter().map(|(item, _)| item.answer_len()).sum();
+    let payloads = if query.full && bytes <= held_bytes_max {
         let texts = rows.iter().map(|(_, pid)| super::read::payload(connection, *pid));
         Some(texts.collect::<Result<_, _>>()?)
     } else {

@@ -1,5 +1,6 @@
 //! Lists: filters, orders, paging, formats, large answers (`storage.md` 8).
 
+use foxhold_sqlite::rusqlite::Connection;
 use http_body_util::BodyExt as _;
 
 use super::bench::{Bench, Client};
@@ -197,4 +198,30 @@ async fn a_large_answer_is_cut_when_the_collection_changes_meanwhile() {
         .ok();
     let rest = body.collect().await;
     assert!(rest.is_err(), "the download must not end as if it were whole");
+}
+
+#[tokio::test]
+async fn a_long_list_of_small_records_is_streamed_too() {
+    let bench = Bench::with(|settings| settings.shards = 1);
+    let user = bench.user();
+    user.put("/storage/small/x", "{}").await.ok();
+    let shard = Connection::open(bench.dir.path().join("shard-00.db")).unwrap();
+    let fill = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 80000)
+        INSERT INTO bso (uid, cid, id, modified, size) SELECT 42, cid, printf('%064d', n), 151072640009, 0 FROM n, names";
+    shard.execute_batch(fill).unwrap();
+    let mut body = user
+        .request("GET", "/storage/small?full=1")
+        .start()
+        .await
+        .into_body();
+    let (mut longest, mut whole) = (0, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let data = frame.unwrap().into_data().unwrap();
+        longest = longest.max(data.len());
+        whole.extend_from_slice(&data);
+    }
+    assert!(whole.len() > 8 << 20);
+    assert!(longest < 2 << 20, "{longest} bytes at once");
+    let items: Vec<serde_json::Value> = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(items.len(), 80_001);
 }

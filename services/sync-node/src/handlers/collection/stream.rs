@@ -16,7 +16,7 @@ use crate::{
     store::{self, Item},
 };
 
-/// Payload bytes of one portion, at least one item.
+/// About how long one portion is; at least one item.
 const PORTION_BYTES: u64 = 1 << 20;
 
 struct Download {
@@ -87,7 +87,7 @@ impl Download {
         while bytes < PORTION_BYTES
             && let Some(item) = self.items.next()
         {
-            bytes += item.size;
+            bytes += item.answer_len();
             portion.push(item);
         }
         portion
