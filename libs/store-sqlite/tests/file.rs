@@ -351,6 +351,31 @@ async fn a_record_without_its_node_needs_a_new_assignment() {
     }
 }
 
+/// As after a counter was put back by hand, or came from another backup than the records.
+#[tokio::test]
+async fn a_uid_handed_out_twice_is_a_fault_and_costs_nobody_the_record() {
+    let (files, make, service) = (files(), Maker::new(15), service("sync-1.5"));
+    let store = SqliteStore::open_writer(&files.path).unwrap();
+    let reader = SqliteReader::open(&files.path, 1).unwrap();
+    store.put_service(&make.call(), service.clone()).await.unwrap();
+    let node = node(&service, "https://node.example", 10);
+    store.create_node(&make.call(), node).await.unwrap();
+    let (one, other) = (user(&service, 1, None), user(&service, 2, None));
+    let assign = async |at| {
+        store
+            .assign(&make.call(), at, &values(1, 1, b"a"), make.now())
+            .await
+    };
+    let record = assign(&one).await.unwrap();
+    assert_eq!(sql(&files.path, "UPDATE services SET next_uid = 1"), 1);
+
+    assert_eq!(assign(&other).await, Err(WriteError::NotDone(Cause::Fault)));
+    let kept = reader.user_record(soon(), &one.service, &one.user).await;
+    assert_eq!(kept, Ok(Some(record)));
+    let none = reader.user_record(soon(), &other.service, &other.user).await;
+    assert_eq!(none, Ok(None));
+}
+
 #[tokio::test]
 async fn replaced_records_are_kept_for_the_purge() {
     let (files, make, service) = (files(), Maker::new(10), service("sync-1.5"));

@@ -21,10 +21,15 @@ use crate::{
 const SELECT: &str = "SELECT u.uid, u.generation, u.keys_changed_at_ms, u.client_state, u.created_at_ms,
     u.replaced_at_ms, n.url, n.node_type, u.old_client_states, u.first_seen_at_ms, u.version, n.id
     FROM user_records u LEFT JOIN nodes n ON n.id = u.node WHERE u.service = ?1 AND u.user_key = ?2";
-const PUT: &str =
-    "INSERT OR REPLACE INTO user_records (service, user_key, uid, generation, keys_changed_at_ms,
+/// Not OR REPLACE: that would remove the record of another user who has the same uid, where this is an error.
+const PUT: &str = "INSERT INTO user_records (service, user_key, uid, generation, keys_changed_at_ms,
     client_state, created_at_ms, replaced_at_ms, node, old_client_states, first_seen_at_ms, version)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+    ON CONFLICT (service, user_key) DO UPDATE SET uid = excluded.uid, generation = excluded.generation,
+    keys_changed_at_ms = excluded.keys_changed_at_ms, client_state = excluded.client_state,
+    created_at_ms = excluded.created_at_ms, replaced_at_ms = excluded.replaced_at_ms, node = excluded.node,
+    old_client_states = excluded.old_client_states, first_seen_at_ms = excluded.first_seen_at_ms,
+    version = excluded.version";
 const INSERT_FORMER: &str =
     "INSERT INTO former_records (service, uid, user_key, generation, keys_changed_at_ms,
     client_state, created_at_ms, replaced_at_ms, node) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
