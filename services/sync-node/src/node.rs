@@ -12,7 +12,7 @@ use std::{
 
 use foxhold_core::{Clock, Deadline, Random};
 use foxhold_node_auth::{NodeAuth, NodeName};
-use foxhold_sync::storage::{CollectionName, Limits, LimitsError, Tick};
+use foxhold_sync::storage::{CollectionName, Limits, LimitsError, Refusal, Tick};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -198,7 +198,10 @@ impl SyncNode {
     /// # Errors
     /// The first shard's trouble.
     pub async fn probe(&self) -> Result<(), Denied> {
-        self.store.probe(Deadline::after(PROBE_MAX)).await
+        let by = Deadline::after(PROBE_MAX);
+        // What a shard has begun it may not end, either.
+        let probed = tokio::time::timeout_at(by.instant().into(), self.store.probe(by)).await;
+        probed.unwrap_or(Err(Refusal::Busy.into()))
     }
 
     /// How far the clock lies behind the times already handed out, in ticks; zero when it is right.

@@ -16,9 +16,10 @@ mod write;
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -89,6 +90,30 @@ impl Shard {
             readers: Readers::open(&config)?,
             writer,
         })
+    }
+
+    /// Submits a write that is begun by `by` or never: a shard that is stuck does not hold up the refusal.
+    async fn write<T: Send + 'static>(
+        &self,
+        by: Deadline,
+        job: impl FnOnce(&Connection) -> Result<T, Denied> + Send + 'static,
+    ) -> Result<T, Denied> {
+        let decided = Arc::new(AtomicBool::new(false));
+        let taken = Arc::clone(&decided);
+        let job = move |connection: &Connection| {
+            if taken.swap(true, Ordering::Relaxed) {
+                return Err(Refusal::Busy.into());
+            }
+            job(connection)
+        };
+        let mut submitted = pin!(self.writer.submit(by, job));
+        let done = match tokio::time::timeout_at(by.instant().into(), submitted.as_mut()).await {
+            Ok(done) => done,
+            Err(_) if !decided.swap(true, Ordering::Relaxed) => return Err(Refusal::Busy.into()),
+            // It has begun, so its outcome must be known.
+            Err(_) => submitted.await,
+        };
+        done.map_err(denied::of_write)
     }
 }
 
@@ -175,9 +200,9 @@ impl Store {
             known.writing(uid, ticket);
             job(connection)
         };
-        let written = self.shard(uid).writer.submit(by, closing).await;
+        let written = self.shard(uid).write(by, closing).await;
         self.known.written(uid, ticket);
-        written.map_err(denied::of_write)
+        written
     }
 
     /// Tells the store a T that was handed out, so that [`Store::highest_time`] knows it.
@@ -203,11 +228,7 @@ impl Store {
                 .await
                 .map_err(denied::of_read)?;
             self.note_time(highest);
-            shard
-                .writer
-                .submit(by, write::probe)
-                .await
-                .map_err(denied::of_write)?;
+            shard.write(by, write::probe).await?;
         }
         Ok(())
     }
@@ -221,10 +242,8 @@ impl Store {
         for shard in &self.shards {
             for _ in 0..steps {
                 let rows = shard
-                    .writer
-                    .submit(by(), move |connection| sweep::step(connection, now))
-                    .await;
-                let rows = rows.map_err(denied::of_write)?;
+                    .write(by(), move |connection| sweep::step(connection, now))
+                    .await?;
                 removed += rows;
                 if rows == 0 {
                     break;

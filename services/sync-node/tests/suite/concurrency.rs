@@ -1,8 +1,18 @@
 //! The required outcomes of races (`storage.md` 14).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use foxhold_core::Deadline;
 use foxhold_sqlite::rusqlite::Connection;
+use foxhold_sync::storage::Refusal;
+use foxhold_sync_node::store::{Denied, Store};
 use futures_util::future::join_all;
 
 use super::bench::Bench;
@@ -164,4 +174,47 @@ async fn the_clock_is_read_when_a_write_has_its_turn() {
         read["payload"], "",
         "it had expired before the write had its turn"
     );
+}
+
+#[tokio::test]
+async fn a_write_whose_turn_does_not_come_is_refused_and_never_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), 1).unwrap();
+    let in_time = || Deadline::after(Duration::from_secs(60));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let stuck = store.write(1, in_time(), move |_| Ok(held.recv().unwrap()));
+    let mut stuck = Box::pin(stuck);
+    assert!(futures_util::poll!(stuck.as_mut()).is_pending());
+    let done = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&done);
+    let late = store.write(2, Deadline::after(Duration::from_millis(5)), move |_| {
+        seen.store(true, Ordering::Relaxed);
+        Ok(())
+    });
+    // The shard is still stuck: without a bound of its own this would wait for ever.
+    let late = tokio::time::timeout(Duration::from_secs(30), late).await.unwrap();
+    assert!(matches!(late, Err(Denied::Refused(Refusal::Busy))), "{late:?}");
+    release.send(()).unwrap();
+    stuck.await.unwrap();
+    store.write(3, in_time(), |_| Ok(())).await.unwrap();
+    assert!(!done.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn a_heartbeat_does_not_wait_for_a_stuck_shard() {
+    let bench = Bench::with(|settings| settings.shards = 1);
+    let shard = Connection::open(bench.dir.path().join("shard-00.db")).unwrap();
+    shard.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let write = bench.user().request("PUT", "/storage/c/a").body("{}").send();
+    let health = bench
+        .user()
+        .raw_request("GET", "/__heartbeat__")
+        .unsigned()
+        .start();
+    // The write waits five seconds for its turn, the heartbeat two for its shards.
+    tokio::select! {
+        biased;
+        write = write => panic!("the heartbeat is later than {write:?}"),
+        health = health => assert_eq!(health.status(), 503),
+    }
 }
