@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use foxhold_node_auth::NodeName;
 
 use crate::commands::certificates;
 
@@ -99,8 +100,15 @@ pub(crate) struct KeyCreateArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// URL of a sync node to make a secret for; may be given several times.
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", required = true, value_parser = node_url)]
     pub(crate) node: Vec<String>,
+}
+
+/// A node is known by its URL, in one spelling.
+fn node_url(text: &str) -> Result<String, String> {
+    let name =
+        NodeName::parse(text).map_err(|_| "an address, as in https://sync-1.example.org".to_owned())?;
+    Ok(name.as_str().to_owned())
 }
 
 #[derive(Debug, Subcommand)]

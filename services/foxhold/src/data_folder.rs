@@ -27,16 +27,16 @@ pub(crate) struct DataFolder {
 #[derive(Debug, Error)]
 pub(crate) enum DataFolderError {
     /// Another process works on it.
-    #[error("another foxhold (process {process}) works on {}", folder.display())]
+    #[error("another foxhold (process {process}) works on {}\nfix: stop that one, or give another folder with --data", folder.display())]
     InUse { folder: PathBuf, process: String },
     /// It was written by a newer version.
-    #[error("{} has format {found}; this version knows formats up to {FORMAT}", folder.display())]
+    #[error("{} has format {found}; this version knows formats up to {FORMAT}\nfix: start it with the version that wrote it, or a later one", folder.display())]
     Newer { folder: PathBuf, found: String },
     /// It holds something else.
-    #[error("{} is not empty and no data folder of foxhold", folder.display())]
+    #[error("{} is not empty and no data folder of foxhold\nfix: give an empty or a new folder with --data", folder.display())]
     Foreign { folder: PathBuf },
     /// It cannot be read or written.
-    #[error("using {}", path.display())]
+    #[error("using {}\nfix: give a folder that can be read and written with --data", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 

@@ -4,7 +4,8 @@
 //! What must stay true: nothing that exists is overwritten; what a killed start left behind is completed by the next.
 
 use std::{
-    fs::DirBuilder,
+    fmt::Write as _,
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -26,6 +27,8 @@ pub(crate) struct KeyFiles {
 /// Secrets that were not made.
 #[derive(Debug, Error)]
 pub(crate) enum KeyFilesError {
+    #[error("{} holds the keys of a fleet\nfix: keep them, or give another folder with --out", folder.display())]
+    Exists { folder: PathBuf },
     #[error("writing {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -95,25 +98,31 @@ impl KeyFiles {
         nodes: &[String],
         now_secs: u64,
     ) -> Result<Vec<PathBuf>, KeyFilesError> {
+        let list = self.folder.join("nodes.secrets");
+        if list.exists() {
+            let folder = self.folder.clone();
+            return Err(KeyFilesError::Exists { folder });
+        }
         self.make_folder()?;
         for file in [self.code(), self.metrics()] {
             make_text(&file.0, &new_secret(&SystemRandom))?;
         }
         self.make_provider()?;
-        let secrets: Vec<String> = nodes.iter().map(|_| new_secret(&SystemRandom)).collect();
-        let lines = nodes
-            .iter()
-            .zip(&secrets)
-            .map(|(url, secret)| format!("{url},{now_secs}:{secret}\n"));
-        let list = self.folder.join("nodes.secrets");
         let mut made = vec![list.clone()];
-        // The list comes last: it exists only if every node's own file does.
-        for (number, secret) in (1..).zip(&secrets) {
+        let mut lines = String::new();
+        // The list comes last: it exists only if every node's own file does. What a killed call left is used.
+        for (number, url) in (1..).zip(nodes) {
             let own = self.folder.join(format!("node-{number}.secret"));
-            write(&own, &format!("{secret}\n"))?;
+            make_text(&own, &new_secret(&SystemRandom))?;
+            let secret = fs::read_to_string(&own).map_err(|source| KeyFilesError::Write {
+                path: own.clone(),
+                source,
+            })?;
+            // Writing to a String does not fail.
+            let _ = writeln!(lines, "{url},{now_secs}:{}", secret.trim());
             made.push(own);
         }
-        write(&list, &lines.collect::<String>())?;
+        write(&list, &lines)?;
         Ok(made)
     }
 
@@ -165,7 +174,7 @@ fn write(path: &Path, text: &str) -> Result<(), KeyFilesError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -200,7 +209,15 @@ mod tests {
             list.lines().nth(1).unwrap(),
             format!("{},1700000000:{}", nodes[1], own.trim())
         );
-        assert!(keys.make_for_fleet(&nodes, 1_700_000_000).is_err());
+        let again = keys.make_for_fleet(&nodes, 1_700_000_000);
+        assert!(matches!(again, Err(KeyFilesError::Exists { .. })));
+        assert_eq!(
+            fs::read_to_string(folder.path().join("nodes.secrets")).unwrap(),
+            list
+        );
+        // As if the first call had been killed before its last step.
+        fs::remove_file(folder.path().join("nodes.secrets")).unwrap();
+        keys.make_for_fleet(&nodes, 1_700_000_000).unwrap();
         assert_eq!(
             fs::read_to_string(folder.path().join("nodes.secrets")).unwrap(),
             list

@@ -7,7 +7,7 @@ pub(crate) mod greeting;
 mod parts;
 mod serve;
 pub(crate) mod settings;
-mod setup;
+pub(crate) mod setup;
 mod store;
 
 pub(crate) use serve::serve;

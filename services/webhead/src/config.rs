@@ -179,7 +179,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The code key is not 32 bytes in hex.
-    #[error("`code_key_file`: not 64 lower-case hex digits\nfix: foxhold key create code")]
+    #[error("`code_key_file`: not 64 lower-case hex digits\nfix: foxhold key create makes one")]
     CodeKey,
     /// Mail that cannot be delivered so.
     #[error(transparent)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-use super::settings::Settings;
+use super::settings::{Settings, is_loopback};
 use crate::{cli::MailMode, data_folder::DataFolder};
 
 /// The lines shown at start.
@@ -23,6 +23,11 @@ pub(crate) fn greeting(folder: &DataFolder, settings: &Settings, site: &Url) -> 
     line("data", &format!("{}{new}", folder.root().display()));
     line("open", &root);
     line("mail", &mail(settings));
+    if !settings.listen.ip().is_loopback() && is_loopback(site) {
+        text.push_str(
+            "\nOther machines reach this one, but not by that address: give theirs with --public-url.\n",
+        );
+    }
     let preferences = preferences(&root, site);
     let _ = write!(text, "\nIn Firefox, open about:config and set\n\n{preferences}");
     text.push_str("\nthen sign in from Firefox's menu. Ctrl-C stops foxhold; nothing is lost.\n");

@@ -34,7 +34,6 @@ use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
 const SHARDS: u32 = 4;
 /// How long a public request may take: a queue of stretchings and the work itself.
 const BUDGET: Duration = Duration::from_secs(10);
-const MIB: u64 = 1024 * 1024;
 
 /// A box that is open and not served yet.
 pub(super) struct Parts {
@@ -76,8 +75,8 @@ pub(super) async fn open(
     let (store, reader) =
         store::open(&folder.database(), &settings.public_url(), now, &*means.random).await?;
     let signer = Arc::new(open_signer(&means)?);
-    let memory = settings.stretch.memory_mib.saturating_mul(MIB);
-    let stretcher = PoolStretcher::start(PoolLimits::of_machine(memory), Arc::clone(&means.random));
+    let limits = PoolLimits::of_machine(settings.stretch.memory_bytes());
+    let stretcher = PoolStretcher::start(limits, Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
     let (mailer, mailbox) = mail(settings)?.prepare(&means.secrets)?.start()?;
     let node = open_node(folder, &means)?;

@@ -1,6 +1,6 @@
 //! A box from start to end: bind, greet, serve both sides, drain, close.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use foxhold_runtime::{
@@ -26,15 +26,14 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     let shutdown = Shutdown::new();
     shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
     // Binding comes before anything is made: an address in use is the likeliest fault, and leaves nothing behind.
-    let public = bind(settings.listen).await?;
-    let private = bind(settings.private_listen).await?;
+    let public = bind("--listen", settings.listen).await?;
+    let private = bind("--private-listen", settings.private_listen).await?;
     let keys = setup::complete(&folder, &settings, &site)?;
     let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
     let health = parts.app.health.clone();
     let signing = health.part("keysigner", health::Need::Required);
     parts.signer.probe().await;
     anyhow::ensure!(parts.signer.is_healthy(), "the provider's key does not sign");
-    signing.works();
     let edge = EdgeLimits {
         head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,
@@ -45,6 +44,7 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     let router = foxhold_webhead::router(parts.app).merge(storage);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);
     show(&greeting(&folder, &settings, &site))?;
+    signing.works();
     let served = async {
         tokio::join!(
             http_edge::serve(public, router, edge, shutdown.clone()),
@@ -70,10 +70,10 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     show("foxhold has stopped\n")
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}"))
+async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("listening on {address}\nfix: give a free address of this machine with {flag}")
+    })
 }
 
 fn show(text: &str) -> anyhow::Result<()> {

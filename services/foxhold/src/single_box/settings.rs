@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
+use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     config::{self, ConfigErrors, Sources},
     telemetry::LogConfig,
@@ -55,6 +56,13 @@ pub(crate) struct StretchTable {
     pub(crate) memory_mib: u64,
 }
 
+impl StretchTable {
+    /// The same in bytes.
+    pub(crate) const fn memory_bytes(&self) -> u64 {
+        self.memory_mib.saturating_mul(1024 * 1024)
+    }
+}
+
 impl Default for StretchTable {
     fn default() -> Self {
         Self { memory_mib: 264 }
@@ -91,8 +99,12 @@ pub(crate) enum SettingsError {
         "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
     )]
     PrivateListen(SocketAddr),
-    #[error("`mail = \"smtp\"` needs a table [smtp] with host and from")]
+    #[error("`mail = \"smtp\"` needs a mail server\nfix: in foxhold.toml, a table [smtp] with host and from")]
     NoSmtp,
+    #[error(
+        "`stretch.memory_mib`: {0} MiB do not hold one stretching\nfix: 66 for each that may run at once"
+    )]
+    Stretch(u64),
     #[error(
         "without mail, anybody who reaches {0} can sign up with any address\nfix: --mail smtp, or confirm with --yes"
     )]
@@ -127,6 +139,10 @@ impl Settings {
         if self.mail == MailMode::Smtp && self.smtp.is_none() {
             return Err(SettingsError::NoSmtp);
         }
+        let memory = self.stretch.memory_bytes();
+        if PoolLimits::of_machine(memory).slots().is_err() {
+            return Err(SettingsError::Stretch(self.stretch.memory_mib));
+        }
         if self.mail == MailMode::None && !confirmed && !is_loopback(&url) {
             return Err(SettingsError::MailNone(self.public_url()));
         }
@@ -137,6 +153,7 @@ impl Settings {
     pub(crate) fn public_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
+            None if self.listen.port() == 80 => "http://localhost".to_owned(),
             None => format!("http://localhost:{}", self.listen.port()),
         }
     }
@@ -249,10 +266,24 @@ mod tests {
 
     #[test]
     fn without_a_public_url_it_is_this_machine_and_the_port() {
-        let settings = Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9123)),
-            ..Settings::default()
-        };
-        assert_eq!(settings.public_url(), "http://localhost:9123");
+        for (port, expected) in [(9123, "http://localhost:9123"), (80, "http://localhost")] {
+            let settings = Settings {
+                listen: SocketAddr::from(([127, 0, 0, 1], port)),
+                ..Settings::default()
+            };
+            assert_eq!(settings.public_url(), expected);
+            assert!(settings.check(false).is_ok(), "{expected}");
+        }
+    }
+
+    #[test]
+    fn memory_that_holds_no_stretching_is_refused() {
+        for (memory_mib, allowed) in [(0, false), (65, false), (66, true), (u64::MAX, true)] {
+            let settings = Settings {
+                stretch: StretchTable { memory_mib },
+                ..Settings::default()
+            };
+            assert_eq!(settings.check(false).is_ok(), allowed, "{memory_mib}");
+        }
     }
 }

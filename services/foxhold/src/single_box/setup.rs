@@ -1,7 +1,7 @@
 //! What the first start makes: keys, configuration, and a format mark before both. A start that was killed half-way is
 //! completed by the next; keys that are missing beside an existing database are a loss that only their owner can mend.
 
-use std::{io, path::PathBuf};
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::PathBuf};
 
 use thiserror::Error;
 use url::Url;
@@ -16,8 +16,8 @@ use crate::{
 #[derive(Debug, Error)]
 pub(crate) enum SetupError {
     #[error(
-        "{} holds accounts, but these keys are missing: {missing:?}\nfix: put them back from a backup; new ones would \
-         sign everybody out", database.display()
+        "{} holds accounts, but these keys are missing: {}\nfix: put them back from a backup; new ones would \
+         sign everybody out", database.display(), listed(missing)
     )]
     KeysLost {
         database: PathBuf,
@@ -27,6 +27,11 @@ pub(crate) enum SetupError {
     Keys(#[from] KeyFilesError),
     #[error("writing {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
 }
 
 /// Makes what is missing in the folder.
@@ -40,6 +45,10 @@ pub(crate) fn complete(folder: &DataFolder, settings: &Settings, site: &Url) -> 
         });
     }
     keys.make_missing()?;
+    // The sync node would make it readable to others, in a folder that its owner may have opened.
+    let node = folder.node();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&node);
+    made.map_err(|source| SetupError::Write { path: node, source })?;
     let config = folder.config();
     if !config.exists() {
         let written = write_new(&config, first_config(settings, site).as_bytes(), 0o600);
