@@ -138,6 +138,13 @@ impl Balanced {
             .unwrap_or_else(|| Deadline::after(DEADLINE_DEFAULT));
         // Each instance may turn out to be gone once, and one connection may end by age while this call picks it.
         for _ in 0..=self.endpoints().len() {
+            if deadline.has_passed() {
+                // Sent now, it would be done for nobody, and held against an instance that had no time to answer.
+                return Err(turned_away(
+                    Code::DeadlineExceeded,
+                    "no time is left to send the call",
+                ));
+            }
             let (endpoint, slot) = self.place(deadline).await?;
             match endpoint.send(request, deadline).await {
                 Outcome::Answered(response) => return Ok(slot.held_by(response)),

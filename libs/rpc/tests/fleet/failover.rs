@@ -25,6 +25,7 @@ use foxhold_ports::{
 use foxhold_rpc::{
     client::{RemoteAccountWriter, RemoteSigner, RemoteStretcher, transport},
     server::{self, DBWRITER_SERVICES, DbwriterPorts},
+    status::to_write_error,
 };
 use foxhold_runtime::{grpc_server::GrpcLimits, tls::Role};
 use foxhold_store_sqlite::SqliteReader;
@@ -166,6 +167,26 @@ async fn what_never_left_is_not_done() {
     };
     let result = writer.create_account(&passed, account, sign_in).await;
     assert_eq!(result, Err(WriteError::NotDone(Cause::Timeout)));
+}
+
+#[tokio::test]
+async fn a_call_without_time_is_not_sent() {
+    let deployment = Deployment::new();
+    let server = deployment.memory_dbwriter().await;
+    let mut channel = deployment.channel(Role::Webhead, Role::Dbwriter, &[server.address]);
+    let writer = RemoteAccountWriter::new(transport(channel.clone()));
+    let (call, account, sign_in) = intent(&Maker::new(2), 1);
+    // Connects, so that nothing but the time stands in the way of the next one.
+    assert_eq!(writer.create_account(&call, account, sign_in).await, Ok(()));
+
+    let mut late = http::Request::new(tonic::body::Body::empty());
+    late.extensions_mut().insert(Deadline::after(Duration::ZERO));
+    let status = tower::Service::call(&mut channel, late).await.unwrap_err();
+    assert_eq!(
+        to_write_error(&status),
+        WriteError::NotDone(Cause::Timeout),
+        "{status}"
+    );
 }
 
 #[tokio::test]
