@@ -41,6 +41,7 @@ pub(super) struct Endpoint {
     connect_max: Duration,
     backoff_min: Duration,
     backoff_max: Duration,
+    // One that has ended is replaced by the next call.
     connection: tokio::sync::Mutex<Option<SendRequest<Body>>>,
     backoff: Mutex<Backoff>,
     in_flight: Arc<Semaphore>,
@@ -137,13 +138,9 @@ impl Endpoint {
             }
             Ok(Err(mut error)) => match error.take_message() {
                 // The connection had ended, by age mostly: that is no failure of the instance.
-                Some(back) => {
-                    self.forget(&connection).await;
-                    Outcome::Unsent(back)
-                }
+                Some(back) => Outcome::Unsent(back),
                 None => {
                     self.failed();
-                    self.forget(&connection).await;
                     Outcome::Lost(Status::unavailable("the connection broke before an answer came"))
                 }
             },
@@ -218,14 +215,6 @@ impl Endpoint {
             }
         });
         Ok(sender)
-    }
-
-    /// Drops the connection if it is still this one, so that the next call makes another.
-    async fn forget(&self, ended: &SendRequest<Body>) {
-        let mut connection = self.connection.lock().await;
-        if ended.is_closed() || connection.as_ref().is_some_and(SendRequest::is_closed) {
-            *connection = None;
-        }
     }
 }
 
