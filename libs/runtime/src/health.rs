@@ -99,7 +99,8 @@ impl Health {
             }
             tokio::select! {
                 _ = parts.changed() => {}
-                () = self.shutdown.reached(Phase::Draining), if !self.shutdown.has_begun() => {}
+                // Only what is ready can be made unready by the end; looking at the phase here would be too late.
+                () = self.shutdown.reached(Phase::Draining), if was => {}
             }
         }
     }
