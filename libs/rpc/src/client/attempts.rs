@@ -65,9 +65,10 @@ where
     for until in Attempts::sharing(deadline) {
         match in_time(until, attempt(until), WriteError::Unknown(Cause::Timeout)).await {
             Err(WriteError::Unknown(cause)) => open = WriteError::Unknown(cause),
-            Err(WriteError::NotDone(Cause::Unavailable)) => {
+            // Nobody there, or its turn did not come in this attempt's share of the time.
+            Err(WriteError::NotDone(cause @ (Cause::Unavailable | Cause::Timeout))) => {
                 if !matches!(open, WriteError::Unknown(_)) {
-                    open = WriteError::NotDone(Cause::Unavailable);
+                    open = WriteError::NotDone(cause);
                 }
             }
             Err(WriteError::NotDone(cause)) => {
@@ -129,6 +130,7 @@ mod tests {
 
     const UNKNOWN: WriteError = WriteError::Unknown(Cause::Unavailable);
     const GONE: WriteError = WriteError::NotDone(Cause::Unavailable);
+    const LATE: WriteError = WriteError::NotDone(Cause::Timeout);
     const BUSY: WriteError = WriteError::NotDone(Cause::Overloaded);
     const TAKEN: WriteError = WriteError::Refused(Refusal::EmailTaken);
 
@@ -157,7 +159,7 @@ mod tests {
             Result<(), WriteError>,
             usize,
         );
-        let table: [Case; 9] = [
+        let table: [Case; 12] = [
             ("done at once", [Ok(()), Ok(()), Ok(())], Ok(()), 1),
             ("settled by the second", [Err(UNKNOWN), Ok(()), Ok(())], Ok(()), 2),
             (
@@ -167,6 +169,14 @@ mod tests {
                 2,
             ),
             ("nobody there", [Err(GONE); 3], Err(GONE), 3),
+            ("not in time, then done", [Err(LATE), Ok(()), Ok(())], Ok(()), 2),
+            ("never in time", [Err(LATE); 3], Err(LATE), 3),
+            (
+                "open, then not in time",
+                [Err(UNKNOWN), Err(LATE), Err(LATE)],
+                Err(UNKNOWN),
+                3,
+            ),
             ("back in time", [Err(GONE), Err(GONE), Ok(())], Ok(()), 3),
             ("open to the end", [Err(UNKNOWN); 3], Err(UNKNOWN), 3),
             (
