@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -75,10 +75,8 @@ impl Up {
                 return Self { process, greeting };
             }
         }
-        let mut log = String::new();
-        let mut err = process.stderr.take().expect("it is piped");
-        err.read_to_string(&mut log).expect("it is text");
-        panic!("{arguments:?} did not come up:\n{greeting}{log}");
+        let ended = Ran::of(process.wait_with_output().expect("it ends"));
+        panic!("{arguments:?} did not come up:\n{greeting}{}", ended.err);
     }
 
     /// Where it is open.
