@@ -65,6 +65,13 @@ struct Attempt {
     failure: Option<SignError>,
 }
 
+impl Attempt {
+    /// Whether it is too early for another.
+    fn was_just_before(self, now: Timestamp) -> bool {
+        now >= self.at && now.since(self.at) < FETCH_PAUSE
+    }
+}
+
 impl KeySetCache {
     /// An empty cache; the first use fills it.
     #[must_use]
@@ -86,7 +93,9 @@ impl KeySetCache {
             self.0.fetch(by, None).await?;
             return self.0.fetched().map(|fetched| fetched.keys).ok_or(FAULT);
         };
-        if self.0.clock.now().since(fetched.at) >= REFRESH_AFTER {
+        let now = self.0.clock.now();
+        // A clock that stepped back makes the age unknown.
+        if now < fetched.at || now.since(fetched.at) >= REFRESH_AFTER {
             self.refresh_in_background();
         }
         Ok(fetched.keys)
@@ -120,10 +129,14 @@ impl KeySetCache {
             .await
     }
 
-    /// Fetches without anybody waiting; nothing, if a fetch is under way.
+    /// Fetches without anybody waiting; nothing, if a fetch is under way or ended a moment ago.
     fn refresh_in_background(&self) {
         let shared = self.0.clone();
-        if shared.attempt.try_lock().is_err() {
+        let may_ask = shared
+            .attempt
+            .try_lock()
+            .is_ok_and(|attempt| !attempt.is_some_and(|last| last.was_just_before(shared.clock.now())));
+        if !may_ask {
             return;
         }
         tokio::spawn(async move {
@@ -160,10 +173,7 @@ impl Shared {
             return Ok(());
         }
         let now = self.clock.now();
-        if let Some(last) = *attempt
-            && now.since(last.at) < FETCH_PAUSE
-            && now >= last.at
-        {
+        if let Some(last) = attempt.filter(|last| last.was_just_before(now)) {
             return last.failure.map_or(Ok(()), Err);
         }
         let outcome = self.ask(by).await;

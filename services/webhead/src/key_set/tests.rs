@@ -110,6 +110,40 @@ async fn while_the_signer_is_away_what_was_fetched_keeps_working() {
 }
 
 #[tokio::test]
+async fn requests_in_the_pause_after_a_failure_start_nothing() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    bench.source.fail(Some(AWAY));
+    bench.clock.advance(REFRESH_AFTER);
+    bench.check(&token(&claims())).await.unwrap();
+    bench.until_asked().await;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let idle = tasks();
+    for _ in 0..10 {
+        bench.check(&token(&claims())).await.unwrap();
+    }
+    assert_eq!(tasks(), idle);
+}
+
+#[tokio::test]
+async fn a_set_of_the_future_is_refreshed() {
+    let bench = Bench::new();
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    bench.clock.set(NOW.minus(Duration::from_secs(3600)));
+    let by = Deadline::after(Duration::from_secs(30));
+    bench.cache.keys(by).await.unwrap();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.source.times_asked(), 1, "how old it is cannot be known");
+}
+
+#[tokio::test]
 async fn an_unknown_key_id_is_looked_up_once_and_not_again_and_again() {
     let bench = Bench::new();
     bench.check(&token(&claims())).await.unwrap();
