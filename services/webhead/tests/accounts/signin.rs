@@ -265,3 +265,36 @@ async fn what_cannot_be_judged_is_nobodys_guess() {
         (400, 103)
     );
 }
+
+#[tokio::test]
+async fn an_attempt_that_is_refused_counts_nowhere() {
+    use foxhold_webhead::limits::{LimitSettings, LocalLimits};
+    let clock = Arc::new(foxhold_ports::memory::ManualClock::new(NOW));
+    let settings = LimitSettings {
+        rules: vec![
+            "accountLogin : email : 3 : 24 h : 24 h : block".into(),
+            "passwordCheckFailed : email : 1 : 1 min : 1 min : block".into(),
+        ],
+        ..LimitSettings::default()
+    };
+    let random = foxhold_ports::memory::SeededRandom::new(1);
+    let limits = LocalLimits::new(&settings, clock.clone(), &random).unwrap();
+    let bench = Bench::with(Options {
+        limits: Arc::new(limits),
+        ..Options::default()
+    });
+    bench.sign_up_verified(EMAIL).await;
+    let wrong = json!({ "email": EMAIL, "authPW": "22".repeat(32) });
+    assert_eq!(
+        bench.post("/v1/account/login", &wrong).await.refusal(),
+        (400, 103)
+    );
+    for _ in 0..5 {
+        assert_eq!(
+            bench.post("/v1/account/login", &wrong).await.refusal(),
+            (429, 114)
+        );
+    }
+    clock.advance(std::time::Duration::from_secs(120));
+    bench.sign_in(EMAIL).await;
+}
