@@ -1,7 +1,8 @@
 //! Scopes: short names that nest by `:`, and https addresses that contain their sub-paths (`accounts.md` (e)).
 
 /// Firefox Sync.
-pub const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
+pub use foxhold_crypto::scoped_key::OLDSYNC_SCOPE as OLDSYNC;
+
 /// Thunderbird's sync.
 pub const THUNDERBIRD_SYNC: &str = "https://identity.thunderbird.net/apps/sync";
 
