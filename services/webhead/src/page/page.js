@@ -143,9 +143,10 @@ function showPasswordScreen(name, email) {
 
 async function afterCredentials() {
   if (attempt.session.verified) return finish();
-  // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not.
-  if (attempt.action === "signin") await attempt.resend();
   askCode();
+  // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not. Where it cannot send one more,
+  // the last one is still to be typed.
+  if (attempt.action === "signin") await attemptStep("code", () => attempt.resend());
 }
 
 function askCode() {
