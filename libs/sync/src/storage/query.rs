@@ -47,9 +47,9 @@ impl QueryPairs {
 }
 
 fn decode(text: &str) -> Option<String> {
-    // As in forms: some clients send a space as `+`; a real plus always comes as %2B.
-    let text = text.replace('+', " ");
-    percent_decode_str(&text).decode_utf8().ok().map(String::from)
+    // A plus is a plus, not a space as in forms: Firefox writes ids into the query as they are, and those of its
+    // form history are base64.
+    percent_decode_str(text).decode_utf8().ok().map(String::from)
 }
 
 /// The order of a list. Every order is total: ties are broken by id.
@@ -102,7 +102,13 @@ impl Offset {
     /// # Errors
     /// [`Refusal::Malformed`] when it is none of ours, or was made for another order.
     pub fn parse(token: &str, sort: Sort) -> Result<Self, Refusal> {
-        Self::read(token, sort).ok_or(Refusal::Malformed)
+        let offset = Self::read(token, sort).ok_or(Refusal::Malformed)?;
+        // Numbers have more spellings than the one we write.
+        if offset.token() == token {
+            Ok(offset)
+        } else {
+            Err(Refusal::Malformed)
+        }
     }
 
     fn read(token: &str, sort: Sort) -> Option<Self> {
@@ -234,6 +240,7 @@ mod tests {
         assert_eq!(query.newer, Some(Tick::new(151_072_640_012)));
         assert_eq!(query.older, Some(Tick::new(151_072_640_013)));
         assert_eq!((query.limit, query.sort), (Some(1000), Sort::Oldest));
+        assert_eq!(list("newer=1.5e+3").unwrap().newer, Some(Tick::new(150_000)));
         assert!(list("full").unwrap().full);
         assert!(list("full=").unwrap().full);
         assert_eq!(list("limit=1&limit=x").unwrap().limit, Some(1));
@@ -241,6 +248,12 @@ mod tests {
         assert_eq!(
             ids.iter().map(BsoId::as_str).collect::<Vec<_>>(),
             ["{6820f3ca}", "a b", "c", "d"]
+        );
+        // Firefox sends the ids of forms, which are base64, as they are.
+        let ids = list("ids=Tn+7/w==,b%2Bc").unwrap().ids.unwrap();
+        assert_eq!(
+            ids.iter().map(BsoId::as_str).collect::<Vec<_>>(),
+            ["Tn+7/w==", "b+c"]
         );
         assert_eq!(list("ids=").unwrap().ids, Some(Vec::new()));
         assert_eq!(list("").unwrap().ids, None);
@@ -304,6 +317,18 @@ mod tests {
         }
         for bad in ["bjoxOg", "aTo6eA==", "eDoxOmE", "bjotMTph"] {
             assert!(Offset::parse(bad, Sort::Newest).is_err(), "{bad}");
+        }
+        for (plain, sort) in [
+            ("n:+1:a", Sort::Newest),
+            ("o:01:a", Sort::Oldest),
+            ("n:9223372036854775808:a", Sort::Newest),
+            ("i:+1:a", Sort::Index),
+        ] {
+            let token = BASE64URL_NOPAD.encode(plain.as_bytes());
+            assert!(
+                Offset::parse(&token, sort).is_err(),
+                "no page of ours ends so: {plain}"
+            );
         }
     }
 
