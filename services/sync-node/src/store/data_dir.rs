@@ -29,6 +29,9 @@ pub enum DataDirError {
     /// `node.json` is not what we write.
     #[error("{0:?} is not readable as a node's description")]
     Damaged(PathBuf),
+    /// There are shards, but no `node.json` to say how many there must be.
+    #[error("{0:?} has shards but no node.json, which must be restored with them")]
+    Undescribed(PathBuf),
     /// A number of shards no directory can have.
     #[error("a data directory has 1 to {SHARDS_MAX} shards, not {0}")]
     Shards(u32),
@@ -66,6 +69,7 @@ impl DataDir {
         let shards = match std::fs::read(&description) {
             Ok(bytes) => read_description(path, &description, &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_shards(path)?;
                 create(path, &description, shards_if_new)?;
                 shards_if_new
             }
@@ -111,6 +115,17 @@ fn read_description(path: &Path, description: &Path, bytes: &[u8]) -> Result<u32
         return Err(damaged());
     }
     Ok(read.shards)
+}
+
+/// The description is written before the first shard. If it is lost, another number of shards would hide every user.
+fn refuse_shards(path: &Path) -> Result<(), DataDirError> {
+    for entry in std::fs::read_dir(path).map_err(at(path))? {
+        let name = entry.map_err(at(path))?.file_name();
+        if name.to_string_lossy().starts_with("shard-") {
+            return Err(DataDirError::Undescribed(path.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Writes the description so that a crash leaves either none or a whole one.
@@ -168,6 +183,18 @@ mod tests {
         ));
         drop(first);
         assert!(DataDir::open(dir.path(), 1).is_ok());
+    }
+
+    #[test]
+    fn shards_without_a_description_are_not_taken_for_a_new_node() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataDir::open(dir.path(), 3).unwrap());
+        std::fs::write(dir.path().join("shard-02.db"), "").unwrap();
+        std::fs::remove_file(dir.path().join("node.json")).unwrap();
+        for shards in [3, 16] {
+            let error = DataDir::open(dir.path(), shards).err();
+            assert!(matches!(error, Some(DataDirError::Undescribed(_))), "{error:?}");
+        }
     }
 
     #[test]
