@@ -121,5 +121,18 @@ pub trait AssignmentAdmin: Send + Sync {
     ) -> Result<(), WriteError>;
 }
 
+/// Whether a text can be a node's URL: http or https, a host, visible ASCII, at most 256 bytes, and no trailing slash.
+/// Tokens, secrets and endpoints are made of it as it stands, so it has one spelling.
+#[must_use]
+pub fn is_node_url(url: &str) -> bool {
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
+        && url.len() <= 256
+        && url.bytes().all(|byte| byte.is_ascii_graphic())
+        && !url.ends_with('/')
+}
+
 /// Uids start here in a new service.
 pub const FIRST_UID: ServiceUid = ServiceUid::new(1).expect("one is a uid");

@@ -12,6 +12,9 @@ use thiserror::Error;
 
 use crate::Cause;
 
+/// The longest life of a token in seconds: 14 days (`security.md` C.1).
+pub const LIFETIME_SECS_MAX: u64 = 14 * 24 * 3600;
+
 /// An order that was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SignError {

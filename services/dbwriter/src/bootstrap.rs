@@ -4,11 +4,16 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    Deadline, OpId, Random, Timestamp,
+    Deadline, OpId, Random, ServiceUid, Timestamp,
     record::{Service, ServiceKey},
 };
-use foxhold_ports::{AssignmentAdmin, Call, WriteError, assignments::NewNode};
+use foxhold_ports::{
+    AssignmentAdmin, Call, WriteError,
+    assignments::{NewNode, is_node_url},
+    signer::LIFETIME_SECS_MAX,
+};
 use serde::Deserialize;
+use thiserror::Error;
 
 /// Services and nodes that must exist.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -68,6 +73,86 @@ const fn uid_ceiling() -> u64 {
 
 const fn accepts_new_users() -> bool {
     true
+}
+
+/// Settings that would take users and then give them no tokens. Names the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("`bootstrap.{table}[{at}].{key}`: {fix}")]
+pub struct BootstrapFault {
+    /// `services` or `nodes`.
+    pub table: &'static str,
+    /// Which of them, from zero.
+    pub at: usize,
+    /// The key.
+    pub key: &'static str,
+    /// What to give.
+    pub fix: &'static str,
+}
+
+impl Bootstrap {
+    /// Checks what the store takes as it stands and the signer, or a client, would stumble over later.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check(&self) -> Result<(), BootstrapFault> {
+        let services = self.services.iter().enumerate();
+        let of_services = services.filter_map(|(at, service)| Some(("services", at, service.fault()?)));
+        let nodes = self.nodes.iter().enumerate();
+        let of_nodes = nodes.filter_map(|(at, node)| Some(("nodes", at, node.fault()?)));
+        match of_services.chain(of_nodes).next() {
+            None => Ok(()),
+            Some((table, at, (key, fix))) => Err(BootstrapFault { table, at, key, fix }),
+        }
+    }
+}
+
+/// A key, and what to give.
+type Fault = (&'static str, &'static str);
+
+impl ServiceSettings {
+    fn fault(&self) -> Option<Fault> {
+        let is_named = self
+            .key
+            .rsplit_once('-')
+            .is_some_and(|(app, version)| !app.is_empty() && !version.is_empty());
+        let rules = [
+            (is_named, "key", "give app and version, such as sync-1.5"),
+            (
+                (1..=LIFETIME_SECS_MAX).contains(&self.token_lifetime_secs),
+                "token_lifetime_secs",
+                "give 1 to 1209600 seconds",
+            ),
+            (
+                (1..=ServiceUid::MAX).contains(&self.uid_ceiling),
+                "uid_ceiling",
+                "give 1 to 9007199254740991",
+            ),
+        ];
+        broken(rules)
+    }
+}
+
+impl NodeSettings {
+    fn fault(&self) -> Option<Fault> {
+        let rules = [
+            (
+                is_node_url(&self.url),
+                "url",
+                "give an http or https URL without trailing slash",
+            ),
+            (
+                self.available.is_none_or(|available| available <= self.capacity),
+                "available",
+                "give no more than `capacity`",
+            ),
+        ];
+        broken(rules)
+    }
+}
+
+fn broken<const N: usize>(rules: [(bool, &'static str, &'static str); N]) -> Option<Fault> {
+    let fault = rules.into_iter().find(|(holds, ..)| !holds);
+    fault.map(|(_, key, fix)| (key, fix))
 }
 
 /// How long one step may take; another process may be writing.
@@ -147,6 +232,42 @@ mod tests {
                 capacity: 10,
                 available: None,
             }],
+        }
+    }
+
+    #[test]
+    fn what_would_give_no_tokens_is_refused_by_its_key() {
+        type Change = fn(&mut Bootstrap);
+        let table: [(Change, &str); 7] = [
+            (|wanted| wanted.services[0].key = "sync".into(), "services[0].key"),
+            (
+                |wanted| wanted.services[0].token_lifetime_secs = 0,
+                "services[0].token_lifetime_secs",
+            ),
+            (
+                |wanted| wanted.services[0].token_lifetime_secs = LIFETIME_SECS_MAX + 1,
+                "services[0].token_lifetime_secs",
+            ),
+            (
+                |wanted| wanted.services[0].uid_ceiling = 0,
+                "services[0].uid_ceiling",
+            ),
+            (
+                |wanted| wanted.nodes[0].url = "https://node/".into(),
+                "nodes[0].url",
+            ),
+            (|wanted| wanted.nodes[0].url = "node:8000".into(), "nodes[0].url"),
+            (
+                |wanted| wanted.nodes[0].available = Some(11),
+                "nodes[0].available",
+            ),
+        ];
+        assert_eq!(wanted().check(), Ok(()));
+        for (change, key) in table {
+            let mut wanted = wanted();
+            change(&mut wanted);
+            let message = wanted.check().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`bootstrap.{key}`")), "{message}");
         }
     }
 

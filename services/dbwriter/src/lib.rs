@@ -8,6 +8,6 @@ mod bootstrap;
 mod config;
 mod serve;
 
-pub use bootstrap::{Bootstrap, NodeSettings, ServiceSettings, bootstrap};
+pub use bootstrap::{Bootstrap, BootstrapFault, NodeSettings, ServiceSettings, bootstrap};
 pub use config::{Config, StoreSettings};
 pub use serve::{Dbwriter, keep_pruning, serve};

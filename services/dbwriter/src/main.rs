@@ -28,6 +28,7 @@ impl Service for DbwriterProcess {
     }
 
     fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+        config.bootstrap.check()?;
         Ok(TlsIdentity::load(&config.tls, secrets).map(drop)?)
     }
 

@@ -46,6 +46,7 @@ impl Dbwriter {
     pub async fn open(config: Config, secrets: &Secrets) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        config.bootstrap.check()?;
         let settings = TierSettings {
             role: Role::Dbwriter,
             listen: config.listen,

@@ -9,20 +9,17 @@ use foxhold_crypto::{
     jws::Unsigned,
     node_token::{NodeTokenClaims, fxa_kid},
 };
-use foxhold_ports::signer::{AccessTokenOrder, NodeTokenOrder};
+use foxhold_ports::{
+    assignments::is_node_url,
+    signer::{AccessTokenOrder, LIFETIME_SECS_MAX, NodeTokenOrder},
+};
 use thiserror::Error;
-
-/// The longest life of a token: 14 days.
-pub const LIFETIME_SECS_MAX: u64 = 14 * 24 * 3600;
 
 /// An audience is a client's id or a service's URL.
 const AUDIENCE_LEN_MAX: usize = 256;
 
 /// Scopes are short URLs and words; together with the rest the token must stay readable for others.
 const SCOPE_LEN_MAX: usize = 1024;
-
-/// A node's URL, as in an assignment.
-const NODE_LEN_MAX: usize = 256;
 
 /// The part of a user key before `@`.
 const FXA_UID_LEN_MAX: usize = 64;
@@ -103,16 +100,6 @@ fn check(field: &'static str, is_fine: bool) -> Result<(), Refusal> {
 fn is_plain(text: &str, len_min: usize, len_max: usize) -> bool {
     (len_min..=len_max).contains(&text.len())
         && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-}
-
-fn is_node_url(url: &str) -> bool {
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    is_plain(url, 1, NODE_LEN_MAX)
-        && !url.contains(' ')
-        && !url.ends_with('/')
-        && host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
 }
 
 /// 32 hex digits.

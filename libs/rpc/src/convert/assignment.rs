@@ -6,7 +6,7 @@ use foxhold_core::{
     ServiceUid,
     record::{Assignment, ClientState, Generation, Service, ServiceKey, UserKey, UserRecord},
 };
-use foxhold_ports::assignments::{NewNode, RecordRef, UserValues};
+use foxhold_ports::assignments::{NewNode, RecordRef, UserValues, is_node_url};
 
 use super::{FieldError, field, message, time};
 use crate::wire::dbwriter as pb;
@@ -22,9 +22,9 @@ pub(super) fn client_state(wire: Vec<u8>) -> Result<ClientState, FieldError> {
     field("client_state", ClientState::new(wire))
 }
 
-/// A node has a URL.
+/// A node has a URL that can be one.
 pub(crate) fn node_url(name: &'static str, wire: String) -> Result<String, FieldError> {
-    field(name, (!wire.is_empty()).then_some(wire))
+    field(name, is_node_url(&wire).then_some(wire))
 }
 
 /// A service is named.
@@ -265,7 +265,17 @@ mod tests {
 
     #[test]
     fn services_and_nodes_have_names() {
-        assert_eq!(node_url("from", String::new()), Err(FieldError::new("from")));
+        for wrong in [
+            "",
+            "node",
+            "https://",
+            "https://node/",
+            "ftp://node",
+            "https://a node",
+        ] {
+            let refused = node_url("from", wrong.to_owned());
+            assert_eq!(refused, Err(FieldError::new("from")), "{wrong}");
+        }
         assert_eq!(node_url("to", "https://n".into()), Ok("https://n".into()));
         assert_eq!(
             service_key("service", String::new()),
