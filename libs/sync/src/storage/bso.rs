@@ -1,8 +1,9 @@
 //! One BSO: what a request may say about it, and what becomes of the stored one (`storage.md` 6).
 
-use std::collections::BTreeMap;
-
-use super::{BsoId, CollectionName, Limits, Refusal, Tick, json::Json};
+use super::{
+    BsoId, CollectionName, Limits, Refusal, Tick,
+    json::{self, Fields, Value},
+};
 
 /// What a request says about one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -143,43 +144,44 @@ impl Invalid {
 const NUMBER_MAX: i32 = 999_999_999;
 
 /// Reads a BSO's fields; `id` is left to the caller, who knows where it must come from.
-pub(super) fn read_change(
-    object: BTreeMap<String, Json>,
-    limits: &Limits,
-) -> Result<Change<String>, Invalid> {
-    let mut change = Change::default();
-    for (key, value) in object {
-        match (key.as_str(), value) {
-            ("id", _) => {}
-            ("payload", Json::Null) => change.payload = Field::Reset,
-            ("payload", Json::Text(text)) if text.len() as u64 > limits.max_record_payload_bytes => {
-                return Err(Invalid::PayloadTooLarge);
-            }
-            ("payload", Json::Text(text)) => change.payload = Field::Set(text),
-            ("payload", _) => return Err(Invalid::Payload),
-            ("sortindex", value) => {
-                change.sortindex = read_number(value, -NUMBER_MAX).ok_or(Invalid::SortIndex)?
-            }
-            ("ttl", value) => change.ttl_secs = read_ttl(value).ok_or(Invalid::Ttl)?,
-            ("modified" | "collection", value) if !matches!(value, Json::List(_) | Json::Object(_)) => {}
-            _ => return Err(Invalid::UnknownField),
-        }
+pub(super) fn read_change(fields: Fields, limits: &Limits) -> Result<Change<String>, Invalid> {
+    let change = Change {
+        payload: read_payload(fields.payload, limits)?,
+        sortindex: read_number(fields.sortindex, -NUMBER_MAX).ok_or(Invalid::SortIndex)?,
+        ttl_secs: read_ttl(fields.ttl).ok_or(Invalid::Ttl)?,
+    };
+    if fields.has_unknown {
+        Err(Invalid::UnknownField)
+    } else {
+        Ok(change)
     }
-    Ok(change)
 }
 
-fn read_number(value: Json, min: i32) -> Option<Field<i32>> {
+fn read_payload(value: Option<Value>, limits: &Limits) -> Result<Field<String>, Invalid> {
     match value {
-        Json::Null => Some(Field::Reset),
-        Json::Integer(number) => {
+        None => Ok(Field::Absent),
+        Some(Value::Null) => Ok(Field::Reset),
+        Some(Value::Text(text)) if text.len() as u64 > limits.max_record_payload_bytes => {
+            Err(Invalid::PayloadTooLarge)
+        }
+        Some(Value::Text(text)) => Ok(Field::Set(text)),
+        Some(_) => Err(Invalid::Payload),
+    }
+}
+
+fn read_number(value: Option<Value>, min: i32) -> Option<Field<i32>> {
+    match value {
+        None => Some(Field::Absent),
+        Some(Value::Null) => Some(Field::Reset),
+        Some(Value::Integer(number)) => {
             let number = i32::try_from(number).ok()?;
             (min..=NUMBER_MAX).contains(&number).then_some(Field::Set(number))
         }
-        _ => None,
+        Some(_) => None,
     }
 }
 
-fn read_ttl(value: Json) -> Option<Field<u32>> {
+fn read_ttl(value: Option<Value>) -> Option<Field<u32>> {
     match read_number(value, 0)? {
         Field::Absent => Some(Field::Absent),
         Field::Reset => Some(Field::Reset),
@@ -189,12 +191,9 @@ fn read_ttl(value: Json) -> Option<Field<u32>> {
 
 /// Keys encrypted under an all-zero initialization vector are a client's fault that must not spread: such a payload
 /// is refused in `crypto`, with everything that came along with it.
-pub(super) fn refuse_zero_iv(collection: &CollectionName, value: &Json) -> Result<(), Refusal> {
-    let Json::Object(object) = value else {
-        return Ok(());
-    };
-    match object.get("payload") {
-        Some(Json::Text(payload)) if collection.holds_keys() && has_zero_iv(payload) => {
+pub(super) fn refuse_zero_iv(collection: &CollectionName, fields: &Fields) -> Result<(), Refusal> {
+    match &fields.payload {
+        Some(Value::Text(payload)) if collection.holds_keys() && has_zero_iv(payload) => {
             Err(Refusal::InvalidBso)
         }
         _ => Ok(()),
@@ -217,17 +216,14 @@ pub fn parse_put(
     collection: &CollectionName,
     limits: &Limits,
 ) -> Result<Change<String>, Refusal> {
-    let value = super::json::parse(body)?;
-    refuse_zero_iv(collection, &value)?;
-    let Json::Object(object) = value else {
-        return Err(Refusal::InvalidBso);
-    };
-    match object.get("id") {
+    let fields = json::parse_object(body)?.ok_or(Refusal::InvalidBso)?;
+    refuse_zero_iv(collection, &fields)?;
+    match &fields.id {
         None => {}
-        Some(Json::Text(text)) if text == id.as_str() => {}
+        Some(Value::Text(text)) if text == id.as_str() => {}
         Some(_) => return Err(Refusal::InvalidBso),
     }
-    read_change(object, limits).map_err(|invalid| match invalid {
+    read_change(fields, limits).map_err(|invalid| match invalid {
         Invalid::PayloadTooLarge => Refusal::TooLarge,
         _ => Refusal::InvalidBso,
     })

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     BodyFormat, BsoId, Change, CollectionName, Field, Invalid, Limits, Refusal,
     bso::{read_change, refuse_zero_iv},
-    json::{self, Json},
+    json::{self, Fields, Value},
 };
 
 /// What a POST brought.
@@ -28,73 +28,76 @@ pub fn parse_upload(
     collection: &CollectionName,
     limits: &Limits,
 ) -> Result<Upload, Refusal> {
-    let elements = match format {
-        BodyFormat::Json => match json::parse(body)? {
-            Json::List(elements) => elements,
-            _ => return Err(Refusal::InvalidBso),
-        },
-        BodyFormat::Newlines => parse_lines(body)?,
-    };
     let mut sorter = Sorter {
+        collection,
         limits,
         upload: Upload::default(),
         bytes: 0,
+        ids: HashSet::new(),
+        refusal: None,
     };
-    let mut ids = HashSet::new();
-    let mut named = Vec::with_capacity(elements.len());
-    for element in elements {
-        refuse_zero_iv(collection, &element)?;
-        let (id, object) = split_id(element)?;
-        if !ids.insert(id.clone()) {
-            return Err(Refusal::InvalidBso);
+    match format {
+        BodyFormat::Json => {
+            if !json::parse_list(body, &mut |element| sorter.take(element))? {
+                return Err(Refusal::InvalidBso);
+            }
         }
-        named.push((id, object));
+        BodyFormat::Newlines => take_lines(body, &mut sorter)?,
     }
-    for (id, object) in named {
-        sorter.sort(id, object);
-    }
-    Ok(sorter.upload)
+    sorter.refusal.map_or(Ok(sorter.upload), Err)
 }
 
-fn parse_lines(body: &[u8]) -> Result<Vec<Json>, Refusal> {
+fn take_lines(body: &[u8], sorter: &mut Sorter<'_>) -> Result<(), Refusal> {
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     if body.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     // A blank line is no JSON value, hence unparsable.
-    body.split(|byte| *byte == b'\n').map(json::parse).collect()
-}
-
-type Object = std::collections::BTreeMap<String, Json>;
-
-fn split_id(element: Json) -> Result<(String, Object), Refusal> {
-    let Json::Object(mut object) = element else {
-        return Err(Refusal::InvalidBso);
-    };
-    match object.remove("id") {
-        Some(Json::Text(id)) => Ok((id, object)),
-        _ => Err(Refusal::InvalidBso),
+    for line in body.split(|byte| *byte == b'\n') {
+        sorter.take(json::parse_object(line)?);
     }
+    Ok(())
 }
 
+/// Sorts elements as they are read.
 struct Sorter<'a> {
+    collection: &'a CollectionName,
     limits: &'a Limits,
     upload: Upload,
     /// Payload bytes accepted so far; what was not accepted does not count.
     bytes: u64,
+    ids: HashSet<String>,
+    /// Why nothing of the body is taken. It must be parsed to its end all the same: what is no JSON is told first.
+    refusal: Option<Refusal>,
 }
 
 impl Sorter<'_> {
-    fn sort(&mut self, id: String, object: Object) {
-        match self.admit(&id, object) {
-            Ok(accepted) => self.upload.accepted.push(accepted),
-            Err(why) => self.upload.failed.push((id, why)),
+    fn take(&mut self, element: Option<Fields>) {
+        if self.refusal.is_none() {
+            self.refusal = self.sort(element).err();
         }
     }
 
-    fn admit(&mut self, id: &str, object: Object) -> Result<(BsoId, Change<String>), Invalid> {
+    /// Sorts one element; an error refuses the whole body.
+    fn sort(&mut self, element: Option<Fields>) -> Result<(), Refusal> {
+        let mut fields = element.ok_or(Refusal::InvalidBso)?;
+        refuse_zero_iv(self.collection, &fields)?;
+        let Some(Value::Text(id)) = fields.id.take() else {
+            return Err(Refusal::InvalidBso);
+        };
+        if !self.ids.insert(id.clone()) {
+            return Err(Refusal::InvalidBso);
+        }
+        match self.admit(&id, fields) {
+            Ok(accepted) => self.upload.accepted.push(accepted),
+            Err(why) => self.upload.failed.push((id, why)),
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, id: &str, fields: Fields) -> Result<(BsoId, Change<String>), Invalid> {
         let id = BsoId::parse(id).ok_or(Invalid::Id)?;
-        let change = read_change(object, self.limits)?;
+        let change = read_change(fields, self.limits)?;
         if self.upload.accepted.len() as u64 >= self.limits.max_post_records {
             return Err(Invalid::RetryBso);
         }

@@ -181,8 +181,11 @@ async fn a_write_whose_turn_does_not_come_is_refused_and_never_done() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), 1).unwrap();
     let in_time = || Deadline::after(Duration::from_secs(60));
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let stuck = store.write(1, in_time(), move |_| Ok(held.recv().unwrap()));
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
+    let stuck = store.write(1, in_time(), move |_| {
+        held.recv().unwrap();
+        Ok(())
+    });
     let mut stuck = Box::pin(stuck);
     assert!(futures_util::poll!(stuck.as_mut()).is_pending());
     let done = Arc::new(AtomicBool::new(false));
