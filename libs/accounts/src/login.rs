@@ -2,7 +2,7 @@
 //! (`security.md` B.4); an attempt is counted before it is made and taken back if it was no wrong guess (B.1).
 
 use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
-use foxhold_ports::limits::Action;
+use foxhold_ports::{Refusal, limits::Action};
 
 use crate::{
     AccountError, Accounts, Address, Caller,
@@ -145,7 +145,7 @@ impl Accounts {
             .await;
         // Replaced or deleted between the two: the address has no such account any more.
         done.map_err(|failure| {
-            failure.or_refused(|_| AccountError::UnknownAccount {
+            failure.telling(Refusal::UnknownAccount, || AccountError::UnknownAccount {
                 email: Some(address.as_typed().to_owned()),
             })
         })

@@ -119,11 +119,8 @@ impl Accounts {
             })
             .await;
         done.map_err(|failure| {
-            failure.or_refused(|refusal| match refusal {
-                Refusal::EmailTaken => AccountError::AccountExists {
-                    email: address.as_typed().to_owned(),
-                },
-                _ => AccountError::StoreConflict,
+            failure.telling(Refusal::EmailTaken, || AccountError::AccountExists {
+                email: address.as_typed().to_owned(),
             })
         })
     }

@@ -16,18 +16,21 @@ pub(crate) enum WriteFailure {
 }
 
 impl WriteFailure {
-    /// As an error, where the call has its own words for refusals.
-    pub(crate) fn or_refused(self, refused: impl FnOnce(Refusal) -> AccountError) -> AccountError {
+    /// As an error, where the call has words of its own for one refusal. The others are told as everywhere.
+    pub(crate) fn telling(self, own: Refusal, told: impl FnOnce() -> AccountError) -> AccountError {
         match self {
-            Self::Refused(refusal) => refused(refusal),
-            Self::Failed(error) => error,
+            Self::Refused(refusal) if refusal == own => told(),
+            other => other.into(),
         }
     }
 }
 
 impl From<WriteFailure> for AccountError {
     fn from(failure: WriteFailure) -> Self {
-        failure.or_refused(refused)
+        match failure {
+            WriteFailure::Refused(refusal) => refused(refusal),
+            WriteFailure::Failed(error) => error,
+        }
     }
 }
 
@@ -88,5 +91,20 @@ mod tests {
             let error = refused(refusal);
             assert_ne!(error.code().http_status(), 503, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn a_calls_own_words_are_for_the_refusal_they_were_made_for() {
+        let told = |refusal| {
+            WriteFailure::Refused(refusal)
+                .telling(Refusal::UnknownAccount, || AccountError::UnknownAccount {
+                    email: None,
+                })
+                .code()
+                .number()
+        };
+        assert_eq!(told(Refusal::UnknownAccount), 102);
+        assert_eq!(told(Refusal::Conflict), 165);
+        assert_eq!(told(Refusal::OperationReused), 203);
     }
 }

@@ -77,12 +77,7 @@ impl Accounts {
                 self.writer.consume_authorization_code(&call, id).await
             })
             .await;
-        spent.map_err(|failure| {
-            failure.or_refused(|refusal| match refusal {
-                Refusal::TokenSpent => AccountError::UnknownCode,
-                _ => AccountError::StoreConflict,
-            })
-        })?;
+        spent.map_err(|failure| failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))?;
         if code.offline {
             granted.refresh_token = Some(self.make_refresh_token(caller, &code, signed_in).await?);
         }
