@@ -4,10 +4,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 use thiserror::Error;
 
 /// A schema with its history. `PRAGMA user_version` counts the migrations that have run.
@@ -72,6 +72,8 @@ pub enum OpenError {
     },
 }
 
+/// How long to let another connection change the mode of a file.
+const MODE_PAUSE: Duration = Duration::from_millis(5);
 /// Prepared statements kept per connection.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -148,10 +150,26 @@ fn configure_writer(
     connection.busy_timeout(busy_wait)?;
     // Has an effect on a new file only, and only before its first table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    into_wal_mode(connection, busy_wait)?;
     configure(connection, busy_wait)?;
     connection.pragma_update_and_check(None, "secure_delete", secure_delete, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))
+}
+
+/// SQLite does not wait where two connections to a new file change its mode at once: it calls one of them busy.
+fn into_wal_mode(connection: &Connection, busy_wait: Duration) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && started.elapsed() < busy_wait =>
+            {
+                std::thread::sleep(MODE_PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Runs the missing migrations, each in one transaction with its version number, so that processes which start

@@ -402,3 +402,27 @@ async fn a_statement_is_prepared_once_whatever_values_it_gets() {
     };
     assert_eq!(readers.read(soon(), read).await.unwrap(), 0);
 }
+
+#[test]
+fn writers_that_start_together_on_a_new_file_all_start() {
+    for _ in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let started = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let config = WriterConfig::new(dir.path().join("n.db"), &NUMBERS_2);
+                        Writer::start(config).map(|writer| writer.close())
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        for result in started {
+            assert!(result.is_ok(), "{:?}", result.err());
+        }
+    }
+}
