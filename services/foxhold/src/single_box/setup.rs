@@ -80,6 +80,9 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          domain = \"{domain}\"\n\
          # log | capture | smtp | none\n\
          mail = \"{mail}\"\n\
+         # Behind a proxy: whose X-Forwarded-For is believed, and which entry of it counts, from the right.\n\
+         # trusted_proxies = [\"127.0.0.1\"]\n\
+         # forwarded_from_right = 1\n\
          \n\
          # [smtp]\n\
          # host = \"mail.example.org\"\n\
@@ -91,7 +94,10 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          # memory_mib = 264        # for stretching passwords; each takes 66\n\
          \n\
          # [limits]\n\
-         # profile = \"current\"     # or \"off\", for tests\n",
+         # profile = \"current\"     # or \"off\", for tests\n\
+         \n\
+         # [log]\n\
+         # level = \"info\"\n",
         listen = settings.listen,
         private_listen = settings.private_listen,
         mail = settings.mail.name(),
@@ -113,17 +119,42 @@ mod tests {
         };
         let site = settings.site().unwrap();
         std::fs::write(&file, first_config(&settings, &site)).unwrap();
-        let arguments = UpArgs {
-            data: folder.path().into(),
+        let read = Settings::load(&file, Vec::new(), &no_arguments()).unwrap();
+        assert_eq!(read.public_url(), "https://sync.example.org");
+        assert_eq!(read.domain.as_deref(), Some("sync.example.org"));
+        assert_eq!(read.listen, settings.listen);
+    }
+
+    #[test]
+    fn what_it_shows_in_comments_is_good_once_it_is_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("foxhold.toml");
+        let settings = Settings::default();
+        let text = first_config(&settings, &settings.site().unwrap());
+        let is_key = |line: &str| {
+            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let in_force = text.lines().map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| is_key(rest))
+                .unwrap_or(line)
+        });
+        std::fs::write(&file, in_force.collect::<Vec<_>>().join("\n")).unwrap();
+        let read = Settings::load(&file, Vec::new(), &no_arguments()).unwrap();
+        assert_eq!(read.trusted_proxies, ["127.0.0.1"]);
+        assert_eq!(read.smtp.unwrap().host, "mail.example.org");
+        assert_eq!(read.stretch.memory_mib, settings.stretch.memory_mib);
+        assert_eq!(read.log, settings.log);
+    }
+
+    fn no_arguments() -> UpArgs {
+        UpArgs {
+            data: "unused".into(),
             listen: None,
             private_listen: None,
             public_url: None,
             mail: None,
             yes: false,
-        };
-        let read = Settings::load(&file, Vec::new(), &arguments).unwrap();
-        assert_eq!(read.public_url(), "https://sync.example.org");
-        assert_eq!(read.domain.as_deref(), Some("sync.example.org"));
-        assert_eq!(read.listen, settings.listen);
+        }
     }
 }
