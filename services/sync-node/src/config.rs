@@ -38,6 +38,8 @@ pub struct Config {
     pub shards: u32,
     /// Refuse writes: the node is being emptied.
     pub read_only: bool,
+    /// Refuse writes while more percent than this of the disk are in use; 100 for never.
+    pub disk_used_max_percent: u8,
     /// Bytes each user may have; no quota when absent.
     pub quota_bytes: Option<u64>,
     /// Origins whose pages may read answers; `*` for all, none for off.
@@ -69,6 +71,7 @@ impl Default for Config {
             data_dir: PathBuf::from("/var/lib/foxhold/sync-node"),
             shards: 16,
             read_only: false,
+            disk_used_max_percent: 95,
             quota_bytes: None,
             cors_origins: vec!["*".to_owned()],
             alert: None,
@@ -146,6 +149,7 @@ impl Config {
             collection_limits: self.collection_limits.clone(),
             quota_bytes: self.quota_bytes,
             read_only: self.read_only,
+            disk_used_max_percent: self.disk_used_max_percent,
             cors_origins: self.cors_origins.clone(),
             alert: self.alert.clone(),
             ..NodeSettings::new(&self.data_dir)
@@ -191,8 +195,12 @@ mod tests {
             (default.expired_grace_secs, default.skew_max_secs)
         );
         assert_eq!(
-            (full.trust_host, full.read_only),
-            (default.trust_host, default.read_only)
+            (full.trust_host, full.read_only, full.disk_used_max_percent),
+            (
+                default.trust_host,
+                default.read_only,
+                default.disk_used_max_percent
+            )
         );
         assert_eq!(
             (full.drain_delay_secs, full.requests_max),

@@ -163,7 +163,7 @@ async fn answer(node: &Arc<SyncNode>, request: Request, line: &mut LogLine) -> R
     let Some(verb) = Verb::of(&head.method).filter(|verb| route.resource.allows(*verb)) else {
         return Ok(Reply::not_allowed(route.resource.allowed()));
     };
-    if verb != Verb::Get && node.settings.read_only {
+    if verb != Verb::Get && node.is_read_only() {
         return Err(Refusal::Moving.into());
     }
     let user = authenticate(node, &head, &route).map_err(|why| unauthorized(why, line))?;

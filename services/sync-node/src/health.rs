@@ -57,17 +57,14 @@ pub async fn report(node: &SyncNode) -> (bool, Value) {
         _ => "Wrong",
     };
     let healthy = probe.is_ok() && behind < BEHIND_MAX;
-    let state = if node.settings.read_only {
-        "readonly"
-    } else {
-        "active"
-    };
+    let state = if node.is_read_only() { "readonly" } else { "active" };
     let quota = node.settings.quota_bytes;
     let document = json!({
         "status": if healthy { "Ok" } else { "Err" },
         "version": env!("CARGO_PKG_VERSION"),
         "database": if probe.is_ok() { "Ok" } else { "Err" },
         "clock": clock,
+        "disk": { "used_percent": node.disk_used_percent() },
         "quota": { "enabled": quota.is_some(), "size": quota.unwrap_or(0) },
         "state": state,
         "shards": node.store.shard_count(),

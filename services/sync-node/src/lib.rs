@@ -7,6 +7,7 @@
 mod action;
 pub mod config;
 mod cors;
+mod disk;
 mod edge;
 mod handlers;
 pub mod health;

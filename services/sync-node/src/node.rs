@@ -16,7 +16,10 @@ use foxhold_sync::storage::{CollectionName, Limits, LimitsError, Refusal, Tick};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::store::{Denied, Store, StoreError};
+use crate::{
+    disk::Disk,
+    store::{Denied, Store, StoreError},
+};
 
 /// Longest wait of a write for its turn (`storage.md` 14), and of a read for a connection.
 const TURN_MAX: Duration = Duration::from_secs(5);
@@ -67,6 +70,8 @@ pub struct NodeSettings {
     pub quota_bytes: Option<u64>,
     /// Refuse writes: the node is being emptied.
     pub read_only: bool,
+    /// Refuse writes, too, while more percent than this of the disk are in use; 100 for never.
+    pub disk_used_max_percent: u8,
     /// Origins whose pages may read answers; `*` for all, empty for none.
     pub cors_origins: Vec<String>,
     /// Sent as `X-Weave-Alert` with every answer.
@@ -84,6 +89,7 @@ impl NodeSettings {
             collection_limits: BTreeMap::new(),
             quota_bytes: None,
             read_only: false,
+            disk_used_max_percent: 95,
             cors_origins: vec!["*".to_owned()],
             alert: None,
         }
@@ -121,6 +127,7 @@ pub struct SyncNode {
     pub(crate) random: Arc<dyn Random>,
     collection_limits: BTreeMap<String, Limits>,
     backoff_secs: AtomicU32,
+    disk: Disk,
 }
 
 impl SyncNode {
@@ -150,7 +157,8 @@ impl SyncNode {
             collection_limits.insert(name.clone(), limits);
         }
         let store = Store::open(&settings.data_dir, settings.shards)?;
-        Ok(Self {
+        let disk = Disk::new(settings.data_dir.clone(), settings.disk_used_max_percent);
+        let node = Self {
             auth,
             settings,
             store,
@@ -158,7 +166,26 @@ impl SyncNode {
             random,
             collection_limits,
             backoff_secs: AtomicU32::new(0),
-        })
+            disk,
+        };
+        node.look_at_disk();
+        Ok(node)
+    }
+
+    fn look_at_disk(&self) {
+        if let Err(error) = self.disk.look() {
+            tracing::warn!(%error, "the disk's state cannot be seen");
+        }
+    }
+
+    /// Percent of the disk in use at the last look.
+    pub(crate) fn disk_used_percent(&self) -> u64 {
+        self.disk.used_percent()
+    }
+
+    /// Whether writes are refused: the node is being emptied, or its disk is full.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.settings.read_only || self.disk.is_full()
     }
 
     pub(crate) fn path_prefix(&self) -> &str {
@@ -193,11 +220,12 @@ impl SyncNode {
         Some(self.backoff_secs.load(Ordering::Relaxed)).filter(|secs| *secs > 0)
     }
 
-    /// Whether every shard can be read and written now.
+    /// Whether every shard can be read and written now. Looks at the disk, too, which decides about writes.
     ///
     /// # Errors
     /// The first shard's trouble.
     pub async fn probe(&self) -> Result<(), Denied> {
+        self.look_at_disk();
         let by = Deadline::after(PROBE_MAX);
         // What a shard has begun it may not end, either.
         let probed = tokio::time::timeout_at(by.instant().into(), self.store.probe(by)).await;
@@ -214,6 +242,7 @@ impl SyncNode {
     /// # Errors
     /// A shard that could not be swept; the next sweep tries again.
     pub async fn sweep(&self) -> Result<u64, Denied> {
+        self.look_at_disk();
         self.store
             .sweep(self.now(), SWEEP_STEPS, || Deadline::after(TURN_MAX))
             .await

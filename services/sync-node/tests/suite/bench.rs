@@ -74,6 +74,8 @@ impl Bench {
         let random = Arc::new(CountingRandom::default());
         let mut settings = NodeSettings {
             shards: 2,
+            // The machine's disk is not what is tried here.
+            disk_used_max_percent: 100,
             ..NodeSettings::new(dir.path())
         };
         change(&mut settings);
@@ -92,7 +94,11 @@ impl Bench {
     /// Closes the node and opens it again over the files in `path`.
     pub fn reopen_at(&mut self, path: &Path) {
         self.close();
-        let node = open(NodeSettings::new(path), self.url, &self.clock, &self.random);
+        let settings = NodeSettings {
+            disk_used_max_percent: 100,
+            ..NodeSettings::new(path)
+        };
+        let node = open(settings, self.url, &self.clock, &self.random);
         self.router = standalone_router(Arc::clone(&node));
         self.node = Some(node);
     }

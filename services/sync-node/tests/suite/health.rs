@@ -173,6 +173,18 @@ async fn a_node_that_is_emptied_reads_but_does_not_write() {
 }
 
 #[tokio::test]
+async fn a_node_whose_disk_is_full_reads_but_does_not_write() {
+    let bench = Bench::with(|settings| settings.disk_used_max_percent = 0);
+    let write = bench.user().put("/storage/c/a", "{}").await.refused(503, 0);
+    assert_eq!(write.header("retry-after"), "300");
+    bench.user().get("/info/collections").await.ok();
+    let (status, heartbeat) = plain(&bench, Method::GET, "/__heartbeat__").await;
+    assert_eq!((status, heartbeat["state"].as_str()), (200, Some("readonly")));
+    let used = heartbeat["disk"]["used_percent"].as_u64().unwrap();
+    assert!((1..=100).contains(&used), "{used}");
+}
+
+#[tokio::test]
 async fn a_collection_may_have_limits_of_its_own() {
     let bench = Bench::with(|settings| {
         let limits = foxhold_sync_node::CollectionLimits {
