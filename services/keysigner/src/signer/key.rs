@@ -92,11 +92,17 @@ impl SigningKey {
         }
     }
 
-    pub(super) fn is_healthy(&self) -> bool {
+    /// Whether it has made a good signature, its last ones were not all bad, and it can be reached.
+    pub(super) fn works(&self) -> bool {
         let record = self.record();
-        let is_fresh = record.last_good.is_some_and(|at| at.elapsed() <= GOOD_FOR);
+        let is_good = record.last_good.is_some() && record.failures_in_a_row < FAILURES_MAX;
         drop(record);
-        is_fresh && self.failures() < FAILURES_MAX && self.custody.health().is_ok()
+        is_good && self.custody.health().is_ok()
+    }
+
+    /// Whether it has made a good signature just now.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.record().last_good.is_some_and(|at| at.elapsed() <= GOOD_FOR)
     }
 
     /// Whether the last good signature will soon be too old, or the last one was not good.
@@ -105,8 +111,11 @@ impl SigningKey {
         record.failures_in_a_row > 0 || record.last_good.is_none_or(|at| at.elapsed() > GOOD_FOR / 3)
     }
 
-    fn failures(&self) -> u32 {
-        self.record().failures_in_a_row
+    /// As if the last good signature had been made this much earlier.
+    #[cfg(test)]
+    pub(super) fn age(&self, span: Duration) {
+        let mut record = self.record();
+        record.last_good = record.last_good.and_then(|at| at.checked_sub(span));
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

@@ -203,6 +203,18 @@ async fn a_wrong_signature_never_leaves_and_three_in_a_row_take_the_signer_out()
 }
 
 #[tokio::test]
+async fn only_the_key_that_signs_has_to_be_fresh() {
+    let bench = bench(of_master());
+    bench.signer.probe().await;
+    bench.signer.keys[1].age(2 * GOOD_FOR);
+    assert!(bench.signer.is_healthy(), "overload kept the probe out");
+    bench.signer.keys[0].age(2 * GOOD_FOR);
+    assert!(!bench.signer.is_healthy());
+    bench.signer.probe().await;
+    assert!(bench.signer.is_healthy());
+}
+
+#[tokio::test]
 async fn a_node_token_verifies_with_the_nodes_secret_and_a_node_without_one_gets_none() {
     let of_node = bench(of_master());
     let minted = of_node.signer.mint_node_token(by(), &node_order()).await.unwrap();
