@@ -61,8 +61,8 @@ pub trait Service {
 
 #[derive(Parser)]
 struct Flags {
-    /// Configuration file; may be repeated, later ones win.
-    #[arg(long)]
+    /// Configuration file; may be repeated, later ones win. Without it: FOXHOLD_CONFIG, or /etc/foxhold/<role>.toml.
+    #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Check the configuration and every file it names, then exit.
     #[arg(long)]

@@ -9,7 +9,12 @@ use crate::commands::certificates;
 
 /// Accounts and sync for Firefox that you hold yourself.
 #[derive(Debug, Parser)]
-#[command(name = "foxhold", version, propagate_version = true)]
+#[command(
+    name = "foxhold",
+    version,
+    propagate_version = true,
+    after_help = "Begin with:\n  foxhold up"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -90,7 +95,9 @@ pub(crate) enum KeyCommand {
     /// Make the keys and secrets that the tiers of a new fleet need, each in a file of its own.
     ///
     /// Run it once, and give each tier the files it needs. Nothing that exists is overwritten.
-    #[command(after_help = "Examples:\n  foxhold key create --out keys --node https://sync-1.example.org")]
+    #[command(
+        after_help = "Examples:\n  foxhold key create --out keys --node https://sync-1.example.org\n  foxhold key create --out other-keys --node https://a.example.org --node https://b.example.org"
+    )]
     Create(KeyCreateArgs),
 }
 
@@ -117,7 +124,7 @@ pub(crate) enum CertificatesCommand {
     ///
     /// Run it for tests and small fleets, and again before the certificates expire.
     #[command(
-        after_help = "Examples:\n  foxhold certificates create --out certs --trust-domain example.org --region one"
+        after_help = "Examples:\n  foxhold certificates create --out tls --trust-domain example.org --region one\n  foxhold certificates create --out tls --trust-domain example.org --region one --lifetime 12h"
     )]
     Create(certificates::Create),
 }

@@ -37,7 +37,10 @@ pub(crate) fn greeting(folder: &DataFolder, settings: &Settings, site: &Url) -> 
 fn mail(settings: &Settings) -> String {
     match settings.mail {
         MailMode::Log => "is shown here".to_owned(),
-        MailMode::Capture => format!("is kept at http://{}/mail/", settings.private_listen),
+        MailMode::Capture => format!(
+            "is kept at http://{}/mail/NAME, where NAME stands before the @",
+            settings.private_listen
+        ),
         MailMode::Smtp => {
             let host = settings.smtp.as_ref().map_or("", |smtp| smtp.host.as_str());
             format!("is sent through {host}")
