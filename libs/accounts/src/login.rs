@@ -68,11 +68,12 @@ impl Accounts {
     pub async fn login(&self, caller: &Caller, request: LoginRequest) -> Result<LoggedIn, AccountError> {
         let address = Address::parse(&request.email)?;
         check_fields(&request, &self.settings.domain)?;
-        self.reserve_attempt(caller, &address).await?;
+        let keys = caller.limit_keys(&address);
+        self.reserve(&COUNTED, keys).await?;
         let checked = self.check_password(caller, &address, request.auth_pw).await;
         // An attempt that was right, or that could not be judged for want of a store or a slot, is nobody's guess.
         if !checked.as_ref().is_err_and(is_wrong_guess) {
-            self.give_back(&COUNTED, caller, &address).await;
+            self.give_back(&COUNTED, keys).await;
         }
         let (account, opened) = checked?;
         let Opened { wrap_kb, version } = opened;
@@ -80,23 +81,6 @@ impl Accounts {
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now());
         self.store_session(caller, &address, &opening).await?;
         Ok(logged_in(account, opening, version, request.verification_method))
-    }
-
-    /// Counts an attempt under all of its actions, or under none if one of them refuses it.
-    async fn reserve_attempt(&self, caller: &Caller, address: &Address) -> Result<(), AccountError> {
-        for (counted, action) in COUNTED.into_iter().enumerate() {
-            if let Err(throttled) = self.limits.count(action, caller.limit_keys(address)).await {
-                self.give_back(&COUNTED[..counted], caller, address).await;
-                return Err(throttled.into());
-            }
-        }
-        Ok(())
-    }
-
-    async fn give_back(&self, counted: &[Action], caller: &Caller, address: &Address) {
-        for action in counted {
-            self.limits.refund(*action, caller.limit_keys(address)).await;
-        }
     }
 
     async fn check_password(

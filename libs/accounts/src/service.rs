@@ -4,10 +4,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, Timestamp};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher, limits::LimitKeys,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher,
+    limits::{Action, LimitKeys},
 };
 
-use crate::{Address, CodeKey, MailTemplates, oauth::Clients};
+use crate::{AccountError, Address, CodeKey, MailTemplates, oauth::Clients};
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -72,6 +73,26 @@ impl Accounts {
         Call {
             op: OpId::new(self.now(), &*self.random),
             deadline: caller.deadline,
+        }
+    }
+}
+
+impl Accounts {
+    /// Counts an attempt under all of these actions, or under none if one of them refuses it.
+    pub(crate) async fn reserve(&self, actions: &[Action], keys: LimitKeys<'_>) -> Result<(), AccountError> {
+        for (counted, action) in actions.iter().enumerate() {
+            if let Err(throttled) = self.limits.count(*action, keys).await {
+                self.give_back(&actions[..counted], keys).await;
+                return Err(throttled.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was reserved: it turned out well, or could not be judged.
+    pub(crate) async fn give_back(&self, actions: &[Action], keys: LimitKeys<'_>) {
+        for action in actions {
+            self.limits.refund(*action, keys).await;
         }
     }
 }

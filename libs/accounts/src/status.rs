@@ -1,7 +1,7 @@
 //! Questions about an account that need no password: does it exist, which password version has it
 //! (`accounts.md` (c), Accounts).
 
-use foxhold_core::Uid;
+use foxhold_core::{Uid, record::Account};
 use foxhold_ports::limits::Action;
 
 use crate::{AccountError, Accounts, Address, Caller};
@@ -27,15 +27,8 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`]: 107, 114, 201.
     pub async fn exists_by_email(&self, caller: &Caller, email: &str) -> Result<bool, AccountError> {
-        let address = Address::parse(email)?;
-        self.limits
-            .count(Action::AccountStatusCheck, caller.limit_keys(&address))
-            .await?;
-        Ok(self
-            .reader
-            .account_by_email(caller.deadline, address.key())
-            .await?
-            .is_some())
+        let found = self.asked_for(caller, email, Action::AccountStatusCheck).await?;
+        Ok(found.is_some())
     }
 
     /// POST /account/credentials/status.
@@ -47,13 +40,8 @@ impl Accounts {
         caller: &Caller,
         email: &str,
     ) -> Result<CredentialsStatus, AccountError> {
-        let address = Address::parse(email)?;
-        self.limits
-            .count(Action::GetCredentialsStatus, caller.limit_keys(&address))
-            .await?;
         let account = self
-            .reader
-            .account_by_email(caller.deadline, address.key())
+            .asked_for(caller, email, Action::GetCredentialsStatus)
             .await?;
         let account = account.ok_or_else(|| AccountError::UnknownAccount {
             email: Some(email.to_owned()),
@@ -64,5 +52,24 @@ impl Accounts {
             .as_ref()
             .map(|two| two.client_salt.clone());
         Ok(CredentialsStatus { client_salt })
+    }
+
+    /// The account that somebody without a password asks for. One that is not there counts as a guess of its own: the
+    /// answers tell who has an account.
+    async fn asked_for(
+        &self,
+        caller: &Caller,
+        email: &str,
+        action: Action,
+    ) -> Result<Option<Account>, AccountError> {
+        let address = Address::parse(email)?;
+        let keys = caller.limit_keys(&address);
+        self.reserve(&[action, Action::AccountStatusCheckFailed], keys)
+            .await?;
+        let found = self.reader.account_by_email(caller.deadline, address.key()).await;
+        if !matches!(found, Ok(None)) {
+            self.give_back(&[Action::AccountStatusCheckFailed], keys).await;
+        }
+        Ok(found?)
     }
 }

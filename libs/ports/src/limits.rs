@@ -18,6 +18,8 @@ pub enum Action {
     PasswordCheckFailed,
     /// `accountStatusCheck`
     AccountStatusCheck,
+    /// `accountStatusCheckFailed`: the question found no account
+    AccountStatusCheckFailed,
     /// `getCredentialsStatus`
     GetCredentialsStatus,
     /// `recoveryEmailVerifyCode`
@@ -32,11 +34,12 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::PasswordCheckFailed, "passwordCheckFailed"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
+        (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),
         (Self::GetCredentialsStatus, "getCredentialsStatus"),
         (Self::RecoveryEmailVerifyCode, "recoveryEmailVerifyCode"),
         (Self::VerifySessionCode, "verifySessionCode"),

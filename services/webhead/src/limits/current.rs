@@ -3,7 +3,7 @@
 /// Rule lines, as an operator would write them.
 pub(super) const LINES: &[&str] = &[
     "* : ip : 900 : 15 min : 15 min : report",
-    "passwordCheckFailed : ip : 50 : 24 h : 4 h : ban",
+    "passwordCheckFailed, accountStatusCheckFailed : ip : 50 : 24 h : 4 h : ban",
     "accountCreate : ip : 100 : 24 h : 24 h : block",
     "accountStatusCheck, getCredentialsStatus : ip : 100 : 15 min : 15 min : block",
     "accountLogin : ip_email : 5 : 15 min : 15 min : block",

@@ -298,3 +298,35 @@ async fn an_attempt_that_is_refused_counts_nowhere() {
     clock.advance(std::time::Duration::from_secs(120));
     bench.sign_in(EMAIL).await;
 }
+
+/// Who tries addresses gets less far than who asks for accounts that are there.
+#[tokio::test]
+async fn addresses_without_an_account_count_for_themselves() {
+    use foxhold_webhead::limits::{LimitSettings, LocalLimits};
+    let settings = LimitSettings {
+        rules: vec!["accountStatusCheckFailed : email : 2 : 24 h : 4 h : block".into()],
+        ..LimitSettings::default()
+    };
+    let random = foxhold_ports::memory::SeededRandom::new(1);
+    for path in ["/v1/account/status", "/v1/account/credentials/status"] {
+        let clock = Arc::new(foxhold_ports::memory::ManualClock::new(NOW));
+        let bench = Bench::with(Options {
+            limits: Arc::new(LocalLimits::new(&settings, clock, &random).unwrap()),
+            ..Options::default()
+        });
+        bench.sign_up_verified(EMAIL).await;
+        let ask = async |email: &str| bench.post(path, &json!({ "email": email })).await;
+        for _ in 0..5 {
+            ask(EMAIL).await.ok();
+        }
+        bench.store.set_outage(Some(foxhold_ports::Cause::Unavailable));
+        for _ in 0..3 {
+            assert_eq!(ask("bob@example.test").await.refusal().0, 503, "{path}");
+        }
+        bench.store.set_outage(None);
+        for _ in 0..2 {
+            assert_ne!(ask("bob@example.test").await.refusal().0, 429, "{path}");
+        }
+        assert_eq!(ask("bob@example.test").await.refusal(), (429, 114), "{path}");
+    }
+}
