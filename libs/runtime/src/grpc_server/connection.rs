@@ -46,8 +46,9 @@ impl ConnectionRules {
 
     /// With an age of 80 to 120 %, so that connections made together do not all end together.
     pub(super) fn with_age_spread(self, zero_to_one: f64) -> Self {
+        let secs = self.age.as_secs_f64() * 0.4f64.mul_add(zero_to_one, 0.8);
         Self {
-            age: self.age.mul_f64(0.4f64.mul_add(zero_to_one, 0.8)),
+            age: Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX),
             ..self
         }
     }
@@ -120,4 +121,25 @@ fn peer(stream: &TlsStream<TcpStream>) -> Option<Peer> {
     let (_, session) = stream.get_ref();
     let certificate = session.peer_certificates()?.first()?;
     SpiffeId::from_certificate(certificate).ok().map(Peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_by_a_fifth_and_no_setting_is_too_large() {
+        let rules = |connection_age_secs| {
+            ConnectionRules::of(&GrpcLimits {
+                connection_age_secs,
+                ..GrpcLimits::default()
+            })
+        };
+        for (draw, secs) in [(0.0, 240), (0.5, 300), (1.0, 360)] {
+            let age = rules(300).with_age_spread(draw).age;
+            assert_eq!(age.as_secs_f64().round(), f64::from(secs));
+        }
+        let never = rules(u64::MAX).with_age_spread(1.0).age;
+        assert_eq!(never, Duration::MAX);
+    }
 }
