@@ -22,7 +22,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `/healthz` and `/readyz` are served, for operators only; nowhere when absent.
     pub private_listen: Option<SocketAddr>,
-    /// The node's URLs as the Token Server hands them out. The first one's path is the prefix of all routes.
+    /// The node's URLs as the Token Server hands them out. They share one path, the prefix of all routes.
     pub names: Vec<String>,
     /// Files with one secret each, oldest first: a new one is appended here before the Token Server uses it.
     pub secret_files: Vec<SecretFile>,

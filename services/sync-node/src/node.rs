@@ -116,6 +116,9 @@ pub enum NodeError {
     /// The node has no name, so no token could be for it.
     #[error("a node needs at least one name")]
     Nameless,
+    /// Its routes lie under one path, so users of the other name would find nothing.
+    #[error("all names of a node must have the same path")]
+    Paths,
 }
 
 /// A storage node that is open for requests.
@@ -131,7 +134,7 @@ pub struct SyncNode {
 }
 
 impl SyncNode {
-    /// Opens the store. The first of `auth`'s names is the one whose path prefix the routes lie under.
+    /// Opens the store. The routes lie under the path that `auth`'s names share.
     ///
     /// # Errors
     /// [`NodeError`], also when another process has the data directory open.
@@ -141,8 +144,13 @@ impl SyncNode {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, NodeError> {
-        if auth.names.is_empty() {
-            return Err(NodeError::Nameless);
+        let first = auth.names.first().ok_or(NodeError::Nameless)?;
+        if auth
+            .names
+            .iter()
+            .any(|name| name.path_prefix() != first.path_prefix())
+        {
+            return Err(NodeError::Paths);
         }
         settings.limits.validate()?;
         let mut collection_limits = BTreeMap::new();

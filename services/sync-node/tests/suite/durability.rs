@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use foxhold_core::SecretText;
+use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets};
+use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_sync_node::{NodeError, NodeSettings, SyncNode};
 use tempfile::TempDir;
 
@@ -61,18 +64,29 @@ async fn an_orderly_end_loses_nothing_and_frees_the_directory() {
     assert_eq!(bench.node().sweep().await.unwrap(), 0);
 }
 
+fn open_again(bench: &Bench, names: &[&str]) -> Result<SyncNode, NodeError> {
+    let secrets = vec![NodeSecret::new(SecretText::new(SECRET.into()))];
+    let names = names.iter().map(|name| NodeName::parse(name).unwrap()).collect();
+    let auth = NodeAuth::new(names, NodeSecrets::new(secrets).unwrap());
+    let settings = NodeSettings::new(bench.dir.path());
+    SyncNode::open(settings, auth, bench.clock.clone(), bench.random.clone())
+}
+
 #[tokio::test]
 async fn two_nodes_never_open_one_directory() {
     let bench = Bench::new();
-    let secrets = vec![foxhold_crypto::node_secret::NodeSecret::new(
-        foxhold_core::SecretText::new(SECRET.into()),
-    )];
-    let secrets = foxhold_crypto::node_secret::NodeSecrets::new(secrets).unwrap();
-    let name = foxhold_node_auth::NodeName::parse(NODE_URL).unwrap();
-    let auth = foxhold_node_auth::NodeAuth::new(vec![name], secrets);
-    let settings = NodeSettings::new(bench.dir.path());
-    let second = SyncNode::open(settings, auth, bench.clock.clone(), bench.random.clone());
-    let error = second.err().unwrap();
+    let error = open_again(&bench, &[NODE_URL]).err().unwrap();
     assert!(matches!(error, NodeError::Store(_)), "{error}");
     assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test]
+async fn names_with_different_paths_are_refused() {
+    let mut bench = Bench::new();
+    bench.close();
+    let other_path = ["https://a.example.com/sync", "https://b.example.com"];
+    let error = open_again(&bench, &other_path).err().unwrap();
+    assert!(matches!(error, NodeError::Paths), "{error}");
+    let other_host = ["https://a.example.com/sync", "https://b.example.com/sync/"];
+    assert!(open_again(&bench, &other_host).is_ok());
 }
