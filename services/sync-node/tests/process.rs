@@ -227,7 +227,7 @@ fn a_configuration_is_checked_without_serving() {
     ] {
         std::fs::write(&path, good.replace(from, to)).unwrap();
         let bad = check();
-        assert!(!bad.status.success());
+        assert_eq!(bad.status.code(), Some(3), "{named}");
         assert!(
             String::from_utf8_lossy(&bad.stderr).contains(named),
             "{named}: {bad:?}"
