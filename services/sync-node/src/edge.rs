@@ -43,7 +43,7 @@ impl Admitted<'_> {
         let (clock, uid, precondition) = (Arc::clone(&self.node.clock), self.uid, self.precondition);
         let job = move |connection: &Connection| {
             let context = ReadContext {
-                uid: sql_uid(uid),
+                uid: store::uid_to_sql(uid),
                 now: Tick::from_timestamp(clock.now()),
                 precondition,
             };
@@ -64,7 +64,7 @@ impl Admitted<'_> {
         let quota_bytes = self.node.settings.quota_bytes;
         let job = move |connection: &Connection| {
             let context = WriteContext {
-                uid: sql_uid(uid),
+                uid: store::uid_to_sql(uid),
                 now: Tick::from_timestamp(clock.now()),
                 precondition,
                 quota_bytes,
@@ -84,11 +84,6 @@ impl Admitted<'_> {
         store::check(self.precondition, resource(&times))?;
         Ok(times)
     }
-}
-
-/// Uids have at most 53 bits.
-fn sql_uid(uid: u64) -> i64 {
-    i64::try_from(uid).unwrap_or(i64::MAX)
 }
 
 /// The one handler of all paths under `{node}/1.5/`.

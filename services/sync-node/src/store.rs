@@ -34,6 +34,7 @@ pub use self::{
     denied::{Denied, check},
     list::{Item, Page, list},
     read::{Bso, ReadContext, Sum, Timed, collection_sums, one, payloads_unless_changed, usage},
+    row::uid_to_sql,
     times::Times,
     write::{WriteContext, Written, delete_collection, delete_ids, delete_one, delete_user, post, put},
 };

@@ -97,24 +97,13 @@ pub fn commit(
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![context.uid, id.as_str()])?;
     while let Some(row) = rows.next()? {
-        turn.apply(
-            cid,
-            row.get_ref(5)?.as_str().map_err(rusqlite_type)?,
-            read_item(row)?.change,
-        )?;
+        let id: String = row.get(5)?;
+        turn.apply(cid, &id, read_item(row)?.change)?;
     }
     drop(rows);
     forget(connection, context.uid, id.as_str())?;
     turn.touch_collection(cid)?;
     turn.finish()
-}
-
-fn rusqlite_type(error: foxhold_sqlite::rusqlite::types::FromSqlError) -> foxhold_sqlite::rusqlite::Error {
-    foxhold_sqlite::rusqlite::Error::FromSqlConversionFailure(
-        5,
-        foxhold_sqlite::rusqlite::types::Type::Text,
-        Box::new(error),
-    )
 }
 
 fn staged(connection: &Connection, context: WriteContext, time: Option<Tick>) -> Result<Staged, Denied> {

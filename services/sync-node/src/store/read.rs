@@ -41,7 +41,7 @@ fn user_time(connection: &Connection, context: ReadContext) -> Result<Tick, Deni
 
 /// The times of a user and of each collection.
 pub(super) fn times(connection: &Connection, uid: u64) -> Result<Times, Denied> {
-    let uid = i64::try_from(uid).unwrap_or(i64::MAX);
+    let uid = row::uid_to_sql(uid);
     let user = User::for_read(connection, uid)?.last_modified;
     let sql = "SELECT n.name, c.last_modified FROM user_collections c JOIN names n ON n.cid = c.cid
                WHERE c.uid = ?1 ORDER BY n.name";
@@ -149,7 +149,8 @@ pub(super) fn payload(connection: &Connection, pid: Option<i64>) -> Result<Strin
     Ok(statement.query_row(params![pid], |row| row.get(0))?)
 }
 
-/// The payload of a BSO whose collection must still have the time `unchanged_since`. `None` when it has another, or the BSO is gone.
+/// The payloads of BSOs whose collection must still have the time `unchanged_since`. `None` when it has another, or a
+/// BSO is gone.
 pub fn payloads_unless_changed(
     connection: &Connection,
     uid: i64,

@@ -10,6 +10,11 @@ pub(super) fn to_sql(tick: Tick) -> i64 {
     i64::try_from(tick.get()).unwrap_or(i64::MAX)
 }
 
+/// A user's number for SQLite. Those in tokens have at most 53 bits.
+pub fn uid_to_sql(uid: u64) -> i64 {
+    i64::try_from(uid).unwrap_or(i64::MAX)
+}
+
 /// A time from SQLite. We never write a negative one.
 pub(super) fn from_sql(ticks: i64) -> Tick {
     Tick::new(u64::try_from(ticks).unwrap_or(0))

@@ -96,7 +96,7 @@ impl Download {
     async fn payloads(&self, portion: &[Item]) -> io::Result<Vec<String>> {
         let ids: Vec<BsoId> = portion.iter().map(|item| item.id.clone()).collect();
         let (collection, time) = (self.collection.clone(), self.time);
-        let uid = i64::try_from(self.uid).unwrap_or(i64::MAX);
+        let uid = store::uid_to_sql(self.uid);
         let read =
             move |connection: &_| store::payloads_unless_changed(connection, uid, &collection, time, &ids);
         let read = self
