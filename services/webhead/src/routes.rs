@@ -23,7 +23,7 @@ use foxhold_runtime::{
     SystemClock,
     layers::{self, RequestLimits},
 };
-use http::Request;
+use http::{HeaderValue, Request};
 use serde_json::Value;
 
 use crate::{
@@ -125,10 +125,15 @@ fn oauth() -> Router<Arc<App>> {
         .route("/v1/jwks", get(oauth::jwks))
 }
 
-/// Refused before any route was looked for, so the layer that completes answers has not seen it.
+/// Refused before any route was looked for, so the layers that complete answers have not seen it. The Token Server's
+/// clients look for the time under another name (`tokenserver.md` section 3).
 fn overloaded(_retry_after_secs: u64) -> Response {
     let mut response = ApiError::new(ErrorCode::Busy).into_response();
-    headers::tell_time(response.headers_mut(), SystemClock.now());
+    let now = SystemClock.now();
+    headers::tell_time(response.headers_mut(), now);
+    response
+        .headers_mut()
+        .insert(token_server::X_TIMESTAMP, HeaderValue::from(now.as_secs()));
     response
 }
 
@@ -152,5 +157,22 @@ async fn nothing_there(request: Request<axum::body::Body>) -> Response {
         page::document(request.headers())
     } else {
         ApiError::new(ErrorCode::NotFound).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_under_load_learns_the_time_whichever_server_was_asked() {
+        let response = overloaded(5);
+        for name in ["timestamp", "x-timestamp"] {
+            let time = response.headers().get(name).expect(name);
+            assert!(
+                time.to_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000,
+                "{name}"
+            );
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use status::{Condition, Dependencies, Discovery};
 
 use crate::{client_address::ClientAddresses, key_set::KeySetCache};
 
-const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+pub(crate) const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
 const X_CLIENT_STATE: HeaderName = HeaderName::from_static("x-client-state");
 
