@@ -68,6 +68,7 @@ mod tests {
         assert_eq!(config.listen.port(), 8020);
         assert_eq!(config.bootstrap.services.len(), 1);
         assert_eq!(config.bootstrap.nodes.len(), 1);
+        assert_eq!(config.bootstrap.check(), Ok(()));
         let unknown = format!("colour = \"red\"\n{sample}");
         assert!(toml::from_str::<Config>(&unknown).is_err());
     }
