@@ -92,7 +92,8 @@ pub(crate) async fn handle(State(node): State<Arc<SyncNode>>, request: Request) 
     let method = request.method().clone();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut line = LogLine::default();
-    let mut reply = if method == Method::OPTIONS {
+    // `OPTIONS *` is about no path of ours, and falls through to 404.
+    let mut reply = if method == Method::OPTIONS && request.uri().path() != "*" {
         cors::preflight(request.headers())
     } else {
         answer(&node, request, &mut line)

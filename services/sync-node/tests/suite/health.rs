@@ -150,6 +150,10 @@ async fn any_path_may_be_asked_for_its_methods() {
             "{path}"
         );
     }
+    // Not a path: it asks about the server as a whole.
+    let star = Request::builder().method(Method::OPTIONS).uri("*");
+    let answer = bench.router().oneshot(star.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.unwrap().status(), 404);
 }
 
 #[tokio::test]
