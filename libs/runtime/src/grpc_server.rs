@@ -127,7 +127,7 @@ impl GrpcServer {
             tls: TlsAcceptor::from(tls),
             router,
             rules: ConnectionRules::of(&limits),
-            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            connections: Arc::new(crate::slots::slots(limits.connections_max)),
             random,
             shutdown: shutdown.clone(),
         };

@@ -101,7 +101,7 @@ pub struct Drained {
 
 /// Serves `router` on `listener` until `shutdown` says stop and the requests in work are done.
 pub async fn serve(listener: TcpListener, router: Router, limits: EdgeLimits, shutdown: Shutdown) -> Drained {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let slots = Arc::new(crate::slots::slots(limits.connections_max));
     let edge = Edge {
         router,
         limits,

@@ -87,7 +87,7 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let admission = Admission {
-        slots: Arc::new(Semaphore::new(limits.in_work_max)),
+        slots: Arc::new(crate::slots::slots(limits.in_work_max)),
         limits,
     };
     // axum wraps: the layer added last is the outermost.

@@ -18,6 +18,7 @@ pub mod private_tier;
 pub mod process;
 pub mod random;
 pub mod shutdown;
+mod slots;
 mod spread;
 pub mod telemetry;
 pub mod tls;

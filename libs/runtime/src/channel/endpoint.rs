@@ -82,7 +82,7 @@ impl Endpoint {
             backoff_max: Duration::from_millis(settings.backoff_ms_max),
             connection: tokio::sync::Mutex::new(None),
             backoff: Mutex::new(Backoff::default()),
-            in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
+            in_flight: Arc::new(crate::slots::slots(settings.in_flight_max)),
             load: Arc::new(AtomicUsize::new(0)),
             load_max: settings.in_flight_max.saturating_add(settings.waiting_max),
         })

@@ -32,7 +32,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(limits: &GrpcLimits) -> Self {
         Self {
-            work: Arc::new(Semaphore::new(limits.in_work_max)),
+            work: Arc::new(crate::slots::slots(limits.in_work_max)),
             waiting: Arc::new(AtomicUsize::new(0)),
             waiting_max: limits.waiting_max,
             wait_max: Duration::from_millis(limits.wait_ms_max),
