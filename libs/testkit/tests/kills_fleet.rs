@@ -131,6 +131,12 @@ async fn a_tier_that_is_away_is_busy_and_what_needs_it_not_goes_on() {
         .expect("a sign-in cannot be kept");
     assert_busy(&refused, Some(201));
     fleet.restart(Tier::Dbwriter, 1).await.unwrap();
+    // The webhead leaves an instance alone for a while after it failed; then it tries again by itself.
+    wait_until("the writer to be used again", || async {
+        matches!(Person::sign_in(&server, &email, &person.auth_pw).await, Ok(Ok(_)))
+    })
+    .await
+    .unwrap();
 
     // Without a signer: sessions go on; what needs a signature is refused for now, and never as "bad credentials".
     fleet.kill(Tier::Keysigner, 1).unwrap();
@@ -151,7 +157,6 @@ async fn a_tier_that_is_away_is_busy_and_what_needs_it_not_goes_on() {
     );
     assert_busy(&exchange(&server, &token, &key_id).await.unwrap(), None);
     fleet.restart(Tier::Keysigner, 1).await.unwrap();
-    // The webhead leaves an instance alone for a while after it failed; then it tries again by itself.
     wait_until("the signer to be used again", || async {
         matches!(exchange(&server, &token, &key_id).await, Ok(answer) if answer.status == StatusCode::OK)
     })
