@@ -20,6 +20,7 @@ const LEN_MAX: usize = 300 * 1024;
 /// Compiles the module. Adds the compiler's target if it is missing.
 pub(crate) fn build(workspace_root: &Path) -> Result<Vec<u8>> {
     add_target(workspace_root)?;
+    fetch(workspace_root)?;
     let status = Command::new(cargo())
         .args(["build", "--quiet", "--locked", "--package", "foxhold-page-crypto"])
         .args(["--target", TARGET, "--profile", "wasm"])
@@ -100,17 +101,32 @@ pub(crate) fn add_target(workspace_root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The sources must lie where they will be compiled before their folders can be named.
+fn fetch(workspace_root: &Path) -> Result<()> {
+    let status = Command::new(cargo())
+        .args(["fetch", "--quiet", "--locked"])
+        .current_dir(workspace_root)
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "fetching the dependencies failed");
+    Ok(())
+}
+
 /// Panic messages hold paths of source files: they must not name the machine they were compiled on.
 fn rustflags(workspace_root: &Path) -> Result<String> {
     let cargo_home = match tool("CARGO_HOME", "") {
         path if path.as_os_str().is_empty() => tool("HOME", "/").join(".cargo"),
         path => path,
     };
-    let folders = [
-        (workspace_root, "/foxhold"),
-        (&cargo_home, "/cargo"),
-        (&sysroot(workspace_root)?, "/rust"),
+    let mut folders = vec![
+        (workspace_root.to_owned(), "/foxhold"),
+        (sysroot(workspace_root)?, "/rust"),
+        (cargo_home.clone(), "/cargo"),
     ];
+    // Cargo names these after the registry it fetched from, which may be a mirror. The last match counts.
+    for entry in fs::read_dir(cargo_home.join("registry/src")).context("reading cargo's sources")? {
+        folders.push((entry?.path(), "/crates"));
+    }
     let remap = folders
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
