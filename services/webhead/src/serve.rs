@@ -203,12 +203,16 @@ fn channel(
 /// The file is the dbwriters' to make: one that starts at the same time may not have come to it yet.
 async fn open_store(config: &Config) -> anyhow::Result<SqliteReader> {
     let until = tokio::time::Instant::now() + STORE_WAIT;
+    let mut told = false;
     loop {
         let (path, connections) = (config.store.path.clone(), config.store.connections);
         let opened = tokio::task::spawn_blocking(move || SqliteReader::open(path, connections));
         match opened.await.context("opening the store")? {
             Err(error) if tokio::time::Instant::now() < until => {
-                tracing::info!(%error, "the store is not there yet");
+                if !told {
+                    tracing::info!(%error, "the store is not there yet");
+                    told = true;
+                }
                 tokio::time::sleep(STORE_PAUSE).await;
             }
             opened => {
