@@ -210,11 +210,18 @@ async fn a_collection_may_have_limits_of_its_own() {
 #[tokio::test]
 async fn an_overloaded_node_refuses_in_the_protocols_form() {
     let bench = Bench::new();
-    let router = foxhold_sync_node::layered(bench.router(), bench.node(), 0);
-    let request = Request::get("/1.5/42/info/collections")
-        .body(Body::empty())
-        .unwrap();
-    let response = router.oneshot(request).await.unwrap();
+    let endless = axum::routing::get(std::future::pending::<()>);
+    let router = bench.router().route("/endless", endless);
+    let router = foxhold_sync_node::layered(router, bench.node(), 1);
+    let request = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let mut in_work = std::pin::pin!(router.clone().oneshot(request("/endless")));
+    // Looked at once, it has the only place.
+    tokio::select! {
+        biased;
+        _ = &mut in_work => panic!("it does not end"),
+        () = std::future::ready(()) => {}
+    }
+    let response = router.oneshot(request("/1.5/42/info/collections")).await.unwrap();
     assert_eq!(response.status(), 503);
     for (name, value) in [
         ("retry-after", "10"),
