@@ -5,10 +5,11 @@
 //! node, so each is one read, no write and one mint. Minting is in process on both sides.
 
 mod contender;
-mod tokens;
-mod world;
+mod pressure;
+pub(crate) mod tokens;
+pub(crate) mod world;
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -18,7 +19,7 @@ use crate::{
     load::{self, Requests, Until},
     rounds::{Sample, middle},
     server::Server,
-    table,
+    signatures, table,
 };
 
 pub(crate) use contender::{ServeOptions, serve};
@@ -27,7 +28,7 @@ pub(crate) use contender::{ServeOptions, serve};
 #[derive(Args, Clone)]
 pub(crate) struct Options {
     /// Users, each with a token of its own.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 100_000)]
     users: usize,
     /// Connections at once.
     #[arg(long, default_value_t = 16)]
@@ -43,7 +44,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            users: 4000,
+            users: 100_000,
             connections: 16,
             secs: 4,
             rounds: 5,
@@ -62,6 +63,8 @@ pub(crate) enum Contender {
     Memory,
     /// The Token Server on SQLite.
     Sqlite,
+    /// The Token Server on the store in memory, minting at a keysigner over gRPC and mutual TLS.
+    Remote,
 }
 
 impl Contender {
@@ -71,61 +74,131 @@ impl Contender {
             Self::Floor => "floor: verify, hash, mint",
             Self::Memory => "Token Server, store in memory",
             Self::Sqlite => "Token Server, SQLite",
+            Self::Remote => "Token Server, store in memory, keysigner of its own",
         }
     }
 }
 
-/// Measures all contenders in turn and prints the table.
+/// A server under measurement, with the signer that works for it, if that is another process.
+struct Contestant {
+    contender: Contender,
+    server: Server,
+    signer: Option<Server>,
+    samples: Vec<Sample>,
+}
+
+/// Measures all contenders in turn and prints the tables.
 ///
 /// # Errors
-/// When a server does not start or answers anything but 200.
+/// When a server does not start or answers anything but what it should.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     table::progress("exchange: signing tokens");
-    let requests: Requests = tokens::requests(options.users)?.into();
+    let requests = Requests::served(tokens::requests(options.users)?);
     let work = WorkFolder::of("loadtest-exchange")?;
-    let mut servers = Vec::new();
+    let mut contestants = Vec::new();
     for &contender in Contender::value_variants() {
-        let name = contender.to_possible_value().context("no name")?;
-        let arguments = ["serve-exchange", name.get_name(), "--folder"].map(OsString::from);
-        let server = Server::start(arguments.into_iter().chain([work.path().into()])).await?;
+        let contestant = Contestant::start(contender, work.path()).await?;
+        table::progress(&format!("exchange: first requests, {}", contender.title()));
+        let address = contestant.server.address;
         // The first exchange of each user assigns it; not measured.
-        load::run(server.address, &requests, options.connections, Until::AllSent).await?;
-        servers.push((contender, server, Vec::new()));
+        load::run(address, &requests, options.connections, Until::AllSent).await?;
+        contestants.push(contestant);
     }
+    let mut verifications = Vec::new();
     for round in 1..=options.rounds {
         table::progress(&format!("exchange: round {round} of {}", options.rounds));
-        for (_, server, samples) in &mut servers {
-            samples.push(measure(server, &requests, options).await?);
+        verifications.push(tokens::verification(Duration::from_secs(1))?);
+        for contestant in &mut contestants {
+            let sample = contestant.measure(&requests, options).await?;
+            contestant.samples.push(sample);
         }
     }
-    let samples: Vec<_> = servers
-        .into_iter()
-        .filter_map(|(contender, _, samples)| Some((contender, middle(samples)?)))
-        .collect();
-    report(options, &samples)
+    verifications.sort_by(f64::total_cmp);
+    report(options, verifications[verifications.len() / 2], &contestants)?;
+    let memory = contestants
+        .iter()
+        .find(|contestant| contestant.contender == Contender::Memory)
+        .context("no Token Server")?;
+    pressure::run(memory, &requests, options, work.path()).await
 }
 
-fn report(options: &Options, samples: &[(Contender, Sample)]) -> Result<()> {
-    let floor = samples
-        .iter()
-        .find(|(contender, _)| *contender == Contender::Floor)
-        .context("no floor")?
-        .1;
-    let rows: Vec<Vec<String>> = samples
-        .iter()
-        .map(|(contender, sample)| {
-            vec![
-                contender.title().to_owned(),
-                format!("{:.1}", sample.cpu_us),
-                format!("{:.2}", sample.cpu_us / floor.cpu_us),
-                format!("{:.0}", sample.per_sec),
-                format!("{:.2}", sample.p50.as_secs_f64() * 1000.0),
-                format!("{:.2}", sample.p99.as_secs_f64() * 1000.0),
-            ]
+impl Contestant {
+    async fn start(contender: Contender, folder: &Path) -> Result<Self> {
+        let signer = match contender {
+            Contender::Remote => Some(signatures::keysigner(folder).await?),
+            _ => None,
+        };
+        let name = contender.to_possible_value().context("no name")?;
+        let mut arguments = ["serve-exchange", name.get_name(), "--folder"]
+            .map(OsString::from)
+            .to_vec();
+        arguments.push(folder.into());
+        if let Some(signer) = &signer {
+            arguments.extend(["--signer".into(), signer.address.to_string().into()]);
+        }
+        Ok(Self {
+            contender,
+            server: Server::start(arguments).await?,
+            signer,
+            samples: Vec::new(),
         })
-        .collect();
+    }
+
+    /// CPU time of all its processes.
+    fn cpu_time(&self) -> Result<Duration> {
+        let signer = self
+            .signer
+            .as_ref()
+            .map_or(Ok(Duration::ZERO), Server::cpu_time)?;
+        Ok(self.server.cpu_time()? + signer)
+    }
+
+    async fn measure(&self, requests: &Requests, options: &Options) -> Result<Sample> {
+        let cpu_before = self.cpu_time()?;
+        let until = Until::Elapsed(Duration::from_secs(options.secs));
+        let load = load::run(self.server.address, requests, options.connections, until).await?;
+        let cpu = self.cpu_time()?.saturating_sub(cpu_before);
+        Ok(Sample {
+            cpu_us: cpu.as_secs_f64() * 1_000_000.0 / load.count() as f64,
+            per_sec: load.per_sec(),
+            p50: load.percentile(50),
+            p99: load.percentile(99),
+        })
+    }
+
+    fn middle(&self) -> Result<Sample> {
+        middle(self.samples.clone()).context("no samples")
+    }
+}
+
+fn report(options: &Options, verification_us: f64, contestants: &[Contestant]) -> Result<()> {
+    let floor = contestants
+        .iter()
+        .find(|contestant| contestant.contender == Contender::Floor)
+        .context("no floor")?
+        .middle()?;
+    let mut rows = vec![vec![
+        "one bare RS256 verification".to_owned(),
+        format!("{verification_us:.1}"),
+        format!("{:.2}", verification_us / floor.cpu_us),
+        format!("{:.0}", 1_000_000.0 / verification_us),
+        String::new(),
+        String::new(),
+    ]];
+    for contestant in contestants {
+        let sample = contestant.middle()?;
+        rows.push(vec![
+            contestant.contender.title().to_owned(),
+            format!("{:.1}", sample.cpu_us),
+            format!("{:.2}", sample.cpu_us / floor.cpu_us),
+            format!("{:.0}", sample.per_sec),
+            format!("{:.2}", sample.p50.as_secs_f64() * 1000.0),
+            format!("{:.2}", sample.p99.as_secs_f64() * 1000.0),
+        ]);
+    }
     let how = format!(
-        "{} returning users with a token each, {} connections, one server thread, middle of {} rounds of {} s.",
+        "{} returning users with a token each, {} connections, one server thread, middle of {} rounds of {} s. CPU of all \
+         processes of a contender.",
         options.users, options.connections, options.rounds, options.secs
     );
     let head = [
@@ -138,18 +211,4 @@ fn report(options: &Options, samples: &[(Contender, Sample)]) -> Result<()> {
     ];
     table::print("Token exchange, returning users", &how, &head, &rows)?;
     Ok(())
-}
-
-async fn measure(server: &Server, requests: &Requests, options: &Options) -> Result<Sample> {
-    let cpu_before = server.cpu_time()?;
-    let until = Until::Elapsed(Duration::from_secs(options.secs));
-    let load = load::run(server.address, requests, options.connections, until).await?;
-    let cpu = server.cpu_time()?.saturating_sub(cpu_before);
-    let answered = load.answered as f64;
-    Ok(Sample {
-        cpu_us: cpu.as_secs_f64() * 1_000_000.0 / answered,
-        per_sec: answered / load.wall.as_secs_f64(),
-        p50: load.percentile(50),
-        p99: load.percentile(99),
-    })
 }

@@ -82,7 +82,8 @@ async fn start_box(work: &Path) -> Result<(Server, Process)> {
         .args(["up", "--mail", "capture", "--listen", &listen.to_string()])
         .args(["--private-listen", &private.to_string(), "--data"])
         .arg(work.join("data"))
-        .env("FOXHOLD_LIMITS__PROFILE", "off");
+        .env("FOXHOLD_LIMITS__PROFILE", "off")
+        .env("FOXHOLD_DISK_USED_MAX_PERCENT", "100");
     let mut process = Process::spawn(work, "box", command)?;
     wait_until("the box to be ready", || {
         let ended = !process.is_running();

@@ -3,6 +3,8 @@
 //!
 //! Servers run as processes of their own, because CPU time is read per process.
 
+mod allocations;
+mod cassandra;
 mod cpu;
 mod exchange;
 mod load;
@@ -11,6 +13,7 @@ mod rounds;
 mod server;
 mod signatures;
 mod table;
+mod tally;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -29,10 +32,14 @@ enum Benchmark {
     All,
     /// Token exchange of returning users, beside the same cryptography without Foxhold.
     Exchange(exchange::Options),
+    /// First assignments of users nobody has seen before, on SQLite, beside SQLite alone.
+    Allocations(allocations::Options),
     /// Access tokens signed by the keysigner over gRPC and mutual TLS, beside a minimal tonic signer.
     Signatures(signatures::Options),
     /// Logins, beside bare scrypt; with the memory of 300 at once.
     Logins(logins::Options),
+    /// The exchange and first assignments over three Cassandra nodes, beside the driver alone.
+    Cassandra(cassandra::Options),
     /// A server under measurement; started by the benchmarks themselves.
     #[command(hide = true)]
     ServeExchange(exchange::ServeOptions),
@@ -46,9 +53,12 @@ async fn main() -> Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::All => {
             exchange::run(&exchange::Options::default()).await?;
+            allocations::run(&allocations::Options::default()).await?;
             signatures::run(&signatures::Options::default()).await?;
             logins::run(&logins::Options::default()).await
         }
+        Benchmark::Allocations(options) => allocations::run(&options).await,
+        Benchmark::Cassandra(options) => cassandra::run(&options).await,
         Benchmark::Exchange(options) => exchange::run(&options).await,
         Benchmark::Logins(options) => logins::run(&options).await,
         Benchmark::Signatures(options) => signatures::run(&options).await,

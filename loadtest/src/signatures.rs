@@ -5,6 +5,10 @@ mod contender;
 
 use std::{
     ffi::OsString,
+    fs::File,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{
         Arc,
@@ -81,10 +85,8 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     make_certificates(work.path())?;
     let mut contenders = Vec::new();
     for &contender in Contender::value_variants() {
-        let name = contender.to_possible_value().context("no name")?;
-        let arguments = ["serve-signer", name.get_name(), "--folder"].map(OsString::from);
-        let server = Server::start(arguments.into_iter().chain([work.path().into()])).await?;
-        let client = client(&server, work.path())?;
+        let server = start(contender, work.path()).await?;
+        let client = client(server.address, work.path())?;
         contenders.push((contender, server, client, Vec::new()));
     }
     let mut bare = Vec::new();
@@ -103,6 +105,18 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     report(options, bare[bare.len() / 2], &samples)
 }
 
+/// A keysigner in a process of its own, which mints node tokens with a secret in the folder.
+pub(crate) async fn keysigner(folder: &Path) -> Result<Server> {
+    make_certificates(folder)?;
+    start(Contender::Keysigner, folder).await
+}
+
+async fn start(contender: Contender, folder: &Path) -> Result<Server> {
+    let name = contender.to_possible_value().context("no name")?;
+    let arguments = ["serve-signer", name.get_name(), "--folder"].map(OsString::from);
+    Server::start(arguments.into_iter().chain([folder.into()])).await
+}
+
 fn make_certificates(folder: &Path) -> Result<()> {
     let options = CreateOptions {
         out: folder.to_owned(),
@@ -113,6 +127,12 @@ fn make_certificates(folder: &Path) -> Result<()> {
         hosts: Vec::new(),
     };
     certificates::create(&options, &SystemClock, &SystemRandom)?;
+    let mut secret = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(folder.join("node.secret"))?;
+    secret.write_all(b"0123456789abcdef0123456789abcdef\n")?;
     Ok(())
 }
 
@@ -121,11 +141,11 @@ fn tls(folder: &Path, role: Role) -> TlsSettings {
     certificates::settings(folder, TRUST_DOMAIN, role)
 }
 
-fn client(server: &Server, folder: &Path) -> Result<RemoteSigner> {
+pub(crate) fn client(address: SocketAddr, folder: &Path) -> Result<RemoteSigner> {
     let identity = TlsIdentity::load(&tls(folder, Role::Webhead), &Secrets::default())?;
     let config = identity.client_config(Arc::new(SystemClock), Role::Keysigner)?;
     let settings = ChannelSettings {
-        addresses: vec![server.address.to_string()],
+        addresses: vec![address.to_string()],
         ..ChannelSettings::default()
     };
     Ok(RemoteSigner::new(transport(Balanced::new(

@@ -18,8 +18,9 @@ fn main() -> Result<()> {
         ["protos", "--check"] => protos::run(root, true),
         ["wasm"] => wasm::write(root),
         ["wasm", "--check"] => wasm::check(root),
+        ["environment"] => test::prepare(root),
         ["test"] => test::run(root, test::Extent::Ordinary),
         ["test", "--all"] => test::run(root, test::Extent::All),
-        _ => bail!("usage: cargo xtask (protos [--check] | wasm [--check] | test [--all])"),
+        _ => bail!("usage: cargo xtask (protos [--check] | wasm [--check] | environment | test [--all])"),
     }
 }

@@ -2,6 +2,7 @@
 //! Each step says what it does and how long it took; the first that fails ends the run. What it has to install, it
 //! says; where it may not, it prints the one command and fails.
 
+mod cluster;
 mod environment;
 
 use std::{
@@ -23,8 +24,25 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) enum Extent {
     /// What every change must pass.
     Ordinary,
-    /// And what takes long: benchmarks, to see that they run.
+    /// And what takes long: tests on bigger clusters, and benchmarks, to see that they run.
     All,
+}
+
+/// What must be there before anything can be tested.
+const ENVIRONMENT: [Step; 5] = [
+    ("system packages", environment::packages),
+    ("compiler's WebAssembly target", wasm::add_target),
+    ("Python environment of the browser tests", environment::python),
+    ("Cassandra's jars", cluster::jars),
+    ("toxiproxy", cluster::proxy),
+];
+
+/// Installs what the tests need and runs none: for whoever runs single ones.
+///
+/// # Errors
+/// The first step that fails, by its name.
+pub(crate) fn prepare(root: &Path) -> Result<()> {
+    run_steps(root, &ENVIRONMENT)
 }
 
 /// Runs everything.
@@ -32,31 +50,40 @@ pub(crate) enum Extent {
 /// # Errors
 /// The first step that fails, by its name.
 pub(crate) fn run(root: &Path, extent: Extent) -> Result<()> {
-    let mut steps: Vec<Step> = vec![
-        ("system packages", environment::packages),
-        ("compiler's WebAssembly target", wasm::add_target),
-        ("Python environment of the browser tests", environment::python),
+    let mut steps: Vec<Step> = ENVIRONMENT.to_vec();
+    steps.extend::<[Step; 6]>([
         ("format", |root| cargo(root, "fmt --all --check")),
         ("lints", |root| {
             cargo(
                 root,
-                "clippy --locked --workspace --all-targets --quiet -- -D warnings",
+                "clippy --locked --workspace --all-targets --features foxhold-testkit/long --quiet -- -D warnings",
             )
         }),
         ("build", |root| {
             cargo(root, "build --locked --workspace --bins --quiet")
         }),
-        ("tests", |root| {
-            cargo(root, "test --locked --workspace --no-fail-fast --quiet")
-        }),
+        ("tests", tests),
         ("page tests", page),
         ("licences, bans and sources of dependencies", supply_chain),
-    ];
+    ]);
     if extent == Extent::All {
+        steps.push(("long tests", |root| {
+            // One at a time: each has the machine to itself. Of the whole workspace, so that nothing is compiled again with
+            // fewer features.
+            cargo(
+                root,
+                "test --locked --workspace --features foxhold-testkit/long --test long_* --no-fail-fast \
+                 -- --test-threads 1 --nocapture",
+            )
+        }));
         steps.push(("benchmarks of signing", |root| {
             cargo(root, "bench --locked --package foxhold-keysigner --bench rsa")
         }));
     }
+    run_steps(root, &steps)
+}
+
+fn run_steps(root: &Path, steps: &[Step]) -> Result<()> {
     let began = Instant::now();
     let mut report = String::new();
     for (name, step) in steps {
@@ -78,6 +105,17 @@ fn line(name: &str, took: Duration) -> String {
 /// Tells the person who watches; results of a test run belong on standard output.
 fn say(text: &str) -> Result<()> {
     writeln!(io::stdout(), "{text}").context("writing to standard output")
+}
+
+/// All tests of an ordinary run, with one Cassandra cluster between them.
+fn tests(root: &Path) -> Result<()> {
+    let shared = cluster::Shared::start(root)?;
+    let arguments = "test --locked --workspace --no-fail-fast --quiet";
+    must(
+        shared
+            .tell(Command::new(wasm::cargo()).args(arguments.split_whitespace()))
+            .current_dir(root),
+    )
 }
 
 /// Runs cargo; no argument of ours has a blank in it.

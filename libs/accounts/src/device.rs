@@ -1,6 +1,6 @@
 //! Devices: a browser registers itself, is listed, and goes (`accounts.md` (c), Devices).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use foxhold_core::{
     DeviceId, Timestamp,
@@ -44,13 +44,16 @@ impl Accounts {
             .reader
             .devices(caller.deadline, signed_in.account.uid)
             .await?;
-        let now = self.now();
+        let mut now = self.now();
         let known = match target(&devices, signed_in, request.id)? {
-            Target::Known(device) => device.clone(),
+            Target::Known(device) => {
+                now = later_than(device, now);
+                device.clone()
+            }
             Target::New => new_device(signed_in, DeviceId::random(&*self.random), &request, now)?,
         };
         let device = merged(known, signed_in, request, push, now);
-        self.write(caller, |call| {
+        self.write_at(caller, now, |call| {
             let device = device.clone();
             async move { self.writer.put_device(&call, device).await }
         })
@@ -94,7 +97,8 @@ impl Accounts {
             .ok_or(AccountError::UnknownDevice)?;
         self.close_session(caller, uid, device.session).await?;
         // Its session may have been gone before, and then has not taken the device along.
-        self.write(caller, |call| async move {
+        let at = later_than(&device, self.now());
+        self.write_at(caller, at, |call| async move {
             self.writer.delete_device(&call, uid, id).await
         })
         .await?;
@@ -155,6 +159,12 @@ fn new_device(
         push: None,
         available_commands: BTreeMap::new(),
     })
+}
+
+/// When a known device is written again, or removed: now, unless a webhead whose clock is ahead wrote it last. Stores let the later
+/// write win by the time in its operation id, which is exact to the millisecond only.
+fn later_than(device: &Device, now: Timestamp) -> Timestamp {
+    now.max(device.last_access_at.plus(Duration::from_millis(1)))
 }
 
 fn merged(
@@ -295,6 +305,20 @@ mod tests {
             ..known
         };
         assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn a_device_is_written_later_than_it_was() {
+        let millis = Duration::from_millis;
+        let device = device(7, 1);
+        let table = [
+            ("as usual", MADE.plus(millis(5)), MADE.plus(millis(5))),
+            ("at once", MADE, MADE.plus(millis(1))),
+            ("clock behind", MADE.minus(millis(5)), MADE.plus(millis(1))),
+        ];
+        for (name, now, expected) in table {
+            assert_eq!(later_than(&device, now), expected, "{name}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Accounts {
         let (account, opened) = checked?;
         let Opened { wrap_kb, version } = opened;
         let wrap_kbs = request.keys.then(|| vec![wrap_kb]);
-        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now());
+        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now())?;
         self.store_session(caller, &address, &opening).await?;
         Ok(logged_in(account, opening, version, request.verification_method))
     }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use foxhold_core::{Clock, Deadline, OpId, Random, Timestamp};
+use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp};
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
@@ -48,6 +48,8 @@ pub struct Settings {
     pub clients: Clients,
     /// Whether `preVerified` of POST /account/create is honoured. For test servers.
     pub pre_verified_allowed: bool,
+    /// What the ids of all tokens issued here bear; absent where there is one region.
+    pub region: Option<RegionMark>,
 }
 
 /// Who is calling, and how long they wait.
@@ -68,10 +70,10 @@ impl Accounts {
         self.clock.now()
     }
 
-    /// A new intent.
-    pub(crate) fn intent(&self, caller: &Caller) -> Call {
+    /// A new intent, decided at that time.
+    pub(crate) fn intent(&self, caller: &Caller, at: Timestamp) -> Call {
         Call {
-            op: OpId::new(self.now(), &*self.random),
+            op: OpId::new(at, &*self.random),
             deadline: caller.deadline,
         }
     }

@@ -9,7 +9,7 @@ use foxhold_core::{
 use foxhold_crypto::token::{KeyBundle, TokenKind};
 use foxhold_ports::accounts::SignIn;
 
-use crate::{AccountError, Accounts, Caller, token::mint};
+use crate::{AccountError, Accounts, Caller};
 
 /// A session without a device ends after this.
 const LIFE_WITHOUT_DEVICE: Duration = Duration::from_secs(28 * 24 * 60 * 60);
@@ -136,19 +136,22 @@ impl Accounts {
     }
 
     /// Draws a session for an account and, for each wrapKb, a key-fetch token with the bundle sealed in.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 999 if there is no randomness.
     pub(crate) fn open_for(
         &self,
         caller: &Caller,
         account: &Account,
         wrap_kbs: Option<&[Secret<32>]>,
         now: Timestamp,
-    ) -> Opening {
+    ) -> Result<Opening, AccountError> {
         let verification = if account.email_verified {
             Verification::Verified
         } else {
             Verification::WithAccount
         };
-        let minted = mint(TokenKind::Session, &*self.random);
+        let minted = self.mint(TokenKind::Session)?;
         let session = Session {
             id: minted.keys.id,
             key: Arc::new(minted.keys.key),
@@ -164,7 +167,7 @@ impl Accounts {
             .unwrap_or_default()
             .iter()
             .map(|wrap_kb| {
-                let minted = mint(TokenKind::KeyFetch, &*self.random);
+                let minted = self.mint(TokenKind::KeyFetch)?;
                 let bundle = KeyBundle::seal(&minted.keys.bundle_key, &account.credentials.k_a, wrap_kb);
                 let key_fetch = foxhold_core::record::KeyFetch {
                     id: minted.keys.id,
@@ -175,15 +178,15 @@ impl Accounts {
                     verification,
                     generation: account.verifier_set_at,
                 };
-                (minted.token, key_fetch)
+                Ok((minted.token, key_fetch))
             })
-            .unzip();
+            .collect::<Result<(Vec<_>, Vec<_>), AccountError>>()?;
         let sign_in = SignIn { session, key_fetches };
-        Opening {
+        Ok(Opening {
             sign_in,
             session_token: minted.token,
             key_fetch_tokens,
-        }
+        })
     }
 }
 

@@ -71,7 +71,7 @@ impl Accounts {
             pre_verified || !self.mailer.delivers(),
         );
         let wrap_kbs = request.keys.then_some(made.wrap_kbs);
-        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at);
+        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at)?;
         self.store_account(caller, &address, &account, &opening).await?;
         if !account.email_verified {
             self.send_verify_mail(&account, &request.mail)

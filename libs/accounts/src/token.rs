@@ -1,10 +1,16 @@
-//! Making tokens: the client gets the 32 bytes, the store what is derived from them.
+//! Making tokens: the client gets the 32 bytes, the store what is derived from them. Where a deployment has regions,
+//! tokens are drawn until the id they are stored under bears the own region's mark (`security.md` D.2).
 
-use foxhold_core::{Random, Secret, TokenId, random};
+use foxhold_core::{Random, RegionMark, Secret, TokenId, random};
 use foxhold_crypto::{
     mac::sha256,
     token::{TokenKeys, TokenKind},
 };
+
+use crate::{AccountError, Accounts};
+
+/// Sixteen draws find a mark on average; of sources that are random, one in 10^114 needs more than these.
+const DRAWS_MAX: usize = 4096;
 
 /// A new token and what is stored for it.
 pub(crate) struct Minted {
@@ -14,15 +20,122 @@ pub(crate) struct Minted {
     pub(crate) keys: TokenKeys,
 }
 
-/// Draws a token of a kind.
-pub(crate) fn mint(kind: TokenKind, source: &dyn Random) -> Minted {
-    let token = Secret::new(random::bytes(source));
-    let keys = TokenKeys::derive(kind, &token);
-    Minted { token, keys }
+impl Accounts {
+    /// Draws a token of a kind.
+    ///
+    /// # Errors
+    /// [`AccountError::Internal`] if the source of randomness is none.
+    pub(crate) fn mint(&self, kind: TokenKind) -> Result<Minted, AccountError> {
+        let derive = |token: &Secret<32>| TokenKeys::derive(kind, token);
+        let (token, keys) = draw(&*self.random, self.settings.region, derive, |keys| &keys.id)?;
+        Ok(Minted { token, keys })
+    }
+
+    /// Draws an OAuth code or refresh token, with what it is stored under.
+    ///
+    /// # Errors
+    /// [`AccountError::Internal`] if the source of randomness is none.
+    pub(crate) fn draw_hashed(&self) -> Result<(Secret<32>, TokenId), AccountError> {
+        draw(&*self.random, self.settings.region, hashed_id, |id| id)
+    }
+}
+
+/// Draws a token until its id bears the mark; the first one will do where there is none.
+fn draw<T>(
+    source: &dyn Random,
+    region: Option<RegionMark>,
+    derive: impl Fn(&Secret<32>) -> T,
+    id: impl Fn(&T) -> &TokenId,
+) -> Result<(Secret<32>, T), AccountError> {
+    for _ in 0..DRAWS_MAX {
+        let token = Secret::new(random::bytes(source));
+        let derived = derive(&token);
+        if region.is_none_or(|mark| mark.marks(id(&derived))) {
+            return Ok((token, derived));
+        }
+    }
+    Err(AccountError::Internal)
 }
 
 /// What an OAuth code or refresh token is stored under.
 #[must_use]
 pub fn hashed_id(token: &Secret<32>) -> TokenId {
     TokenId::from_bytes(sha256(&[token.expose()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use foxhold_ports::memory::SeededRandom;
+
+    use super::*;
+
+    /// Counts what is drawn.
+    struct Counted<R>(R, AtomicUsize);
+
+    impl<R: Random> Counted<R> {
+        const fn new(source: R) -> Self {
+            Self(source, AtomicUsize::new(0))
+        }
+
+        fn draws(&self) -> usize {
+            self.1.load(Ordering::Relaxed)
+        }
+    }
+
+    impl<R: Random> Random for Counted<R> {
+        fn fill(&self, dest: &mut [u8]) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.fill(dest);
+        }
+    }
+
+    struct Stuck;
+
+    impl Random for Stuck {
+        fn fill(&self, dest: &mut [u8]) {
+            dest.fill(0x55);
+        }
+    }
+
+    fn draw_id(source: &dyn Random, region: Option<RegionMark>) -> Result<TokenId, AccountError> {
+        let (token, id) = draw(source, region, hashed_id, |id| id)?;
+        assert_eq!(hashed_id(&token), id, "the id is the token's");
+        Ok(id)
+    }
+
+    #[test]
+    fn an_id_bears_the_mark_of_its_region() {
+        const TOKENS: usize = 40;
+        let source = Counted::new(SeededRandom::new(1));
+        for mark in (0..RegionMark::COUNT).filter_map(RegionMark::new) {
+            for _ in 0..TOKENS {
+                let id = draw_id(&source, Some(mark)).unwrap();
+                assert_eq!(RegionMark::of(&id), mark);
+            }
+        }
+        let average = source.draws() / (TOKENS * usize::from(RegionMark::COUNT));
+        assert!((12..20).contains(&average), "{average} draws");
+    }
+
+    #[test]
+    fn without_regions_a_token_is_drawn_once() {
+        let source = Counted::new(SeededRandom::new(2));
+        for tokens in 1..100 {
+            assert!(draw_id(&source, None).is_ok());
+            assert_eq!(source.draws(), tokens);
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_stuck_is_a_fault_and_no_loop() {
+        let source = Counted::new(Stuck);
+        let id = draw_id(&source, None).unwrap();
+        assert_eq!(draw_id(&source, Some(RegionMark::of(&id))).ok(), Some(id));
+        let other = RegionMark::new(RegionMark::of(&id).get() ^ 1);
+        let before = source.draws();
+        assert!(matches!(draw_id(&source, other), Err(AccountError::Internal)));
+        assert_eq!(source.draws() - before, DRAWS_MAX);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use foxhold_core::Timestamp;
 use foxhold_ports::{Call, Refusal, WriteError};
 
 use crate::{AccountError, Accounts, Caller};
@@ -43,6 +44,8 @@ fn refused(refusal: Refusal) -> AccountError {
         | Refusal::UnknownNode
         | Refusal::NoNode
         | Refusal::NoUid
+        | Refusal::Closed
+        | Refusal::TooManyPast
         | Refusal::OperationReused => AccountError::BackendFault {
             service: "dbwriter",
             operation: "write",
@@ -61,7 +64,21 @@ impl Accounts {
     where
         Attempt: Future<Output = Result<(), WriteError>> + Send,
     {
-        let call = self.intent(caller);
+        self.write_at(caller, self.now(), intent).await
+    }
+
+    /// [`Self::write`] of what replaces something that was read: `at` is later than that was written, so that the last
+    /// write wins where the clocks of two webheads disagree.
+    pub(crate) async fn write_at<Attempt>(
+        &self,
+        caller: &Caller,
+        at: Timestamp,
+        intent: impl Fn(Call) -> Attempt + Send,
+    ) -> Result<(), WriteFailure>
+    where
+        Attempt: Future<Output = Result<(), WriteError>> + Send,
+    {
+        let call = self.intent(caller, at);
         let outcome = match intent(call).await {
             Err(WriteError::Unknown(_)) if !call.deadline.has_passed() => intent(call).await,
             outcome => outcome,

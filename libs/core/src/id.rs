@@ -81,7 +81,7 @@ hex_id!(
     TokenId, 32
 );
 hex_id!(
-    /// Names one intent for good: the same id again gets the same answer. A UUIDv7.
+    /// Names one intent for good: what was done under it is done once, however often it is asked for. A UUIDv7.
     OpId, 16
 );
 hex_id!(
@@ -97,7 +97,7 @@ impl fmt::Debug for TokenId {
 }
 
 impl OpId {
-    /// A new one: 48 bits of time, then randomness (RFC 9562, version 7).
+    /// A new one: 48 bits of time, then nothing but randomness (RFC 9562, version 7).
     #[must_use]
     pub fn new(now: Timestamp, source: &dyn Random) -> Self {
         let mut bytes: [u8; 16] = random::bytes(source);
@@ -105,6 +105,22 @@ impl OpId {
         bytes[6] = 0x70 | (bytes[6] & 0x0f);
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         Self(bytes)
+    }
+
+    /// When this operation writes, in µs since the epoch: what a store takes as the timestamp of plain writes
+    /// (`security.md` D.1.5). It comes from the id alone, so every attempt of an operation writes with the same one, in
+    /// whichever process it is made.
+    ///
+    /// Bits 0..48 of the id are milliseconds; the 12 bits after the version (RFC 9562 `rand_a`) are read as the fraction
+    /// of a millisecond in 4096ths (section 6.2, method 3). [`OpId::new`] fills those at random: two operations of one
+    /// millisecond write in an order of their own, those of different milliseconds in the order of the clocks.
+    #[must_use]
+    pub fn write_timestamp(&self) -> i64 {
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.0[..6]);
+        let fraction = i64::from(u16::from_be_bytes([self.0[6] & 0x0f, self.0[7]]));
+        // 48 bits of milliseconds are less than 2^58 microseconds.
+        i64::from_be_bytes(millis) * 1000 + ((fraction * 1000) >> 12)
     }
 }
 
@@ -139,7 +155,7 @@ impl fmt::Display for ServiceUid {
     }
 }
 
-/// A storage node of one service.
+/// A storage node of one service. Two services' nodes may share a number: it means nothing without its service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
@@ -173,6 +189,24 @@ mod tests {
         let late = OpId::new(Timestamp::from_millis(1_700_000_000_001), &Fixed(0));
         assert!(early < late);
         assert_eq!((early.as_bytes()[6] >> 4, early.as_bytes()[8] >> 6), (7, 2));
+    }
+
+    #[test]
+    fn when_an_operation_writes_is_in_its_id() {
+        const MILLIS: u64 = 1_700_000_000_000;
+        let of = |fraction: u16| {
+            let mut bytes = *OpId::new(Timestamp::from_millis(MILLIS), &Fixed(0xff)).as_bytes();
+            bytes[6..8].copy_from_slice(&(0x7000 | fraction).to_be_bytes());
+            OpId::from_bytes(bytes).write_timestamp()
+        };
+        let table = [(0, 0), (4, 0), (5, 1), (2048, 500), (4095, 999)];
+        for (fraction, expected) in table {
+            assert_eq!(of(fraction), 1_700_000_000_000_000 + expected, "{fraction}");
+        }
+        let next = OpId::new(Timestamp::from_millis(MILLIS + 1), &Fixed(0));
+        assert!(next.write_timestamp() > of(4095), "a later millisecond is later");
+        let extremes = [[0; 16], [0xff; 16]].map(|bytes| OpId::from_bytes(bytes).write_timestamp());
+        assert_eq!(extremes, [0, ((1 << 48) - 1) * 1000 + 999]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod hex;
 pub mod id;
 pub mod random;
 pub mod record;
+pub mod region;
 pub mod secret;
 pub mod time;
 
@@ -16,5 +17,6 @@ pub use clock::Clock;
 pub use error_code::ErrorCode;
 pub use id::{ClientId, DeviceId, NodeId, OpId, RequestId, ServiceUid, TokenId, Uid};
 pub use random::Random;
+pub use region::RegionMark;
 pub use secret::{Secret, SecretText};
 pub use time::{Deadline, Timestamp};

@@ -3,12 +3,17 @@
 pub mod account;
 pub mod assignment;
 pub mod oauth;
+pub mod policy;
+pub mod pool;
 
 pub use account::{
     Account, Credentials, Device, EmailKey, KeyFetch, PushEndpoint, Session, Verification, Verifier,
     VersionTwo,
 };
 pub use assignment::{
-    Assignment, ClientState, Generation, NodeFigures, NodeRecord, Service, ServiceKey, UserKey, UserRecord,
+    Assignment, ClientState, Generation, NodeFigures, NodeRecord, PastRecord, Service, ServiceKey, UserKey,
+    UserRecord,
 };
 pub use oauth::{AuthorizationCode, RefreshToken};
+pub use policy::{Admission, Schemes, ServicePolicy};
+pub use pool::{Allocation, Bucket, PoolName, PoolRule, Whom};

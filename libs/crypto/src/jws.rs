@@ -1,12 +1,15 @@
 //! Compact JWS (RFC 7515) with RS256 and nothing else. Verified on the hot path of every token exchange: one pass,
 //! few allocations. The signing side only builds what the keysigner signs.
 
+mod form;
+
 use std::borrow::Cow;
 
 use base64::{DecodeSliceError, Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use thiserror::Error;
 
+pub use self::form::{Form, form};
 use crate::rsa_key::KeySet;
 
 /// The longest token that is looked at. Own access tokens have at most 1024 characters.
@@ -69,7 +72,12 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 
 impl ReadHeader<'_> {
     fn is_allowed(&self) -> bool {
-        self.alg == "RS256" && !(self.jwk || self.jku || self.x5u || self.x5c || self.crit || self.b64)
+        self.alg == "RS256" && self.is_plain()
+    }
+
+    /// Brings no key of its own and asks for no extension.
+    fn is_plain(&self) -> bool {
+        !(self.jwk || self.jku || self.x5u || self.x5c || self.crit || self.b64)
     }
 
     /// Compared without case and without `application/` (RFC 7515 section 4.1.9).
@@ -93,6 +101,25 @@ impl ReadHeader<'_> {
 /// # Errors
 /// [`JwsError`].
 pub fn verify(token: &str, typ: &str, keys: &KeySet) -> Result<Vec<u8>, JwsError> {
+    verify_if(token, keys, |header| header.is_of_type(typ))
+}
+
+/// Like [`verify`], for a kind of token that not every issuer names: its type is one of `types`, or there is none. The
+/// caller has to know by the claims that it is no token of another kind (RFC 8725 section 3.12).
+///
+/// # Errors
+/// [`JwsError`].
+pub fn verify_unnamed(token: &str, types: &[&str], keys: &KeySet) -> Result<Vec<u8>, JwsError> {
+    verify_if(token, keys, |header| {
+        header.typ.is_none() || types.iter().any(|typ| header.is_of_type(typ))
+    })
+}
+
+fn verify_if(
+    token: &str,
+    keys: &KeySet,
+    is_wanted: impl FnOnce(&ReadHeader<'_>) -> bool,
+) -> Result<Vec<u8>, JwsError> {
     if token.len() > LEN_MAX {
         return Err(JwsError::Malformed);
     }
@@ -108,7 +135,7 @@ pub fn verify(token: &str, typ: &str, keys: &KeySet) -> Result<Vec<u8>, JwsError
     if !header.is_allowed() {
         return Err(JwsError::Header);
     }
-    if !header.is_of_type(typ) {
+    if !is_wanted(&header) {
         return Err(JwsError::Type);
     }
     let mut signature_bytes = [0; SIGNATURE_LEN_MAX];

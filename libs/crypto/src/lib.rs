@@ -1,7 +1,8 @@
 //! All cryptography of Foxhold, without I/O, clock or randomness of its own: what is random comes in.
 //!
-//! Two layers. Without features: what the sign-in page (WebAssembly), the storage nodes and the servers share.
-//! Feature `server` adds what stands on ring and scrypt, which the page must not carry.
+//! Layers. Without features: what the sign-in page (WebAssembly), the storage nodes and the servers share.
+//! Feature `server` adds what stands on ring and scrypt, which the page must not carry; `dsa` adds to that the keys that
+//! only BrowserID still takes.
 //! Every rule here is checked against the vectors of the contracts.
 
 pub mod hawk;
@@ -18,8 +19,15 @@ pub mod token;
 #[cfg(feature = "server")]
 pub mod access_token;
 #[cfg(feature = "server")]
+mod big_endian;
+#[cfg(feature = "server")]
 pub mod jws;
 #[cfg(feature = "server")]
 pub mod rsa_key;
 #[cfg(feature = "server")]
 pub mod scrypt;
+
+#[cfg(feature = "dsa")]
+pub mod dsa_key;
+#[cfg(feature = "dsa")]
+pub mod short_rsa_key;

@@ -1,6 +1,8 @@
 //! Where the secrets shared with storage nodes come from (`tokenserver.md` section 7): lines of a file, or a master.
 //! Held by the keysigner (all nodes) and by each node (its own).
 
+mod lines;
+
 use std::collections::HashMap;
 
 use foxhold_core::{Secret, SecretText, hex};
@@ -8,6 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::hkdf;
+pub use lines::{DatedSecret, NodeLine, NodeLines, list_text, read_list};
 
 /// One secret of a node, used as its text. Holds the signing key derived from it, which every token needs.
 pub struct NodeSecret {
@@ -68,6 +71,12 @@ impl NodeSecrets {
         (!oldest_first.is_empty()).then_some(Self(oldest_first))
     }
 
+    /// The secrets of a list: one a line, oldest first, blank lines skipped. `None` if there is none.
+    #[must_use]
+    pub fn of_list(text: &str) -> Option<Self> {
+        Self::new(read_list(text).into_iter().map(NodeSecret::new).collect())
+    }
+
     /// The one to sign with.
     #[must_use]
     pub fn newest(&self) -> &NodeSecret {
@@ -103,43 +112,15 @@ pub fn read_secrets_file(
     text: &str,
     nodes: &mut HashMap<String, NodeSecrets>,
 ) -> Result<(), SecretsFileError> {
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let (node_url, secrets) = read_line(line.trim(), number)?;
-        if nodes.insert(node_url.to_owned(), secrets).is_some() {
+    for (number, line) in lines::of_text(text) {
+        let NodeLine { node_url, secrets } = lines::read_line(line, number)?;
+        let secrets = secrets.into_iter().map(|dated| NodeSecret::new(dated.text));
+        let secrets = NodeSecrets::new(secrets.collect()).ok_or(SecretsFileError::Malformed(number))?;
+        if nodes.insert(node_url, secrets).is_some() {
             return Err(SecretsFileError::DuplicateNode(number));
         }
     }
     Ok(())
-}
-
-fn read_line(line: &str, number: usize) -> Result<(&str, NodeSecrets), SecretsFileError> {
-    let malformed = SecretsFileError::Malformed(number);
-    let (node_url, rest) = line.split_once(',').ok_or(malformed)?;
-    let mut dated = rest
-        .split(',')
-        .map(|part| {
-            let (ts, secret) = part.trim().split_once(':')?;
-            let is_number = !ts.is_empty() && ts.bytes().all(|digit| digit.is_ascii_digit());
-            let ts: u64 = is_number.then(|| ts.parse().ok())??;
-            (!secret.is_empty() && !secret.contains(':')).then_some((ts, secret))
-        })
-        .collect::<Option<Vec<_>>>()
-        .ok_or(malformed)?;
-    dated.sort_unstable_by_key(|(ts, _)| *ts);
-    if dated.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        return Err(SecretsFileError::DuplicateTime(number));
-    }
-    let secrets = dated
-        .into_iter()
-        .map(|(_, text)| NodeSecret::new(SecretText::new(text.to_owned())))
-        .collect();
-    let secrets = NodeSecrets::new(secrets)
-        .filter(|_| !node_url.is_empty())
-        .ok_or(malformed)?;
-    Ok((node_url, secrets))
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::mac;
+use crate::{
+    big_endian::{bits, is_odd, without_leading_zeros},
+    mac,
+};
 
 /// Why numbers or a JWK are no RSA key to verify with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,9 +41,7 @@ impl RsaPublicKey {
     /// [`RsaKeyError`].
     pub fn new(n: &[u8], e: &[u8]) -> Result<Self, RsaKeyError> {
         let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-        let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
-        // Whole bytes are enough: a modulus has its top bit in its first byte.
-        if !is_odd(n) || !(256..=1024).contains(&n.len()) || (n.len() == 256 && n[0] < 0x80) {
+        if !is_odd(n) || !(2048..=8192).contains(&bits(n)) {
             return Err(RsaKeyError::Modulus);
         }
         if !is_odd(e) || e == [1] || e.len() > 4 {
@@ -82,11 +83,6 @@ impl RsaPublicKey {
         .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
         .is_ok()
     }
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    &number[zeros..]
 }
 
 /// A key and the name that headers call it by.

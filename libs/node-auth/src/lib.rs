@@ -1,29 +1,118 @@
 //! What a service node needs to know its users (`storage.md` 3, `tokenserver.md` 6): the token says who, Hawk proves
-//! that the sender holds its key. Called once for each request of a node, ours or anybody's.
+//! that the sender holds its key. Called once for each request of a node, ours or anybody's; it knows no store, no
+//! accounts, no web framework and no runtime. `docs/nodes.md` says the same for other languages.
 //!
 //! Must stay true: whatever fails, the client learns only 401; [`AuthFailure`] is for metrics. Pure: the caller brings
 //! the time and compares nothing itself.
+//!
+//! # A node
+//!
+//! One [`NodeAuth`] for the life of the process, [`NodeAuth::check`] for each request before its body is read, and
+//! [`NodeUser::check_payload`] when it has come:
+//!
+//! ```
+//! use foxhold_node_auth::{AuthFailure, NodeAuth, NodeName, NodeSecrets, SignedRequest, Timestamp};
+//! use http::{Request, Response, StatusCode, header};
+//!
+//! /// `GET` and `PUT {node}/notes/1.0/{uid}`, the pattern of the service being `{node}/notes/1.0/{uid}`.
+//! fn answer(node: &NodeAuth, request: &Request<Vec<u8>>, now: Timestamp) -> Response<String> {
+//!     let uid = request.uri().path().strip_prefix("/notes/1.0/").and_then(|uid| uid.parse().ok());
+//!     let (status, body) = match uid {
+//!         None => (StatusCode::NOT_FOUND, String::new()),
+//!         Some(uid) => match greet(node, request, uid, now) {
+//!             Ok(text) => (StatusCode::OK, text),
+//!             // One answer for all: which check failed is for whoever runs the node.
+//!             Err(why) => {
+//!                 eprintln!("refused: {why} ({})", why.label());
+//!                 (StatusCode::UNAUTHORIZED, String::new())
+//!             }
+//!         },
+//!     };
+//!     let mut response = Response::new(body);
+//!     *response.status_mut() = status;
+//!     response
+//! }
+//!
+//! fn greet(
+//!     node: &NodeAuth,
+//!     request: &Request<Vec<u8>>,
+//!     uid: u64,
+//!     now: Timestamp,
+//! ) -> Result<String, AuthFailure> {
+//!     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+//!     let signed = SignedRequest {
+//!         method: request.method().as_str(),
+//!         // As on the request line: a path that a router has taken apart or unescaped is another one.
+//!         path_and_query: request.uri().path_and_query().map_or("/", |path| path.as_str()),
+//!         authorization: request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes()),
+//!         host: text(header::HOST),
+//!         uid,
+//!         serves_expired: false,
+//!     };
+//!     let user = node.check(&signed, now)?;
+//!     user.check_payload(text(header::CONTENT_TYPE).unwrap_or_default(), request.body())?;
+//!     Ok(format!("hello, {}", user.uid.get()))
+//! }
+//!
+//! // At the start: under which URL users know the node, and the list of secrets it shares with the signer.
+//! let secrets = NodeSecrets::of_list("the older secret\nthe newer secret\n").expect("a secret");
+//! let name = NodeName::parse("https://notes-1.example.org").expect("a URL");
+//! let node = NodeAuth::new(vec![name], secrets);
+//!
+//! // In place of a client: its token, and a request signed with the token's key.
+//! # use foxhold_crypto::{hawk, node_secret::NodeSecret, node_token::{NodeTokenClaims, mint}};
+//! # let now = Timestamp::from_secs(1_800_000_000);
+//! # let claims = NodeTokenClaims {
+//! #     node: "https://notes-1.example.org".into(),
+//! #     fxa_kid: String::new(), fxa_uid: String::new(), hashed_device_id: String::new(),
+//! #     hashed_fxa_uid: String::new(), expires_secs: now.as_secs() + 3600,
+//! #     uid: foxhold_core::ServiceUid::new(42).expect("a uid"), salt: [1, 2, 3],
+//! # };
+//! # let token = mint(&claims, &NodeSecret::new(foxhold_core::SecretText::new("the newer secret".into())));
+//! # let sent = |path: &str| {
+//! #     let credentials = hawk::Credentials { id: &token.token, key: token.key.expose().as_bytes() };
+//! #     let asked = hawk::Request { method: "GET", path_and_query: path, host: "notes-1.example.org", port: 443 };
+//! #     let header = hawk::sign(&credentials, &asked, now.as_secs(), "n1", None);
+//! #     Request::get(path).header(header::AUTHORIZATION, header).body(Vec::new()).expect("a request")
+//! # };
+//! assert_eq!(answer(&node, &sent("/notes/1.0/42"), now).body(), "hello, 42");
+//! // Another user's data, with the same token:
+//! assert_eq!(answer(&node, &sent("/notes/1.0/43"), now).status(), StatusCode::UNAUTHORIZED);
+//!
+//! // When the file of secrets has changed; requests under way are not disturbed.
+//! node.replace_secrets(NodeSecrets::of_list("a third secret").expect("a secret"));
+//! assert_eq!(answer(&node, &sent("/notes/1.0/42"), now).status(), StatusCode::UNAUTHORIZED);
+//! ```
+//!
+//! # What is the node's own
+//!
+//! - The clock: right to a minute, or tokens end too early or too late.
+//! - Reading the secrets' file again every few seconds, and [`NodeAuth::replace_secrets`] when it has changed: that is how
+//!   secrets are rotated and tokens revoked.
+//! - Replays: a captured request is good until its token ends. Over TLS nobody captures one; a node for which that is not
+//!   enough remembers the nonces.
 
 mod name;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use foxhold_core::{ServiceUid, Timestamp};
 use foxhold_crypto::{
     hawk::{Header, Request, Target},
-    node_secret::NodeSecrets,
     node_token::{self, NodeTokenError, VerifiedNodeToken},
 };
 use thiserror::Error;
 
+pub use foxhold_core::{SecretText, ServiceUid, Timestamp};
+pub use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets};
 pub use name::{NodeName, NodeNameError};
 
 /// The rules of one node.
 pub struct NodeAuth {
     /// Every URL under which users know this node. At least one, else nobody is let in.
     pub names: Vec<NodeName>,
-    /// The secrets that tokens for this node may be signed with.
-    pub secrets: NodeSecrets,
     /// How far the Hawk time may lie from the clock, either way.
     pub skew_max: Duration,
     /// How long after its end a token still serves requests that are marked [`SignedRequest::serves_expired`].
@@ -31,19 +120,31 @@ pub struct NodeAuth {
     /// Take host and port under the MAC from the `Host` header instead of the node's name. Off unless a proxy in
     /// front is known to check that header.
     pub trust_host: bool,
+    // Swapped whole, so that a check sees the secrets of one moment.
+    secrets: RwLock<Arc<NodeSecrets>>,
 }
 
 impl NodeAuth {
-    /// With the usual bounds: 52 weeks of skew, 2 hours of grace, `Host` not trusted.
+    /// For the node known as `names`, which takes tokens that any of `secrets` signed. With the usual bounds: 52 weeks of
+    /// skew, 2 hours of grace, `Host` not trusted.
     #[must_use]
-    pub const fn new(names: Vec<NodeName>, secrets: NodeSecrets) -> Self {
+    pub fn new(names: Vec<NodeName>, secrets: NodeSecrets) -> Self {
         Self {
             names,
-            secrets,
             skew_max: Duration::from_secs(52 * 7 * 86_400),
             expired_grace: Duration::from_secs(7200),
             trust_host: false,
+            secrets: RwLock::new(Arc::new(secrets)),
         }
+    }
+
+    /// Takes other secrets, from the next check on: tokens of secrets that are no longer among them are refused.
+    pub fn replace_secrets(&self, secrets: NodeSecrets) {
+        *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
+    }
+
+    fn secrets(&self) -> Arc<NodeSecrets> {
+        Arc::clone(&self.secrets.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -69,6 +170,8 @@ pub struct SignedRequest<'a> {
 pub struct NodeUser<'a> {
     /// The user's number on this node, which is the path's.
     pub uid: ServiceUid,
+    /// The account, where the token names it: the same for all services. It is personal; keep it out of logs.
+    pub fxa_uid: Option<String>,
     /// For logs, where the token names it.
     pub hashed_fxa_uid: Option<String>,
     /// For logs, where the token names it.
@@ -155,7 +258,7 @@ impl NodeAuth {
     ) -> Result<NodeUser<'a>, AuthFailure> {
         let header = Header::parse(request.authorization.ok_or(AuthFailure::Header)?);
         let header = header.map_err(|_| AuthFailure::Header)?;
-        let token = node_token::verify(header.id(), &self.secrets).map_err(|error| match error {
+        let token = node_token::verify(header.id(), &self.secrets()).map_err(|error| match error {
             NodeTokenError::Malformed | NodeTokenError::WrongPayload => AuthFailure::Decode,
             NodeTokenError::WrongSignature => AuthFailure::Signature,
         })?;
@@ -175,6 +278,7 @@ impl NodeAuth {
         }
         Ok(NodeUser {
             uid: token.uid,
+            fxa_uid: token.fxa_uid,
             hashed_fxa_uid: token.hashed_fxa_uid,
             hashed_device_id: token.hashed_device_id,
             fxa_kid: token.fxa_kid,

@@ -1,9 +1,7 @@
 //! The vectors of `storage.md` 22 and `tokenserver.md` 6, and every way to be refused.
 
-use foxhold_core::SecretText;
 use foxhold_crypto::{
     hawk::{Credentials, Payload, sign},
-    node_secret::NodeSecret,
     node_token::{NodeTokenClaims, mint},
 };
 
@@ -274,4 +272,71 @@ fn an_expired_token_serves_marked_requests_for_its_grace() {
     assert_eq!(check(true, 60), Ok(true));
     assert_eq!(check(true, 7199), Ok(true));
     assert_eq!(check(true, 7200), Err(AuthFailure::Expired));
+}
+
+#[test]
+fn other_secrets_count_from_the_next_request_on() {
+    let good = header(V1_TOKEN, "1510726400", "j4h3g2", INFO_MAC);
+    let auth = node("https://sync-1.example.com", &[V1_SECRET]);
+    let table: [(&[&str], Option<AuthFailure>); 4] = [
+        // A rotation: appended, then the old one dropped; then a revocation that is taken back.
+        (&[V1_SECRET, "newer"], None),
+        (&["newer"], Some(AuthFailure::Signature)),
+        (&["newest"], Some(AuthFailure::Signature)),
+        (&["newest", V1_SECRET], None),
+    ];
+    for (texts, expected) in table {
+        auth.replace_secrets(secrets(texts));
+        let checked = failure(auth.check(&request("GET", INFO, &good), NOW));
+        assert_eq!(checked, expected, "{texts:?}");
+    }
+}
+
+#[test]
+fn requests_under_way_are_not_disturbed_by_other_secrets() {
+    let good = header(V1_TOKEN, "1510726400", "j4h3g2", INFO_MAC);
+    let auth = node("https://sync-1.example.com", &[V1_SECRET]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    let checked = failure(auth.check(&request("GET", INFO, &good), NOW));
+                    assert_eq!(checked, None);
+                }
+            });
+        }
+        for round in 0..200 {
+            auth.replace_secrets(secrets(&[V1_SECRET, &format!("secret {round}")]));
+        }
+    });
+}
+
+#[test]
+fn the_documentation_for_other_languages_has_the_same_vectors() {
+    let text = include_str!("../../../docs/nodes.md");
+    for vector in [
+        V1_SECRET,
+        V1_TOKEN,
+        V2_TOKEN,
+        BODY_HASH,
+        INFO_MAC,
+        "GKJuqFQtUlvmKRpV0+l2F+ShWmjUI9ZlxxHSaJiXu4E=",
+        "kwWXkfVSXLVYAV3ef7kc6mkRFty1m2HpTL+WBFPHe+A=",
+        "nIkHP2yixZGnAOjEff7W1lL7xjFVn4ueUq2o8v0Cxvo=",
+        "wC5eeTyMC4eKBEOrHr6JiMjPjkp7Ev/8d9GxF37FX1Y=",
+    ] {
+        assert!(text.contains(vector), "{vector}");
+    }
+    for failure in [
+        AuthFailure::Header,
+        AuthFailure::Decode,
+        AuthFailure::Signature,
+        AuthFailure::Expired,
+        AuthFailure::Node,
+        AuthFailure::Uid,
+        AuthFailure::Mac,
+        AuthFailure::Hash,
+    ] {
+        assert!(text.contains(&format!("`{}`", failure.label())), "{failure}");
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Readers open the store themselves; writers are the dbwriter's intents, in process on one box and remote in a fleet.
 
+pub mod encoding;
+
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, TokenId, Uid,

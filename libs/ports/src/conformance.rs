@@ -1,17 +1,29 @@
 //! The suite every adapter of a port runs: the specification of the ports, as tests. An adapter's tests hand it a way
 //! to make an empty store; each case gets one of its own and knows nothing of how it was made. A broken promise
-//! panics, with the case's name printed before.
+//! panics, with the case's name printed before. What only a store with a log of operations promises stands in the
+//! `log` modules, and is left out, visibly, for a store without.
 
 mod accounts;
 mod assignments;
 pub mod fixtures;
+mod jobs;
 mod model;
+pub mod turns;
 
-use std::{any::Any, future::Future, io::Write as _, pin::Pin, sync::Arc};
+use std::{
+    any::Any,
+    future::Future,
+    io::Write as _,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::{AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter};
+use crate::{AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, JobTurns};
 
 /// An empty store, seen through its ports.
 pub struct Subject {
@@ -25,6 +37,13 @@ pub struct Subject {
     pub assignment_writer: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
     pub assignment_admin: Arc<dyn AssignmentAdmin>,
+    /// Hands out turns at jobs.
+    pub job_turns: Arc<dyn JobTurns>,
+    /// Whether it keeps a log of operations: it answers a repeated refusal alike, whatever has happened since, and
+    /// notices an operation id that is used for another kind of intent.
+    pub remembers: bool,
+    /// Whether it notices that a uid from elsewhere is another user's.
+    pub knows_uids: bool,
     /// What has to live as long as the store: its folder, its servers.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -48,7 +67,14 @@ use cases;
 /// # Panics
 /// When the adapter breaks a promise.
 pub async fn accounts(adapter: &str, make: impl AsyncFn() -> Subject) {
-    run("accounts", adapter, &accounts::cases(), make).await;
+    run(
+        "accounts",
+        adapter,
+        &accounts::cases(),
+        &accounts::log_cases(),
+        make,
+    )
+    .await;
 }
 
 /// Runs every case about assignments.
@@ -56,7 +82,25 @@ pub async fn accounts(adapter: &str, make: impl AsyncFn() -> Subject) {
 /// # Panics
 /// When the adapter breaks a promise.
 pub async fn assignments(adapter: &str, make: impl AsyncFn() -> Subject) {
-    run("assignments", adapter, &assignments::cases(), make).await;
+    let log_cases = assignments::log_cases();
+    run("assignments", adapter, &assignments::cases(), &log_cases, make).await;
+}
+
+/// Runs every case about turns at jobs.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn jobs(adapter: &str, make: impl AsyncFn() -> Subject) {
+    run("jobs", adapter, &jobs::cases(), &jobs::log_cases(), make).await;
+}
+
+/// Runs the cases about many exchanges at once alone: what several writers of one store must show who number users each
+/// in an order of his own.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn assignment_races(adapter: &str, make: impl AsyncFn() -> Subject) {
+    run("assignments", adapter, &assignments::races(), &[], make).await;
 }
 
 /// Runs random sequences of intents, one for each seed, on the store and on the memory store: every answer and
@@ -73,22 +117,46 @@ pub async fn like_memory(
     let count = seeds.end.saturating_sub(seeds.start);
     for seed in seeds {
         tell(&format!("conformance: model over {adapter}: seed {seed}"));
-        model::compare(seed, intents, &make().await).await;
+        in_a_case(async { model::compare(seed, intents, &make().await).await }).await;
     }
     tell(&format!(
         "conformance: model over {adapter}: {count} sequences of {intents} intents passed"
     ));
 }
 
-async fn run(suite: &str, adapter: &str, cases: &[Case], make: impl AsyncFn() -> Subject) {
-    for (name, case) in cases {
+async fn run(
+    suite: &str,
+    adapter: &str,
+    cases: &[Case],
+    log_cases: &[Case],
+    make: impl AsyncFn() -> Subject,
+) {
+    let mut left_out = 0;
+    for (number, (name, case)) in cases.iter().chain(log_cases).enumerate() {
+        let subject = make().await;
+        if number >= cases.len() && !subject.remembers {
+            tell(&format!("conformance: {suite} over {adapter}: {name}: left out"));
+            left_out += 1;
+            continue;
+        }
         tell(&format!("conformance: {suite} over {adapter}: {name}"));
-        case(Arc::new(make().await)).await;
+        in_a_case(case(Arc::new(subject))).await;
     }
+    let passed = cases.len() + log_cases.len() - left_out;
+    let rest = match left_out {
+        0 => String::new(),
+        left_out => format!(", {left_out} left out (it keeps no log of operations)"),
+    };
     tell(&format!(
-        "conformance: {suite} over {adapter}: {} cases passed",
-        cases.len()
+        "conformance: {suite} over {adapter}: {passed} cases passed{rest}"
     ));
+}
+
+/// Gives what runs a number that no other case of this process has.
+async fn in_a_case(running: impl Future<Output = ()>) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    fixtures::CASE.scope(number, running).await;
 }
 
 /// Straight to standard output: the log of a test run has to show which adapters ran, also when they pass, and the

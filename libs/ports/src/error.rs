@@ -55,7 +55,7 @@ impl Cause {
 #[error("reading from the store")]
 pub struct ReadError(#[source] pub Cause);
 
-/// A decision against an intent. Final for its operation id.
+/// A decision against an intent: nothing was written, and the same operation id again is refused while the cause stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 pub enum Refusal {
     /// A verified account holds the address.
@@ -79,17 +79,23 @@ pub enum Refusal {
     /// The service has handed out all its uids.
     #[error("no uid left")]
     NoUid,
-    /// The operation id was used for an intent of another kind.
+    /// The operation id was used for an intent of another kind. Only stores that keep a log of operations notice.
     #[error("the operation id belongs to another intent")]
     OperationReused,
     /// The node is unknown.
     #[error("no such node")]
     UnknownNode,
+    /// The service has as many users as it takes.
+    #[error("the service takes no more users")]
+    Closed,
+    /// The user has as many past records as may be: their data must be purged first.
+    #[error("too many past records wait to be purged")]
+    TooManyPast,
 }
 
 impl Refusal {
     /// Every refusal, for tests and translations that walk them all.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::EmailTaken,
         Self::UnknownAccount,
         Self::TokenSpent,
@@ -99,6 +105,8 @@ impl Refusal {
         Self::NoUid,
         Self::OperationReused,
         Self::UnknownNode,
+        Self::Closed,
+        Self::TooManyPast,
     ];
 }
 

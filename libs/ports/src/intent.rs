@@ -58,6 +58,24 @@ intent_kinds! {
     CreateNode = 16,
     /// `AssignmentAdmin::rename_node`
     RenameNode = 17,
+    /// `AssignmentWriter::retire`
+    Retire = 18,
+    /// `AssignmentWriter::unassign`
+    Unassign = 19,
+    /// `AssignmentWriter::forget`
+    Forget = 20,
+    /// `AssignmentAdmin::update_node`
+    UpdateNode = 21,
+    /// `AssignmentAdmin::remove_node`
+    RemoveNode = 22,
+    /// `AssignmentAdmin::import_user`
+    ImportUser = 23,
+    /// `AssignmentAdmin::reserve_uids`
+    ReserveUids = 24,
+    /// `JobTurns::take_turn`
+    TakeTurn = 25,
+    /// `JobTurns::end_turn`
+    EndTurn = 26,
 }
 
 #[cfg(test)]

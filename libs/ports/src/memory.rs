@@ -4,6 +4,7 @@
 mod accounts;
 mod assignments;
 mod clock;
+mod jobs;
 mod limits;
 mod mailer;
 mod random;

@@ -14,7 +14,10 @@ async fn subject() -> Subject {
         account_writer: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
-        assignment_admin: store,
+        assignment_admin: store.clone(),
+        job_turns: store,
+        remembers: true,
+        knows_uids: true,
         keep: Box::new(()),
     }
 }
@@ -30,6 +33,21 @@ async fn assignments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs() {
+    conformance::jobs("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn model() {
     conformance::like_memory("memory", 0..2, 500, subject).await;
+}
+
+/// What is asked of a store without a log of operations is part of what is asked of one with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn model_without_a_log() {
+    let forgetful = async || Subject {
+        remembers: false,
+        ..subject().await
+    };
+    conformance::like_memory("memory, log not asked for", 0..2, 500, forgetful).await;
 }

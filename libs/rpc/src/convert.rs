@@ -2,13 +2,18 @@
 //! unit, every enum a meaning. A message that breaks that is refused with the path of the field, never its contents.
 
 mod account;
+mod allocation;
 mod assignment;
+mod import;
+mod jobs;
+mod policy;
 mod signing;
 
 use std::fmt;
 
-pub(crate) use assignment::{node_url, service_key};
+pub(crate) use assignment::{node_url, service_key, service_uid};
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
+pub(crate) use jobs::{job, runner};
 use thiserror::Error;
 use zeroize::Zeroizing;
 

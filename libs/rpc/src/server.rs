@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::Deadline;
 use foxhold_ports::{
-    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, NodeTokenMinter, PublicKeySource,
-    Stretcher,
+    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, JobTurns, NodeTokenMinter,
+    PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -28,6 +28,8 @@ pub struct DbwriterPorts {
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
     pub admin: Arc<dyn AssignmentAdmin>,
+    /// Hands out turns at jobs.
+    pub turns: Arc<dyn JobTurns>,
 }
 
 /// The services of `foxhold.dbwriter.v1`, with their full names for the health service.
@@ -35,20 +37,22 @@ pub struct DbwriterPorts {
 pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
-        assignment_writer_server::AssignmentWriterServer,
+        assignment_writer_server::AssignmentWriterServer, job_turns_server::JobTurnsServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
         .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
+        .add_service(JobTurnsServer::new(dbwriter::Turns(ports.turns)))
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 3] = [
+pub const DBWRITER_SERVICES: [&str; 4] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
+    wire::dbwriter::job_turns_server::SERVICE_NAME,
 ];
 
 /// What a keysigner needs.

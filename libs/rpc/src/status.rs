@@ -50,6 +50,8 @@ const fn refusal_number(refusal: Refusal) -> u16 {
         Refusal::NoUid => 7,
         Refusal::OperationReused => 8,
         Refusal::UnknownNode => 9,
+        Refusal::Closed => 10,
+        Refusal::TooManyPast => 11,
     }
 }
 
@@ -68,7 +70,9 @@ const fn refusal_code(refusal: Refusal) -> Code {
     match refusal {
         Refusal::EmailTaken | Refusal::OperationReused => Code::AlreadyExists,
         Refusal::UnknownAccount | Refusal::UnknownService | Refusal::UnknownNode => Code::NotFound,
-        Refusal::TokenSpent | Refusal::NoNode | Refusal::NoUid => Code::FailedPrecondition,
+        Refusal::TokenSpent | Refusal::NoNode | Refusal::NoUid | Refusal::Closed | Refusal::TooManyPast => {
+            Code::FailedPrecondition
+        }
         Refusal::Conflict => Code::Aborted,
     }
 }
@@ -316,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_number_nobody_knows_is_no_refusal() {
-        for text in ["0", "10", "99", "107", "999", "70000", "-1", "x", ""] {
+        for text in ["0", "12", "99", "107", "999", "70000", "-1", "x", ""] {
             let mut status = Status::internal("");
             status.metadata_mut().insert(CODE_KEY, text.parse().unwrap());
             assert_eq!(

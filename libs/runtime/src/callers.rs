@@ -8,6 +8,7 @@ pub type Row = (&'static str, &'static [Role]);
 
 const WEBHEAD: &[Role] = &[Role::Webhead];
 const OPS: &[Role] = &[Role::Ops];
+const WEBHEAD_AND_OPS: &[Role] = &[Role::Webhead, Role::Ops];
 const HEALTH: &[Role] = &[Role::Health];
 
 /// Every RPC of every private tier.
@@ -27,13 +28,23 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.AccountWriter/PutRefreshToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/VerifyEmail", WEBHEAD),
     ("/foxhold.dbwriter.v1.AssignmentAdmin/CreateNode", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/ImportUser", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/MarkNode", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.AssignmentAdmin/PutService", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/RemoveNode", OPS),
     ("/foxhold.dbwriter.v1.AssignmentAdmin/RenameNode", OPS),
-    ("/foxhold.dbwriter.v1.AssignmentWriter/Assign", WEBHEAD),
-    ("/foxhold.dbwriter.v1.AssignmentWriter/Raise", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/ReserveUids", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentAdmin/UpdateNode", OPS),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Assign", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Forget", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Raise", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Rekey", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Retire", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.AssignmentWriter/Unassign", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.JobTurns/EndTurn", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.JobTurns/TakeTurn", WEBHEAD_AND_OPS),
     ("/foxhold.keysigner.v1.Keysigner/GetPublicKeys", WEBHEAD),
-    ("/foxhold.keysigner.v1.Keysigner/MintNodeToken", WEBHEAD),
+    ("/foxhold.keysigner.v1.Keysigner/MintNodeToken", WEBHEAD_AND_OPS),
     ("/foxhold.keysigner.v1.Keysigner/SignAccessToken", WEBHEAD),
     ("/foxhold.stretcher.v1.Stretcher/Stretch", WEBHEAD),
     ("/grpc.health.v1.Health/Check", HEALTH),

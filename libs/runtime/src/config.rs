@@ -6,6 +6,7 @@
 
 mod fault;
 mod secret;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -20,11 +21,12 @@ use serde::de::DeserializeOwned;
 
 pub use fault::{ConfigErrors, Fault};
 pub use secret::{SecretError, SecretFile, Secrets};
+pub use watch::{FileWatch, LOOK_PAUSE};
 
 const PREFIX: &str = "FOXHOLD_";
 
 /// Variables that belong to command lines and name no key.
-const RESERVED: [&str; 3] = ["FOXHOLD_CONFIG", "FOXHOLD_DATA", "FOXHOLD_LISTEN"];
+const RESERVED: [&str; 2] = ["FOXHOLD_CONFIG", "FOXHOLD_DATA"];
 
 /// Where a configuration comes from, weakest first.
 #[derive(Debug, Clone, Default)]

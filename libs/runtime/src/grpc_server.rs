@@ -4,8 +4,9 @@
 //! 1. **line**: one log line per call, also for the refused ones;
 //! 2. **caller**: the role in the certificate may make this call, or nobody learns more;
 //! 3. **deadline**: starts before any waiting, bounds all of the rest, and travels on;
-//! 4. **admission**: so many at work, so many waiting, the next one is refused at once;
-//! 5. **size**: a message is cut off while it comes in, not after.
+//! 4. **rotation**: a process that would do harm takes no calls;
+//! 5. **admission**: so many at work, so many waiting, the next one is refused at once;
+//! 6. **size**: a message is cut off while it comes in, not after.
 //!
 //! What must stay true: connections, streams, waiting, messages and time are all bounded; when the process ends, nothing
 //! new is accepted and what was begun is finished.
@@ -14,6 +15,7 @@ mod admission;
 mod caller;
 mod connection;
 mod deadline;
+mod rotation;
 mod size;
 
 use std::{io, sync::Arc, time::Duration};
@@ -121,7 +123,7 @@ impl GrpcServer {
             random,
         } = self;
         let (reporter, health_service) = health_reporter();
-        let router = stack(routes.add_service(health_service), &limits);
+        let router = stack(routes.add_service(health_service), &limits, health);
         let drain = Duration::from_millis(limits.drain_ms_max);
         let acceptor = Acceptor {
             tls: TlsAcceptor::from(tls),
@@ -158,16 +160,22 @@ impl GrpcServer {
 }
 
 /// The services behind the layers. The last layer added is the first one a call meets.
-fn stack(routes: Routes, limits: &GrpcLimits) -> Router {
+fn stack(routes: Routes, limits: &GrpcLimits, health: &Health) -> Router {
     let admission = Admission::new(limits);
     routes
         .prepare()
         .into_axum_router()
         .layer(from_fn_with_state(limits.message_len_max, size::limit))
         .layer(from_fn_with_state(admission, admission::admit))
+        .layer(from_fn_with_state(health.clone(), rotation::stay_out))
         .layer(from_fn(deadline::bound))
         .layer(from_fn(caller::authorize))
         .layer(from_fn(caller::log_line))
+}
+
+/// Whether a call asks after the process's health: that must be answered when nothing else is.
+fn is_about_health(request: &axum::extract::Request) -> bool {
+    request.uri().path().starts_with("/grpc.health.v1.Health/")
 }
 
 /// Tells the gRPC health service what the process says of itself, for as long as it is polled.

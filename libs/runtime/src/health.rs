@@ -16,11 +16,13 @@ use axum::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{Phase, Shutdown};
+use crate::{Phase, Shutdown, metrics};
 
 /// What depends on a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
+    /// Without it the process would do harm: not ready, and a private listener turns away whoever calls all the same.
+    Vital,
     /// Without it the process cannot serve: not ready.
     Required,
     /// Without it some requests fail: ready, but degraded.
@@ -72,11 +74,20 @@ impl Health {
     /// Whether the process should get work.
     #[must_use]
     pub fn is_ready(&self) -> bool {
+        !self.shutdown.has_begun() && !self.any_fails(&[Need::Vital, Need::Required])
+    }
+
+    /// Whether calls that come all the same are to be turned away.
+    #[must_use]
+    pub fn would_do_harm(&self) -> bool {
+        self.any_fails(&[Need::Vital])
+    }
+
+    fn any_fails(&self, needs: &[Need]) -> bool {
         let parts = self.parts.borrow();
-        let required_fails = parts
+        parts
             .values()
-            .any(|part| part.need == Need::Required && part.fault.is_some());
-        !self.shutdown.has_begun() && !required_fails
+            .any(|part| needs.contains(&part.need) && part.fault.is_some())
     }
 
     /// The parts that fail, with the reason.
@@ -146,11 +157,13 @@ impl Part {
     }
 }
 
-/// `/healthz` (alive) and `/readyz` (should get work), for a listener that only operators reach.
+/// `/healthz` (alive), `/readyz` (should get work) and `/metrics` (what was counted), for a listener that only operators
+/// reach.
 pub fn private_router(health: &Health) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics::scrape))
         .with_state(health.clone())
 }
 
@@ -207,6 +220,16 @@ mod tests {
         assert_eq!(health.faults().into_keys().collect::<Vec<_>>(), ["signer"]);
         signer.works();
         assert!(health.faults().is_empty());
+        store.fails("gone");
+        assert!(
+            !health.is_ready() && !health.would_do_harm(),
+            "calls find out by themselves"
+        );
+        store.works();
+        let clock = health.part("clock", Need::Vital);
+        assert!(!health.is_ready() && health.would_do_harm());
+        clock.works();
+        assert!(health.is_ready() && !health.would_do_harm());
 
         let waiting = tokio::spawn({
             let health = health.clone();

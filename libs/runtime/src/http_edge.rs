@@ -1,10 +1,12 @@
 //! Where HTTP enters a process: a listener, bounded in connections, heads, bodies and time (`security.md` E.2), that
-//! drains when the process ends. Services call [`serve`] with a router that [`crate::layers`] has wrapped.
+//! drains when the process ends. Services call [`serve`] with a router that [`crate::layers`] has wrapped; what is only for
+//! operators comes in by [`serve_with_certificates`] or [`serve_locally`].
 //!
 //! What must stay true: nothing a peer sends or leaves out holds memory or a connection without an end.
 
 mod body;
 mod connection;
+mod door;
 mod framing;
 mod guard;
 mod streams;
@@ -12,14 +14,17 @@ mod streams;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 
 pub use body::{BodyFault, BodyLimit, read_body};
 use connection::Edge;
+pub use door::PeerCertificate;
+use door::{Certified, Door, Local, Open};
 
 use crate::Shutdown;
 
@@ -101,6 +106,33 @@ pub struct Drained {
 
 /// Serves `router` on `listener` until `shutdown` says stop and the requests in work are done.
 pub async fn serve(listener: TcpListener, router: Router, limits: EdgeLimits, shutdown: Shutdown) -> Drained {
+    serve_at(Open(listener), router, limits, shutdown).await
+}
+
+/// The same for peers with a certificate of the deployment: requests carry it as [`PeerCertificate`]. `tls` is that of
+/// [`TlsIdentity::http_server_config`](crate::tls::TlsIdentity::http_server_config). What a role may do is the router's to
+/// decide.
+pub async fn serve_with_certificates(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    limits: EdgeLimits,
+    shutdown: Shutdown,
+) -> Drained {
+    serve_at(Certified::new(listener, tls), router, limits, shutdown).await
+}
+
+/// The same for processes of this machine that may open the socket.
+pub async fn serve_locally(
+    listener: UnixListener,
+    router: Router,
+    limits: EdgeLimits,
+    shutdown: Shutdown,
+) -> Drained {
+    serve_at(Local(listener), router, limits, shutdown).await
+}
+
+async fn serve_at<D: Door>(door: D, router: Router, limits: EdgeLimits, shutdown: Shutdown) -> Drained {
     let slots = Arc::new(crate::slots::slots(limits.connections_max));
     let edge = Edge {
         router,
@@ -114,16 +146,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: EdgeLimits, sh
             () = shutdown.wait() => break,
             // Reaps what has ended, so that the set holds open connections only.
             Some(_) = connections.join_next() => {}
-            (stream, peer, slot) = accept(&listener, &slots) => {
+            (arrival, slot) = accept(&door, &slots) => {
                 let edge = edge.clone();
                 connections.spawn(async move {
-                    edge.serve(stream, peer).await;
+                    D::enter(arrival, edge).await;
                     drop(slot);
                 });
             }
         }
     }
-    drop(listener);
+    drop(door);
     let finished = async { while connections.join_next().await.is_some() {} };
     let in_time = tokio::time::timeout(limits.drain_timeout, finished).await.is_ok();
     let cut = if in_time { 0 } else { connections.len() };
@@ -139,21 +171,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: EdgeLimits, sh
 
 /// Waits for a free slot, then for a connection. A failed accept is tried again after a pause: the usual cause is a
 /// lack of file handles, and only time brings some back.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept<D: Door>(door: &D, slots: &Arc<Semaphore>) -> (D::Arrival, OwnedSemaphorePermit) {
     let slot = Arc::clone(slots)
         .acquire_owned()
         .await
         .expect("the semaphore is never closed");
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Small answers must not wait for each other. A socket that refuses this works all the same.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer, slot);
-            }
+        match door.accept().await {
+            Ok(arrival) => return (arrival, slot),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -2,7 +2,7 @@
 //!
 //! From the outside in, and why there:
 //! 1. **request id**: everything after it can be found in the logs by it;
-//! 2. **access line**: sees each request, also the refused ones, and measures all of the rest;
+//! 2. **access line** and metrics: see each request, also the refused ones, and measure all of the rest;
 //! 3. **panic**: a broken invariant costs the request it was met in (500), not the others of its connection;
 //! 4. **load shed**: refuses before any work is done, so an overloaded process still answers quickly;
 //! 5. **deadline**: the budget starts when work starts, and travels to every inner call;
@@ -10,7 +10,6 @@
 //!    (`read_body`).
 
 use std::{
-    fmt,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,18 +17,20 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use foxhold_core::{Deadline, Random, RequestId};
 use futures_util::FutureExt as _;
-use tokio::sync::Semaphore;
-use tracing::Instrument;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::{Instrument as _, Span};
 
-use crate::http_edge::BodyLimit;
+use crate::{
+    http_edge::BodyLimit,
+    metrics::{label, list as metrics},
+};
 
 /// The header that carries the request id back to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,62 +67,10 @@ impl Default for RequestLimits {
 #[derive(Debug, Clone, Copy)]
 pub struct AccessLogged;
 
-#[derive(Clone)]
-struct RequestIds(Arc<dyn Random>);
-
-impl fmt::Debug for RequestIds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RequestIds")
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Admission {
-    slots: Arc<Semaphore>,
-    limits: RequestLimits,
-}
-
-/// The stack of a public listener. Handlers find [`RequestId`] and [`Deadline`] as extensions of the request.
-pub fn public<S>(router: Router<S>, limits: RequestLimits, random: Arc<dyn Random>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let admission = Admission {
-        slots: Arc::new(crate::slots::slots(limits.in_work_max)),
-        limits,
-    };
-    // axum wraps: the layer added last is the outermost.
-    router
-        .layer(DefaultBodyLimit::max(limits.body_len_max))
-        .layer(from_fn_with_state(limits, allow_body))
-        .layer(from_fn_with_state(limits, set_deadline))
-        .layer(from_fn_with_state(admission, admit))
-        .layer(from_fn(survive_panic))
-        .layer(from_fn(log_access))
-        .layer(from_fn_with_state(RequestIds(random), name_request))
-}
-
-/// The stack of a private listener (health, captured mail): named and logged, nothing more.
-pub fn private<S>(router: Router<S>, random: Arc<dyn Random>) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    router
-        .layer(from_fn(survive_panic))
-        .layer(from_fn(log_private_access))
-        .layer(from_fn_with_state(RequestIds(random), name_request))
-}
-
-async fn name_request(State(ids): State<RequestIds>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::random(&*ids.0);
-    request.extensions_mut().insert(id);
-    let span = tracing::info_span!("request", request.id = %id);
-    let mut response = next.run(request).instrument(span).await;
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
-}
+/// An extension of answers whose route the router does not know: the template of the path, for metrics. There are as many
+/// as the program names, whatever clients ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteName(pub &'static str);
 
 /// The access line of an answered request. A macro, because a level is fixed when it is compiled.
 macro_rules! access_line {
@@ -155,49 +104,129 @@ impl Seen {
             route: request.extensions().get::<MatchedPath>().cloned(),
         }
     }
+
+    fn count(&self, response: &Response) {
+        let named = response.extensions().get::<RouteName>();
+        let of_router = || self.route.as_ref().map(|route| label::named(route.as_str()));
+        let route = named.map(|name| name.0).or_else(of_router);
+        let labels = [
+            route.unwrap_or(label::NONE),
+            label::method(&self.method),
+            label::class(response.status()),
+        ];
+        metrics::HTTP_REQUESTS.of(labels).increment(1);
+        metrics::HTTP_DURATION
+            .of(labels)
+            .record(self.began.elapsed().as_secs_f64());
+    }
 }
 
-async fn log_access(request: Request, next: Next) -> Response {
+/// What the public stack is given. One middleware does all of it: each layer of its own would be boxed and copied, with
+/// everything inside it, for every request.
+struct Stack {
+    ids: Arc<dyn Random>,
+    slots: Semaphore,
+    limits: RequestLimits,
+}
+
+/// The stack of a public listener. Handlers find [`RequestId`] and [`Deadline`] as extensions of the request.
+pub fn public<S>(router: Router<S>, limits: RequestLimits, random: Arc<dyn Random>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let stack = Stack {
+        ids: random,
+        slots: crate::slots::slots(limits.in_work_max),
+        limits,
+    };
+    // axum wraps: the layer added last is the outermost.
+    router
+        .layer(DefaultBodyLimit::max(limits.body_len_max))
+        .layer(from_fn_with_state(Arc::new(stack), surround))
+}
+
+/// The stack of a private listener (health, captured mail): named and logged, nothing more.
+pub fn private<S>(router: Router<S>, random: Arc<dyn Random>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router.layer(from_fn_with_state(random, surround_private))
+}
+
+async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: Next) -> Response {
+    let name = Name::give(&*stack.ids, &mut request);
     let seen = Seen::of(&request);
-    let response = next.run(request).await;
-    if response.extensions().get::<AccessLogged>().is_none() {
-        access_line!(tracing::Level::INFO, seen, &response);
-    }
-    response
+    let response = match stack.admit(&mut request) {
+        Some(_slot) => answer(next, request, &name.span).await,
+        None => stack.overloaded(),
+    };
+    name.span.in_scope(|| {
+        seen.count(&response);
+        if response.extensions().get::<AccessLogged>().is_none() {
+            access_line!(tracing::Level::INFO, seen, &response);
+        }
+    });
+    name.told(response)
 }
 
 /// Probes ask every few seconds; at `info` they would be most of the log.
-async fn log_private_access(request: Request, next: Next) -> Response {
+async fn surround_private(State(ids): State<Arc<dyn Random>>, mut request: Request, next: Next) -> Response {
+    let name = Name::give(&*ids, &mut request);
     let seen = Seen::of(&request);
-    let response = next.run(request).await;
-    access_line!(tracing::Level::DEBUG, seen, &response);
-    response
+    let response = answer(next, request, &name.span).await;
+    name.span
+        .in_scope(|| access_line!(tracing::Level::DEBUG, seen, &response));
+    name.told(response)
 }
 
-async fn survive_panic(request: Request, next: Next) -> Response {
+/// What a request is called, in the log and to its client.
+struct Name {
+    id: RequestId,
+    span: Span,
+}
+
+impl Name {
+    fn give(ids: &dyn Random, request: &mut Request) -> Self {
+        let id = RequestId::random(ids);
+        request.extensions_mut().insert(id);
+        let span = tracing::info_span!("request", request.id = %id);
+        Self { id, span }
+    }
+
+    fn told(&self, mut response: Response) -> Response {
+        if let Ok(value) = HeaderValue::from_str(&self.id.to_string()) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response
+    }
+}
+
+/// The answer of what lies inside, whatever happens there. No `async fn`: one that is inside another keeps its arguments
+/// twice, and a request is large.
+fn answer(next: Next, request: Request, span: &Span) -> impl Future<Output = Response> {
     // The panic hook has logged the place. What the handler held is dropped; shared state guards itself by its locks.
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    answered
+        .map(|answered| answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+        .instrument(span.clone())
 }
 
-async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let Ok(_slot) = admission.slots.try_acquire() else {
-        let limits = admission.limits;
-        let mut refusal = (limits.overloaded)(limits.retry_after_secs);
+impl Stack {
+    /// A slot to work in, if there is one.
+    fn admit(&self, request: &mut Request) -> Option<SemaphorePermit<'_>> {
+        let slot = self.slots.try_acquire().ok()?;
+        let extensions = request.extensions_mut();
+        extensions.insert(Deadline::after(self.limits.budget));
+        extensions.insert(BodyLimit(self.limits.body_len_max));
+        Some(slot)
+    }
+
+    fn overloaded(&self) -> Response {
+        let retry_after_secs = self.limits.retry_after_secs;
+        let mut refusal = (self.limits.overloaded)(retry_after_secs);
         refusal
             .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(limits.retry_after_secs));
-        return refusal;
-    };
-    next.run(request).await
-}
-
-async fn set_deadline(State(limits): State<RequestLimits>, mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(Deadline::after(limits.budget));
-    next.run(request).await
-}
-
-async fn allow_body(State(limits): State<RequestLimits>, mut request: Request<Body>, next: Next) -> Response {
-    request.extensions_mut().insert(BodyLimit(limits.body_len_max));
-    next.run(request).await
+            .insert(header::RETRY_AFTER, HeaderValue::from(retry_after_secs));
+        refusal
+    }
 }

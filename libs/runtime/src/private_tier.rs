@@ -1,6 +1,6 @@
 //! What every private tier (keysigner, dbwriter, stretcher) is around its services: one gRPC listener with mutual TLS,
-//! and a plain HTTP listener for operators with `/healthz` and `/readyz`. Services bind first and serve then, so that a
-//! process that cannot serve says so before anything else is begun.
+//! and a plain HTTP listener for operators with `/healthz`, `/readyz` and `/metrics`. Services bind first and serve then,
+//! so that a process that cannot serve says so before anything else is begun.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -51,7 +51,7 @@ pub enum TierError {
 pub struct PrivateTier {
     grpc: TcpListener,
     grpc_address: SocketAddr,
-    operators: Option<TcpListener>,
+    operators: Option<(TcpListener, SocketAddr)>,
     tls: Arc<ServerConfig>,
     limits: GrpcLimits,
 }
@@ -86,9 +86,9 @@ impl PrivateTier {
         if found != expected {
             return Err(TierError::Role { expected, found });
         }
-        let (grpc, grpc_address) = listen(settings.listen).await?;
+        let (grpc, grpc_address) = listen(settings.listen)?;
         let operators = match settings.private_listen {
-            Some(address) => Some(listen(address).await?.0),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         tracing::info!(listen = %grpc_address, identity = %identity.id(), "listening");
@@ -105,6 +105,12 @@ impl PrivateTier {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.grpc_address
+    }
+
+    /// Where operators ask after its health, with the port the operating system gave.
+    #[must_use]
+    pub fn private_address(&self) -> Option<SocketAddr> {
+        self.operators.as_ref().map(|(_, address)| *address)
     }
 
     /// Serves until `shutdown`, then finishes what was begun.
@@ -128,7 +134,7 @@ impl PrivateTier {
             random: Arc::clone(&random),
         };
         let operators = async {
-            if let Some(listener) = self.operators {
+            if let Some((listener, _)) = self.operators {
                 let router = layers::private(private_router(health), random);
                 http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
             }
@@ -143,9 +149,9 @@ impl PrivateTier {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), TierError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), TierError> {
     let failed = |source| TierError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = crate::listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use crate::{
     Shutdown,
     config::{self, ConfigErrors, SecretError, Secrets, Sources},
-    crypto_provider, shutdown,
+    crypto_provider, metrics, shutdown,
+    store::OpenError,
     telemetry::{self, LogConfig},
 };
 
@@ -74,13 +75,13 @@ struct Flags {
 pub fn run<S: Service>(version: &'static str) -> ExitCode {
     let command = Flags::command().name(S::PROGRAM).about(S::ABOUT).version(version);
     let flags = Flags::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    match start::<S>(flags) {
+    match start::<S>(flags, version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure.error, failure.code),
     }
 }
 
-fn start<S: Service>(flags: Flags) -> Result<(), Failure> {
+fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure> {
     crypto_provider::install();
     let sources = Sources::of_process(S::ROLE, flags.config);
     let config: S::Config = config::load(S::ROLE, &sources).map_err(Failure::invalid)?;
@@ -94,6 +95,7 @@ fn start<S: Service>(flags: Flags) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown::listen_for_signals(&shutdown, S::drain_delay(&config))?;
+        metrics::start(S::ROLE, version);
         S::serve(config, secrets, shutdown).await
     });
     Ok(served?)
@@ -186,7 +188,10 @@ fn io_kind(error: &anyhow::Error) -> Option<ErrorKind> {
 /// The exit code for the faults that every process knows.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigErrors>() || error.chain().any(|cause| cause.is::<SecretError>()) {
+    let is_invalid = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<SecretError>() || matches!(cause.downcast_ref(), Some(OpenError::Lasting(_)))
+    };
+    if error.is::<ConfigErrors>() || error.chain().any(is_invalid) {
         return INVALID;
     }
     match io_kind(error) {
@@ -209,6 +214,11 @@ mod tests {
         let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
         assert_eq!(exit_code(&anyhow::Error::from(gone)), FAILED);
         assert_eq!(exit_code(&anyhow::anyhow!("something")), FAILED);
+        let no_store = |failed: fn(anyhow::Error) -> OpenError| {
+            anyhow::Error::from(failed(anyhow::anyhow!("no store"))).context("`store`")
+        };
+        assert_eq!(exit_code(&no_store(OpenError::Away)), FAILED);
+        assert_eq!(exit_code(&no_store(OpenError::Lasting)), INVALID);
     }
 
     #[test]

@@ -11,7 +11,13 @@ use std::io::IsTerminal;
 
 use serde::Deserialize;
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    layer::{Filter, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 pub use json::JsonLines;
 
@@ -58,6 +64,26 @@ pub enum TelemetryError {
     Twice,
 }
 
+/// Whether a line can be trusted to name nobody, whatever level an operator asks for: below INFO the database driver names
+/// the keys of each statement, and those are addresses and token ids (`security.md` F).
+fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("scylla")
+}
+
+/// The target of lines about who changed what.
+pub const AUDIT: &str = "foxhold::audit";
+
+/// Whether a line is written whatever level an operator asks for: what is done in an administrator's name leaves a trace.
+fn must_be_told(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == AUDIT
+}
+
+/// What is written, for the levels that an operator asks for.
+fn told<S: Subscriber>(levels: EnvFilter) -> impl Filter<S> {
+    let audit = filter_fn(must_be_told).with_max_level_hint(LevelFilter::INFO);
+    levels.or(audit).and(filter_fn(may_be_told))
+}
+
 /// Starts logging to standard error and takes over the report of panics.
 ///
 /// # Errors
@@ -82,7 +108,7 @@ pub fn init(role: &'static str, config: &LogConfig) -> Result<(), TelemetryError
         JsonLines::new(role, std::io::stderr).boxed()
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(told(filter)))
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
     log_panics_without_contents();
@@ -104,7 +130,49 @@ pub fn log_panics_without_contents() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
+
+    struct Counter(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Counter {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn no_level_hides_who_changed_what() {
+        for (levels, expected) in [("error", 2), ("off", 1), ("error,foxhold::audit=off", 2)] {
+            let told_lines = Arc::new(AtomicUsize::new(0));
+            let filter = told(EnvFilter::builder().parse(levels).unwrap());
+            let lines = Counter(Arc::clone(&told_lines)).with_filter(filter);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                tracing::info!(target: AUDIT, "told");
+                tracing::info!("hidden");
+
+                tracing::error!("told, unless all is off");
+            });
+            assert_eq!(told_lines.load(Ordering::Relaxed), expected, "{levels}");
+        }
+    }
+
+    #[test]
+    fn no_level_makes_the_database_driver_name_keys() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let lines = Counter(Arc::clone(&told)).with_filter(filter_fn(may_be_told));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::trace!(target: "scylla::client", "hidden");
+            tracing::debug!(target: "scylla_cql", "hidden");
+            tracing::info!(target: "scylla::client", "told");
+            tracing::trace!(target: "foxhold", "told");
+        });
+        assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
 
     #[test]
     fn a_bad_level_is_an_error_that_names_the_key() {

@@ -20,10 +20,14 @@ use rustls::{
 };
 use serde::Deserialize;
 use thiserror::Error;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 pub use identity::{IdentityError, Role, SpiffeId};
 
-use crate::config::{SecretError, SecretFile, Secrets};
+use crate::{
+    config::{SecretError, SecretFile, Secrets},
+    metrics::{amount, list as metrics},
+};
 use verify::{PeerVerifier, ServerRoleVerifier};
 
 /// Where a tier's certificate lies.
@@ -98,10 +102,19 @@ impl TlsIdentity {
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::Key)?;
         let authority = certificates("tls.authority_file", &settings.authority_file)?;
         let identity = Self::from_der(chain, key, authority)?;
-        if identity.id.trust_domain() == settings.trust_domain {
-            Ok(identity)
-        } else {
-            Err(TlsError::OtherTrustDomain)
+        if identity.id.trust_domain() != settings.trust_domain {
+            return Err(TlsError::OtherTrustDomain);
+        }
+        identity.tell_expiry();
+        Ok(identity)
+    }
+
+    /// A certificate lives a day: somebody has to see in time that no new one has come.
+    fn tell_expiry(&self) {
+        let own = self.chain.first().map(|own| X509Certificate::from_der(own));
+        if let Some(Ok((_, own))) = own {
+            let end = u64::try_from(own.validity().not_after.timestamp()).unwrap_or_default();
+            metrics::TLS_EXPIRY.of(["tier"]).set(amount(end));
         }
     }
 
@@ -156,6 +169,16 @@ impl TlsIdentity {
         Ok(Arc::new(config))
     }
 
+    /// The same for a listener that speaks HTTP to tools: HTTP/1.1 or HTTP/2, as they like.
+    ///
+    /// # Errors
+    /// rustls refuses the material.
+    pub fn http_server_config(&self, clock: Arc<dyn Clock>) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = ServerConfig::clone(&*self.server_config(clock)?);
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
+        Ok(Arc::new(config))
+    }
+
     /// What a client speaks to the tier `server`.
     ///
     /// # Errors
@@ -180,7 +203,7 @@ impl TlsIdentity {
 }
 
 /// ring, by name: which provider a process happens to have installed does not matter here.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

@@ -57,7 +57,11 @@ struct Edge {
 
 impl Edge {
     async fn start(router: Router, limits: EdgeLimits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", router, limits).await
+    }
+
+    async fn start_at(address: &str, router: Router, limits: EdgeLimits) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let server = tokio::spawn(http_edge::serve(listener, router, limits, shutdown.clone()));
@@ -347,7 +351,8 @@ async fn the_end_lets_requests_in_work_finish_and_closes_idle_connections() {
         waits.notified().await;
         "finished"
     });
-    let edge = Edge::start(router().route("/slow", slow), patient()).await;
+    // At an address where no other test of this process listens: it must be nobody's afterwards.
+    let edge = Edge::start_at("127.0.0.2:0", router().route("/slow", slow), patient()).await;
     let mut idle = edge.connect().await;
     idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         .await

@@ -10,7 +10,8 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 use thiserror::Error;
 
-/// A schema with its history. `PRAGMA user_version` counts the migrations that have run.
+/// A schema with its history. `PRAGMA user_version` counts the migrations that have run, and `PRAGMA application_id` says
+/// which scripts they were.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     /// What the file holds, for messages: `accounts`, `sync shard`.
@@ -24,6 +25,17 @@ impl Schema {
     #[must_use]
     pub fn version(&self) -> usize {
         self.migrations.len()
+    }
+
+    /// A number for the first `count` scripts (FNV-1a): another one for any other scripts, as far as 32 bits can tell.
+    fn mark(&self, count: usize) -> i32 {
+        let scripts = self.migrations.iter().take(count);
+        // No script has a zero byte, so none runs into the next.
+        let bytes = scripts.flat_map(|script| script.bytes().chain([0]));
+        let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        hash.cast_signed()
     }
 }
 
@@ -43,6 +55,19 @@ pub enum OpenError {
         found: usize,
         /// Newest version this program knows.
         known: usize,
+    },
+    /// Written by a build whose scripts were others, before they were history.
+    #[error(
+        "{path:?} holds version {found} of the {schema} schema as another build made it\n\
+         fix: use that build, or start with a new file"
+    )]
+    OtherBuild {
+        /// The file.
+        path: PathBuf,
+        /// Name of the schema.
+        schema: &'static str,
+        /// Version in the file.
+        found: usize,
     },
     /// A reader came before the writer had created or migrated the file.
     #[error(
@@ -119,7 +144,10 @@ pub(crate) fn open_reader(
             found,
             known,
         }),
-        _ => Ok(connection),
+        found => {
+            check_mark(&connection, &path, schema, found)?;
+            Ok(connection)
+        }
     }
 }
 
@@ -189,6 +217,9 @@ fn migrate(connection: &mut Connection, path: &Path, schema: &Schema) -> Result<
                 known: schema.version(),
             });
         }
+        if found > 0 {
+            check_mark(&transaction, path, schema, found)?;
+        }
         let Some(script) = schema.migrations.get(found) else {
             return Ok(());
         };
@@ -197,8 +228,28 @@ fn migrate(connection: &mut Connection, path: &Path, schema: &Schema) -> Result<
             path,
             transaction.pragma_update(None, "user_version", found as i64 + 1),
         )?;
+        at(
+            path,
+            transaction.pragma_update(None, "application_id", schema.mark(found + 1)),
+        )?;
         at(path, transaction.commit())?;
     }
+}
+
+/// Whether the scripts that made the file are those that this program has.
+fn check_mark(connection: &Connection, path: &Path, schema: &Schema, found: usize) -> Result<(), OpenError> {
+    let mark: i32 = at(
+        path,
+        connection.pragma_query_value(None, "application_id", |row| row.get(0)),
+    )?;
+    if mark == schema.mark(found) {
+        return Ok(());
+    }
+    Err(OpenError::OtherBuild {
+        path: path.to_owned(),
+        schema: schema.name,
+        found,
+    })
 }
 
 fn user_version(connection: &Connection) -> rusqlite::Result<usize> {

@@ -9,6 +9,7 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -28,6 +29,15 @@ static NUMBERS_2: Schema = Schema {
     name: "numbers",
     migrations: &[
         "CREATE TABLE n (value INTEGER PRIMARY KEY)",
+        "ALTER TABLE n ADD COLUMN note TEXT",
+    ],
+};
+
+/// As [`NUMBERS_2`], by other scripts.
+static OTHERS_2: Schema = Schema {
+    name: "numbers",
+    migrations: &[
+        "CREATE TABLE n (value INTEGER PRIMARY KEY, other TEXT)",
         "ALTER TABLE n ADD COLUMN note TEXT",
     ],
 };
@@ -262,9 +272,14 @@ fn closing_finishes_what_waits_and_needs_no_runtime() {
     let writer = start(&dir);
     let answers = futures_util::FutureExt::now_or_never(async {
         let mut job = Box::pin(writer.submit(soon(), insert(1)));
-        assert!(futures_util::poll!(job.as_mut()).is_pending());
+        // Polled once, the job is in the queue, or done already.
+        let polled = futures_util::poll!(job.as_mut());
         writer.close();
-        (job.await, writer.submit(soon(), insert(2)).await)
+        let answer = match polled {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => job.await,
+        };
+        (answer, writer.submit(soon(), insert(2)).await)
     });
     assert_eq!(answers, Some((Ok(1), Err(SubmitError::Closed))));
     assert_eq!(values(&dir.path().join("n.db")), [1]);
@@ -308,6 +323,32 @@ fn migrations_run_once_in_order_and_a_newer_file_is_refused_by_name() {
         );
         assert!(newer.to_string().contains("numbers"));
     }
+}
+
+#[test]
+fn a_file_that_other_scripts_made_is_refused_by_name() {
+    for made in [&NUMBERS, &NUMBERS_2] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("n.db");
+        drop(Writer::start(WriterConfig::new(&path, made)).unwrap());
+        let refused = Writer::start(WriterConfig::new(&path, &OTHERS_2)).err();
+        let refused = refused.expect("the scripts are others");
+        let found = made.version();
+        assert!(
+            matches!(refused, OpenError::OtherBuild { found: version, .. } if version == found),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("numbers"));
+        drop(Writer::start(WriterConfig::new(&path, made)).unwrap());
+    }
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("n.db");
+    drop(start(&dir));
+    let db = Connection::open(&path).unwrap();
+    db.pragma_update(None, "application_id", 0).unwrap();
+    drop(db);
+    let unmarked = Readers::open(&ReadersConfig::new(&path, &NUMBERS)).err();
+    assert!(matches!(unmarked, Some(OpenError::OtherBuild { .. })));
 }
 
 #[test]
@@ -411,7 +452,11 @@ fn writers_that_start_together_on_a_new_file_all_start() {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
-                        let config = WriterConfig::new(dir.path().join("n.db"), &NUMBERS_2);
+                        // Whoever comes last waits for seven others, on a slow disk as well.
+                        let config = WriterConfig {
+                            busy_wait: Duration::from_secs(120),
+                            ..WriterConfig::new(dir.path().join("n.db"), &NUMBERS_2)
+                        };
                         Writer::start(config).map(|writer| writer.close())
                     })
                 })

@@ -1,123 +1,120 @@
-//! The binary form of cells that hold more than one value. Each begins with the number of its format, so that a later
-//! one can be told from it. Lengths go before what they measure; numbers are big-endian.
+//! Cells that hold more than one value: those that all stores share, with this store's error, and small lists and
+//! groups of its own: old client states, a device's commands, its push endpoint.
 //!
 //! Must stay true: decoding never panics, whatever the bytes.
 
-mod credentials;
-mod lists;
-mod record;
+use std::collections::BTreeMap;
 
-pub(crate) use credentials::{decode_credentials, encode_credentials};
-pub(crate) use lists::{
-    decode_client_states, decode_commands, decode_push, encode_client_states, encode_commands, encode_push,
+use foxhold_core::record::{ClientState, Credentials, PushEndpoint, ServicePolicy, UserRecord};
+use foxhold_ports::{
+    accounts, assignments,
+    cell::{Decoder, Encoder},
 };
-pub(crate) use record::{decode_record, encode_record};
-
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 
+const FORMAT: u8 = 1;
 const DAMAGED: StoreError = StoreError::Corrupt("a cell cannot be decoded");
 
-/// Writes a cell. Wiped when dropped, since some cells are secrets.
-struct Encoder(Zeroizing<Vec<u8>>);
-
-impl Encoder {
-    /// Room for every cell but the largest lists: growing would leave a copy behind that is not wiped.
-    const USUAL_LEN: usize = 512;
-
-    fn new(format: u8) -> Self {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(Self::USUAL_LEN));
-        bytes.push(format);
-        Self(bytes)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn number(&mut self, number: u64) {
-        self.bytes(&number.to_be_bytes());
-    }
-
-    fn sized(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.bytes(bytes);
-    }
-
-    fn option<T>(&mut self, value: Option<T>, encode: impl FnOnce(&mut Self, T)) {
-        self.0.push(u8::from(value.is_some()));
-        if let Some(value) = value {
-            encode(self, value);
-        }
-    }
+pub(crate) fn encode_credentials(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
+    accounts::encoding::encode(credentials)
 }
 
-/// Reads a cell.
-struct Decoder<'a>(&'a [u8]);
+pub(crate) fn decode_credentials(cell: &[u8]) -> Result<Credentials, StoreError> {
+    accounts::encoding::decode(cell).ok_or(DAMAGED)
+}
 
-impl<'a> Decoder<'a> {
-    fn new(cell: &'a [u8], format: u8) -> Result<Self, StoreError> {
-        match cell.split_first() {
-            Some((found, rest)) if *found == format => Ok(Self(rest)),
-            _ => Err(DAMAGED),
-        }
-    }
+pub(crate) fn encode_record(record: &UserRecord) -> Vec<u8> {
+    assignments::encoding::encode(record)
+}
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], StoreError> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(DAMAGED)?;
-        self.0 = rest;
-        Ok(taken)
-    }
+pub(crate) fn decode_record(cell: &[u8]) -> Result<UserRecord, StoreError> {
+    assignments::encoding::decode(cell).ok_or(DAMAGED)
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
-        self.take(N)?.try_into().map_err(|_| DAMAGED)
-    }
+pub(crate) fn encode_policy(policy: &ServicePolicy) -> Vec<u8> {
+    assignments::encoding::policy::encode(policy)
+}
 
-    fn number(&mut self) -> Result<u64, StoreError> {
-        self.array().map(u64::from_be_bytes)
-    }
+pub(crate) fn decode_policy(cell: &[u8]) -> Result<ServicePolicy, StoreError> {
+    assignments::encoding::policy::decode(cell).ok_or(DAMAGED)
+}
 
-    fn sized(&mut self) -> Result<&'a [u8], StoreError> {
-        let len = usize::try_from(self.number()?).map_err(|_| DAMAGED)?;
-        self.take(len)
+pub(crate) fn encode_client_states(states: &[ClientState]) -> Vec<u8> {
+    // Seventeen bytes for each: this is the cell that every token exchange reads.
+    let mut cell = vec![FORMAT];
+    for state in states {
+        cell.push(state.as_bytes().len() as u8); // A client state has at most 16 bytes.
+        cell.extend_from_slice(state.as_bytes());
     }
+    cell
+}
 
-    fn text(&mut self) -> Result<String, StoreError> {
-        let text = std::str::from_utf8(self.sized()?).map_err(|_| DAMAGED)?;
-        Ok(text.to_owned())
-    }
+pub(crate) fn decode_client_states(cell: &[u8]) -> Result<Vec<ClientState>, StoreError> {
+    client_states(cell).ok_or(DAMAGED)
+}
 
-    fn option<T>(
-        &mut self,
-        decode: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        match self.take(1)? {
-            [0] => Ok(None),
-            [1] => decode(self).map(Some),
-            _ => Err(DAMAGED),
-        }
+fn client_states(cell: &[u8]) -> Option<Vec<ClientState>> {
+    let mut cell = Decoder::new(cell, FORMAT)?;
+    let mut states = Vec::new();
+    while !cell.is_empty() {
+        let [len] = cell.array()?;
+        let state = cell.take(usize::from(len))?;
+        states.push(ClientState::new(state.to_vec())?);
     }
+    Some(states)
+}
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+pub(crate) fn encode_commands(commands: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut cell = Encoder::new(FORMAT);
+    for (name, value) in commands {
+        cell.sized(name.as_bytes());
+        cell.sized(value.as_bytes());
     }
+    cell.finish_plain()
+}
 
-    fn finish(self) -> Result<(), StoreError> {
-        if self.is_empty() { Ok(()) } else { Err(DAMAGED) }
+pub(crate) fn decode_commands(cell: &[u8]) -> Result<BTreeMap<String, String>, StoreError> {
+    commands(cell).ok_or(DAMAGED)
+}
+
+fn commands(cell: &[u8]) -> Option<BTreeMap<String, String>> {
+    let mut cell = Decoder::new(cell, FORMAT)?;
+    let mut commands = BTreeMap::new();
+    while !cell.is_empty() {
+        let name = cell.text()?;
+        commands.insert(name, cell.text()?);
     }
+    Some(commands)
+}
+
+pub(crate) fn encode_push(push: &PushEndpoint) -> Vec<u8> {
+    let mut cell = Encoder::new(FORMAT);
+    for text in [&push.callback, &push.public_key, &push.auth_key] {
+        cell.sized(text.as_bytes());
+    }
+    cell.finish_plain()
+}
+
+pub(crate) fn decode_push(cell: &[u8]) -> Result<PushEndpoint, StoreError> {
+    push(cell).ok_or(DAMAGED)
+}
+
+fn push(cell: &[u8]) -> Option<PushEndpoint> {
+    let mut cell = Decoder::new(cell, FORMAT)?;
+    let push = PushEndpoint {
+        callback: cell.text()?,
+        public_key: cell.text()?,
+        auth_key: cell.text()?,
+    };
+    cell.finish(push)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fmt::Debug, num::NonZeroU64};
+    use std::fmt::Debug;
 
-    use foxhold_core::{
-        Secret, ServiceUid, Timestamp,
-        record::{
-            Assignment, ClientState, Credentials, Generation, PushEndpoint, UserRecord, Verifier, VersionTwo,
-        },
-    };
     use proptest::prelude::*;
 
     use super::*;
@@ -137,78 +134,11 @@ mod tests {
         }
     }
 
-    fn verifier() -> impl Strategy<Value = Verifier> {
-        any::<([u8; 32], [u8; 32])>().prop_map(|(verify_hash, wrap_wrap_kb)| Verifier {
-            verify_hash: Secret::new(verify_hash),
-            wrap_wrap_kb: Secret::new(wrap_wrap_kb),
-        })
-    }
-
-    fn credentials() -> impl Strategy<Value = Credentials> {
-        let version_two = (verifier(), any::<String>()).prop_map(|(verifier, client_salt)| VersionTwo {
-            verifier,
-            client_salt,
-        });
-        (
-            any::<[u8; 32]>(),
-            any::<[u8; 32]>(),
-            verifier(),
-            proptest::option::of(version_two),
-        )
-            .prop_map(|(auth_salt, k_a, version_one, version_two)| Credentials {
-                auth_salt,
-                k_a: Secret::new(k_a),
-                version_one,
-                version_two,
-            })
-    }
-
     fn client_state() -> impl Strategy<Value = ClientState> {
         proptest::collection::vec(any::<u8>(), 0..=16).prop_map(|bytes| ClientState::new(bytes).unwrap())
     }
 
-    fn record() -> impl Strategy<Value = UserRecord> {
-        let current = (
-            1..=ServiceUid::MAX,
-            any::<(u64, u64, u64, Option<u64>)>(),
-            client_state(),
-            any::<(Option<String>, Option<String>)>(),
-        );
-        let current = current.prop_map(
-            |(uid, (generation, keys, created, replaced), client_state, place)| Assignment {
-                uid: ServiceUid::new(uid).unwrap(),
-                generation: Generation(generation),
-                keys_changed_at: NonZeroU64::new(keys),
-                client_state,
-                created_at: Timestamp::from_millis(created),
-                replaced_at: replaced.map(Timestamp::from_millis),
-                node: place.0,
-                node_type: place.1,
-            },
-        );
-        let old = proptest::collection::vec(client_state(), 0..5);
-        (current, old, any::<(u64, u64)>()).prop_map(
-            |(current, old_client_states, (first_seen_at, version))| UserRecord {
-                current,
-                old_client_states,
-                first_seen_at: Timestamp::from_millis(first_seen_at),
-                version,
-            },
-        )
-    }
-
     proptest! {
-        #[test]
-        fn credentials_survive(credentials in credentials()) {
-            let cell = encode_credentials(&credentials);
-            check(&credentials, &cell, decode_credentials);
-        }
-
-        #[test]
-        fn records_survive(record in record()) {
-            check(&record, &encode_record(&record), decode_record);
-        }
-
         #[test]
         fn client_states_survive(states in proptest::collection::vec(client_state(), 0..50)) {
             check(&states, &encode_client_states(&states), decode_client_states);
@@ -233,29 +163,11 @@ mod tests {
                 }
                 let _ = decode_credentials(&cell);
                 let _ = decode_record(&cell);
+                let _ = decode_policy(&cell);
                 let _ = decode_client_states(&cell);
                 let _ = decode_commands(&cell);
                 let _ = decode_push(&cell);
             }
         }
-    }
-
-    #[test]
-    fn credentials_do_not_outgrow_their_buffer() {
-        let secret = || Secret::new([7; 32]);
-        let verifier = || Verifier {
-            verify_hash: secret(),
-            wrap_wrap_kb: secret(),
-        };
-        let cell = encode_credentials(&Credentials {
-            auth_salt: [7; 32],
-            k_a: secret(),
-            version_one: verifier(),
-            version_two: Some(VersionTwo {
-                verifier: verifier(),
-                client_salt: format!("identity.mozilla.com/picl/v1/quickStretchV2:{}", "0".repeat(32)),
-            }),
-        });
-        assert!(cell.len() <= Encoder::USUAL_LEN);
     }
 }

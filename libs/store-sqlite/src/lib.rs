@@ -1,4 +1,4 @@
-//! The embedded store: accounts and assignments in one SQLite file that its owner can open, copy and back up.
+//! The embedded store: accounts, assignments and turns at jobs in one SQLite file that its owner can open, copy and back up.
 //!
 //! [`SqliteStore`] writes (dbwriter, single box), [`SqliteReader`] reads (webhead), also from other processes than the
 //! writers; several writers may share the file and take turns. Must stay true: one intent is one job of the writer,
@@ -8,6 +8,7 @@ mod accounts;
 mod assignments;
 mod codec;
 mod error;
+mod jobs;
 mod operations;
 mod reader;
 mod row;
@@ -27,5 +28,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0001_operations.sql"),
         include_str!("../schema/0002_accounts.sql"),
         include_str!("../schema/0003_assignments.sql"),
+        include_str!("../schema/0004_jobs.sql"),
     ],
 };

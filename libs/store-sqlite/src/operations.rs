@@ -45,6 +45,20 @@ impl Answer for () {
     }
 }
 
+impl Answer for bool {
+    fn encode(&self) -> Option<Vec<u8>> {
+        Some(vec![u8::from(*self)])
+    }
+
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        match cell.as_deref() {
+            Some([0]) => Ok(false),
+            Some([1]) => Ok(true),
+            _ => Err(StoreError::Corrupt("an operation lacks its answer")),
+        }
+    }
+}
+
 impl Answer for UserRecord {
     fn encode(&self) -> Option<Vec<u8>> {
         Some(codec::encode_record(self))
@@ -99,6 +113,8 @@ const fn refusal_number(refusal: Refusal) -> u8 {
         Refusal::NoUid => 7,
         Refusal::OperationReused => 8,
         Refusal::UnknownNode => 9,
+        Refusal::Closed => 10,
+        Refusal::TooManyPast => 11,
     }
 }
 
@@ -158,7 +174,7 @@ mod tests {
         for refusal in Refusal::ALL {
             assert_eq!(refusal_numbered(refusal_number(refusal)).unwrap(), refusal);
         }
-        for unknown in [0, 10, 255] {
+        for unknown in [0, 12, 255] {
             assert!(refusal_numbered(unknown).is_err());
         }
     }

@@ -10,7 +10,10 @@ use foxhold_core::{
         ServiceKey, Session, UserKey, UserRecord,
     },
 };
-use foxhold_ports::{AccountReader, AssignmentReader, ReadError};
+use foxhold_ports::{
+    AccountReader, AssignmentReader, ReadError,
+    assignments::{RecordCursor, RecordPage},
+};
 use foxhold_sqlite::{OpenError, Readers, ReadersConfig, rusqlite::Connection};
 
 use crate::{
@@ -116,5 +119,17 @@ impl AssignmentReader for SqliteReader {
             Ok(user::find(db, &service, &user)?.map(|stored| stored.record))
         })
         .await
+    }
+
+    async fn records(
+        &self,
+        by: Deadline,
+        service: &ServiceKey,
+        after: Option<&RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, ReadError> {
+        let (service, after) = (service.clone(), user::after(after).map_err(ReadError)?);
+        self.read(by, move |db| user::page(db, &service, &after, limit))
+            .await
     }
 }

@@ -94,6 +94,30 @@ pub(crate) fn all<T>(
     Ok(found)
 }
 
+/// One thing out of many rows: `first` reads the columns that are the same in all of them, once; `add` reads, from column
+/// `own` on, what each row brings.
+pub(crate) fn gathered<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    first: impl Fn(&mut Columns<'_>) -> Result<T, StoreError>,
+    own: usize,
+    add: impl Fn(&mut T, &mut Columns<'_>) -> Result<(), StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = None;
+    while let Some(row) = rows.next()? {
+        let mut whole = match found {
+            Some(whole) => whole,
+            None => first(&mut Columns { row, next: 0 })?,
+        };
+        add(&mut whole, &mut Columns { row, next: own })?;
+        found = Some(whole);
+    }
+    Ok(found)
+}
+
 /// Changes rows; answers how many.
 pub(crate) fn change(db: &Connection, sql: &str, params: impl Params) -> Result<usize, StoreError> {
     Ok(db.prepare_cached(sql)?.execute(params)?)

@@ -2,8 +2,9 @@
 
 mod accounts;
 mod assignments;
+mod jobs;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use foxhold_core::{Deadline, Timestamp};
 use foxhold_ports::{Call, IntentKind, WriteError};
@@ -11,7 +12,7 @@ use foxhold_sqlite::{OpenError, Writer, WriterConfig, WriterStats, rusqlite::Con
 
 use crate::{
     SCHEMA,
-    error::{Stop, write_error},
+    error::{Stop, StoreError, write_error},
     operations::{self, Answer, Pruned},
 };
 
@@ -33,6 +34,8 @@ impl SqliteStore {
         WriterConfig {
             // Spent tokens and replaced credentials must not linger in free pages.
             secure_delete: true,
+            // A commit waits for the disk far longer than an intent takes: one of few intents is a dear one.
+            group_span_max: Duration::from_millis(10),
             ..WriterConfig::new(path, &SCHEMA)
         }
     }
@@ -54,6 +57,17 @@ impl SqliteStore {
     pub async fn prune(&self, by: Deadline, now: Timestamp) -> Result<Pruned, WriteError> {
         let pruned = self.0.submit(by, move |db| operations::prune(db, now)).await;
         pruned.map_err(write_error)
+    }
+
+    /// Writes what is there already, through to the disk: a full or read-only one shows before an intent meets it.
+    ///
+    /// # Errors
+    /// [`WriteError`]: why an intent would not be done now.
+    pub async fn probe(&self, by: Deadline) -> Result<(), WriteError> {
+        let probed = self
+            .0
+            .submit(by, |db| rewrite_version(db).map_err(StoreError::from));
+        probed.await.map_err(write_error)
     }
 
     /// Counters since the start.
@@ -78,6 +92,12 @@ impl SqliteStore {
         let outcome = self.0.submit(call.deadline, job).await;
         outcome.map_err(write_error)?.map_err(WriteError::Refused)
     }
+}
+
+/// SQLite writes the page that holds the number also if it stays the same.
+fn rewrite_version(db: &Connection) -> foxhold_sqlite::rusqlite::Result<()> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    db.pragma_update(None, "user_version", version)
 }
 
 #[cfg(unix)]

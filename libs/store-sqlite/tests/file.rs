@@ -17,6 +17,7 @@ use foxhold_ports::{
     AccountReader as _, AccountWriter as _, AssignmentAdmin as _, AssignmentReader as _,
     AssignmentWriter as _, Cause, ReadError, Refusal, WriteError,
     accounts::SignIn,
+    assignments::Target,
     conformance::fixtures::{Maker, node, service, soon, user, values},
 };
 use foxhold_sqlite::rusqlite::{self, Connection};
@@ -108,7 +109,7 @@ async fn a_log_that_breaks_off_anywhere_leaves_whole_intents() {
         let at = user(&service, number as u64, None);
         let now = make.now();
         store
-            .assign(&make.call(), &at, &values(1, 1, b"a"), now)
+            .assign(&make.call(), &at, &values(1, 1, b"a"), &Target::DEFAULT, now)
             .await
             .unwrap();
     }
@@ -159,13 +160,20 @@ async fn an_operation_is_known_after_the_next_start() {
         store.put_service(&make.call(), service.clone()).await.unwrap();
         let node = node(&service, "https://node.example", 10);
         store.create_node(&make.call(), node).await.unwrap();
-        let first = store.assign(&assign, &at, &values(1, 0, b""), now).await;
+        let first = store
+            .assign(&assign, &at, &values(1, 0, b""), &Target::DEFAULT, now)
+            .await;
         (first, store.verify_email(&verify, nobody).await)
     };
     assert!(first.is_ok());
     assert_eq!(refused, Err(Refusal::UnknownAccount.into()));
     let store = SqliteStore::open_writer(&files.path).unwrap();
-    assert_eq!(store.assign(&assign, &at, &values(1, 0, b""), now).await, first);
+    assert_eq!(
+        store
+            .assign(&assign, &at, &values(1, 0, b""), &Target::DEFAULT, now)
+            .await,
+        first
+    );
     assert_eq!(store.verify_email(&verify, nobody).await, refused);
     let reused = store.raise(&verify, &at, &values(1, 0, b"")).await;
     assert_eq!(reused, Err(Refusal::OperationReused.into()));
@@ -278,6 +286,11 @@ async fn a_damaged_record_is_a_fault() {
             "UPDATE user_records SET old_client_states = x'02'",
         ),
         ("negative generation", "UPDATE user_records SET generation = -1"),
+        ("no uid in the past", "UPDATE past_records SET uid = 0"),
+        (
+            "negative time in the past",
+            "UPDATE past_records SET replaced_at_ms = -1",
+        ),
     ];
     for (name, damage) in cases {
         let (files, make, service) = (files(), Maker::new(7), service("sync-1.5"));
@@ -285,15 +298,19 @@ async fn a_damaged_record_is_a_fault() {
         store.put_service(&make.call(), service.clone()).await.unwrap();
         let new = node(&service, "https://node.example", 10);
         store.create_node(&make.call(), new).await.unwrap();
-        let (at, now) = (user(&service, 1, None), make.now());
-        store
-            .assign(&make.call(), &at, &values(1, 1, b"a"), now)
-            .await
-            .unwrap();
+        let (mut at, now) = (user(&service, 1, None), make.now());
+        let first = store
+            .assign(&make.call(), &at, &values(1, 1, b"a"), &Target::DEFAULT, now)
+            .await;
+        at.version = first.ok().map(|record| record.version);
+        let second = store.rekey(&make.call(), &at, &values(2, 2, b"b"), now).await;
+        assert_eq!(second.unwrap().past.len(), 1);
         assert_eq!(sql(&files.path, damage), 1, "{name}");
         let reader = SqliteReader::open(&files.path, 1).unwrap();
         let found = reader.user_record(soon(), &at.service, &at.user).await;
         assert_eq!(found, Err(ReadError(Cause::Fault)), "{name}");
+        let page = reader.records(soon(), &at.service, None, 10).await;
+        assert_eq!(page, Err(ReadError(Cause::Fault)), "{name}");
     }
 }
 
@@ -326,7 +343,7 @@ async fn a_record_without_its_node_needs_a_new_assignment() {
         store.create_node(&make.call(), first).await.unwrap();
         let (mut at, now) = (user(&service, 1, None), make.now());
         let before = store
-            .assign(&make.call(), &at, &values(1, 1, b"a"), now)
+            .assign(&make.call(), &at, &values(1, 1, b"a"), &Target::DEFAULT, now)
             .await
             .unwrap();
         let second = node(&service, "https://second.example", 1);
@@ -342,9 +359,13 @@ async fn a_record_without_its_node_needs_a_new_assignment() {
         at.version = Some(read.version);
         let (same, changed) = (values(2, 2, b"a"), values(2, 2, b"b"));
         let conflict = Err(Refusal::Conflict.into());
-        assert_eq!(store.raise(&make.call(), &at, &same).await, conflict);
+        let raised = store.raise(&make.call(), &at, &same).await.unwrap();
+        at.version = Some(raised.version);
         assert_eq!(store.rekey(&make.call(), &at, &changed, now).await, conflict);
-        let after = store.assign(&make.call(), &at, &same, now).await.unwrap();
+        let after = store
+            .assign(&make.call(), &at, &same, &Target::DEFAULT, now)
+            .await
+            .unwrap();
         assert_eq!(after.current.node.as_deref(), Some("https://second.example"));
         assert_ne!(after.current.uid, before.current.uid);
         assert_eq!(after.current.replaced_at, None);
@@ -363,7 +384,13 @@ async fn a_uid_handed_out_twice_is_a_fault_and_costs_nobody_the_record() {
     let (one, other) = (user(&service, 1, None), user(&service, 2, None));
     let assign = async |at| {
         store
-            .assign(&make.call(), at, &values(1, 1, b"a"), make.now())
+            .assign(
+                &make.call(),
+                at,
+                &values(1, 1, b"a"),
+                &Target::DEFAULT,
+                make.now(),
+            )
             .await
     };
     let record = assign(&one).await.unwrap();
@@ -387,7 +414,13 @@ async fn replaced_records_are_kept_for_the_purge() {
         .unwrap();
     let at = user(&service, 1, None);
     let first = store
-        .assign(&make.call(), &at, &values(1, 1, b"a"), make.now())
+        .assign(
+            &make.call(),
+            &at,
+            &values(1, 1, b"a"),
+            &Target::DEFAULT,
+            make.now(),
+        )
         .await
         .unwrap();
     let at = user(&service, 1, Some(first.version));
@@ -396,8 +429,8 @@ async fn replaced_records_are_kept_for_the_purge() {
         .rekey(&make.call(), &at, &values(2, 2, b"b"), now)
         .await
         .unwrap();
-    let former = Connection::open(&files.path).unwrap().query_row(
-        "SELECT uid, client_state, replaced_at_ms, node FROM former_records",
+    let past = Connection::open(&files.path).unwrap().query_row(
+        "SELECT uid, client_state, replaced_at_ms, node FROM past_records",
         [],
         |row| {
             Ok((
@@ -414,7 +447,7 @@ async fn replaced_records_are_kept_for_the_purge() {
         now.as_millis() as i64,
         1,
     );
-    assert_eq!(former.unwrap(), expected);
+    assert_eq!(past.unwrap(), expected);
 }
 
 /// A pool of readers as a webhead has it: it comes after the writer, in its own connections, and can change nothing.
@@ -513,24 +546,31 @@ fn insert_operations(path: &Path, time: Timestamp, count: u64) {
     transaction.commit().unwrap();
 }
 
-/// `user_record` is the hot path: one statement, found by primary key, no scan and no temporary tree.
+/// `user_record` is the hot path: one statement, found by primary key, no scan and no temporary tree. A page of users is
+/// found where it begins.
 #[test]
 fn a_returning_user_costs_one_search_by_key() {
     let files = files();
     drop(SqliteStore::open_writer(&files.path).unwrap());
     let db = Connection::open(&files.path).unwrap();
     let source = include_str!("../src/assignments/user.rs");
-    let start = source.find("\"SELECT").unwrap() + 1;
-    let end = start + source[start..].find("\";").unwrap();
-    let plan: Vec<String> = db
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", &source[start..end]))
-        .unwrap()
-        .query_map(["s", "u"], |row| row.get(3))
-        .unwrap()
-        .collect::<rusqlite::Result<_>>()
-        .unwrap();
-    assert_eq!(plan.len(), 2, "{plan:?}");
-    assert!(plan.iter().all(|step| step.starts_with("SEARCH")), "{plan:?}");
+    let plan = |beginning: &str, params: &[&str]| -> Vec<String> {
+        let start = source.find(beginning).unwrap() + 1;
+        let end = start + source[start..].find("\";").unwrap();
+        db.prepare(&format!("EXPLAIN QUERY PLAN {}", &source[start..end]))
+            .unwrap()
+            .query_map(rusqlite::params_from_iter(params), |row| row.get(3))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap()
+    };
+    // The user, the node, the past, and its nodes.
+    let user = plan("\"SELECT u.", &["s", "u"]);
+    assert_eq!(user.len(), 4, "{user:?}");
+    assert!(user.iter().all(|step| step.starts_with("SEARCH")), "{user:?}");
+    let page = plan("\"SELECT user_key", &["s", "u", "10"]);
+    assert_eq!(page.len(), 1, "{page:?}");
+    assert!(page[0].contains("USING PRIMARY KEY"), "{page:?}");
 }
 
 #[tokio::test]
@@ -545,4 +585,28 @@ async fn a_number_too_large_for_the_store_writes_nothing() {
     let reader = SqliteReader::open(&files.path, 1).unwrap();
     assert!(reader.account(soon(), account.uid).await == Ok(None));
     assert!(reader.account_by_email(soon(), &account.email_key).await == Ok(None));
+}
+
+#[tokio::test]
+async fn a_probe_reaches_the_disk_and_changes_nothing() {
+    let files = files();
+    let store = SqliteStore::open_writer(&files.path).unwrap();
+    let log = files.path.with_extension("db-wal");
+    let version = |path: &Path| -> i64 {
+        let db = Connection::open(path).unwrap();
+        db.pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    };
+    let before = (version(&files.path), fs::metadata(&log).unwrap().len());
+    assert_eq!(store.probe(soon()).await, Ok(()));
+    assert!(
+        fs::metadata(&log).unwrap().len() > before.1,
+        "nothing was written"
+    );
+    assert_eq!(version(&files.path), before.0);
+    store.close();
+    assert_eq!(
+        store.probe(soon()).await,
+        Err(WriteError::NotDone(Cause::Unavailable))
+    );
 }

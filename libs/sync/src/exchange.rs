@@ -5,13 +5,14 @@
 //! write and one call to the signer; an outage is never an answer about the credential.
 
 mod error;
+mod proof;
 mod write;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{
-    Clock, Deadline, Random, SecretText, ServiceUid,
-    record::{Assignment, ClientState, Service, UserKey, UserRecord},
+    Clock, Deadline, Random, SecretText, ServiceUid, Timestamp,
+    record::{ClientState, Service, UserKey, UserRecord},
 };
 use foxhold_crypto::node_token::MetricsIds;
 use foxhold_ports::{
@@ -21,13 +22,18 @@ use foxhold_ports::{
 };
 
 pub use self::error::ExchangeError;
-use self::write::Write;
+use self::{
+    proof::{Proof, SignedIn},
+    write::Write,
+};
 use crate::{
-    credential::{Authorization, AuthorizationError, TokenVerifier, VerifiedToken},
-    key_id::{KeyId, is_client_state_header},
+    credential::{AssertionVerifier, TokenVerifier},
+    endpoint::endpoint,
+    first_assignments::{FirstAssignments, NewUser, Place},
     node_type::NodeTypes,
-    scope,
-    state::{Seen, judge},
+    pools,
+    reason::Reason,
+    state::judge,
 };
 
 /// How often a decision is made anew because another one came first. Two requests of one user settle in two rounds;
@@ -43,10 +49,14 @@ pub struct Ports {
     pub writer: Arc<dyn AssignmentWriter>,
     /// Mints the token.
     pub minter: Arc<dyn NodeTokenMinter>,
-    /// Verifies the credential.
+    /// Verifies access tokens.
     pub verifier: Arc<dyn TokenVerifier>,
+    /// Verifies BrowserID bundles.
+    pub assertions: Arc<dyn AssertionVerifier>,
     /// How many tokens one account may ask for.
     pub limits: Arc<dyn Limits>,
+    /// How many new users there may be.
+    pub first_assignments: Arc<FirstAssignments>,
     /// The time of new records.
     pub clock: Arc<dyn Clock>,
     /// Operation ids.
@@ -58,10 +68,19 @@ pub struct Ports {
 pub struct Settings {
     /// The domain of the user key, `fxa_uid@domain`. Changing it makes every user a new one.
     pub issuer_domain: String,
+    /// The domain of the accounts served here, where those with access tokens are elsewhere: no strangers either.
+    pub other_own_domain: Option<String>,
     /// Key of the hashes for telemetry, used as text.
     pub metrics_key: Arc<SecretText>,
     /// Labels of nodes.
     pub node_types: NodeTypes,
+}
+
+impl Settings {
+    /// Whether users of the domain are the deployment's own.
+    pub(crate) fn is_own(&self, domain: &str) -> bool {
+        domain == self.issuer_domain || self.other_own_domain.as_deref() == Some(domain)
+    }
 }
 
 /// One request, as it came.
@@ -77,6 +96,8 @@ pub struct Request<'a> {
     pub key_id: Option<&'a [u8]>,
     /// `X-Client-State`.
     pub client_state: Option<&'a [u8]>,
+    /// Whether `X-Conditions-Accepted` was sent, with whatever value.
+    pub conditions_accepted: bool,
     /// `duration` of the query.
     pub duration: Option<&'a str>,
     /// The client's address, for limits.
@@ -96,10 +117,14 @@ pub struct Token {
     pub api_endpoint: String,
     /// Seconds of validity.
     pub duration_secs: u64,
+    /// The node's URL.
+    pub node: String,
     /// Label of the node.
     pub node_type: Option<String>,
     /// The user, for telemetry.
     pub metrics: MetricsIds,
+    /// When the user was first seen in the service.
+    pub first_seen_at: Timestamp,
 }
 
 /// Exchanges a credential for a token.
@@ -113,33 +138,44 @@ pub async fn exchange(
     by: Deadline,
     request: Request<'_>,
 ) -> Result<Token, ExchangeError> {
-    let service = find_service(services, request.app, request.version)?;
-    let client_state = client_state_header(request.client_state)?;
-    let verified = verify(ports, service, by, request.authorization).await?;
-    let key_id = parse_key_id(request.key_id, client_state)?;
-    count(ports, &verified, request.ip).await?;
-
-    let user = UserKey(format!("{}@{}", verified.fxa_uid, settings.issuer_domain));
-    let seen = Seen {
-        generation: verified.generation,
-        keys_changed_at: key_id.keys_changed_at,
-        client_state: key_id.client_state,
-    };
-    let record = settle(ports, service, by, &user, &seen).await?;
-    mint(
-        ports,
-        settings,
-        service,
-        by,
-        &user,
-        record.current,
-        request.duration,
-    )
-    .await
+    exchange_telling(ports, settings, services, by, request, &mut None).await
 }
 
-/// Check 1: a known app, and a version of it.
-fn find_service<'a>(services: &'a [Service], app: &str, version: &str) -> Result<&'a Service, ExchangeError> {
+/// The same, and who asks, for logs: said once the credential holds, whatever ends the exchange after that.
+///
+/// # Errors
+/// [`ExchangeError`], the first check that fails.
+pub async fn exchange_telling(
+    ports: &Ports,
+    settings: &Settings,
+    services: &[Service],
+    by: Deadline,
+    request: Request<'_>,
+    who: &mut Option<MetricsIds>,
+) -> Result<Token, ExchangeError> {
+    let service = find_service(services, request.app, request.version)?;
+    let client_state = proof::client_state_header(request.client_state)?;
+    let proof = proof::prove(ports, settings, service, by, &request, client_state).await?;
+    let device = proof.device_id.as_deref();
+    let metrics = MetricsIds::derive(&settings.metrics_key, proof.user.fxa_uid(), device);
+    *who = Some(metrics.clone());
+    count(ports, &proof, request.ip).await?;
+    signed_in_lately(ports, service, &proof)?;
+    conditions(service, request.conditions_accepted)?;
+    let record = settle(ports, service, by, &proof, request.ip).await?;
+    let asking = (&proof.user, metrics);
+    mint(ports, settings, service, by, asking, record, request.duration).await
+}
+
+/// Check 1: a known app, and a version of it. Also for whoever has to know what the service asked for takes.
+///
+/// # Errors
+/// [`ExchangeError::UnknownApp`], [`ExchangeError::UnknownVersion`]
+pub fn find_service<'a>(
+    services: &'a [Service],
+    app: &str,
+    version: &str,
+) -> Result<&'a Service, ExchangeError> {
     let parts = |service: &'a Service| service.key.0.rsplit_once('-');
     let mut of_app = services
         .iter()
@@ -151,64 +187,38 @@ fn find_service<'a>(services: &'a [Service], app: &str, version: &str) -> Result
         .ok_or_else(|| ExchangeError::UnknownVersion(version.to_owned()))
 }
 
-/// Check 2: the old header has the one allowed form, or is absent; empty is absent.
-fn client_state_header(header: Option<&[u8]>) -> Result<Option<&str>, ExchangeError> {
-    let Some(value) = header.filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    if !is_client_state_header(value) {
-        return Err(ExchangeError::ClientStateForm);
-    }
-    Ok(std::str::from_utf8(value).ok())
-}
-
-/// Checks 3 and 4: a scheme we know, a token that holds, a scope that covers the service's.
-async fn verify(
-    ports: &Ports,
-    service: &Service,
-    by: Deadline,
-    authorization: Option<&[u8]>,
-) -> Result<VerifiedToken, ExchangeError> {
-    let token = match Authorization::parse(authorization) {
-        Ok(Authorization::Bearer(token)) => token,
-        Err(AuthorizationError::Missing) => return Err(ExchangeError::NoAuthorization),
-        Err(AuthorizationError::UnknownScheme) => return Err(ExchangeError::UnknownScheme),
-        Err(AuthorizationError::NotText) => return Err(ExchangeError::InvalidCredentials("not text")),
-    };
-    let verified = ports.verifier.verify(by, token).await?;
-    if !scope::grants(&verified.scope, &service.scope) {
-        return Err(ExchangeError::InvalidCredentials("scope missing"));
-    }
-    // The uid becomes the first half of a user key and must not be able to forge the second.
-    if verified.fxa_uid.is_empty() || verified.fxa_uid.len() > 255 || verified.fxa_uid.contains('@') {
-        return Err(ExchangeError::InvalidCredentials("subject unusable"));
-    }
-    Ok(verified)
-}
-
-/// Check 5: the key id, and the old header's agreement with it.
-fn parse_key_id(header: Option<&[u8]>, client_state: Option<&str>) -> Result<KeyId, ExchangeError> {
-    let header = header.ok_or(ExchangeError::MissingKeyId)?;
-    let text = std::str::from_utf8(header)
-        .ok()
-        .filter(|text| text.is_ascii())
-        .ok_or(ExchangeError::NonAsciiKeyId)?;
-    let key_id = KeyId::parse(text)?;
-    if client_state.is_some_and(|state| state != key_id.client_state_hex()) {
-        return Err(ExchangeError::ClientStateMismatch);
-    }
-    Ok(key_id)
-}
-
 /// Check 6: limits of the user.
-async fn count(ports: &Ports, verified: &VerifiedToken, ip: Option<IpAddr>) -> Result<(), ExchangeError> {
+async fn count(ports: &Ports, proof: &Proof, ip: Option<IpAddr>) -> Result<(), ExchangeError> {
     let keys = LimitKeys {
         ip,
         email: None,
-        uid: verified.fxa_uid.parse().ok(),
+        uid: Some(proof.counted_as()),
     };
     ports.limits.count(Action::TokenIssue, keys).await?;
     Ok(())
+}
+
+/// Check 6: how long ago the user may have signed in, where the service wants to know and the credential can tell. One
+/// that could tell and does not is too old.
+fn signed_in_lately(ports: &Ports, service: &Service, proof: &Proof) -> Result<(), ExchangeError> {
+    let (Some(secs), Some(SignedIn(at))) = (service.policy.auth_max_age_secs, &proof.signed_in) else {
+        return Ok(());
+    };
+    let is_recent = at.is_some_and(|at| ports.clock.now().since(at) <= Duration::from_secs(secs));
+    if is_recent {
+        Ok(())
+    } else {
+        Err(ExchangeError::InvalidCredentials(Reason::SignedInTooLongAgo))
+    }
+}
+
+/// Check 6: the service's terms.
+fn conditions(service: &Service, accepted: bool) -> Result<(), ExchangeError> {
+    let conditions = &service.policy.conditions;
+    if accepted || conditions.is_empty() {
+        return Ok(());
+    }
+    Err(ExchangeError::ConditionsRequired(conditions.clone()))
 }
 
 /// Checks 7 and 8: the state rules, then the write they ask for. Whoever comes second reads and is judged again.
@@ -216,24 +226,72 @@ async fn settle(
     ports: &Ports,
     service: &Service,
     by: Deadline,
-    user: &UserKey,
-    seen: &Seen,
+    proof: &Proof,
+    ip: Option<IpAddr>,
 ) -> Result<UserRecord, ExchangeError> {
+    let Proof { user, seen, .. } = proof;
     for _ in 0..ROUNDS {
         let stored = ports.reader.user_record(by, &service.key, user).await?;
-        if stored.is_none() && !service.accepts_new_users {
+        if stored.is_none() && !admits(service, proof) {
             return Err(ExchangeError::NewUsersDisabled);
         }
         let decision = judge(stored.as_ref(), seen)?;
-        let Some(write) = Write::of(decision, service, user, stored.as_ref()) else {
+        let Some(mut write) = Write::of(decision, service, user, stored.as_ref()) else {
             return stored.ok_or(ExchangeError::Broken("no record and nothing to write"));
         };
-        match write.carry_out(ports, by).await {
+        let place = match stored {
+            Some(_) => None,
+            None => match place(ports, service, by, proof, ip).await {
+                Ok(place) => Some(place),
+                Err(error) => {
+                    // Another request of the user may have made the record: who has one is never limited.
+                    if ports.reader.user_record(by, &service.key, user).await?.is_none() {
+                        return Err(error);
+                    }
+                    continue;
+                }
+            },
+        };
+        if let Some(node) = place.as_ref().and_then(Place::node) {
+            write.name_node(node);
+        }
+        let outcome = write.carry_out(ports, by).await;
+        if let Some(place) = place {
+            place.settle(&outcome);
+        }
+        match outcome {
             Err(WriteError::Refused(Refusal::Conflict)) => {}
             other => return Ok(other?),
         }
     }
     Err(ExchangeError::Contended)
+}
+
+/// Check 6 once more: whether the service takes this user as a new one, and the user's pool does.
+fn admits(service: &Service, proof: &Proof) -> bool {
+    let allocation = &service.policy.allocation;
+    let target = pools::target(allocation, &service.key, &proof.user);
+    service.policy.admission.admits(&proof.name) && pools::admits(allocation, &target)
+}
+
+/// Check 6 again, now that a user turned out to be new and may take a slot: the limits of new users.
+async fn place<'a>(
+    ports: &'a Ports,
+    service: &Service,
+    by: Deadline,
+    proof: &Proof,
+    ip: Option<IpAddr>,
+) -> Result<Place<'a>, ExchangeError> {
+    let new = NewUser {
+        service: &service.key,
+        user: &proof.user,
+        target: &pools::target(&service.policy.allocation, &service.key, &proof.user),
+        issuer: &proof.issuer,
+        ip,
+    };
+    let limits = &ports.first_assignments;
+    limits.look(&*ports.reader, by, ports.clock.now(), &new).await?;
+    Ok(limits.admit(ports.clock.now(), &new)?)
 }
 
 /// Check 9: the signer's part, and what the client is told beside it.
@@ -242,16 +300,17 @@ async fn mint(
     settings: &Settings,
     service: &Service,
     by: Deadline,
-    user: &UserKey,
-    record: Assignment,
+    (user, metrics): (&UserKey, MetricsIds),
+    record: UserRecord,
     duration: Option<&str>,
 ) -> Result<Token, ExchangeError> {
+    let first_seen_at = record.first_seen_at;
+    let record = record.current;
     let node = record
         .node
         .ok_or(ExchangeError::Broken("the record has no node"))?;
-    let api_endpoint = endpoint(service, &node, record.uid)?;
-    // An OAuth credential names no device.
-    let metrics = MetricsIds::derive(&settings.metrics_key, user.fxa_uid(), None);
+    let api_endpoint =
+        endpoint(service, &node, record.uid).ok_or_else(|| ExchangeError::NoPattern(service.key.clone()))?;
     let node_type = settings
         .node_types
         .label(&node)
@@ -276,21 +335,11 @@ async fn mint(
         uid: order.uid,
         api_endpoint,
         duration_secs: order.lifetime_secs,
+        node: order.node,
         node_type,
         metrics,
+        first_seen_at,
     })
-}
-
-fn endpoint(service: &Service, node: &str, uid: ServiceUid) -> Result<String, ExchangeError> {
-    if service.pattern.is_empty() {
-        return Err(ExchangeError::NoPattern(service.key.clone()));
-    }
-    let filled = service
-        .pattern
-        .replace("{service}", &service.key.0)
-        .replace("{uid}", &uid.to_string())
-        .replace("{node}", node);
-    Ok(filled.trim_end_matches('/').to_owned())
 }
 
 /// The client may shorten the service's lifetime. Anything else it sends is ignored, never an error.

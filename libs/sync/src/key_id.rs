@@ -4,7 +4,7 @@
 
 use std::num::NonZeroU64;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use foxhold_core::{hex, record::ClientState};
 use thiserror::Error;
 
@@ -66,6 +66,14 @@ pub fn is_client_state_header(value: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
 }
 
+/// The bytes of a client state as old clients write it: pairs of hex digits, in any case. `None` if it is no such thing,
+/// which no client ever sent.
+#[must_use]
+pub fn client_state_of_hex(text: &str) -> Option<ClientState> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    ClientState::new(bytes)
+}
+
 fn decimal(text: &str) -> Result<u64, KeyIdError> {
     // `parse` alone would take a leading plus.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -84,6 +92,16 @@ mod tests {
 
     fn time(text: &str) -> Result<Option<u64>, KeyIdError> {
         KeyId::parse(text).map(|id| id.keys_changed_at.map(NonZeroU64::get))
+    }
+
+    #[test]
+    fn client_states_of_old_clients() {
+        let bytes = |text: &str| client_state_of_hex(text).map(|state| state.as_bytes().to_vec());
+        assert_eq!(bytes("aaAA"), Some(vec![0xaa, 0xaa]));
+        assert_eq!(bytes(&"0f".repeat(16)), Some(vec![0x0f; 16]));
+        for other in ["aaa", "a.", "zz", &"00".repeat(17)] {
+            assert_eq!(bytes(other), None, "{other}");
+        }
     }
 
     #[test]

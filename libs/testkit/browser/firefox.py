@@ -17,8 +17,9 @@ from marionette_driver.marionette import Marionette
 
 from wait import TimedOut, wait_until
 
-START_WAIT_SECS = 60
+START_WAIT_SECS = 180
 STOP_WAIT_SECS = 20
+TAB_WAIT_SECS = 180
 SCRIPT_WAIT_MS = 120_000
 LOG_TAIL_BYTES = 6_000
 
@@ -132,7 +133,7 @@ class Firefox:
                     return handle
             return None
 
-        return wait_until(find, f"a tab at {url_start}", 60, ignore=(MarionetteException,))
+        return wait_until(find, f"a tab at {url_start}", TAB_WAIT_SECS, ignore=(MarionetteException,))
 
     def close(self):
         """Ends this Firefox: first by asking, then by its process group. Never leaves it behind."""

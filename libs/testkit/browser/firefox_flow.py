@@ -116,7 +116,7 @@ class Flow:
             page.wait_for("settings")
             assert page.text("account-email") == self.email, f"settings show {page.text('account-email')}"
             page.submit("notice")
-            wait_until(lambda: firefox.chrome(SIGNED_IN_EMAIL) is None, "Firefox to be signed out", 60)
+            wait_until(lambda: firefox.chrome(SIGNED_IN_EMAIL) is None, "Firefox to be signed out", 180)
             self.report.step("signed-out")
             self.sign_in(firefox, "signed-in-again", before_password=lambda: firefox.chrome(FORGET_FLOWS))
             assert firefox.chrome(SIGNED_IN_EMAIL) == self.email, "Firefox is not signed in again"

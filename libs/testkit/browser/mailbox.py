@@ -6,7 +6,7 @@ import urllib.request
 
 from wait import wait_until
 
-MAIL_WAIT_SECS = 30
+MAIL_WAIT_SECS = 120
 
 
 class Mailbox:
@@ -18,7 +18,7 @@ class Mailbox:
     def mails(self, email):
         """All mails to an address, oldest first."""
         local_part = urllib.parse.quote(email.split("@")[0])
-        with urllib.request.urlopen(f"{self._url}/mail/{local_part}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._url}/mail/{local_part}", timeout=60) as answer:
             return json.load(answer)
 
     def newest_header(self, email, name, seen=0):

@@ -8,7 +8,7 @@ from marionette_driver.errors import MarionetteException
 
 from wait import TimedOut, wait_until
 
-SCREEN_WAIT_SECS = 120
+SCREEN_WAIT_SECS = 300
 
 
 class PageRefused(Exception):

@@ -9,7 +9,7 @@ from marionette_driver.errors import MarionetteException
 
 from wait import wait_until
 
-SYNC_WAIT_SECS = 180
+SYNC_WAIT_SECS = 300
 # A person does not press "Sync now" again in the same second either.
 RETRY_SECS = 2
 

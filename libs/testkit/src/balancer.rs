@@ -55,8 +55,10 @@ impl Drop for Balancer {
 }
 
 async fn forward(mut client: TcpStream, backends: Arc<[SocketAddr]>, turn: Arc<AtomicUsize>) {
-    for _ in 0..backends.len() {
-        let backend = backends[turn.fetch_add(1, Ordering::Relaxed) % backends.len()];
+    // Each is tried once, whoever else takes turns meanwhile: one that is away must not be met twice.
+    let first = turn.fetch_add(1, Ordering::Relaxed);
+    for place in 0..backends.len() {
+        let backend = backends[first.wrapping_add(place) % backends.len()];
         if let Ok(mut server) = TcpStream::connect(backend).await {
             // A broken connection is the client's to notice.
             let _ = copy_bidirectional(&mut client, &mut server).await;

@@ -1,66 +1,44 @@
-//! A running fleet on one machine: webheads behind a balancer, keysigners, dbwriters that take turns on one SQLite file, a
-//! sync node, and a mail server that delivers nothing; mutual TLS between the tiers, made by the tool's own commands.
+//! A running fleet on one machine: in each region webheads behind a balancer, keysigners and dbwriters, over one SQLite file
+//! or a Cassandra cluster; one sync node, and a mail server that delivers nothing; mutual TLS between the tiers, made by the
+//! tool's own commands.
+
+mod journey;
+mod keys;
+mod load;
+mod plan;
+mod schema;
+mod settled;
+mod shape;
 
 use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use hyper::StatusCode;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::{
     balancer::Balancer,
     http,
     person::Server,
-    process::{Process, binary_path, free_address, target_folder},
+    process::{Process, free_address},
     single_box::is_ready,
     wait::wait_until,
 };
+use plan::Plan;
 
-const TRUST_DOMAIN: &str = "fleet.test";
-
-/// A tier's program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tier {
-    /// `foxhold-webhead`
-    Webhead,
-    /// `foxhold-keysigner`
-    Keysigner,
-    /// `foxhold-dbwriter`
-    Dbwriter,
-    /// `foxhold-sync-node`
-    SyncNode,
-}
-
-impl Tier {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Webhead => "webhead",
-            Self::Keysigner => "keysigner",
-            Self::Dbwriter => "dbwriter",
-            Self::SyncNode => "sync-node",
-        }
-    }
-}
-
-/// How many of each.
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    /// Webheads.
-    pub webheads: usize,
-    /// Keysigners.
-    pub keysigners: usize,
-    /// Dbwriters.
-    pub dbwriters: usize,
-}
+pub use journey::journey;
+pub use load::Load;
+pub use shape::{Cassandra, Region, Shape, Store, Tier};
 
 /// One process of the fleet: it comes back under its addresses.
 #[derive(Debug)]
-pub struct Instance {
+struct Instance {
     tier: Tier,
+    /// Index among the fleet's regions.
+    region: usize,
     name: String,
     listen: SocketAddr,
     private: SocketAddr,
@@ -70,97 +48,213 @@ pub struct Instance {
 /// A fleet; everything it started ends with it.
 #[derive(Debug)]
 pub struct Fleet {
-    /// Its public side: the balancer.
+    /// Its public side: the balancer of the first region.
     pub server: Server,
+    /// The public sides of all regions, in the order of the shape. All have one root; only where to connect differs.
+    pub servers: Vec<Server>,
     /// Where mails are kept.
     pub mailbox: SocketAddr,
     /// The sync node.
     pub node: Server,
     instances: Vec<Instance>,
     work: PathBuf,
-    _balancer: Balancer,
+    /// The folder with the certificates of the first region.
+    identity: PathBuf,
+    _balancers: Vec<Balancer>,
     _mail: Process,
 }
 
 impl Fleet {
-    /// Makes keys, certificates and configurations in `work`, starts everything, and waits until it serves.
+    /// Makes keys, certificates, tables and configurations in `work`, starts everything, and waits until it serves.
     ///
     /// # Errors
     /// When something does not come up.
     pub async fn start(work: &Path, shape: Shape) -> Result<Self> {
-        let mut instances = Vec::new();
-        for (tier, count) in [
-            (Tier::Keysigner, shape.keysigners),
-            (Tier::Dbwriter, shape.dbwriters),
-            (Tier::SyncNode, 1),
-            (Tier::Webhead, shape.webheads),
-        ] {
-            for number in 1..=count {
-                instances.push(Instance::new(tier, number)?);
+        Self::start_with(work, shape, &[]).await
+    }
+
+    /// The same, with more (TOML, whole tables) for every instance of some tiers.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub async fn start_with(work: &Path, shape: Shape, more: &[(Tier, &str)]) -> Result<Self> {
+        let instances = instances(&shape)?;
+        for instance in &instances {
+            let of_tier = more.iter().filter(|(tier, _)| *tier == instance.tier);
+            for (_, text) in of_tier {
+                fs::write(more_file(work, instance), text)?;
             }
         }
-        let webheads = addresses(&instances, Tier::Webhead);
-        let balancer = Balancer::start(webheads).await?;
-        let root = format!("http://localhost:{}", balancer.address().port());
-        let node_address = addresses(&instances, Tier::SyncNode)
+        let mut balancers = Vec::new();
+        for region in 0..shape.regions() {
+            balancers.push(Balancer::start(addresses(&instances, Tier::Webhead, region)).await?);
+        }
+        let first = balancers.first().context("a region")?;
+        let root = format!("http://localhost:{}", first.address().port());
+        let node_address = addresses(&instances, Tier::SyncNode, 0)
             .pop()
             .context("a sync node")?;
-        let node_root = format!("http://localhost:{}", node_address.port());
+        let node = Server {
+            address: node_address,
+            root: format!("http://localhost:{}", node_address.port()),
+        };
         let (smtp, mailbox) = (free_address()?, free_address()?);
-        let mail = start_mail(work, smtp, mailbox)?;
-        make_keys(work, &node_root)?;
+        let mail = keys::start_mail(work, smtp, mailbox)?;
+        keys::make(work, &node.root, &shape.region_names())?;
+        if let Store::Cassandra(cassandra) = &shape.store {
+            schema::apply(work, cassandra).await?;
+        }
         let plan = Plan {
             work,
             root: &root,
-            node_root: &node_root,
+            node_root: &node.root,
             smtp,
+            shape: &shape,
             instances: &instances,
         };
         plan.write_configurations()?;
-        let mut fleet = Self {
-            server: Server {
+        let identity = work.join(keys::tls_folder(shape.region_names()[0]));
+        let servers: Vec<Server> = balancers
+            .iter()
+            .map(|balancer| Server {
                 address: balancer.address(),
-                root,
-            },
+                root: root.clone(),
+            })
+            .collect();
+        let mut fleet = Self {
+            server: servers[0].clone(),
+            servers,
             mailbox,
-            node: Server {
-                address: node_address,
-                root: node_root,
-            },
+            node,
             instances,
             work: work.to_owned(),
-            _balancer: balancer,
+            identity,
+            _balancers: balancers,
             _mail: mail,
         };
         for index in 0..fleet.instances.len() {
-            fleet.start_instance(index)?;
+            if fleet.instances[index].tier != Tier::Ops {
+                fleet.start_instance(index)?;
+            }
         }
         fleet.wait_ready().await?;
-        wait_until("the mail server", || async move { keeps_mail(mailbox).await }).await?;
+        wait_until(
+            "the mail server",
+            || async move { keys::keeps_mail(mailbox).await },
+        )
+        .await?;
         Ok(fleet)
     }
 
-    /// Ends the `number`th (from 1) instance of a tier at once, as a power cut would.
+    /// Starts the admin API of the first region, and waits until it serves. What `foxhold` has to be given to ask it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn administrate(&mut self) -> Result<[String; 4]> {
+        self.restart(Tier::Ops, 1).await?;
+        let address = self.instances[self.index(Tier::Ops, 1)?].listen;
+        Ok([
+            "--admin".to_owned(),
+            format!("https://{address}"),
+            "--identity".to_owned(),
+            self.identity.display().to_string(),
+        ])
+    }
+
+    /// Ends the `number`th (from 1, through all regions) instance of a tier at once, as a power cut would.
     ///
     /// # Errors
     /// When there is none, or it does not run.
     pub fn kill(&mut self, tier: Tier, number: usize) -> Result<()> {
-        let index = self.index(tier, number)?;
-        self.instances[index]
-            .process
-            .take()
-            .context("it does not run")?
-            .kill()
+        self.take(tier, number)?.kill()
     }
 
-    /// Starts an instance that was ended, and waits until it serves.
+    /// Asks it to end, as a supervisor does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When there is none, or it does not end in time.
+    pub async fn stop(&mut self, tier: Tier, number: usize) -> Result<()> {
+        self.take(tier, number)?.terminate().await.map(drop)
+    }
+
+    /// Starts an instance that was ended, and waits until all that run serve.
     ///
     /// # Errors
     /// When it does not come up.
     pub async fn restart(&mut self, tier: Tier, number: usize) -> Result<()> {
-        let index = self.index(tier, number)?;
-        self.start_instance(index)?;
+        self.launch(tier, number)?;
         self.wait_ready().await
+    }
+
+    /// Starts an instance that was ended, and does not wait.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(&mut self, tier: Tier, number: usize) -> Result<()> {
+        let index = self.index(tier, number)?;
+        self.start_instance(index)
+    }
+
+    /// Adds `more` (TOML, whole tables) to what an instance is started with from now on; replaces what was added before.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub fn add_to_configuration(&mut self, tier: Tier, number: usize, more: &str) -> Result<()> {
+        let index = self.index(tier, number)?;
+        Ok(fs::write(more_file(&self.work, &self.instances[index]), more)?)
+    }
+
+    /// Stops a process without ending it: its connections stay open, nothing is answered.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&self, tier: Tier, number: usize) -> Result<()> {
+        self.running(tier, number)?.signal("STOP")
+    }
+
+    /// Lets a paused process go on, and waits until all that run serve.
+    ///
+    /// # Errors
+    /// When it does not run, or does not serve in time.
+    pub async fn resume(&mut self, tier: Tier, number: usize) -> Result<()> {
+        self.running(tier, number)?.signal("CONT")?;
+        self.wait_ready().await
+    }
+
+    /// What an instance says of its health on its private side; `None` if it does not answer.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn health(&self, tier: Tier, number: usize) -> Result<Option<Value>> {
+        let index = self.index(tier, number)?;
+        let answer = http::get(self.instances[index].private, "/readyz").await;
+        Ok(answer.ok().and_then(|answer| answer.json().ok()))
+    }
+
+    /// Whether an instance runs: it may have ended by itself.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub fn is_running(&mut self, tier: Tier, number: usize) -> Result<bool> {
+        let index = self.index(tier, number)?;
+        Ok(self.instances[index]
+            .process
+            .as_mut()
+            .is_some_and(Process::is_running))
+    }
+
+    /// Where the instances of a tier listen, in all regions: for a test that picks the one it asks.
+    #[must_use]
+    pub fn addresses(&self, tier: Tier) -> Vec<SocketAddr> {
+        let of_tier = self.instances.iter().filter(|instance| instance.tier == tier);
+        of_tier.map(|instance| instance.listen).collect()
+    }
+
+    /// How many instances of a tier there are in all regions.
+    #[must_use]
+    pub fn count(&self, tier: Tier) -> usize {
+        let of_tier = self.instances.iter().filter(|instance| instance.tier == tier);
+        of_tier.count()
     }
 
     /// All logs, for a failed test.
@@ -185,16 +279,30 @@ impl Fleet {
         found.with_context(|| format!("no {name}"))
     }
 
+    fn take(&mut self, tier: Tier, number: usize) -> Result<Process> {
+        let index = self.index(tier, number)?;
+        self.instances[index].process.take().context("it does not run")
+    }
+
+    fn running(&self, tier: Tier, number: usize) -> Result<&Process> {
+        let index = self.index(tier, number)?;
+        self.instances[index].process.as_ref().context("it does not run")
+    }
+
     fn start_instance(&mut self, index: usize) -> Result<()> {
-        let instance = &mut self.instances[index];
-        let config = self
-            .work
-            .join(format!("{}.toml", instance.name))
-            .display()
-            .to_string();
+        let instance = &self.instances[index];
+        let mut arguments = Vec::new();
+        for file in [
+            self.work.join(format!("{}.toml", instance.name)),
+            more_file(&self.work, instance),
+        ] {
+            if file.exists() {
+                arguments.extend(["--config".to_owned(), file.display().to_string()]);
+            }
+        }
         let binary = format!("foxhold-{}", instance.tier.name());
-        let arguments = ["--config".to_owned(), config];
-        instance.process = Some(Process::start(&self.work, &instance.name, &binary, &arguments)?);
+        let process = Process::start(&self.work, &instance.name, &binary, &arguments)?;
+        self.instances[index].process = Some(process);
         Ok(())
     }
 
@@ -221,10 +329,35 @@ impl Fleet {
     }
 }
 
+/// What an instance is told beside its configuration.
+fn more_file(work: &Path, instance: &Instance) -> PathBuf {
+    work.join(format!("{}-more.toml", instance.name))
+}
+
+/// All instances, numbered through within their tier.
+fn instances(shape: &Shape) -> Result<Vec<Instance>> {
+    let mut instances = Vec::new();
+    for (tier, per_region) in [
+        (Tier::Keysigner, shape.keysigners),
+        (Tier::Dbwriter, shape.dbwriters),
+        (Tier::Webhead, shape.webheads),
+    ] {
+        for region in 0..shape.regions() {
+            for place in 1..=per_region {
+                instances.push(Instance::new(tier, region, region * per_region + place)?);
+            }
+        }
+    }
+    instances.push(Instance::new(Tier::SyncNode, 0, 1)?);
+    instances.push(Instance::new(Tier::Ops, 0, 1)?);
+    Ok(instances)
+}
+
 impl Instance {
-    fn new(tier: Tier, number: usize) -> Result<Self> {
+    fn new(tier: Tier, region: usize, number: usize) -> Result<Self> {
         Ok(Self {
             tier,
+            region,
             name: format!("{}-{number}", tier.name()),
             listen: free_address()?,
             private: free_address()?,
@@ -233,155 +366,10 @@ impl Instance {
     }
 }
 
-fn addresses(instances: &[Instance], tier: Tier) -> Vec<SocketAddr> {
+fn addresses(instances: &[Instance], tier: Tier, region: usize) -> Vec<SocketAddr> {
     instances
         .iter()
-        .filter(|instance| instance.tier == tier)
+        .filter(|instance| instance.tier == tier && instance.region == region)
         .map(|instance| instance.listen)
         .collect()
-}
-
-/// What the configurations are written from.
-struct Plan<'a> {
-    work: &'a Path,
-    root: &'a str,
-    node_root: &'a str,
-    smtp: SocketAddr,
-    instances: &'a [Instance],
-}
-
-impl Plan<'_> {
-    fn write_configurations(&self) -> Result<()> {
-        for instance in self.instances {
-            let Instance { listen, private, .. } = instance;
-            let head =
-                format!("listen = \"{listen}\"\nprivate_listen = \"{private}\"\ndrain_delay_secs = 0\n");
-            let body = match instance.tier {
-                Tier::Webhead => self.webhead(),
-                Tier::Keysigner => self.keysigner(),
-                Tier::Dbwriter => self.dbwriter(),
-                Tier::SyncNode => self.sync_node(),
-            };
-            fs::write(self.work.join(format!("{}.toml", instance.name)), head + &body)?;
-        }
-        Ok(())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.work.join(name).display().to_string()
-    }
-
-    fn tls(&self, role: &str) -> String {
-        format!(
-            "[tls]\ncertificate_file = {:?}\nkey_file = {:?}\nauthority_file = {:?}\ntrust_domain = {TRUST_DOMAIN:?}\n",
-            self.path(&format!("tls/{role}.pem")),
-            self.path(&format!("tls/{role}.key")),
-            self.path("tls/authority.pem"),
-        )
-    }
-
-    fn tier(&self, tier: Tier) -> String {
-        let list: Vec<String> = addresses(self.instances, tier)
-            .iter()
-            .map(SocketAddr::to_string)
-            .collect();
-        format!("[{}]\naddresses = {list:?}\n", tier.name())
-    }
-
-    fn webhead(&self) -> String {
-        format!(
-            "public_url = {:?}\ncode_key_file = {:?}\nmetrics_key_file = {:?}\n{}[store]\npath = {:?}\n{}{}\
-             [mail]\nmode = \"smtp\"\nhost = \"{}\"\nport = {}\ntls = \"plain\"\nfrom = \"Foxhold <accounts@fleet.test>\"\n\
-             [limits]\nprofile = \"off\"\n",
-            self.root,
-            self.path("keys/code.key"),
-            self.path("keys/metrics.key"),
-            self.tls("webhead"),
-            self.path("foxhold.db"),
-            self.tier(Tier::Dbwriter),
-            self.tier(Tier::Keysigner),
-            self.smtp.ip(),
-            self.smtp.port(),
-        )
-    }
-
-    fn keysigner(&self) -> String {
-        format!(
-            "issuer = {:?}\n[[keys]]\nfile = {:?}\npassphrase_file = {:?}\n[node_secrets]\nfiles = [{:?}]\n{}",
-            self.root,
-            self.path("keys/provider.pem"),
-            self.path("keys/provider.passphrase"),
-            self.path("keys/nodes.secrets"),
-            self.tls("keysigner"),
-        )
-    }
-
-    fn dbwriter(&self) -> String {
-        format!(
-            "{}[store]\npath = {:?}\n[[bootstrap.services]]\nkey = \"sync-1.5\"\npattern = \"{{node}}/1.5/{{uid}}\"\n\
-             scope = \"https://identity.mozilla.com/apps/oldsync\"\n[[bootstrap.nodes]]\nservice = \"sync-1.5\"\n\
-             url = {:?}\ncapacity = 100000\n",
-            self.tls("dbwriter"),
-            self.path("foxhold.db"),
-            self.node_root,
-        )
-    }
-
-    fn sync_node(&self) -> String {
-        let (secret, data) = (self.path("keys/node-1.secret"), self.path("node"));
-        format!(
-            "names = [{:?}]\nsecret_files = [{secret:?}]\ndata_dir = {data:?}\n",
-            self.node_root
-        )
-    }
-}
-
-/// Keys and certificates, by the commands that an operator uses.
-fn make_keys(work: &Path, node_root: &str) -> Result<()> {
-    let keys = work.join("keys").display().to_string();
-    let tls = work.join("tls").display().to_string();
-    let commands: [&[&str]; 2] = [
-        &["key", "create", "--out", &keys, "--node", node_root],
-        &[
-            "certificates",
-            "create",
-            "--out",
-            &tls,
-            "--trust-domain",
-            TRUST_DOMAIN,
-            "--region",
-            "one",
-        ],
-    ];
-    for arguments in commands {
-        let output = Command::new(binary_path("foxhold")?).args(arguments).output()?;
-        ensure!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
-}
-
-fn start_mail(work: &Path, smtp: SocketAddr, mailbox: SocketAddr) -> Result<Process> {
-    let target = target_folder()?;
-    let python = target
-        .parent()
-        .context("target folder")?
-        .join("venv-browser/bin/python");
-    ensure!(
-        python.exists(),
-        "{} is missing: `cargo xtask test` makes it",
-        python.display()
-    );
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/smtp_sink.py"));
-    command.args(["--smtp", &smtp.to_string(), "--http", &mailbox.to_string()]);
-    Process::spawn(work, "mail", command)
-}
-
-/// Whether the mail server keeps mails yet.
-async fn keeps_mail(mailbox: SocketAddr) -> bool {
-    matches!(http::get(mailbox, "/mail/nobody").await, Ok(answer) if answer.status == StatusCode::OK)
 }

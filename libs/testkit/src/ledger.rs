@@ -9,26 +9,41 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use foxhold_crypto::token::TokenKeys;
 use hyper::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     http::Answer,
     person::{Person, Server, exchange, unique_hex},
+    wait::{patiently, pause},
 };
+
+/// Every so many addresses have been taken by somebody who never confirmed them.
+const SQUATTED_EVERY: usize = 4;
 
 /// What the service said yes to, about one person.
 struct Entry {
     person: Person,
     verified: bool,
+    keys_fetched: bool,
+    signed_out: Option<SignOut>,
     service_uid: Option<u64>,
+}
+
+/// A session that was signed out, or may have been.
+struct SignOut {
+    session: TokenKeys,
+    acknowledged: bool,
 }
 
 /// A sign-up that got no answer: it may have happened, whole, or not at all.
 struct Unsure {
     email: String,
     auth_pw: String,
+    /// Somebody else had signed up with the address before, and never confirmed it.
+    squatted: bool,
 }
 
 /// Everything acknowledged in a run.
@@ -36,6 +51,7 @@ struct Unsure {
 pub struct Ledger {
     entries: Mutex<Vec<Entry>>,
     unsure: Mutex<Vec<Unsure>>,
+    people: AtomicUsize,
     acknowledged: AtomicUsize,
     refused_for_now: AtomicUsize,
 }
@@ -63,6 +79,17 @@ impl Ledger {
         lock(&self.unsure).len()
     }
 
+    /// The figures, for a report.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} answers acknowledged, {} refused with 503, {} sign-ups unsure",
+            self.acknowledged(),
+            self.refused_for_now(),
+            self.unsure()
+        )
+    }
+
     /// Works as one new user after another until `server` does not answer.
     ///
     /// # Errors
@@ -72,22 +99,34 @@ impl Ledger {
         Ok(())
     }
 
-    /// One user's way: sign up, type the code in, sign in again, get a node. `false` after silence.
+    /// One user's way: sign up, type the code in, sign in again, fetch keys, sign out where it began, get a node. Every
+    /// fourth finds the address taken by somebody who never confirmed it. `false` after silence.
     ///
     /// # Errors
     /// As [`Self::work_until_silence`].
     pub async fn one_person(&self, server: &Server, mailbox: SocketAddr) -> Result<bool> {
         let (email, auth_pw) = (format!("{}@example.test", &unique_hex()[..20]), unique_hex());
+        let squatted = self.people.fetch_add(1, Ordering::Relaxed) % SQUATTED_EVERY == 1;
+        if squatted {
+            // Whatever becomes of this one, the address is the next one's who confirms it.
+            self.told(Person::sign_up(server, &email, &unique_hex()).await)?;
+        }
         let person = match self.told(Person::sign_up(server, &email, &auth_pw).await)? {
             Step::Done(person) => person,
             step => {
-                lock(&self.unsure).push(Unsure { email, auth_pw });
+                lock(&self.unsure).push(Unsure {
+                    email,
+                    auth_pw,
+                    squatted,
+                });
                 return Ok(matches!(step, Step::Later));
             }
         };
         let mut entry = Entry {
             person,
             verified: false,
+            keys_fetched: false,
+            signed_out: None,
             service_uid: None,
         };
         let went_on = self.later_steps(server, mailbox, &mut entry).await;
@@ -106,8 +145,33 @@ impl Ledger {
             Step::Silence => return Ok(false),
         }
         let again = Person::sign_in(server, &entry.person.email, &entry.person.auth_pw).await;
-        match self.told(again)? {
-            Step::Done(person) => entry.person = person,
+        let first = match self.told(again)? {
+            Step::Done(person) => std::mem::replace(&mut entry.person, person),
+            Step::Later => return Ok(true),
+            Step::Silence => return Ok(false),
+        };
+        let keys = server.signed(Method::GET, "/v1/account/keys", &entry.person.key_fetch, None);
+        match self.answered(keys.await)? {
+            Step::Done(_) => entry.keys_fetched = true,
+            Step::Later => return Ok(true),
+            Step::Silence => return Ok(false),
+        }
+        let nothing = json!({});
+        let gone = server
+            .signed(
+                Method::POST,
+                "/v1/session/destroy",
+                &first.session,
+                Some(&nothing),
+            )
+            .await;
+        let gone = self.answered(gone)?;
+        entry.signed_out = Some(SignOut {
+            session: first.session,
+            acknowledged: matches!(gone, Step::Done(_)),
+        });
+        match gone {
+            Step::Done(_) => {}
             Step::Later => return Ok(true),
             Step::Silence => return Ok(false),
         }
@@ -152,12 +216,13 @@ impl Ledger {
                 self.refused_for_now.fetch_add(1, Ordering::Relaxed);
                 Ok(Step::Later)
             }
-            Ok(Err(answer)) => bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            Ok(Err(answer)) => bail!(in_words(&answer)),
         }
     }
 
-    /// Holds the service to all of it: every session lives, every verified address is verified, every user has the node
-    /// it was given, and a sign-up without an answer is either whole or not there. Then forgets it.
+    /// Holds the service to all of it: every session lives but those that were signed out, spent tokens are spent, every
+    /// verified address is verified, every user has the node it was given, and a sign-up without an answer is either whole
+    /// or not there. Then forgets it.
     ///
     /// # Errors
     /// For the first thing that is not so.
@@ -179,16 +244,15 @@ impl Ledger {
 }
 
 async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
-    let status = server
-        .signed(Method::GET, "/v1/session/status", &entry.person.session, None)
-        .await?;
+    let person = &entry.person;
+    let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
     ensure!(
         status.status == StatusCode::OK,
         "acknowledged session: {}",
         status.status
     );
     ensure!(
-        status.json()?["uid"] == entry.person.uid.as_str(),
+        status.json()?["uid"] == person.uid.as_str(),
         "another account's session"
     );
     if entry.verified {
@@ -197,37 +261,115 @@ async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
             "an acknowledged verification is lost"
         );
     }
+    if entry.keys_fetched {
+        let again = signed(server, Method::GET, "/v1/account/keys", &person.key_fetch, None).await?;
+        ensure!(
+            again.status == StatusCode::UNAUTHORIZED,
+            "a key-fetch token works twice: {}",
+            again.status
+        );
+    }
+    if let Some(sign_out) = &entry.signed_out {
+        settle_sign_out(server, sign_out).await?;
+    }
     if let Some(uid) = entry.service_uid {
-        let key_id = accepted(entry.person.key_id(server).await?)?;
-        let token = accepted(entry.person.access_token(server).await?)?;
-        let answer = exchange(server, &token, &key_id).await?;
+        let key_id = accepted(decided(async || person.key_id(server).await).await?)?;
+        let token = accepted(decided(async || person.access_token(server).await).await?)?;
+        let answer = answered(async || exchange(server, &token, &key_id).await).await?;
         ensure!(answer.status == StatusCode::OK, "exchange: {}", answer.status);
         ensure!(answer.json()?["uid"].as_u64() == Some(uid), "another service uid");
     }
     Ok(())
 }
 
-async fn settle_unsure(server: &Server, attempt: &Unsure) -> Result<()> {
-    let answer = server
-        .post("/v1/account/status", &json!({ "email": attempt.email }))
-        .await?;
-    ensure!(answer.status == StatusCode::OK, "status: {}", answer.status);
-    if answer.json()?["exists"] == true {
-        let person = accepted(Person::sign_in(server, &attempt.email, &attempt.auth_pw).await?)?;
-        let status = server
-            .signed(Method::GET, "/v1/session/status", &person.session, None)
-            .await?;
-        ensure!(
-            status.status == StatusCode::OK,
-            "half-made account: {}",
-            status.status
-        );
+/// A session that was signed out is gone; one that may have been is after another try.
+async fn settle_sign_out(server: &Server, sign_out: &SignOut) -> Result<()> {
+    let nothing = json!({});
+    let keys = &sign_out.session;
+    if !sign_out.acknowledged {
+        let again = signed(server, Method::POST, "/v1/session/destroy", keys, Some(&nothing)).await?;
+        let gone = matches!(again.status, StatusCode::OK | StatusCode::UNAUTHORIZED);
+        ensure!(gone, "another try to sign out: {}", in_words(&again));
     }
+    let status = signed(server, Method::GET, "/v1/session/status", keys, None).await?;
+    ensure!(
+        status.status == StatusCode::UNAUTHORIZED,
+        "an acknowledged sign-out is lost: {}",
+        status.status
+    );
     Ok(())
 }
 
+/// Either all of it happened, or nothing; and either way the address can be had by trying again.
+async fn settle_unsure(server: &Server, attempt: &Unsure) -> Result<()> {
+    let Unsure { email, auth_pw, .. } = attempt;
+    let whose = json!({ "email": email });
+    let answer = answered(async || server.post("/v1/account/status", &whose).await).await?;
+    ensure!(answer.status == StatusCode::OK, "status: {}", answer.status);
+    if answer.json()?["exists"] == true {
+        match decided(async || Person::sign_in(server, email, auth_pw).await).await? {
+            Ok(person) => return lives(server, &person).await.context("half-made account"),
+            // The address is still the other's: the sign-up did not happen.
+            Err(answer) if attempt.squatted && answer.status == StatusCode::BAD_REQUEST => {}
+            Err(answer) => bail!("half-made account: {}", in_words(&answer)),
+        }
+    }
+    // What a dead writer left of a sign-up is waited for up to a minute; until then the answer is "come back later".
+    let signed_up = decided(async || Person::sign_up(server, email, auth_pw).await).await?;
+    lives(server, &accepted(signed_up)?).await
+}
+
+/// Whether the session of somebody who signed in is one.
+async fn lives(server: &Server, person: &Person) -> Result<()> {
+    let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
+    ensure!(status.status == StatusCode::OK, "{}", in_words(&status));
+    Ok(())
+}
+
+/// Asks again while the answer is "come back later": what was killed may have only just come back.
+async fn decided<T>(
+    mut ask: impl AsyncFnMut() -> Result<Result<T, Box<Answer>>>,
+) -> Result<Result<T, Box<Answer>>> {
+    let asking = async {
+        loop {
+            match ask().await? {
+                Err(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => pause().await,
+                decided => return Ok(decided),
+            }
+        }
+    };
+    patiently("another answer than to come back later", asking).await?
+}
+
+/// The same for whatever is answered.
+async fn answered(mut ask: impl AsyncFnMut() -> Result<Answer>) -> Result<Answer> {
+    let decided = decided(async || {
+        let answer = ask().await?;
+        Ok(match answer.status {
+            StatusCode::SERVICE_UNAVAILABLE => Err(Box::new(answer)),
+            _ => Ok(answer),
+        })
+    });
+    accepted(decided.await?)
+}
+
+/// The same for a signed request.
+async fn signed(
+    server: &Server,
+    method: Method,
+    path: &str,
+    keys: &TokenKeys,
+    body: Option<&Value>,
+) -> Result<Answer> {
+    answered(async || server.signed(method.clone(), path, keys, body).await).await
+}
+
+fn in_words(answer: &Answer) -> String {
+    format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body))
+}
+
 fn accepted<T>(outcome: Result<T, Box<Answer>>) -> Result<T> {
-    outcome.map_err(|answer| anyhow::anyhow!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    outcome.map_err(|answer| anyhow!(in_words(&answer)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

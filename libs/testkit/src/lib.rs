@@ -1,14 +1,25 @@
 //! The test bench: real processes on loopback ports it chose, clients, and the tests that need them. Never shipped.
 
+pub mod accounts_elsewhere;
+pub mod audit;
 pub mod balancer;
+pub mod bound;
 pub mod browser;
+pub mod cassandra;
+pub mod deeds;
 pub mod fleet;
+pub mod history;
 pub mod hostile;
 pub mod http;
+pub mod issuer;
 pub mod ledger;
+pub mod own_network;
 pub mod person;
 pub mod process;
+pub mod race;
 pub mod report;
 pub mod single_box;
+mod test_key;
+pub mod token_race;
 pub mod wait;
 pub mod work_folder;

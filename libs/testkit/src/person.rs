@@ -149,7 +149,7 @@ impl Person {
     /// # Errors
     /// When there is no mail or no answer.
     pub async fn verify(&self, server: &Server, mailbox: SocketAddr) -> Result<Answer> {
-        let code = mailed_header(mailbox, &self.email, "x-verify-code").await?;
+        let code = mailed_header_to(mailbox, &self.email, Some(&self.uid), "x-verify-code").await?;
         server
             .post(
                 "/v1/recovery_email/verify_code",
@@ -231,10 +231,20 @@ pub async fn storage(node: &Server, token: &Value, method: Method, path: &str, b
 /// # Errors
 /// When the mailbox does not answer, or no such mail comes.
 pub async fn mailed_header(mailbox: SocketAddr, email: &str, header: &str) -> Result<String> {
+    mailed_header_to(mailbox, email, None, header).await
+}
+
+/// The same of the newest mail about the account `uid`: an address may have had another before.
+async fn mailed_header_to(
+    mailbox: SocketAddr,
+    email: &str,
+    uid: Option<&str>,
+    header: &str,
+) -> Result<String> {
     let path = format!("/mail/{}", email.split('@').next().unwrap_or_default());
     let asking = async {
         loop {
-            if let Some(found) = newest_header(mailbox, &path, header).await? {
+            if let Some(found) = newest_header(mailbox, &path, uid, header).await? {
                 return Ok(found);
             }
             pause().await;
@@ -243,12 +253,18 @@ pub async fn mailed_header(mailbox: SocketAddr, email: &str, header: &str) -> Re
     patiently(&format!("a mail to {email}"), asking).await?
 }
 
-async fn newest_header(mailbox: SocketAddr, path: &str, header: &str) -> Result<Option<String>> {
+async fn newest_header(
+    mailbox: SocketAddr,
+    path: &str,
+    uid: Option<&str>,
+    header: &str,
+) -> Result<Option<String>> {
     let answer = http::get(mailbox, path).await?;
     ensure!(answer.status == StatusCode::OK, "mailbox: {}", answer.status);
     let mails = answer.json()?;
-    let newest = mails.as_array().and_then(|mails| mails.last());
-    Ok(newest
+    let mut newest = mails.as_array().into_iter().flatten().rev();
+    let mail = newest.find(|mail| uid.is_none() || mail["headers"]["x-uid"].as_str() == uid);
+    Ok(mail
         .and_then(|mail| mail["headers"][header].as_str())
         .map(str::to_owned))
 }

@@ -2,14 +2,16 @@
 
 use std::{
     fs::{self, File},
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::wait::wait_until;
+use crate::{bound, wait::wait_until};
 
 /// A child process that dies with this value.
 #[derive(Debug)]
@@ -34,16 +36,41 @@ impl Process {
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn spawn(work: &Path, name: &str, mut command: Command) -> Result<Self> {
+    pub fn spawn(work: &Path, name: &str, command: Command) -> Result<Self> {
+        Self::spawn_by(|mut command| command.spawn(), work, name, command)
+    }
+
+    /// As [`spawn`](Self::spawn), and the kernel kills it if this process is killed itself: see [`bound`].
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn spawn_bound(work: &Path, name: &str, command: &Command) -> Result<Self> {
+        Self::spawn_by(bound::spawn, work, name, bound::watched(command))
+    }
+
+    /// As [`spawn_bound`](Self::spawn_bound), in another group: as root only.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn spawn_bound_in_group(work: &Path, name: &str, group: u32, command: &Command) -> Result<Self> {
+        let command = bound::in_group(group, &bound::watched(command));
+        Self::spawn_by(bound::spawn, work, name, command)
+    }
+
+    fn spawn_by(
+        start: impl FnOnce(Command) -> io::Result<Child>,
+        work: &Path,
+        name: &str,
+        mut command: Command,
+    ) -> Result<Self> {
         fs::create_dir_all(work)?;
         let log = work.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log)?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("starting {name}"))?;
+            .stderr(output);
+        let child = start(command).with_context(|| format!("starting {name}"))?;
         Ok(Self {
             name: name.to_owned(),
             child,
@@ -151,12 +178,27 @@ pub fn target_folder() -> Result<PathBuf> {
     Ok(folder.context("not in a target folder")?.to_owned())
 }
 
-/// A loopback address that was free a moment ago. A process that is restarted must come back under its address, so
-/// addresses are chosen here and not by the process.
+/// Ports below those that systems give to outgoing connections: one of them would be in the way of a process that comes
+/// back under its address.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A loopback address that was free a moment ago, and that no other call gets. A process that is restarted must come back
+/// under its address, so addresses are chosen here and not by the process. Nobody has its port at another address either:
+/// some listen at all.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?)
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Test programs that run beside each other begin elsewhere.
+    let first = std::process::id().wrapping_mul(677);
+    for _ in 0..count {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(number)?;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok((Ipv4Addr::LOCALHOST, port).into());
+        }
+    }
+    bail!("no port of {PORTS:?} is free")
 }

@@ -2,7 +2,9 @@
 //! succeeds.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -50,4 +52,20 @@ impl Drop for WorkFolder {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Writes a new file that its owner alone may read, as services ask of every secret, and the folders above it.
+///
+/// # Errors
+/// When it cannot be written, or is there already.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
 }

@@ -12,13 +12,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("crypto", &["core"]),
     ("ports", &["core"]),
+    ("outbound", &["core"]),
     ("sqlite", &["core"]),
     ("runtime", &["core"]),
     ("pool", &["core", "crypto", "ports"]),
     ("rpc", &["core", "ports"]),
+    ("store-cassandra", &["core", "ports"]),
     ("store-sqlite", &["core", "ports", "sqlite"]),
     ("page-crypto", &["core", "crypto"]),
+    ("browserid", &["core", "crypto"]),
     ("node-auth", &["core", "crypto"]),
+    ("node-calls", &["core", "crypto", "outbound", "ports", "sync"]),
     ("accounts", &["core", "crypto", "ports"]),
     ("sync", &["core", "crypto", "ports"]),
     (
@@ -29,7 +33,32 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "stretcher",
         &["core", "crypto", "pool", "ports", "rpc", "runtime"],
     ),
-    ("dbwriter", &["core", "ports", "rpc", "runtime", "store-sqlite"]),
+    (
+        "dbwriter",
+        &[
+            "core",
+            "ports",
+            "rpc",
+            "runtime",
+            "store-cassandra",
+            "store-sqlite",
+        ],
+    ),
+    (
+        "ops",
+        &[
+            "core",
+            "crypto",
+            "node-calls",
+            "outbound",
+            "ports",
+            "rpc",
+            "runtime",
+            "store-cassandra",
+            "store-sqlite",
+            "sync",
+        ],
+    ),
     (
         "sync-node",
         &["core", "crypto", "node-auth", "runtime", "sqlite", "sync"],
@@ -38,12 +67,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "webhead",
         &[
             "accounts",
+            "browserid",
             "core",
             "crypto",
+            "node-calls",
+            "outbound",
             "pool",
             "ports",
             "rpc",
             "runtime",
+            "store-cassandra",
             "store-sqlite",
             "sync",
         ],
@@ -56,8 +89,10 @@ const UNRESTRICTED: &[&str] = &["foxhold", "testkit", "loadtest", "xtask"];
 /// Crates from outside that only these of ours may name. `deny.toml` holds the same for what comes in indirectly.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["sqlite", "store-sqlite", "sync-node"]),
+    ("scylla", &["store-cassandra"]),
     ("aws-lc-rs", &["keysigner"]),
     ("p256", &["crypto"]),
+    ("dsa", &["crypto"]),
     ("hkdf", &["crypto"]),
     ("scrypt", &["crypto"]),
     ("rcgen", &["runtime"]),
@@ -141,11 +176,38 @@ fn the_keysigner_links_no_store_and_no_area() {
         "lettre",
         "foxhold-accounts",
         "foxhold-sync",
+        "foxhold-store-cassandra",
         "foxhold-store-sqlite",
     ] {
         assert!(!seen.contains(forbidden), "the keysigner links {forbidden}");
     }
     assert!(seen.contains("ring"), "the walk went nowhere: {seen:?}");
+}
+
+/// Two providers of TLS cryptography are linked; a program that installs none panics at its first handshake, and one that
+/// installs the other breaks the rule that there is ring and nothing else (design 3.12).
+#[test]
+fn every_program_installs_ring_first() {
+    let first_of = |file: &Path, function: &str| -> String {
+        let text = fs::read_to_string(file).expect("readable");
+        let (_, body) = text.split_once(function).expect("the function is there");
+        let (_, body) = body.split_once("{\n").expect("it has a body");
+        body.lines().next().unwrap_or_default().trim().to_owned()
+    };
+    let runtime = root().join("libs/runtime/src/process.rs");
+    assert_eq!(
+        first_of(&runtime, "\nfn start<S: Service>"),
+        "crypto_provider::install();"
+    );
+    let mut programs = Vec::new();
+    for entry in fs::read_dir(root().join("services")).expect("folder") {
+        let main = entry.expect("entry").path().join("src/main.rs");
+        let first = first_of(&main, "\nfn main() -> ExitCode");
+        let installs = first.starts_with("process::run::<") || first.ends_with("crypto_provider::install();");
+        assert!(installs, "{}: {first}", main.display());
+        programs.push(main);
+    }
+    assert!(programs.len() >= 6, "{programs:?}");
 }
 
 #[test]
@@ -158,6 +220,30 @@ fn every_source_file_says_what_it_is() {
         }
     }
     assert!(faults.is_empty(), "no //! at the top: {faults:#?}");
+}
+
+/// A long test that forgot to say so would run in every ordinary run; one misspelt would run in none.
+#[test]
+fn long_tests_run_only_in_long_runs() {
+    let folder = root().join("libs/testkit");
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("manifest");
+    let manifest: toml::Table = manifest.parse().expect("manifest is TOML");
+    let entries = manifest["test"].as_array().expect("tests that need a feature");
+    let long = entries.iter().filter(|test| {
+        let features = test.get("required-features").and_then(toml::Value::as_array);
+        features.is_some_and(|features| features.iter().any(|feature| feature.as_str() == Some("long")))
+    });
+    let marked: BTreeSet<String> = long
+        .map(|test| test["name"].as_str().expect("a name").to_owned())
+        .collect();
+    let named: BTreeSet<String> = fs::read_dir(folder.join("tests"))
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .map(|path| path.file_stem().expect("name").to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("long_"))
+        .collect();
+    assert_eq!(marked, named, "marked in Cargo.toml, and named tests/long_*.rs");
 }
 
 fn root() -> PathBuf {

@@ -1,8 +1,8 @@
 //! The servers under measurement, each in a process of its own with one thread for requests.
 
 use std::{
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -28,10 +28,9 @@ use foxhold_runtime::{
 };
 use foxhold_sync::key_id::KeyId;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::{Contender, tokens, world};
-use crate::server::say_address;
+use crate::{server::say_address, signatures};
 
 /// Which server, and where it may put files.
 #[derive(Args)]
@@ -39,6 +38,9 @@ pub(crate) struct ServeOptions {
     contender: Contender,
     #[arg(long)]
     folder: PathBuf,
+    /// The keysigner of [`Contender::Remote`].
+    #[arg(long)]
+    signer: Option<SocketAddr>,
 }
 
 /// Serves until the process is ended; says its address first.
@@ -51,7 +53,7 @@ pub(crate) async fn serve(options: ServeOptions) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(serve_here(options.contender, &options.folder))
+        runtime.block_on(serve_here(&options))
     });
     tokio::task::spawn_blocking(move || serving.join())
         .await?
@@ -59,19 +61,24 @@ pub(crate) async fn serve(options: ServeOptions) -> Result<()> {
         .context("the server panicked")?
 }
 
-async fn serve_here(contender: Contender, folder: &Path) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+async fn serve_here(options: &ServeOptions) -> Result<()> {
+    let contender = options.contender;
+    let listener = foxhold_runtime::listen((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let router = match contender {
         Contender::Bare => Router::new().route("/1.0/sync/1.5", get(|| async { Json(json!({})) })),
         Contender::Floor => floor()?,
         Contender::Memory => world::memory().await?,
-        Contender::Sqlite => world::sqlite(folder).await?,
+        Contender::Sqlite => world::sqlite(&options.folder).await?,
+        Contender::Remote => {
+            let address = options.signer.context("no signer")?;
+            world::remote(Arc::new(signatures::client(address, &options.folder)?)).await?
+        }
     };
     say_address(address)?;
     match contender {
         Contender::Bare | Contender::Floor => axum::serve(listener, router).await?,
-        Contender::Memory | Contender::Sqlite => {
+        Contender::Memory | Contender::Sqlite | Contender::Remote => {
             let router = layers::public(router, RequestLimits::default(), Arc::new(SystemRandom));
             http_edge::serve(listener, router, EdgeLimits::default(), Shutdown::new()).await;
         }

@@ -1,5 +1,7 @@
 //! Access tokens and the requests that carry them, signed beforehand by a key that is for tests only.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use foxhold_core::{Clock, Timestamp, Uid};
 use foxhold_crypto::{
@@ -10,8 +12,10 @@ use foxhold_runtime::SystemClock;
 use ring::{
     rand::SystemRandom,
     rsa::KeyPair,
-    signature::{RSA_PKCS1_SHA256, RsaPublicKeyComponents},
+    signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents},
 };
+
+use crate::cpu;
 
 const KEY: &[u8] = include_bytes!("../../../libs/crypto/testdata/rsa-2048-for-tests.der");
 const KID: &str = "loadtest";
@@ -37,10 +41,83 @@ pub(super) fn key_set() -> Result<KeySet> {
     Ok(KeySet::new(vec![public_key()?]))
 }
 
+/// CPU time of one bare verification, in microseconds: of as many tokens as fit into `span`, on one thread.
+pub(super) fn verification(span: Duration) -> Result<f64> {
+    let (key, random) = (key_pair()?, SystemRandom::new());
+    let parts: RsaPublicKeyComponents<Vec<u8>> = key.public().into();
+    let message = vec![b'x'; 700];
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &random, &message, &mut signature)
+        .ok()
+        .context("signing")?;
+    let process = std::process::id();
+    let (began, before) = (Instant::now(), cpu::time_of(process)?);
+    let mut verified = 0_u32;
+    while began.elapsed() < span {
+        for _ in 0..100 {
+            let holds = parts.verify(&RSA_PKCS1_2048_8192_SHA256, &message, &signature);
+            holds.ok().context("the signature does not hold")?;
+            verified += 1;
+        }
+    }
+    let spent = cpu::time_of(process)?.saturating_sub(before);
+    Ok(spent.as_secs_f64() * 1_000_000.0 / f64::from(verified))
+}
+
 /// One request a user, ready to be sent.
-pub(super) fn requests(users: usize) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn requests(users: usize) -> Result<Vec<Vec<u8>>> {
     let (key, random, now) = (key_pair()?, SystemRandom::new(), SystemClock.now());
     (0..users).map(|user| request(&key, &random, now, user)).collect()
+}
+
+/// What is wrong with a credential, and requests with such ones.
+type Refused = (&'static str, Vec<Vec<u8>>);
+
+/// Requests that are refused, so many of each kind.
+pub(super) fn refused(number: usize) -> Result<Vec<Refused>> {
+    let good = requests(number)?;
+    let with = |change: &dyn Fn(&str) -> String| -> Result<Vec<Vec<u8>>> {
+        good.iter().map(|request| with_token(request, change)).collect()
+    };
+    Ok(vec![
+        ("a forged signature", with(&forged)?),
+        ("not a token", with(&|_| "garbage".to_owned())?),
+        (
+            "no key id",
+            good.iter()
+                .map(|request| without_key_id(request))
+                .collect::<Result<_>>()?,
+        ),
+    ])
+}
+
+/// Another digit in the middle of the signature.
+fn forged(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
+    let middle = signature.len() / 2;
+    let other = if signature[middle..].starts_with('A') {
+        'B'
+    } else {
+        'A'
+    };
+    format!(
+        "{signed}.{}{other}{}",
+        &signature[..middle],
+        &signature[middle + 1..]
+    )
+}
+
+fn with_token(request: &[u8], change: &dyn Fn(&str) -> String) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(request)?;
+    let (before, rest) = text.split_once("Bearer ").context("no token")?;
+    let (token, after) = rest.split_once("\r\n").context("no end")?;
+    Ok(format!("{before}Bearer {}\r\n{after}", change(token)).into_bytes())
+}
+
+fn without_key_id(request: &[u8]) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(request)?;
+    let (before, _) = text.split_once("X-KeyID").context("no key id")?;
+    Ok(format!("{before}\r\n").into_bytes())
 }
 
 fn request(key: &KeyPair, random: &SystemRandom, now: Timestamp, user: usize) -> Result<Vec<u8>> {

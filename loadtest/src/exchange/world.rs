@@ -1,18 +1,19 @@
 //! The Token Server as a webhead runs it, on two stores, with the signer's part in process.
 
-use std::{num::NonZeroU64, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use async_trait::async_trait;
 use axum::Router;
 use foxhold_core::{
     Clock, Deadline, OpId, SecretText, Timestamp, random,
-    record::{Service, ServiceKey},
+    record::{Service, ServiceKey, ServicePolicy},
 };
 use foxhold_crypto::{
     node_secret::NodeSecret,
     node_token::{self, NodeTokenClaims, fxa_kid},
 };
+use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AssignmentAdmin, AssignmentReader, AssignmentWriter, Call, NodeTokenMinter, PublicKeySource,
     assignments::NewNode,
@@ -21,15 +22,15 @@ use foxhold_ports::{
 };
 use foxhold_runtime::{Shutdown, SystemClock, SystemRandom};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
-use foxhold_sync::{
-    exchange::{Ports, Settings},
-    node_type::NodeTypes,
-};
+use foxhold_sync::{exchange::Ports, first_assignments::FirstAssignments, node_type::NodeTypes};
 use foxhold_webhead::{
     KeySetCache,
+    assertions::{Assertions, SlowProofs},
     client_address::ClientAddresses,
-    limits::{LimitSettings, LocalLimits},
-    token_server::{self, Discovery, ServiceCache, TokenServer},
+    home_domain::HomeDomain,
+    issuer_documents::{IssuerDocuments, OwnDomain},
+    limits::{FirstAssignmentSettings, LimitSettings, LocalLimits},
+    token_server::{self, Discovery, HomeSettings, NodesInBackoff, ServiceCache, TokenServer, metered},
 };
 
 use super::tokens;
@@ -88,6 +89,13 @@ pub(super) async fn memory() -> Result<Router> {
     router(store.clone(), store)
 }
 
+/// On the store in memory, with a keysigner that is another process.
+pub(super) async fn remote(minter: Arc<dyn NodeTokenMinter>) -> Result<Router> {
+    let store = Arc::new(MemoryStore::new());
+    fill(&*store).await?;
+    router_with(store.clone(), store, minter)
+}
+
 /// On SQLite, as the single box has it.
 pub(super) async fn sqlite(folder: &Path) -> Result<Router> {
     let path = folder.join("exchange.sqlite3");
@@ -97,7 +105,8 @@ pub(super) async fn sqlite(folder: &Path) -> Result<Router> {
     router(reader, writer)
 }
 
-async fn fill(admin: &dyn AssignmentAdmin) -> Result<()> {
+/// A service, and a node in it.
+pub(crate) async fn fill(admin: &dyn AssignmentAdmin) -> Result<()> {
     let call = |byte| Call {
         op: OpId::from_bytes([byte; 16]),
         deadline: Deadline::after(Duration::from_secs(30)),
@@ -109,13 +118,14 @@ async fn fill(admin: &dyn AssignmentAdmin) -> Result<()> {
         scope: tokens::SCOPE.to_owned(),
         token_lifetime_secs: 3600,
         uid_ceiling: (1 << 31) - 1,
-        accepts_new_users: true,
+        policy: ServicePolicy::default(),
     };
     admin.put_service(&call(1), service).await?;
     let node = NewNode {
         service: key,
         url: NODE.to_owned(),
         node_type: None,
+        pool: None,
         capacity: CAPACITY,
         available: CAPACITY,
     };
@@ -123,11 +133,44 @@ async fn fill(admin: &dyn AssignmentAdmin) -> Result<()> {
     Ok(())
 }
 
-fn router(reader: Arc<dyn AssignmentReader>, writer: Arc<dyn AssignmentWriter>) -> Result<Router> {
-    let clock = Arc::new(SystemClock);
+/// For a service that takes none.
+fn assertions(keys: &Arc<KeySetCache>, clock: Arc<SystemClock>) -> Assertions {
+    let own = OwnDomain {
+        domain: "localhost".to_owned(),
+        keys: keys.clone(),
+    };
+    let outbound = Arc::new(Outbound::new());
+    Assertions {
+        audience: "http://localhost".to_owned(),
+        home: Arc::new(HomeDomain::configured("localhost")),
+        documents: Arc::new(IssuerDocuments::new(
+            own,
+            BTreeMap::new(),
+            outbound,
+            clock.clone(),
+        )),
+        slow: SlowProofs::default(),
+        clock,
+    }
+}
+
+/// The Token Server's routes over these ends of a store.
+pub(crate) fn router(reader: Arc<dyn AssignmentReader>, writer: Arc<dyn AssignmentWriter>) -> Result<Router> {
+    router_with(reader, writer, Arc::new(local_signer()))
+}
+
+fn local_signer() -> LocalSigner {
     let secret = NodeSecret::new(SecretText::new(NODE_SECRET.to_owned()));
-    let signer = Arc::new(LocalSigner { secret });
-    let keys = Arc::new(KeySetCache::new(signer.clone(), clock.clone()));
+    LocalSigner { secret }
+}
+
+fn router_with(
+    reader: Arc<dyn AssignmentReader>,
+    writer: Arc<dyn AssignmentWriter>,
+    minter: Arc<dyn NodeTokenMinter>,
+) -> Result<Router> {
+    let clock = Arc::new(SystemClock);
+    let keys = Arc::new(KeySetCache::new(Arc::new(local_signer()), clock.clone()));
     // The rules as they ship, but for the one that a benchmark of few users is made to break.
     let settings = LimitSettings {
         rules: vec!["tokenIssue : uid : 100000 : 5 min : 5 min : block".to_owned()],
@@ -136,27 +179,32 @@ fn router(reader: Arc<dyn AssignmentReader>, writer: Arc<dyn AssignmentWriter>) 
     let limits = LocalLimits::new(&settings, clock.clone(), &SystemRandom)?;
     let services = ServiceCache::new(reader.clone(), clock.clone());
     let server = TokenServer {
-        ports: Ports {
+        ports: metered(Ports {
             reader,
             writer,
-            minter: signer,
+            minter,
             verifier: keys.clone(),
+            assertions: Arc::new(assertions(&keys, clock.clone())),
             limits: Arc::new(limits),
+            first_assignments: Arc::new(FirstAssignments::new(&FirstAssignmentSettings::default())),
             clock,
             random: Arc::new(SystemRandom),
-        },
-        settings: Settings {
-            issuer_domain: "localhost".to_owned(),
-            metrics_key: Arc::new(SecretText::new(METRICS_KEY.to_owned())),
-            node_types: NodeTypes::default(),
-        },
+        }),
+        settings: HomeSettings::new(
+            Arc::new(HomeDomain::configured("localhost")),
+            "localhost".to_owned(),
+            Arc::new(SecretText::new(METRICS_KEY.to_owned())),
+            NodeTypes::default(),
+        ),
         services,
         keys,
+        account_events: None,
+        in_backoff: NodesInBackoff::default(),
         addresses: ClientAddresses::default(),
         budget: Duration::from_secs(10),
         discovery: Discovery {
             url: "http://localhost".to_owned(),
-            oauth_issuer: "localhost".to_owned(),
+            oauth_issuer: Some("localhost".to_owned()),
             oauth_server_url: "http://localhost/v1".to_owned(),
         },
         shutdown: Shutdown::new(),

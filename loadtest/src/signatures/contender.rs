@@ -56,7 +56,8 @@ async fn serve_keysigner(options: &ServeOptions) -> Result<()> {
     let config: Config = toml::from_str(&format!(
         "env = \"dev\"\nlisten = \"127.0.0.1:0\"\nissuer = \"https://accounts.example\"\nephemeral_key = true\n\
          [tls]\ncertificate_file = \"{folder}/keysigner.pem\"\nkey_file = \"{folder}/keysigner.key\"\n\
-         authority_file = \"{folder}/authority.pem\"\ntrust_domain = \"{TRUST_DOMAIN}\"\n"
+         authority_file = \"{folder}/authority.pem\"\ntrust_domain = \"{TRUST_DOMAIN}\"\n\
+         [node_secrets]\nfixed_file = \"{folder}/node.secret\"\n"
     ))?;
     let signer = Keysigner::open(&config, &Secrets::default()).await?;
     say_address(signer.address())?;

@@ -1,14 +1,19 @@
 //! The first service and its nodes, as a configuration names them: made at start, so that a new deployment takes users
 //! without a further command. The single box does the same by the same function.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use foxhold_core::{
     Deadline, OpId, Random, ServiceUid, Timestamp,
-    record::{Service, ServiceKey},
+    record::{
+        Admission, Allocation, Bucket, PoolName, PoolRule, Schemes, Service, ServiceKey, ServicePolicy, Whom,
+    },
 };
 use foxhold_ports::{
-    AssignmentAdmin, Call, WriteError,
+    AssignmentAdmin, AssignmentReader, Call, ReadError, WriteError,
     assignments::{NewNode, is_node_url},
     signer::LIFETIME_SECS_MAX,
 };
@@ -41,9 +46,88 @@ pub struct ServiceSettings {
     /// The largest uid it hands out.
     #[serde(default = "uid_ceiling")]
     pub uid_ceiling: u64,
-    /// Whether users without a record get one.
-    #[serde(default = "accepts_new_users")]
-    pub accepts_new_users: bool,
+    /// Credentials it takes.
+    #[serde(default = "schemes")]
+    pub schemes: Vec<SchemeSetting>,
+    /// Issuers whose BrowserID certificates count, or `*` alone for any.
+    #[serde(default)]
+    pub allowed_issuers: Vec<String>,
+    /// Of them, those who may also vouch for users of other domains.
+    #[serde(default)]
+    pub trusted_issuers: Vec<String>,
+    /// Who gets a first record; who has one is always served.
+    #[serde(default)]
+    pub admission: AdmissionSetting,
+    /// Terms that everybody must have accepted: name to URL.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, String>,
+    /// How long ago a BrowserID user may have signed in.
+    pub auth_max_age_secs: Option<u64>,
+    /// The URL of the node all who need one go to, whatever pools there are.
+    pub pinned_to: Option<String>,
+    /// Whom to send to which pool; the first rule that holds for a user counts, the rest go to nodes without a pool.
+    #[serde(default)]
+    pub pools: Vec<PoolSettings>,
+    /// Pools that take no new users.
+    #[serde(default)]
+    pub closed_pools: BTreeSet<PoolSetting>,
+}
+
+/// Sends users to a pool: those named, or everybody.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSettings {
+    /// Where to.
+    pub pool: PoolSetting,
+    /// How many of them, in hundredths of a percent; the rest goes on to the next rule.
+    #[serde(default = "whole_share")]
+    pub share: u16,
+    /// Users of these issuers' domains only.
+    #[serde(default)]
+    pub domains: BTreeSet<String>,
+    /// These users only, by their keys: `<uid>@<domain>`.
+    #[serde(default)]
+    pub users: BTreeSet<String>,
+}
+
+/// The name of a pool: 1 to 32 of `a-z`, `0-9` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PoolSetting(pub PoolName);
+
+impl TryFrom<String> for PoolSetting {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        PoolName::new(&name)
+            .map(Self)
+            .ok_or("a pool's name is 1 to 32 of a-z, 0-9 and -")
+    }
+}
+
+/// A credential, by the name of its scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchemeSetting {
+    /// OAuth access tokens.
+    OAuth,
+    /// BrowserID assertions.
+    BrowserId,
+}
+
+/// `"everyone"`, `"nobody"`, `{ listed = ["<uid>", ..] }` or `{ first = 100 }`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdmissionSetting {
+    /// Anybody.
+    #[default]
+    Everyone,
+    /// Nobody.
+    Nobody,
+    /// Accounts with these uids.
+    Listed(BTreeSet<String>),
+    /// Anybody, until the service has so many users.
+    First(u64),
 }
 
 /// One node.
@@ -56,10 +140,16 @@ pub struct NodeSettings {
     pub url: String,
     /// Label for telemetry.
     pub node_type: Option<String>,
+    /// Whose users come here; absent: those whom no rule sends elsewhere.
+    pub pool: Option<PoolSetting>,
     /// Most users ever.
     pub capacity: u64,
     /// Slots released at once; all of them when absent.
     pub available: Option<u64>,
+}
+
+const fn whole_share() -> u16 {
+    Bucket::COUNT
 }
 
 const fn token_lifetime_secs() -> u64 {
@@ -71,8 +161,8 @@ const fn uid_ceiling() -> u64 {
     i32::MAX as u64
 }
 
-const fn accepts_new_users() -> bool {
-    true
+fn schemes() -> Vec<SchemeSetting> {
+    vec![SchemeSetting::OAuth]
 }
 
 /// Settings that would take users and then give them no tokens. Names the key.
@@ -104,6 +194,28 @@ impl Bootstrap {
             Some((table, at, (key, fix))) => Err(BootstrapFault { table, at, key, fix }),
         }
     }
+
+    /// What of it is missing or otherwise. A process that starts while decisions cannot be made, because another region is
+    /// away, has nothing to decide if all is there.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn missing(self, reader: &dyn AssignmentReader, by: Deadline) -> Result<Self, ReadError> {
+        let standing = reader.services(by).await?;
+        let is_other = |wanted: &ServiceSettings| !standing.contains(&wanted.into());
+        let services = self.services.into_iter().filter(is_other).collect();
+        let mut nodes = self.nodes;
+        for service in nodes
+            .iter()
+            .map(|node| node.service.clone())
+            .collect::<BTreeSet<_>>()
+        {
+            let standing = reader.nodes(by, &ServiceKey(service.clone())).await?;
+            nodes
+                .retain(|node| node.service != service || standing.iter().all(|there| there.url != node.url));
+        }
+        Ok(Self { services, nodes })
+    }
 }
 
 /// A key, and what to give.
@@ -127,8 +239,73 @@ impl ServiceSettings {
                 "uid_ceiling",
                 "give 1 to 9007199254740991",
             ),
+            (
+                self.pinned_to.as_deref().is_none_or(is_node_url),
+                "pinned_to",
+                "give a node's URL: http or https, without trailing slash",
+            ),
+            (
+                self.pools
+                    .iter()
+                    .all(|rule| rule.domains.is_empty() || rule.users.is_empty()),
+                "pools",
+                "give `domains` or `users` in a rule, not both",
+            ),
         ];
-        broken(rules)
+        broken(rules).or_else(|| {
+            let fault = self.policy().check().err()?;
+            Some((fault.field, fault.fix))
+        })
+    }
+
+    fn policy(&self) -> ServicePolicy {
+        let takes = |scheme| self.schemes.contains(&scheme);
+        ServicePolicy {
+            schemes: Schemes {
+                oauth: takes(SchemeSetting::OAuth),
+                browserid: takes(SchemeSetting::BrowserId),
+            },
+            allowed_issuers: self.allowed_issuers.clone(),
+            trusted_issuers: self.trusted_issuers.clone(),
+            admission: self.admission.clone().into(),
+            conditions: self.conditions.clone(),
+            auth_max_age_secs: self.auth_max_age_secs,
+            allocation: self.allocation(),
+        }
+    }
+
+    fn allocation(&self) -> Allocation {
+        Allocation {
+            pinned_to: self.pinned_to.clone(),
+            pools: self.pools.iter().map(Into::into).collect(),
+            closed_pools: self.closed_pools.iter().map(|pool| pool.0.clone()).collect(),
+        }
+    }
+}
+
+impl From<&PoolSettings> for PoolRule {
+    fn from(settings: &PoolSettings) -> Self {
+        let PoolSettings { domains, users, .. } = settings;
+        Self {
+            whom: match (domains.is_empty(), users.is_empty()) {
+                (true, true) => Whom::Everyone,
+                (_, true) => Whom::Domains(domains.clone()),
+                (_, false) => Whom::Users(users.clone()),
+            },
+            share: settings.share,
+            pool: settings.pool.0.clone(),
+        }
+    }
+}
+
+impl From<AdmissionSetting> for Admission {
+    fn from(setting: AdmissionSetting) -> Self {
+        match setting {
+            AdmissionSetting::Everyone => Self::Everyone,
+            AdmissionSetting::Nobody => Self::Nobody,
+            AdmissionSetting::Listed(uids) => Self::Listed(uids),
+            AdmissionSetting::First(users) => Self::First(users),
+        }
     }
 }
 
@@ -189,7 +366,7 @@ impl From<&ServiceSettings> for Service {
             scope: settings.scope.clone(),
             token_lifetime_secs: settings.token_lifetime_secs,
             uid_ceiling: settings.uid_ceiling,
-            accepts_new_users: settings.accepts_new_users,
+            policy: settings.policy(),
         }
     }
 }
@@ -200,6 +377,7 @@ impl From<&NodeSettings> for NewNode {
             service: ServiceKey(settings.service.clone()),
             url: settings.url.clone(),
             node_type: settings.node_type.clone(),
+            pool: settings.pool.as_ref().map(|pool| pool.0.clone()),
             capacity: settings.capacity,
             available: settings.available.unwrap_or(settings.capacity),
         }
@@ -207,93 +385,4 @@ impl From<&NodeSettings> for NewNode {
 }
 
 #[cfg(test)]
-mod tests {
-    use foxhold_ports::{
-        AssignmentReader, Refusal,
-        memory::{MemoryStore, SeededRandom},
-    };
-
-    use super::*;
-
-    fn wanted() -> Bootstrap {
-        Bootstrap {
-            services: vec![ServiceSettings {
-                key: "sync-1.5".into(),
-                pattern: "{node}/1.5/{uid}".into(),
-                scope: "s".into(),
-                token_lifetime_secs: token_lifetime_secs(),
-                uid_ceiling: uid_ceiling(),
-                accepts_new_users: true,
-            }],
-            nodes: vec![NodeSettings {
-                service: "sync-1.5".into(),
-                url: "https://node".into(),
-                node_type: None,
-                capacity: 10,
-                available: None,
-            }],
-        }
-    }
-
-    #[test]
-    fn what_would_give_no_tokens_is_refused_by_its_key() {
-        type Change = fn(&mut Bootstrap);
-        let table: [(Change, &str); 7] = [
-            (|wanted| wanted.services[0].key = "sync".into(), "services[0].key"),
-            (
-                |wanted| wanted.services[0].token_lifetime_secs = 0,
-                "services[0].token_lifetime_secs",
-            ),
-            (
-                |wanted| wanted.services[0].token_lifetime_secs = LIFETIME_SECS_MAX + 1,
-                "services[0].token_lifetime_secs",
-            ),
-            (
-                |wanted| wanted.services[0].uid_ceiling = 0,
-                "services[0].uid_ceiling",
-            ),
-            (
-                |wanted| wanted.nodes[0].url = "https://node/".into(),
-                "nodes[0].url",
-            ),
-            (|wanted| wanted.nodes[0].url = "node:8000".into(), "nodes[0].url"),
-            (
-                |wanted| wanted.nodes[0].available = Some(11),
-                "nodes[0].available",
-            ),
-        ];
-        assert_eq!(wanted().check(), Ok(()));
-        for (change, key) in table {
-            let mut wanted = wanted();
-            change(&mut wanted);
-            let message = wanted.check().unwrap_err().to_string();
-            assert!(message.starts_with(&format!("`bootstrap.{key}`")), "{message}");
-        }
-    }
-
-    #[tokio::test]
-    async fn twice_is_once() {
-        let store = MemoryStore::new();
-        let random = SeededRandom::new(1);
-        for at in [1, 2] {
-            let done = bootstrap(&store, &wanted(), Timestamp::from_millis(at), &random).await;
-            assert_eq!(done, Ok(()));
-        }
-        let by = Deadline::after(STEP_MAX);
-        assert_eq!(store.services(by).await.unwrap().len(), 1);
-        let nodes = store.nodes(by, &ServiceKey("sync-1.5".into())).await.unwrap();
-        assert_eq!(nodes.len(), 1);
-        assert_eq!(nodes[0].figures.available, 10);
-    }
-
-    #[tokio::test]
-    async fn a_node_of_no_service_is_refused() {
-        let only_nodes = Bootstrap {
-            services: Vec::new(),
-            ..wanted()
-        };
-        let random = SeededRandom::new(1);
-        let done = bootstrap(&MemoryStore::new(), &only_nodes, Timestamp::default(), &random).await;
-        assert_eq!(done, Err(WriteError::Refused(Refusal::UnknownService)));
-    }
-}
+mod tests;

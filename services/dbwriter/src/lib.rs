@@ -6,8 +6,14 @@
 
 mod bootstrap;
 mod config;
+mod hooks;
 mod serve;
+mod store;
+mod watch;
 
-pub use bootstrap::{Bootstrap, BootstrapFault, NodeSettings, ServiceSettings, bootstrap};
-pub use config::{Config, StoreSettings};
+pub use bootstrap::{
+    AdmissionSetting, Bootstrap, BootstrapFault, NodeSettings, PoolSetting, PoolSettings, SchemeSetting,
+    ServiceSettings, bootstrap,
+};
+pub use config::Config;
 pub use serve::{Dbwriter, keep_pruning, serve};

@@ -28,7 +28,7 @@ impl Service for DbwriterProcess {
     }
 
     fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
-        config.bootstrap.check()?;
+        config.prepare(secrets)?;
         Ok(TlsIdentity::load(&config.tls, secrets).map(drop)?)
     }
 

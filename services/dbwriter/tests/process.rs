@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use foxhold_core::{Deadline, record::ServiceKey};
 use foxhold_dbwriter::{Config, Dbwriter};
@@ -19,9 +19,14 @@ use foxhold_runtime::{
     certificates::{self, CreateOptions, LIFETIME_MAX},
     channel::{Balanced, ChannelSettings},
     config::Secrets,
+    metrics::scraped::{self, Sample},
     tls::{Role, TlsIdentity},
 };
 use foxhold_store_sqlite::SqliteReader;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -79,9 +84,30 @@ fn channel(folder: &Path, role: Role, address: std::net::SocketAddr) -> Balanced
         .unwrap();
     let settings = ChannelSettings {
         addresses: vec![address.to_string()],
+        // A busy machine may take seconds for a handshake.
+        connect_ms_max: 60_000,
+        wait_ms_max: 60_000,
         ..ChannelSettings::default()
     };
     Balanced::new(settings, tls, &SystemRandom).unwrap()
+}
+
+/// What operators see, held against the list of metrics.
+async fn scrape(address: SocketAddr) -> Vec<Sample> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    scraped::read(text).unwrap()
+}
+
+/// How many calls of a method have ended so.
+fn calls(samples: &[Sample], method: &str, code: &str) -> f64 {
+    let labels = [("method", method), ("code", code), ("side", "server")];
+    scraped::sum(samples, "foxhold_rpc_duration_seconds_count", &labels)
 }
 
 fn soon() -> Deadline {
@@ -96,6 +122,7 @@ async fn it_writes_is_well_and_ends_with_everything_written() {
         .await
         .unwrap();
     let address = dbwriter.address();
+    let private = dbwriter.private_address().expect("it is configured");
     let shutdown = Shutdown::new();
     let ending = shutdown.clone();
     let serving = tokio::spawn(async move { dbwriter.serve(&ending).await });
@@ -105,8 +132,14 @@ async fn it_writes_is_well_and_ends_with_everything_written() {
         let request = HealthCheckRequest {
             service: service.into(),
         };
-        let status = health.check(request).await.unwrap().into_inner().status();
-        assert_eq!(status, ServingStatus::Serving, "{service}");
+        // It serves once the services and nodes of the configuration are there.
+        let mut told = loop {
+            // A call that says nothing of time has a second, which may be too little on a busy machine.
+            if let Ok(told) = health.watch(request.clone()).await {
+                break told.into_inner();
+            }
+        };
+        while told.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
     }
 
     let writer = RemoteAccountWriter::new(transport(channel(folder.path(), Role::Webhead, address)));
@@ -123,6 +156,8 @@ async fn it_writes_is_well_and_ends_with_everything_written() {
             .await,
         Ok(())
     );
+    let samples = scrape(private).await;
+    assert!(calls(&samples, "CreateAccount", "OK") >= 1.0, "{samples:?}");
 
     shutdown.trigger();
     serving.await.unwrap().unwrap();

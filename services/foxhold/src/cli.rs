@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foxhold_node_auth::NodeName;
 
-use crate::commands::certificates;
+use crate::commands::{
+    audit::AuditCommand, certificates, doctor::DoctorArgs, node::NodeCommand, region::RegionCommand,
+    schema::SchemaCommand, service::ServiceCommand, token::TokenCommand,
+};
 
 /// Accounts and sync for Firefox that you hold yourself.
 #[derive(Debug, Parser)]
@@ -26,9 +29,28 @@ pub(crate) enum Command {
     /// Keys and secrets of a fleet.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The secrets that tokens for nodes are signed with.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    Doctor(DoctorArgs),
     /// Certificates the tiers know each other by.
     #[command(subcommand)]
     Certificates(CertificatesCommand),
+    /// The tables of a fleet's store.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// The regions of a fleet.
+    #[command(subcommand)]
+    Region(RegionCommand),
+    /// The rows of a fleet's store.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Services that users are allocated to nodes of, and their users.
+    #[command(subcommand)]
+    Service(Box<ServiceCommand>),
+    /// The nodes of a service.
+    #[command(subcommand)]
+    Node(NodeCommand),
 }
 
 /// Serve everything from one folder: page, accounts, Token Server and sync node.

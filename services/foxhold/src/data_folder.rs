@@ -32,6 +32,9 @@ pub(crate) enum DataFolderError {
     /// It was written by a newer version.
     #[error("{} has format {found}; this version knows formats up to {FORMAT}\nfix: start it with the version that wrote it, or a later one", folder.display())]
     Newer { folder: PathBuf, found: String },
+    /// There is none.
+    #[error("{} is no data folder of foxhold\nfix: give the box's folder with --data; `foxhold up` makes one", folder.display())]
+    Missing { folder: PathBuf },
     /// It holds something else.
     #[error("{} is not empty and no data folder of foxhold\nfix: give an empty or a new folder with --data", folder.display())]
     Foreign { folder: PathBuf },
@@ -77,6 +80,17 @@ impl DataFolder {
         })
     }
 
+    /// Opens a folder that is one already, and makes nothing.
+    pub(crate) fn open_existing(root: &Path) -> Result<Self, DataFolderError> {
+        if root.join("format").exists() {
+            Self::open(root)
+        } else {
+            Err(DataFolderError::Missing {
+                folder: root.to_owned(),
+            })
+        }
+    }
+
     /// Whether this process made it.
     pub(crate) fn is_new(&self) -> bool {
         self.is_new
@@ -100,6 +114,11 @@ impl DataFolder {
     /// The sync node's folder.
     pub(crate) fn node(&self) -> PathBuf {
         self.root.join("node")
+    }
+
+    /// Where a running box serves its admin API, given where its folder is.
+    pub(crate) fn admin_socket_of(root: &Path) -> PathBuf {
+        root.join("admin.sock")
     }
 
     /// The keys' folder.
@@ -184,6 +203,16 @@ mod tests {
         );
         drop(first);
         assert!(!DataFolder::open(&root).unwrap().is_new());
+    }
+
+    #[test]
+    fn what_is_none_yet_is_not_made_by_who_looks_for_one() {
+        let root = empty();
+        let missing = DataFolder::open_existing(&root);
+        assert!(matches!(missing, Err(DataFolderError::Missing { .. })));
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        drop(DataFolder::open(&root).unwrap());
+        assert!(!DataFolder::open_existing(&root).unwrap().is_new());
     }
 
     #[test]

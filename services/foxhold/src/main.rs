@@ -1,11 +1,18 @@
 //! `foxhold`: the single box and the operator's tool.
 
+mod admin_client;
 mod cli;
 mod commands;
+mod confirm;
 mod data_folder;
 mod failure;
+mod fleet;
 mod key_files;
+mod output;
+mod progress;
+mod record_file;
 mod single_box;
+mod values;
 
 use std::process::ExitCode;
 
@@ -14,12 +21,20 @@ use clap::Parser;
 use cli::{CertificatesCommand, Cli, Command, KeyCommand};
 
 fn main() -> ExitCode {
+    foxhold_runtime::crypto_provider::install();
     let done = match Cli::parse().command {
         Command::Up(arguments) => commands::up::run(&arguments),
         Command::Key(KeyCommand::Create(arguments)) => commands::key::create(&arguments),
         Command::Certificates(CertificatesCommand::Create(arguments)) => {
             commands::certificates::run(arguments)
         }
+        Command::Token(command) => commands::token::run(&command),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Schema(command) => commands::schema::run(&command),
+        Command::Region(command) => commands::region::run(&command),
+        Command::Audit(command) => commands::audit::run(&command),
+        Command::Service(command) => commands::service::run(&command),
+        Command::Node(command) => commands::node::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,11 +3,15 @@
 //! Reading order: `settings` (what it is told), `setup` (what the first start makes), `store` (what must be in the
 //! database), `parts` (adapters to rules), `serve` (listeners and the end), `greeting` (what its owner sees).
 
+mod admin;
 pub(crate) mod greeting;
+mod node_secret;
+mod own_node;
 mod parts;
 mod serve;
 pub(crate) mod settings;
 pub(crate) mod setup;
+pub(crate) mod stopped;
 mod store;
 
-pub(crate) use serve::serve;
+pub(crate) use {node_secret::NodeSecretError, serve::serve, store::SERVICE};

@@ -1,118 +1,32 @@
 //! The tool as a person or a script meets it: what it prints, which exit code it ends with (`ecosystem.md` 3.4), and the
 //! examples of its help texts, run as they stand. Each run has a folder and ports of its own.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::{SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
+#[path = "cli/metrics.rs"]
+mod metrics;
+#[path = "cli/services.rs"]
+mod services;
+#[path = "cli/support.rs"]
+mod support;
 
-/// The tool in a folder, without what the surroundings of the test might set.
-fn foxhold(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foxhold"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FOXHOLD_")) {
-        command.env_remove(name);
-    }
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
-/// A run to its end.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Ran {
-    Ran::of(foxhold(folder, arguments).output().expect("the tool starts"))
-}
-
-/// Ports that were free a moment ago, public and private.
-fn free_addresses() -> [SocketAddr; 2] {
-    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-    held.map(|listener| listener.local_addr().expect("it is bound"))
-}
-
-/// A served box.
-struct Up {
-    process: Child,
-    greeting: String,
-}
-
-impl Up {
-    /// On free ports, given as variables so that the arguments can be those of an example.
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let [public, private] = free_addresses();
-        let mut process = foxhold(folder, arguments)
-            .env("FOXHOLD_LISTEN", public.to_string())
-            .env("FOXHOLD_PRIVATE_LISTEN", private.to_string())
-            .spawn()
-            .expect("the tool starts");
-        let mut greeting = String::new();
-        for line in BufReader::new(process.stdout.as_mut().expect("it is piped")).lines() {
-            greeting.push_str(&line.expect("it is text"));
-            greeting.push('\n');
-            if greeting.contains("Ctrl-C") {
-                return Self { process, greeting };
-            }
-        }
-        let ended = Ran::of(process.wait_with_output().expect("it ends"));
-        panic!("{arguments:?} did not come up:\n{greeting}{}", ended.err);
-    }
-
-    /// Where it is open.
-    fn address(&self) -> String {
-        let mut lines = self.greeting.lines();
-        let root = lines.find_map(|line| line.trim().strip_prefix("open"));
-        let root = root.expect("the greeting names the address").trim();
-        root.replace("http://localhost", "127.0.0.1")
-    }
-
-    /// As Ctrl-C does.
-    fn interrupt(self) -> Ran {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status();
-        assert!(sent.expect("kill starts").success());
-        Ran::of(self.process.wait_with_output().expect("it ends"))
-    }
-}
-
-/// The lines below `Examples:` of a help text, as words.
-fn examples(folder: &Path, command: &[&str]) -> Vec<Vec<String>> {
-    let help = run(folder, &[command, &["--help"]].concat()).out;
-    let below = help.split_once("Examples:\n").map(|(_, below)| below);
-    let below = below.unwrap_or_else(|| panic!("no examples in the help of {command:?}"));
-    let lines = below.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| line.split_whitespace().map(str::to_owned).collect())
-        .collect()
-}
+use support::{Ran, Up, examples, foxhold, free_addresses, run};
 
 #[test]
 fn the_help_names_every_command_and_the_version_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let help = run(folder.path(), &["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["up", "key", "certificates"] {
+    for command in [
+        "up",
+        "key",
+        "certificates",
+        "schema",
+        "region",
+        "audit",
+        "service",
+        "node",
+    ] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
     }
     let version = run(folder.path(), &["--version"]);
@@ -165,6 +79,65 @@ fn the_examples_for_a_fleet_make_files_that_only_their_owner_reads() {
                 assert_eq!(mode & 0o077, 0, "{}", path.display());
             }
         }
+    }
+}
+
+/// The commands about a fleet's store need one; what they do to it is shown with a real cluster.
+#[test]
+fn the_examples_about_the_store_are_understood_and_say_that_nobody_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let [nobody, _] = free_addresses();
+    let file = folder.path().join("schema.toml");
+    let text = |more: &str| {
+        let region = |name: &str, data_centre: &str| {
+            format!("[[regions]]\nname = \"{name}\"\ndata_centre = \"{data_centre}\"\nreplication = 3\n")
+        };
+        let regions = [region("eu", "dc1"), region("us", "dc2")].concat();
+        format!("contact_points = [\"{nobody}\"]\n{more}\n{regions}")
+    };
+    fs::write(&file, text("")).unwrap();
+    let commands = [
+        ["schema", "status"],
+        ["schema", "plan"],
+        ["schema", "apply"],
+        ["region", "list"],
+        ["region", "declare-dead"],
+        ["region", "rejoin"],
+        ["audit", "run"],
+    ];
+    for command in commands {
+        let examples = examples(folder.path(), &command);
+        assert!(examples.len() >= 2, "{command:?}");
+        for example in examples {
+            let mut arguments: Vec<&str> = example[1..].iter().map(String::as_str).collect();
+            if command == ["region", "rejoin"] && !arguments.contains(&"--yes") {
+                arguments.push("--yes");
+            }
+            let ran = run(folder.path(), &arguments);
+            assert_eq!(ran.code, Some(4), "{example:?}: {}", ran.err);
+            assert!(
+                ran.err.starts_with("error: connecting to the cluster\n"),
+                "{}",
+                ran.err
+            );
+        }
+    }
+    let status = ["schema", "status", "--config", "schema.toml"];
+    let table = [
+        ("serial = \"LOCAL_SERIAL\"", "LOCAL_SERIAL"),
+        ("stripes = 1", "stripes"),
+        ("user = \"somebody\"", "`password_file`"),
+        ("keyspase = \"foxhold\"", "did you mean `keyspace`?"),
+    ];
+    for (more, named) in table {
+        fs::write(&file, text(more)).unwrap();
+        let ran = run(folder.path(), &status);
+        assert_eq!(ran.code, Some(3), "{more}: {}", ran.err);
+        assert!(
+            ran.err.contains(named) && ran.err.contains("fix: "),
+            "{more}: {}",
+            ran.err
+        );
     }
 }
 

@@ -1,13 +1,30 @@
 //! The secrets shared with storage nodes, from the three sources of `tokenserver.md` section 7: files by node, one list
 //! for all nodes, or masters that each node's secret is derived from. The signer signs with the last of a node.
+//!
+//! The files are read again when they change, all of them or none, so that secrets are rotated and revoked without a
+//! restart: from the next order on the new last one signs. What happens in which order of signer and node:
+//!
+//! - Rotation, node first: the node knows old and new, the signer signs with the old, then with the new. No token is
+//!   refused at any moment. This is the order that `foxhold token rotate --prepare` leads to.
+//! - Rotation, signer first: from the signer's reload to the node's, new tokens are refused with 401. Clients drop such
+//!   a token and fetch another, which is refused as well, and sync later: nothing is lost, nobody is signed out.
+//! - Revocation, node first: old tokens end with the node's reload. What the signer still signs with the old secret is
+//!   refused, too, until its own.
+//! - Revocation, signer first: no old token is made any more, those out there serve until the node's reload, and new
+//!   ones are refused until then. Either way the window is as long as the operator takes to change both.
+//! - Several signers: each changes at its own time, which is any of the cases above for its share of the tokens.
+//! - A crash on either side is a start with the files as they are then.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use foxhold_core::SecretText;
 use foxhold_crypto::node_secret::{
-    MasterError, NodeSecret, NodeSecrets, SecretsFileError, read_secrets_file,
+    MasterError, NodeSecret, NodeSecrets, SecretsFileError, read_list, read_secrets_file,
 };
-use foxhold_runtime::config::{SecretError, SecretFile, Secrets};
+use foxhold_runtime::config::{FileWatch, SecretError, SecretFile, Secrets};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -19,7 +36,7 @@ pub struct NodeSecretFiles {
     pub files: Vec<SecretFile>,
     /// A file of secrets for all other nodes, one a line, oldest first.
     pub fixed_file: Option<SecretFile>,
-    /// Files of one master each, oldest first, from which each other node's secrets are derived.
+    /// Files of masters, one a line, oldest first, from which each other node's secrets are derived.
     pub master_files: Vec<SecretFile>,
 }
 
@@ -48,7 +65,7 @@ pub enum NodeSecretsError {
         source: MasterError,
     },
     /// Nothing but blank lines.
-    #[error("`node_secrets.fixed_file`: {0:?} holds no secret")]
+    #[error("`node_secrets`: {0:?} holds no secret")]
     NoSecret(SecretFile),
     /// Two sources for all nodes.
     #[error("`node_secrets`: fixed_file and master_files cannot be used together. fix: keep one of them")]
@@ -65,8 +82,20 @@ enum ForAll {
 
 /// All node secrets the signer holds.
 pub struct NodeSecretSources {
+    // Swapped whole: an order is signed by the secrets of one moment.
+    table: RwLock<Arc<Table>>,
+    files: Option<WatchedFiles>,
+}
+
+struct Table {
     by_node: HashMap<String, NodeSecrets>,
     for_all: ForAll,
+}
+
+struct WatchedFiles {
+    secrets: Secrets,
+    config: NodeSecretFiles,
+    watch: FileWatch,
 }
 
 impl NodeSecretSources {
@@ -75,6 +104,86 @@ impl NodeSecretSources {
     /// # Errors
     /// [`NodeSecretsError`].
     pub fn read(secrets: &Secrets, config: &NodeSecretFiles) -> Result<Self, NodeSecretsError> {
+        let by_node = config.files.iter();
+        let all = by_node.chain(&config.fixed_file).chain(&config.master_files);
+        let read = || Table::read(secrets, config);
+        let (watch, table) = FileWatch::reading("node_secrets", secrets, all.cloned().collect(), read)?;
+        let files = WatchedFiles {
+            secrets: secrets.clone(),
+            config: config.clone(),
+            watch,
+        };
+        Ok(Self {
+            table: RwLock::new(Arc::new(table)),
+            files: Some(files),
+        })
+    }
+
+    /// From one master and nothing else.
+    ///
+    /// # Errors
+    /// The master has a useless length.
+    pub fn of_master(master: SecretText) -> Result<Self, MasterError> {
+        NodeSecret::from_master(&master, "")?;
+        Ok(Self::of(ForAll::Master(master)))
+    }
+
+    /// One list for whatever node, from somewhere else than files: the single box reads its own, for signer and node
+    /// together.
+    #[must_use]
+    pub fn of_list(list: NodeSecrets) -> Self {
+        Self::of(ForAll::Fixed(list))
+    }
+
+    fn of(for_all: ForAll) -> Self {
+        let by_node = HashMap::new();
+        Self {
+            table: RwLock::new(Arc::new(Table { by_node, for_all })),
+            files: None,
+        }
+    }
+
+    /// Takes the place of all secrets held so far, from the next order on.
+    pub fn replace_by_list(&self, list: NodeSecrets) {
+        self.replace(Table {
+            by_node: HashMap::new(),
+            for_all: ForAll::Fixed(list),
+        });
+    }
+
+    /// Reads the files again if one has changed. If they cannot be used, what was read before stays.
+    pub fn look_again(&self) {
+        let Some(files) = &self.files else { return };
+        let read = || Table::read(&files.secrets, &files.config);
+        if let Some(table) = files.watch.look(read) {
+            self.replace(table);
+        }
+    }
+
+    fn replace(&self, table: Table) {
+        let mut held = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(table);
+    }
+
+    /// Does `act` with the secret to sign with for `node_url` (no trailing slash); `None` if there is none.
+    pub fn with_newest<T>(&self, node_url: &str, act: impl FnOnce(&NodeSecret) -> T) -> Option<T> {
+        let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(secrets) = table.by_node.get(node_url) {
+            return Some(act(secrets.newest()));
+        }
+        match &table.for_all {
+            ForAll::Nothing => None,
+            ForAll::Fixed(secrets) => Some(act(secrets.newest())),
+            // Derived anew each time: a few microseconds, and no table of secrets that grows with what callers name.
+            ForAll::Master(master) => NodeSecret::from_master(master, node_url)
+                .ok()
+                .map(|secret| act(&secret)),
+        }
+    }
+}
+
+impl Table {
+    fn read(secrets: &Secrets, config: &NodeSecretFiles) -> Result<Self, NodeSecretsError> {
         let mut by_node = HashMap::new();
         for file in &config.files {
             let text = secrets.read_text("node_secrets.files", file)?;
@@ -88,45 +197,22 @@ impl NodeSecretSources {
             for_all: ForAll::read(secrets, config)?,
         })
     }
-
-    /// From one master and nothing else.
-    ///
-    /// # Errors
-    /// The master has a useless length.
-    pub fn of_master(master: SecretText) -> Result<Self, MasterError> {
-        NodeSecret::from_master(&master, "")?;
-        Ok(Self {
-            by_node: HashMap::new(),
-            for_all: ForAll::Master(master),
-        })
-    }
-
-    /// Does `act` with the secret to sign with for `node_url` (no trailing slash); `None` if there is none.
-    pub fn with_newest<T>(&self, node_url: &str, act: impl FnOnce(&NodeSecret) -> T) -> Option<T> {
-        if let Some(secrets) = self.by_node.get(node_url) {
-            return Some(act(secrets.newest()));
-        }
-        match &self.for_all {
-            ForAll::Nothing => None,
-            ForAll::Fixed(secrets) => Some(act(secrets.newest())),
-            // Derived anew each time: a few microseconds, and no table of secrets that grows with what callers name.
-            ForAll::Master(master) => NodeSecret::from_master(master, node_url)
-                .ok()
-                .map(|secret| act(&secret)),
-        }
-    }
 }
 
 impl ForAll {
     fn read(secrets: &Secrets, config: &NodeSecretFiles) -> Result<Self, NodeSecretsError> {
         let mut newest = Self::Nothing;
         for file in &config.master_files {
-            let master = secrets.read_text("node_secrets.master_files", file)?;
-            NodeSecret::from_master(&master, "").map_err(|source| NodeSecretsError::Master {
-                file: file.clone(),
-                source,
-            })?;
-            newest = Self::Master(master);
+            let text = secrets.read_text("node_secrets.master_files", file)?;
+            let masters = read_list(text.expose());
+            for master in &masters {
+                NodeSecret::from_master(master, "").map_err(|source| NodeSecretsError::Master {
+                    file: file.clone(),
+                    source,
+                })?;
+            }
+            let master = masters.into_iter().next_back();
+            newest = Self::Master(master.ok_or_else(|| NodeSecretsError::NoSecret(file.clone()))?);
         }
         let Some(file) = &config.fixed_file else {
             return Ok(newest);
@@ -135,15 +221,7 @@ impl ForAll {
             return Err(NodeSecretsError::TwoSources);
         }
         let text = secrets.read_text("node_secrets.fixed_file", file)?;
-        let lines = text
-            .expose()
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty());
-        let list = lines
-            .map(|line| NodeSecret::new(SecretText::new(line.to_owned())))
-            .collect();
-        NodeSecrets::new(list)
+        NodeSecrets::of_list(text.expose())
             .map(Self::Fixed)
             .ok_or_else(|| NodeSecretsError::NoSecret(file.clone()))
     }
@@ -173,8 +251,10 @@ mod tests {
     }
 
     fn newest(config: &NodeSecretFiles, node: &str) -> Option<String> {
-        let sources = NodeSecretSources::read(&Secrets::default(), config).unwrap();
-        sources.with_newest(node, |secret| secret.text().expose().to_owned())
+        signing(
+            &NodeSecretSources::read(&Secrets::default(), config).unwrap(),
+            node,
+        )
     }
 
     #[test]
@@ -203,7 +283,7 @@ mod tests {
         let masters = NodeSecretFiles {
             master_files: vec![
                 bench.file("d", &"0".repeat(64)),
-                bench.file("e", &format!("{master}\n")),
+                bench.file("e", &format!("{}\n{master}\n", "1".repeat(64))),
             ],
             ..NodeSecretFiles::default()
         };
@@ -211,6 +291,39 @@ mod tests {
             newest(&masters, NODE).unwrap(),
             "b503ed0d4f33f86ee281577e85f714c64d51f9f1b4df433455c0216b4c0e11e1"
         );
+    }
+
+    fn signing(sources: &NodeSecretSources, node: &str) -> Option<String> {
+        sources.with_newest(node, |secret| secret.text().expose().to_owned())
+    }
+
+    #[test]
+    fn changed_files_take_effect_together_and_bad_ones_not_at_all() {
+        let bench = Bench::new();
+        let other = "https://any.example.com";
+        let config = NodeSecretFiles {
+            files: vec![bench.file("a", &format!("{NODE},1:one"))],
+            fixed_file: Some(bench.file("b", "all")),
+            ..NodeSecretFiles::default()
+        };
+        let sources = NodeSecretSources::read(&Secrets::default(), &config).unwrap();
+        let both = || (signing(&sources, NODE), signing(&sources, other));
+        let expected = |one: &str, all: &str| (Some(one.to_owned()), Some(all.to_owned()));
+        sources.look_again();
+        assert_eq!(both(), expected("one", "all"));
+        bench.file("a", &format!("{NODE},1:one,22:two"));
+        sources.look_again();
+        assert_eq!(both(), expected("two", "all"));
+        // One good and one bad file: neither counts.
+        bench.file("b", "all\nanother");
+        bench.file("a", &format!("{NODE},1:one,22:two,333"));
+        sources.look_again();
+        assert_eq!(both(), expected("two", "all"));
+        bench.file("a", &format!("{NODE},4444:three"));
+        sources.look_again();
+        assert_eq!(both(), expected("three", "another"));
+        sources.replace_by_list(NodeSecrets::of_list("box").unwrap());
+        assert_eq!(both(), expected("box", "box"));
     }
 
     #[test]

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use foxhold_core::{Clock, Random};
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
-    config::Secrets,
+    config::{LOOK_PAUSE, Secrets},
     health::{Need, Part},
+    metrics::list as metrics,
     private_tier::{PrivateTier, TierSettings},
     tls::Role,
 };
@@ -62,6 +63,12 @@ impl Keysigner {
         self.tier.address()
     }
 
+    /// Where operators look in, if anywhere.
+    #[must_use]
+    pub fn private_address(&self) -> Option<SocketAddr> {
+        self.tier.private_address()
+    }
+
     /// Serves until `shutdown` and finishes what was begun.
     ///
     /// # Errors
@@ -81,16 +88,32 @@ impl Keysigner {
     }
 }
 
-/// Reports to `signing` whether all keys make good signatures, for as long as it is polled.
+/// Reports to `signing` whether all keys make good signatures, and how old the current one is, and keeps the node secrets
+/// as their files are, for as long as it is polled.
 pub async fn watch(signer: &LocalSigner, signing: &Part) {
+    // Side by side: a probe may wait long for its turn, a revocation must not.
+    tokio::join!(keep_probing(signer, signing), keep_secrets_fresh(signer));
+}
+
+async fn keep_probing(signer: &LocalSigner, signing: &Part) {
     loop {
         signer.probe().await;
+        metrics::KEY_AGE
+            .of(["access_token"])
+            .set(signer.key_age().as_secs_f64());
         if signer.is_healthy() {
             signing.works();
         } else {
             signing.fails("a key makes no good signatures");
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+async fn keep_secrets_fresh(signer: &LocalSigner) {
+    loop {
+        signer.node_secrets().look_again();
+        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 

@@ -145,6 +145,18 @@ impl LocalSigner {
         self.current.is_fresh() && self.keys.iter().all(|key| key.works())
     }
 
+    /// How long ago the current key was made.
+    #[must_use]
+    pub fn key_age(&self) -> Duration {
+        self.clock.now().since(self.current.created_at())
+    }
+
+    /// The secrets of storage nodes: to look at their files again, or to give the signer others.
+    #[must_use]
+    pub const fn node_secrets(&self) -> &NodeSecretSources {
+        &self.node_secrets
+    }
+
     /// Signs and checks something of no use with each key that has been quiet, so that health is known.
     pub async fn probe(&self) {
         for key in self.keys.iter().filter(|key| key.needs_probe()) {

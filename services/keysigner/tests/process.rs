@@ -29,7 +29,12 @@ mod tests {
         channel::{Balanced, ChannelSettings},
         config::Secrets,
         crypto_provider,
+        metrics::scraped::{self, Sample},
         tls::{Role, SpiffeId},
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
     };
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -59,6 +64,7 @@ mod tests {
             keygen::create(folder.path(), "identity", &SystemClock, &SystemRandom).unwrap();
             let text = r#"
                 listen = "127.0.0.1:0"
+                private_listen = "127.0.0.1:0"
                 issuer = "https://accounts.foxhold.test"
                 keys = [{ file = "@/identity.pem", passphrase_file = "@/identity.passphrase" }]
                 node_secrets = { master_files = ["@/nodes.master"] }
@@ -98,6 +104,9 @@ mod tests {
                 .unwrap();
             let settings = ChannelSettings {
                 addresses: vec![address.to_string()],
+                // A busy machine may take seconds for a handshake.
+                connect_ms_max: 60_000,
+                wait_ms_max: 60_000,
                 ..ChannelSettings::default()
             };
             RemoteSigner::new(client::transport(
@@ -111,6 +120,24 @@ mod tests {
         authority
             .issue(&Subject::of(&id, HOUR), &SystemClock, &SystemRandom)
             .unwrap()
+    }
+
+    /// What operators see, held against the list of metrics.
+    async fn scrape(address: SocketAddr) -> Vec<Sample> {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        scraped::read(text).unwrap()
+    }
+
+    /// How many calls of a method have ended so.
+    fn calls(samples: &[Sample], method: &str, code: &str) -> f64 {
+        let labels = [("method", method), ("code", code), ("side", "server")];
+        scraped::sum(samples, "foxhold_rpc_duration_seconds_count", &labels)
     }
 
     fn by() -> Deadline {
@@ -138,6 +165,7 @@ mod tests {
             .await
             .unwrap();
         let address = keysigner.address();
+        let private = keysigner.private_address().expect("it is configured");
         let shutdown = Shutdown::new();
         let ending = shutdown.clone();
         let serving = tokio::spawn(async move { keysigner.serve(&ending).await });
@@ -168,6 +196,23 @@ mod tests {
                 .sign_access_token(by(), &order())
                 .await;
             assert!(refused.is_err(), "{role}");
+        }
+
+        let samples = scrape(private).await;
+        for (method, code, at_least) in [
+            ("SignAccessToken", "OK", 1.0),
+            ("SignAccessToken", "INVALID_ARGUMENT", 1.0),
+            ("SignAccessToken", "PERMISSION_DENIED", 2.0),
+            ("GetPublicKeys", "OK", 1.0),
+        ] {
+            let counted = calls(&samples, method, code);
+            assert!(counted >= at_least, "{method} {code}: {counted}");
+        }
+        for name in [
+            "foxhold_key_age_seconds",
+            "foxhold_tls_certificate_expiry_timestamp_seconds",
+        ] {
+            assert!(samples.iter().any(|sample| sample.name == name), "{name}");
         }
         shutdown.trigger();
         serving.await.unwrap().unwrap();

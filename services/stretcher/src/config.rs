@@ -13,7 +13,7 @@ pub struct Config {
     /// Where orders are taken.
     #[serde(default = "listen")]
     pub listen: SocketAddr,
-    /// Where `/healthz` and `/readyz` are served, for operators only; nowhere when absent.
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, for operators only; nowhere when absent.
     pub private_listen: Option<SocketAddr>,
     /// The process's certificate, role `stretcher`.
     pub tls: TlsSettings,

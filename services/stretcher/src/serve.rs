@@ -65,6 +65,12 @@ impl StretcherService {
         self.tier.address()
     }
 
+    /// Where operators look in, if anywhere.
+    #[must_use]
+    pub fn private_address(&self) -> Option<SocketAddr> {
+        self.tier.private_address()
+    }
+
     /// Serves until `shutdown`, then finishes what runs and refuses what waits.
     ///
     /// # Errors

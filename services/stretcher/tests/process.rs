@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use foxhold_core::{Deadline, Secret};
 use foxhold_ports::{Cause, Stretcher, stretcher::StretchError};
@@ -12,9 +12,14 @@ use foxhold_runtime::{
     certificates::{self, CreateOptions, LIFETIME_MAX},
     channel::{Balanced, ChannelSettings},
     config::Secrets,
+    metrics::scraped::{self, Sample},
     tls::{Role, TlsIdentity},
 };
 use foxhold_stretcher::{Config, StretcherService};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const TRUST_DOMAIN: &str = "fox.test";
 
@@ -23,6 +28,7 @@ fn config(folder: &Path) -> Config {
     let text = format!(
         r#"
         listen = "127.0.0.1:0"
+        private_listen = "127.0.0.1:0"
         [tls]
         certificate_file = "{}"
         key_file = "{}"
@@ -36,6 +42,24 @@ fn config(folder: &Path) -> Config {
         path("authority.pem"),
     );
     toml::from_str(&text).unwrap()
+}
+
+/// What operators see, held against the list of metrics.
+async fn scrape(address: SocketAddr) -> Vec<Sample> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    scraped::read(text).unwrap()
+}
+
+/// How many calls of a method have ended so.
+fn calls(samples: &[Sample], method: &str, code: &str) -> f64 {
+    let labels = [("method", method), ("code", code), ("side", "server")];
+    scraped::sum(samples, "foxhold_rpc_duration_seconds_count", &labels)
 }
 
 fn soon() -> Deadline {
@@ -59,8 +83,12 @@ async fn it_stretches_as_the_pool_does_and_ends() {
         .unwrap();
     let settings = ChannelSettings {
         addresses: vec![service.address().to_string()],
+        // A busy machine may take seconds for a handshake.
+        connect_ms_max: 60_000,
+        wait_ms_max: 60_000,
         ..ChannelSettings::default()
     };
+    let private = service.private_address().expect("it is configured");
     let shutdown = Shutdown::new();
     let ending = shutdown.clone();
     let serving = tokio::spawn(async move { service.serve(&ending).await });
@@ -86,6 +114,9 @@ async fn it_stretches_as_the_pool_does_and_ends() {
             .await
             .unwrap()
     );
+
+    let samples = scrape(private).await;
+    assert!(calls(&samples, "Stretch", "OK") >= 1.0, "{samples:?}");
 
     shutdown.trigger();
     serving.await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets};
+use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets, read_list};
 use foxhold_node_auth::{NodeAuth, NodeName, NodeNameError};
 use foxhold_runtime::{
     config::{SecretError, SecretFile, Secrets},
@@ -20,11 +20,12 @@ use crate::node::{CollectionLimits, NodeSettings};
 pub struct Config {
     /// Where the protocol is served.
     pub listen: SocketAddr,
-    /// Where `/healthz` and `/readyz` are served, for operators only; nowhere when absent.
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, for operators only; nowhere when absent.
     pub private_listen: Option<SocketAddr>,
     /// The node's URLs as the Token Server hands them out. They share one path, the prefix of all routes.
     pub names: Vec<String>,
-    /// Files with one secret each, oldest first: a new one is appended here before the Token Server uses it.
+    /// Files of secrets, one a line, oldest first; read again when they change. A new one is appended here before the
+    /// Token Server uses it.
     pub secret_files: Vec<SecretFile>,
     /// Take host and port under the MAC from `Host`: only behind a proxy that checks it.
     pub trust_host: bool,
@@ -98,8 +99,8 @@ pub enum ConfigError {
         /// Why not.
         source: NodeNameError,
     },
-    /// `secret_files` is empty.
-    #[error("`secret_files`: at least one file. fix: secret_files = [\"/etc/foxhold/sync-1.secret\"]")]
+    /// `secret_files` is empty, or its files are.
+    #[error("`secret_files`: at least one secret. fix: secret_files = [\"/etc/foxhold/sync-1.secret\"]")]
     NoSecret,
     /// A secret cannot be read.
     #[error(transparent)]
@@ -125,19 +126,24 @@ impl Config {
         if names.is_empty() {
             return Err(ConfigError::NoName);
         }
-        let texts = self
-            .secret_files
-            .iter()
-            .map(|file| secrets.read_text("secret_files", file));
-        let node_secrets = texts
-            .map(|text| text.map(NodeSecret::new))
-            .collect::<Result<_, _>>()?;
-        let node_secrets = NodeSecrets::new(node_secrets).ok_or(ConfigError::NoSecret)?;
-        let mut auth = NodeAuth::new(names, node_secrets);
+        let mut auth = NodeAuth::new(names, self.node_secrets(secrets)?);
         auth.trust_host = self.trust_host;
         auth.expired_grace = Duration::from_secs(self.expired_grace_secs);
         auth.skew_max = Duration::from_secs(self.skew_max_secs);
         Ok(auth)
+    }
+
+    /// The secrets that tokens for the node may be signed with: reads every secret file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key.
+    pub fn node_secrets(&self, secrets: &Secrets) -> Result<NodeSecrets, ConfigError> {
+        let mut list = Vec::new();
+        for file in &self.secret_files {
+            let text = secrets.read_text("secret_files", file)?;
+            list.extend(read_list(text.expose()).into_iter().map(NodeSecret::new));
+        }
+        NodeSecrets::new(list).ok_or(ConfigError::NoSecret)
     }
 
     /// What the operator decides about the node.

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -26,11 +26,9 @@ impl Disk {
 
     /// Looks now; what cannot be seen changes nothing.
     pub(crate) fn look(&self) -> io::Result<()> {
-        let disk = rustix::fs::statvfs(&self.path)?;
-        let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+        let used_percent = used_percent(&self.path)?;
         let was_full = self.is_full();
-        self.used_percent
-            .store(percent(used, disk.f_bavail), Ordering::Relaxed);
+        self.used_percent.store(used_percent, Ordering::Relaxed);
         if self.is_full() != was_full {
             let (used_percent, full) = (self.used_percent(), self.is_full());
             tracing::warn!(used_percent, full, "the disk's state has changed");
@@ -47,6 +45,16 @@ impl Disk {
     pub(crate) fn is_full(&self) -> bool {
         self.used_percent() > u64::from(self.used_max_percent)
     }
+}
+
+/// How much of the disk that `path` lies on is in use, in percent, rounded up.
+///
+/// # Errors
+/// It cannot be seen.
+pub fn used_percent(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    Ok(percent(used, disk.f_bavail))
 }
 
 /// Of what we may use, as `df` shows it: blocks kept for the superuser do not count.

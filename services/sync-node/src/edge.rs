@@ -12,7 +12,8 @@ use bytes::Bytes;
 use foxhold_node_auth::{AuthFailure, NodeUser, SignedRequest};
 use foxhold_runtime::{
     http_edge::{BodyFault, BodyLimit, read_body},
-    layers::AccessLogged,
+    layers::{AccessLogged, RouteName},
+    metrics::list as metrics,
 };
 use foxhold_sqlite::rusqlite::Connection;
 use foxhold_sync::storage::{CollectionName, Limits, Precondition, QueryPairs, Refusal, Tick};
@@ -113,6 +114,9 @@ pub(crate) async fn handle(State(node): State<Arc<SyncNode>>, request: Request) 
     }
     let mut response = reply.into_response(node.now(), method == Method::HEAD);
     response.extensions_mut().insert(AccessLogged);
+    if !line.route.is_empty() {
+        response.extensions_mut().insert(RouteName(line.route));
+    }
     response
 }
 
@@ -199,6 +203,7 @@ fn authenticate<'h>(node: &SyncNode, head: &'h Parts, route: &Route) -> Result<N
 
 fn unauthorized(why: AuthFailure, line: &mut LogLine) -> Refusal {
     line.auth_failure = why.label();
+    metrics::STORAGE_AUTH_FAILURES.of([why.label()]).increment(1);
     Refusal::Unauthorized
 }
 

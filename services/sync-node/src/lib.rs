@@ -22,6 +22,7 @@ use std::sync::Arc;
 use axum::{Router, routing::any};
 
 pub use config::Config;
+pub use disk::used_percent;
 pub use node::{CollectionLimits, NodeError, NodeSettings, SyncNode};
 pub use serve::{HEAD_LEN_MAX, layered, serve};
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use foxhold_core::{Clock, Deadline, Random};
-use foxhold_node_auth::{NodeAuth, NodeName};
+use foxhold_node_auth::{NodeAuth, NodeName, NodeSecrets};
 use foxhold_sync::storage::{CollectionName, Limits, LimitsError, Refusal, Tick};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -184,6 +184,11 @@ impl SyncNode {
         if let Err(error) = self.disk.look() {
             tracing::warn!(%error, "the disk's state cannot be seen");
         }
+    }
+
+    /// Takes other secrets, from the next request on.
+    pub fn replace_secrets(&self, secrets: NodeSecrets) {
+        self.auth.replace_secrets(secrets);
     }
 
     /// Percent of the disk in use at the last look.

@@ -7,13 +7,12 @@ use axum::{Router, response::Response};
 use foxhold_core::Clock as _;
 use foxhold_runtime::{
     Health, Phase, Shutdown, SystemClock, SystemRandom,
-    config::Secrets,
+    config::{FileWatch, LOOK_PAUSE, Secrets},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
 };
 use foxhold_sync::storage::{Refusal, Tick};
-use tokio::net::TcpListener;
 
 use crate::{
     Config,
@@ -34,7 +33,8 @@ const PROBE_PAUSE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Whatever keeps the node from serving; the message names the key or file.
 pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
-    let auth = config.auth(secrets)?;
+    let watched = config.secret_files.clone();
+    let (watch, auth) = FileWatch::reading("node_secrets", secrets, watched, || config.auth(secrets))?;
     let settings = config.settings();
     let node = tokio::task::spawn_blocking(move || {
         SyncNode::open(settings, auth, Arc::new(SystemClock), Arc::new(SystemRandom))
@@ -44,7 +44,7 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
             .context("opening the node")?
             .context("opening the node")?,
     );
-    let listener = TcpListener::bind(config.listen).await;
+    let listener = foxhold_runtime::listen(config.listen);
     let listener = listener.with_context(|| format!("listening on {}", config.listen))?;
     let health = Health::new(&shutdown);
     let part = health.part("store", Need::Required);
@@ -64,6 +64,7 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
         tokio::join!(
             node.keep_sweeping(),
             keep_probing(&node, &part),
+            keep_secrets_fresh(&node, &watch, &config, secrets),
             announce_drain(&node, &shutdown)
         )
     };
@@ -95,9 +96,7 @@ async fn serve_private(config: &Config, health: &Health, shutdown: &Shutdown) ->
     let Some(address) = config.private_listen else {
         return Ok(());
     };
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}"))?;
+    let listener = foxhold_runtime::listen(address).with_context(|| format!("listening on {address}"))?;
     let router = layers::private(private_router(health), Arc::new(SystemRandom));
     http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
     Ok(())
@@ -110,6 +109,17 @@ async fn keep_probing(node: &SyncNode, part: &Part) {
         match node.probe().await {
             Ok(()) => part.works(),
             Err(error) => part.fails(&error.to_string()),
+        }
+    }
+}
+
+/// Takes over what changes in the secrets' files, for as long as the process lives. What the orders of node and signer
+/// lead to is told where the signer does the same (`services/keysigner/src/node_secrets.rs`).
+async fn keep_secrets_fresh(node: &SyncNode, watch: &FileWatch, config: &Config, secrets: &Secrets) {
+    loop {
+        tokio::time::sleep(LOOK_PAUSE).await;
+        if let Some(fresh) = watch.look(|| config.node_secrets(secrets)) {
+            node.replace_secrets(fresh);
         }
     }
 }

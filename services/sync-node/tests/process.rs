@@ -33,7 +33,7 @@ fn write_config(dir: &Path) {
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config = format!(
         "listen = \"127.0.0.1:0\"\nnames = [\"{NODE_URL}\"]\nsecret_files = [{secret:?}]\ndata_dir = {:?}\nshards = 2\n\
-         drain_delay_secs = 0\n[log]\nformat = \"json\"\n",
+         disk_used_max_percent = 100\ndrain_delay_secs = 0\n[log]\nformat = \"json\"\n",
         dir.join("data"),
     );
     std::fs::write(dir.join("sync-node.toml"), config).unwrap();
@@ -118,6 +118,10 @@ fn now_secs() -> u64 {
 }
 
 fn token(uid: u64) -> NodeToken {
+    token_of(uid, SECRET)
+}
+
+fn token_of(uid: u64, secret: &str) -> NodeToken {
     let claims = NodeTokenClaims {
         node: NODE_URL.into(),
         fxa_kid: String::new(),
@@ -128,7 +132,15 @@ fn token(uid: u64) -> NodeToken {
         uid: ServiceUid::new(uid).unwrap(),
         salt: [1, 2, 3],
     };
-    mint(&claims, &NodeSecret::new(SecretText::new(SECRET.into())))
+    mint(&claims, &NodeSecret::new(SecretText::new(secret.into())))
+}
+
+/// As the operator's tool does: whole or not at all.
+fn put_secrets(dir: &Path, list: &str, mode: u32) {
+    let new = dir.join("node.secret.new");
+    std::fs::write(&new, list).unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::rename(new, dir.join("node.secret")).unwrap();
 }
 
 #[test]
@@ -153,6 +165,35 @@ fn it_serves_and_ends_when_asked_to() {
     let again = Process::start(dir.path());
     let (status, info) = again.send(&token, "GET", "/1.5/42/info/collections", "").unwrap();
     assert_eq!((status, info), (200, format!("{{\"meta\":{time}}}")));
+}
+
+#[test]
+fn secrets_are_rotated_and_revoked_while_it_serves() {
+    let dir = TempDir::new().unwrap();
+    write_config(dir.path());
+    let process = Process::start(dir.path());
+    let (old, new) = (token(42), token_of(42, "another secret"));
+    let ask = |token: &NodeToken| {
+        let answer = process.send(token, "GET", "/1.5/42/info/collections", "");
+        answer.expect("it serves all the time").0
+    };
+    // Asked until the node has looked at its file: nothing else tells from outside.
+    let becomes = |token: &NodeToken, status: u16| (0..100_000).any(|_| ask(token) == status);
+    assert_eq!((ask(&old), ask(&new)), (200, 401));
+    put_secrets(dir.path(), &format!("{SECRET}\nanother secret\n"), 0o600);
+    // No call with the old one is dropped, before, at and after the change.
+    let mut served = 0;
+    while ask(&new) != 200 {
+        assert_eq!(ask(&old), 200);
+        served += 1;
+        assert!(served < 100_000, "the new secret is never taken over");
+    }
+    assert_eq!(ask(&old), 200);
+    // A file that others may read takes nothing away.
+    put_secrets(dir.path(), "a third secret", 0o644);
+    put_secrets(dir.path(), "another secret", 0o600);
+    assert!(becomes(&old, 401), "the old secret is never forgotten");
+    assert_eq!(ask(&new), 200);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod suite {
     mod firefox;
     mod health;
     mod lists;
+    mod metrics;
     mod quota;
     mod records;
 }

@@ -1,26 +1,40 @@
 //! Puts a webhead together: what a deployment sets, and the ports it works with, become an [`App`]. The process of a fleet
 //! calls it with remote writers and signers, the single box with its own; everything in between is decided here once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{Accounts, CodeKey, Settings, mail::TemplateError, oauth::Clients};
-use foxhold_core::{Clock, Random, Secret, SecretText};
+use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
 use foxhold_crypto::hawk::Target;
+use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, Mailer,
     NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
-use foxhold_sync::{exchange, node_type::NodeTypes};
+use foxhold_sync::{
+    credential::{AssertionVerifier, TokenVerifier},
+    exchange,
+    first_assignments::FirstAssignmentsFault,
+    node_type::NodeTypes,
+};
+use http::Uri;
 use thiserror::Error;
 
 use crate::{
     App, KeySetCache, Site,
+    assertions::{Assertions, Audience, RemoteAssertions, RemoteVerifier, SlowProofs},
     client_address::ClientAddresses,
+    foreign_oauth::{ForeignOauth, ForeignTokens},
     hawk::HawkRules,
-    limits::{LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
+    home_domain::HomeDomain,
+    issuer_documents::{IssuerDocuments, OwnDomain},
+    limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
-    token_server::{Discovery, ServiceCache, TokenServer},
+    token_server::{
+        Discovery, EventReceiver, HomeSettings, NodesInBackoff, ServiceCache, TokenServer, dated,
+        events::AccountEvents, metered,
+    },
 };
 
 /// What a deployment sets, read and checked.
@@ -33,6 +47,14 @@ pub struct Deployment {
     pub origin: Target,
     /// Second half of user keys.
     pub domain: String,
+    /// Where the support documents of these BrowserID issuers are, if not where their domains have them.
+    pub issuer_documents: BTreeMap<String, Uri>,
+    /// Who verifies BrowserID bundles, if it is not done here.
+    pub browserid: Option<RemoteVerifier>,
+    /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
+    pub foreign_oauth: Option<ForeignOauth>,
+    /// Another accounts server, whose account events are taken over HTTP.
+    pub account_events: Option<AccountEvents>,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -41,6 +63,8 @@ pub struct Deployment {
     pub addresses: ClientAddresses,
     /// Abuse limits.
     pub limits: LimitSettings,
+    /// How fast new users may take slots of nodes.
+    pub first_assignments: FirstAssignmentSettings,
     /// How far a client's clock may be off.
     pub hawk_window: Duration,
     /// Signed requests remembered, to refuse exact repetitions.
@@ -51,6 +75,8 @@ pub struct Deployment {
     pub budget: Duration,
     /// Requests in work at once.
     pub in_work_max: usize,
+    /// The region this webhead issues tokens in, where there are several.
+    pub region: Option<RegionMark>,
 }
 
 /// The ports a webhead works with.
@@ -86,6 +112,9 @@ pub enum AssemblyError {
     /// A rule of the limits is none.
     #[error("`limits`")]
     Limits(#[from] RuleError),
+    /// A limit of new users that would refuse everybody, or nobody.
+    #[error(transparent)]
+    FirstAssignments(#[from] FirstAssignmentsFault),
     /// The mail templates are broken.
     #[error("reading the mail templates")]
     Templates(#[from] TemplateError),
@@ -103,8 +132,9 @@ pub fn assemble(
 ) -> Result<App, AssemblyError> {
     let limits = LocalLimits::new(&deployment.limits, Arc::clone(&ports.clock), &*ports.random)?;
     let limits = Arc::new(limits);
+    deployment.first_assignments.check()?;
     let keys = Arc::new(KeySetCache::new(
-        Arc::clone(&ports.public_keys),
+        dated(Arc::clone(&ports.public_keys), Arc::clone(&ports.clock)),
         Arc::clone(&ports.clock),
     ));
     let token_server = token_server(&deployment, &ports, &limits, &keys, shutdown);
@@ -134,32 +164,115 @@ fn token_server(
     keys: &Arc<KeySetCache>,
     shutdown: &Shutdown,
 ) -> TokenServer {
+    let outbound = Arc::new(Outbound::new());
+    let tokens = tokens(deployment, ports, keys, &outbound);
+    let account_events = deployment.account_events.as_ref();
+    let account_events = account_events.map(|told_by| {
+        let (outbound, clock) = (Arc::clone(&outbound), Arc::clone(&ports.clock));
+        EventReceiver::new(told_by, outbound, clock, deployment.budget)
+    });
     TokenServer {
-        ports: exchange::Ports {
+        ports: metered(exchange::Ports {
             reader: Arc::clone(&ports.assignment_reader),
             writer: Arc::clone(&ports.assignment_writer),
             minter: Arc::clone(&ports.minter),
-            verifier: Arc::clone(keys) as _,
+            verifier: tokens.verifier,
+            assertions: assertions(deployment, ports, keys, outbound, Arc::clone(&tokens.home)),
             limits: Arc::clone(limits) as _,
+            first_assignments: Arc::new(deployment.limits.of_new_users(&deployment.first_assignments)),
             clock: Arc::clone(&ports.clock),
             random: Arc::clone(&ports.random),
-        },
-        settings: exchange::Settings {
-            issuer_domain: deployment.domain.clone(),
-            metrics_key: Arc::clone(&deployment.metrics_key),
-            node_types: NodeTypes::default(),
-        },
+        }),
+        settings: HomeSettings::new(
+            tokens.home,
+            deployment.domain.clone(),
+            Arc::clone(&deployment.metrics_key),
+            NodeTypes::default(),
+        ),
         services: ServiceCache::new(Arc::clone(&ports.assignment_reader), Arc::clone(&ports.clock)),
+        in_backoff: NodesInBackoff::default(),
         keys: Arc::clone(keys),
+        account_events,
         addresses: deployment.addresses.clone(),
         budget: deployment.budget,
         discovery: Discovery {
             url: deployment.site.token_server_url.clone(),
-            oauth_issuer: deployment.site.public_url.clone(),
-            oauth_server_url: format!("{}/v1", deployment.site.public_url),
+            oauth_issuer: tokens.issuer,
+            oauth_server_url: tokens.server_url,
         },
         shutdown: shutdown.clone(),
     }
+}
+
+/// Whose access tokens the Token Server takes.
+struct Tokens {
+    verifier: Arc<dyn TokenVerifier>,
+    /// Second half of their users' keys.
+    home: Arc<HomeDomain>,
+    /// As clients are told: who issues them, and where. The domain of their users when absent.
+    issuer: Option<String>,
+    server_url: String,
+}
+
+/// Those of the own accounts, or of another server in their place: a user has one home.
+fn tokens(
+    deployment: &Deployment,
+    ports: &Ports,
+    keys: &Arc<KeySetCache>,
+    outbound: &Arc<Outbound>,
+) -> Tokens {
+    let Some(other) = &deployment.foreign_oauth else {
+        return Tokens {
+            verifier: Arc::clone(keys) as _,
+            home: Arc::new(HomeDomain::configured(&deployment.domain)),
+            issuer: Some(deployment.site.public_url.clone()),
+            server_url: format!("{}/v1", deployment.site.public_url),
+        };
+    };
+    let home = Arc::new(other.home(&deployment.domain, outbound, &ports.clock));
+    let verifier = ForeignTokens::new(other, &home, Arc::clone(outbound), Arc::clone(&ports.clock));
+    Tokens {
+        verifier: Arc::new(verifier),
+        home,
+        issuer: None,
+        server_url: other.server_url.clone(),
+    }
+}
+
+/// Verifies bundles for the Token Server's origin, whoever signed their certificates.
+fn assertions(
+    deployment: &Deployment,
+    ports: &Ports,
+    keys: &Arc<KeySetCache>,
+    outbound: Arc<Outbound>,
+    home: Arc<HomeDomain>,
+) -> Arc<dyn AssertionVerifier> {
+    let (audience, clock) = (deployment.site.token_server_url.clone(), Arc::clone(&ports.clock));
+    if let Some(verifier) = &deployment.browserid {
+        let audience = Audience {
+            origin: audience,
+            own_domain: deployment.domain.clone(),
+            home,
+        };
+        return Arc::new(RemoteAssertions::new(verifier, audience, outbound, clock));
+    }
+    let own = OwnDomain {
+        domain: deployment.domain.clone(),
+        keys: Arc::clone(keys),
+    };
+    let documents = IssuerDocuments::new(
+        own,
+        deployment.issuer_documents.clone(),
+        outbound,
+        Arc::clone(&ports.clock),
+    );
+    Arc::new(Assertions {
+        audience,
+        home,
+        documents: Arc::new(documents),
+        slow: SlowProofs::default(),
+        clock,
+    })
 }
 
 fn accounts(
@@ -183,6 +296,7 @@ fn accounts(
             clients: Clients::built_in(&deployment.site.public_url),
             token_server_url: deployment.site.token_server_url,
             pre_verified_allowed: false,
+            region: deployment.region,
         }),
     })
 }

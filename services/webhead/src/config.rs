@@ -1,16 +1,19 @@
 //! The configuration of a webhead's own process (`deploy/config/webhead.toml`). Read once by `main`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use foxhold_core::{Secret, hex};
+use foxhold_core::{Secret, hex, record::policy::is_issuer};
 use foxhold_crypto::hawk::Target;
+use foxhold_outbound as outbound;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     channel::ChannelSettings,
     config::{SecretError, SecretFile, Secrets},
+    store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
 };
+use http::Uri;
 use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
@@ -18,9 +21,13 @@ use url::Url;
 use crate::{
     Site,
     assembly::Deployment,
+    assertions::{BrowserIdError, BrowserIdSettings, RemoteVerifier},
     client_address::{ClientAddresses, NetworkError},
-    limits::LimitSettings,
+    foreign_oauth::{ForeignOauthError, ForeignOauthSettings},
+    jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
+    limits::{FirstAssignmentSettings, LimitSettings},
     mail::{MailSettings, MailSettingsError, PreparedMail},
+    token_server::events::{AccountEventsError, AccountEventsSettings},
 };
 
 /// All keys. A key that is not here is refused.
@@ -33,6 +40,16 @@ pub struct Config {
     pub token_server_url: Option<String>,
     /// Second half of every user's key; the public address's host when absent. Users are known by it: never change it.
     pub domain: Option<String>,
+    /// Where the support document of a BrowserID issuer is read, by its domain, if not at
+    /// `https://<domain>/.well-known/browserid`: that of an issuer inside one's own network, say.
+    #[serde(default)]
+    pub issuer_documents: BTreeMap<String, String>,
+    /// Who verifies BrowserID bundles, if it is not done here.
+    pub browserid: Option<BrowserIdSettings>,
+    /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
+    pub foreign_oauth: Option<ForeignOauthSettings>,
+    /// Another accounts server, whose account events are taken at `POST /1.0/webhooks/fxa/events`.
+    pub account_events: Option<AccountEventsSettings>,
     /// Where everything public is served. TLS ends in front of it.
     #[serde(default = "listen")]
     pub listen: SocketAddr,
@@ -45,7 +62,7 @@ pub struct Config {
     /// The process's certificate, role `webhead`.
     pub tls: TlsSettings,
     /// Where everything is read.
-    pub store: StoreSettings,
+    pub store: StoreTable,
     /// The dbwriters.
     pub dbwriter: ChannelSettings,
     /// The keysigners.
@@ -60,6 +77,15 @@ pub struct Config {
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// How fast new users may take slots of nodes.
+    #[serde(default)]
+    pub first_assignments: FirstAssignmentSettings,
+    /// Erasing the data of replaced records.
+    #[serde(default)]
+    pub purge: PurgeSettings,
+    /// Finding nodes that do not answer.
+    #[serde(default)]
+    pub node_health: NodeHealthSettings,
     /// Signed requests.
     #[serde(default)]
     pub hawk: HawkSettings,
@@ -85,17 +111,6 @@ pub struct Config {
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,
-}
-
-/// The embedded store.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSettings {
-    /// The SQLite file that the dbwriters of this machine write; it is only read here.
-    pub path: PathBuf,
-    /// Connections that read.
-    #[serde(default = "store_connections")]
-    pub connections: usize,
 }
 
 /// Stretching in this process.
@@ -146,10 +161,6 @@ const fn listen() -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8000)
 }
 
-const fn store_connections() -> usize {
-    8
-}
-
 const fn requests_max() -> usize {
     1024
 }
@@ -175,6 +186,26 @@ pub enum ConfigError {
         /// As configured.
         url: String,
     },
+    /// Nothing can be read from there.
+    #[error(
+        "`issuer_documents`: {domain:?} is no domain in lower case, or {url:?} no URL\n\
+         fix: as in \"issuer.example\" = \"https://10.0.0.5:8443/browserid.json\""
+    )]
+    IssuerDocument {
+        /// Whose.
+        domain: String,
+        /// As configured.
+        url: String,
+    },
+    /// A verifier that cannot be asked as configured.
+    #[error(transparent)]
+    BrowserId(#[from] BrowserIdError),
+    /// Another accounts server that cannot be asked as configured.
+    #[error(transparent)]
+    ForeignOauth(#[from] ForeignOauthError),
+    /// Account events that could not be taken as configured.
+    #[error(transparent)]
+    AccountEvents(#[from] AccountEventsError),
     /// A secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -187,6 +218,12 @@ pub enum ConfigError {
     /// A captured mailbox that nobody could read, or anybody.
     #[error("`mail.mode`: capture needs a loopback `private_listen`")]
     Capture,
+    /// A store that cannot be reached as configured.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A job that cannot be run so.
+    #[error(transparent)]
+    Jobs(#[from] JobsFault),
     /// A window outside its bounds.
     #[error("`hawk.window_secs`: between 60 and 31536000")]
     Window,
@@ -201,6 +238,8 @@ pub struct Prepared {
     pub deployment: Deployment,
     /// How mail is delivered.
     pub mail: PreparedMail,
+    /// Where everything is read.
+    pub store: Store,
 }
 
 impl Config {
@@ -224,6 +263,8 @@ impl Config {
         if !(60..=31_536_000).contains(&self.hawk.window_secs) {
             return Err(ConfigError::Window);
         }
+        self.purge.check()?;
+        self.node_health.check()?;
         let not_a_root = || ConfigError::Root {
             key: "public_url",
             url: self.public_url.clone(),
@@ -231,6 +272,12 @@ impl Config {
         let origin = Target::parse(&public_url).map_err(|_| not_a_root())?;
         let host = url.host_str().ok_or_else(not_a_root)?.to_owned();
         let own_origin = || vec![public_url.clone()];
+        let domain = self.domain.clone().unwrap_or_else(|| host.clone());
+        let foreign_oauth = self.foreign_oauth.as_ref();
+        let account_events = self.account_events.as_ref().map(|events| {
+            let home = foreign_oauth.and_then(|other| other.domain.as_deref());
+            events.prepare()?.about_others(&domain, home)
+        });
         let deployment = Deployment {
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
@@ -238,24 +285,62 @@ impl Config {
                 public_url,
                 token_server_url,
             },
-            domain: self.domain.clone().unwrap_or_else(|| host.clone()),
+            browserid: verifier(self.browserid.as_ref(), &self.issuer_documents)?,
+            issuer_documents: issuer_documents(&self.issuer_documents)?,
+            foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
+            account_events: account_events.transpose()?,
+            domain,
             host,
             origin,
             code_key: code_key("code_key_file", &self.code_key_file, secrets)?,
             metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
             addresses: ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right)?,
             limits: self.limits.clone(),
+            first_assignments: self.first_assignments.clone(),
             hawk_window: Duration::from_secs(self.hawk.window_secs),
             remembered_max: self.hawk.remembered_max,
             accept_bearer: self.hawk.accept_bearer,
             budget: Duration::from_millis(self.request_ms_max),
             in_work_max: self.requests_max,
+            // Told by the store, once it is open.
+            region: None,
         };
         Ok(Prepared {
             deployment,
             mail: self.mail.prepare(secrets)?,
+            store: self.store.resolve("webhead", StoreUse::Reads, secrets)?,
         })
     }
+}
+
+/// Checks where documents of issuers are read, by domain.
+///
+/// # Errors
+/// [`ConfigError::IssuerDocument`]
+pub fn issuer_documents(urls: &BTreeMap<String, String>) -> Result<BTreeMap<String, Uri>, ConfigError> {
+    let check = |(domain, url): (&String, &String)| {
+        let uri = url.parse().ok();
+        let usable = uri.filter(|uri| outbound::Target::of(uri, outbound::Reach::Configured).is_ok());
+        let usable = usable.filter(|_| is_issuer(domain));
+        let uri = usable.ok_or_else(|| ConfigError::IssuerDocument {
+            domain: domain.clone(),
+            url: url.clone(),
+        })?;
+        Ok((domain.clone(), uri))
+    };
+    urls.iter().map(check).collect()
+}
+
+/// Checks how BrowserID bundles are verified by somebody else, if they are.
+///
+/// # Errors
+/// [`ConfigError::BrowserId`]
+pub fn verifier(
+    settings: Option<&BrowserIdSettings>,
+    documents: &BTreeMap<String, String>,
+) -> Result<Option<RemoteVerifier>, ConfigError> {
+    let prepared = settings.map(|settings| settings.prepare(!documents.is_empty()));
+    Ok(prepared.transpose()?)
 }
 
 /// Reads the key that mailed codes are derived from: 64 hex digits.
@@ -289,17 +374,33 @@ pub fn root(key: &'static str, text: &str) -> Result<Url, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use foxhold_runtime::store::StoreKind;
+
     use super::*;
 
     const SAMPLE: &str = include_str!("../../../deploy/config/webhead.toml");
+    const OVER_CASSANDRA: &str = include_str!("../../../deploy/config/webhead-cassandra.toml");
 
     #[test]
-    fn the_sample_file_loads_and_unknown_keys_do_not() {
-        let config: Config = toml::from_str(SAMPLE).unwrap();
-        assert_eq!(config.listen.port(), 8000);
-        assert_eq!(config.hawk.window_secs, 900);
-        assert!(matches!(config.mail, MailSettings::Smtp(_)));
-        assert!(toml::from_str::<Config>(&format!("colour = \"red\"\n{SAMPLE}")).is_err());
+    fn the_sample_files_load_and_unknown_keys_do_not() {
+        for (sample, kind) in [
+            (SAMPLE, StoreKind::Sqlite),
+            (OVER_CASSANDRA, StoreKind::Cassandra),
+        ] {
+            let config: Config = toml::from_str(sample).unwrap();
+            assert_eq!(config.listen.port(), 8000);
+            assert_eq!(config.hawk.window_secs, 900);
+            assert_eq!(config.store.kind, kind);
+            assert!(matches!(config.mail, MailSettings::Smtp(_)));
+            assert!(toml::from_str::<Config>(&format!("colour = \"red\"\n{sample}")).is_err());
+        }
+        let events = "issuer = 'https://a.example'\naudience = 'a'\njwks_url = 'https://a.example/jwks'";
+        let config: Config = toml::from_str(&format!("{SAMPLE}\n[account_events]\n{events}\n")).unwrap();
+        assert!(
+            config
+                .account_events
+                .is_some_and(|events| events.prepare().is_ok())
+        );
         let in_mail = SAMPLE.replace("mode = \"smtp\"", "mode = \"smtp\"\ncolour = \"red\"");
         assert!(toml::from_str::<Config>(&in_mail).is_err());
     }
@@ -331,11 +432,15 @@ mod tests {
         );
         assert_eq!(prepared.deployment.domain, "accounts.foxhold.example");
         assert_eq!(prepared.deployment.origin.port, 443);
+        assert!(matches!(prepared.store, Store::Sqlite { connections: 8, .. }));
         assert!(check(&|config| config.public_url = "https://EXAMPLE.org".into()).is_err());
         assert!(check(&|config| config.public_url = "https://example.org/path".into()).is_err());
         assert!(check(&|config| config.token_server_url = Some("example.org".into())).is_err());
         assert!(check(&|config| config.code_key_file = short.clone()).is_err());
         assert!(check(&|config| config.hawk.window_secs = 1).is_err());
+        assert!(check(&|config| config.purge.batch = 0).is_err());
+        assert!(check(&|config| config.node_health.failures = 0).is_err());
+        assert!(check(&|config| config.store.kind = StoreKind::Cassandra).is_err());
         assert!(check(&|config| config.trusted_proxies = vec!["proxy".into()]).is_err());
         let captured = |private: Option<&str>| {
             let private = private.map(|address| address.parse().unwrap());

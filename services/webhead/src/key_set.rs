@@ -1,10 +1,14 @@
-//! The published keys of the own identity provider, as this process knows them.
+//! The published keys of an identity provider, as this process knows them: those of the own one, or of another whose
+//! users the Token Server has.
 //!
-//! Used by everything that verifies an access token and by the JWKS document. The keysigner is asked in the background
-//! and seldom: while it is away, what was fetched before keeps working. Before anything was fetched, and for a token
-//! that names a key we could not ask for, the answer is "cannot know", never "invalid".
+//! Used by everything that verifies an access token and by the JWKS document. The source (the keysigner, or the other
+//! provider's server) is asked in the background and seldom: while it is away, what was fetched before keeps working.
+//! Before anything was fetched, and for a token that names a key we could not ask for, the answer is "cannot know",
+//! never "invalid"; but what no key could make good is refused without any. A fetch once begun goes to its end, also when
+//! nobody waits any more: else callers who leave early could have a slow source asked again and again.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -13,20 +17,28 @@ use async_trait::async_trait;
 use foxhold_core::{Clock, Deadline, Timestamp, record::Generation};
 use foxhold_crypto::{
     access_token::{self, AccessToken, AccessTokenError},
-    jws::JwsError,
+    jws::{self, Form, JwsError},
     rsa_key::{KeySet, NamedKey, RsaPublicKey},
 };
 use foxhold_ports::{Cause, PublicKeySource, signer::SignError};
-use foxhold_sync::credential::{TokenVerifier, VerifiedToken, VerifyError};
+use foxhold_sync::{
+    credential::{TokenVerifier, VerifiedToken, VerifyError},
+    reason::Reason,
+};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 /// A set older than this is fetched anew in the background; it goes on being used meanwhile.
 const REFRESH_AFTER: Duration = Duration::from_secs(300);
 /// At most one fetch in this time, whoever asks and whatever key ids tokens name.
 const FETCH_PAUSE: Duration = Duration::from_secs(5);
-/// How long a fetch in the background may take.
+/// The same while there are no keys at all, as when a process starts before its keysigner: nobody can be served then.
+const FIRST_FETCH_PAUSE: Duration = Duration::from_millis(250);
+/// How long a fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many may wait for a key that is not in the set at hand. Anybody can invent names of keys; while the source is slow,
+/// the others are told to come back.
+const WAITERS_MAX: usize = 16;
 
 /// The source answered something that is no key set.
 const FAULT: SignError = SignError::NotDone(Cause::Fault);
@@ -50,7 +62,9 @@ struct Shared {
     clock: Arc<dyn Clock>,
     current: RwLock<Option<Fetched>>,
     /// Held by the one that fetches. What it guards is the last attempt: when, and how it ended.
-    attempt: Mutex<Option<Attempt>>,
+    attempt: Arc<Mutex<Option<Attempt>>>,
+    /// For those who find a key missing.
+    waiters: Semaphore,
 }
 
 #[derive(Clone)]
@@ -67,8 +81,8 @@ struct Attempt {
 
 impl Attempt {
     /// Whether it is too early for another.
-    fn was_just_before(self, now: Timestamp) -> bool {
-        now >= self.at && now.since(self.at) < FETCH_PAUSE
+    fn was_just_before(self, now: Timestamp, pause: Duration) -> bool {
+        now >= self.at && now.since(self.at) < pause
     }
 }
 
@@ -80,7 +94,8 @@ impl KeySetCache {
             source,
             clock,
             current: RwLock::new(None),
-            attempt: Mutex::new(None),
+            attempt: Arc::default(),
+            waiters: Semaphore::new(WAITERS_MAX),
         }))
     }
 
@@ -101,17 +116,31 @@ impl KeySetCache {
         Ok(fetched.keys)
     }
 
+    /// The published keys, asked for now, if nobody has just done so: for whoever finds one missing in `known`.
+    ///
+    /// # Errors
+    /// Why they cannot be had; also if too many wait for them.
+    pub async fn renewed(&self, by: Deadline, known: &Arc<KeySet>) -> Result<Arc<KeySet>, SignError> {
+        let Ok(_waiter) = self.0.waiters.try_acquire() else {
+            return Err(SignError::NotDone(Cause::Overloaded));
+        };
+        self.0.fetch(by, Some(known)).await?;
+        self.keys(by).await
+    }
+
     /// Checks an access token's signature, type and times. A key id we do not know makes us ask once more.
     ///
     /// # Errors
     /// [`CheckError`]
     pub async fn check(&self, by: Deadline, token: &str) -> Result<AccessToken, CheckError> {
+        if self.0.fetched().is_none() {
+            refuse_without_keys(token)?;
+        }
         let keys = self.keys(by).await.map_err(CheckError::NoKeys)?;
         let now = self.0.clock.now();
         match access_token::check(token, &keys, now) {
             Err(AccessTokenError::Jws(JwsError::UnknownKey)) => {
-                self.0.fetch(by, Some(&keys)).await.map_err(CheckError::NoKeys)?;
-                let keys = self.keys(by).await.map_err(CheckError::NoKeys)?;
+                let keys = self.renewed(by, &keys).await.map_err(CheckError::NoKeys)?;
                 Ok(access_token::check(token, &keys, now)?)
             }
             other => Ok(other?),
@@ -132,10 +161,9 @@ impl KeySetCache {
     /// Fetches without anybody waiting; nothing, if a fetch is under way or ended a moment ago.
     fn refresh_in_background(&self) {
         let shared = self.0.clone();
-        let may_ask = shared
-            .attempt
-            .try_lock()
-            .is_ok_and(|attempt| !attempt.is_some_and(|last| last.was_just_before(shared.clock.now())));
+        let may_ask = shared.attempt.try_lock().is_ok_and(|attempt| {
+            !attempt.is_some_and(|last| last.was_just_before(shared.clock.now(), FETCH_PAUSE))
+        });
         if !may_ask {
             return;
         }
@@ -161,9 +189,9 @@ impl Shared {
 
     /// Asks the source, one caller at a time and not too often. `known` is the set the caller finds wanting: whoever
     /// waited while another fetched a new one has it.
-    async fn fetch(&self, by: Deadline, known: Option<&Arc<KeySet>>) -> Result<(), SignError> {
-        let waiting = tokio::time::timeout_at(by.instant().into(), self.attempt.lock());
-        let mut attempt = waiting.await.map_err(|_| SignError::NotDone(Cause::Timeout))?;
+    async fn fetch(self: &Arc<Self>, by: Deadline, known: Option<&Arc<KeySet>>) -> Result<(), SignError> {
+        let turn = Arc::clone(&self.attempt).lock_owned();
+        let attempt = in_time(by, turn).await?;
         let has_newer = match (self.fetched(), known) {
             (Some(fetched), Some(known)) => !Arc::ptr_eq(&fetched.keys, known),
             (fetched, None) => fetched.is_some(),
@@ -173,16 +201,32 @@ impl Shared {
             return Ok(());
         }
         let now = self.clock.now();
-        if let Some(last) = attempt.filter(|last| last.was_just_before(now)) {
+        let pause = if self.fetched().is_some() {
+            FETCH_PAUSE
+        } else {
+            FIRST_FETCH_PAUSE
+        };
+        if let Some(last) = attempt.filter(|last| last.was_just_before(now, pause)) {
             return last.failure.map_or(Ok(()), Err);
         }
-        let outcome = self.ask(by).await;
+        let asking = tokio::spawn(Arc::clone(self).renew(attempt, now));
+        in_time(by, asking).await?.unwrap_or(Err(FAULT))
+    }
+
+    /// Asks to the end, and keeps what comes of it. It is as old as the question; the pause begins with the answer.
+    async fn renew(
+        self: Arc<Self>,
+        mut attempt: OwnedMutexGuard<Option<Attempt>>,
+        asked_at: Timestamp,
+    ) -> Result<(), SignError> {
+        let by = Deadline::after(FETCH_TIMEOUT);
+        let outcome = in_time(by, self.ask(by)).await.flatten();
         *attempt = Some(Attempt {
-            at: now,
+            at: self.clock.now(),
             failure: outcome.as_ref().err().copied(),
         });
         let keys = Arc::new(outcome?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { keys, at: now });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { keys, at: asked_at });
         Ok(())
     }
 
@@ -205,39 +249,68 @@ impl Shared {
     }
 }
 
-#[async_trait]
-impl TokenVerifier for KeySetCache {
-    async fn verify(&self, by: Deadline, token: &str) -> Result<VerifiedToken, VerifyError> {
-        let token = self.check(by, token).await.map_err(refusal)?;
-        // The store's columns are signed: what does not fit is no generation.
-        let generation = token.generation.map_or(0, Timestamp::as_millis);
-        if generation > Generation::RETIRED.0 {
-            return Err(VerifyError::Generation);
-        }
-        Ok(VerifiedToken {
-            fxa_uid: token.subject,
-            scope: token.scope,
-            generation: Generation(generation),
-        })
+/// Refuses what is no access token under any key. That none of the keys made the signature is not known here.
+fn refuse_without_keys(token: &str) -> Result<(), AccessTokenError> {
+    match jws::verify(token, access_token::TYPE, &KeySet::new(Vec::new())) {
+        Ok(_) | Err(JwsError::UnknownKey | JwsError::Signature) => Ok(()),
+        Err(error @ (JwsError::Malformed | JwsError::Header | JwsError::Type)) => Err(error.into()),
     }
 }
 
-fn refusal(error: CheckError) -> VerifyError {
+/// What comes before the deadline.
+async fn in_time<T>(by: Deadline, wanted: impl Future<Output = T>) -> Result<T, SignError> {
+    let waiting = tokio::time::timeout_at(by.instant().into(), wanted);
+    waiting.await.map_err(|_| SignError::NotDone(Cause::Timeout))
+}
+
+/// Tokens of the own accounts. All of them are signed (docs/adr/0007), and nothing about them is stored: there is nowhere
+/// to look an opaque one up. So whatever is no JWT is refused, without asking anybody and whether there are keys or not.
+#[async_trait]
+impl TokenVerifier for KeySetCache {
+    async fn verify(
+        &self,
+        by: Deadline,
+        _from: Option<IpAddr>,
+        token: &str,
+    ) -> Result<VerifiedToken, VerifyError> {
+        if jws::form(token) == Form::Opaque {
+            return Err(VerifyError::Invalid(Reason::TokenNotJwt));
+        }
+        self.check(by, token).await.map_err(refusal).and_then(verified)
+    }
+}
+
+/// What the Token Server learns from a token that holds.
+pub(crate) fn verified(token: AccessToken) -> Result<VerifiedToken, VerifyError> {
+    // The store's columns are signed: what does not fit is no generation.
+    let generation = token.generation.map_or(0, Timestamp::as_millis);
+    if generation > Generation::RETIRED.0 {
+        return Err(VerifyError::Generation);
+    }
+    Ok(VerifiedToken {
+        fxa_uid: token.subject,
+        scope: token.scope,
+        generation: Generation(generation),
+    })
+}
+
+/// The same in the words of the exchange.
+pub(crate) fn refusal(error: CheckError) -> VerifyError {
     match error {
         CheckError::NoKeys(SignError::NotDone(cause)) => VerifyError::Unavailable(cause),
         CheckError::NoKeys(SignError::Refused | SignError::NoNodeSecret) => {
             VerifyError::Unavailable(Cause::Fault)
         }
         CheckError::Refused(AccessTokenError::Generation) => VerifyError::Generation,
-        CheckError::Refused(AccessTokenError::Claims) => VerifyError::Invalid("claims"),
-        CheckError::Refused(AccessTokenError::Expired) => VerifyError::Invalid("expired"),
-        CheckError::Refused(AccessTokenError::NotYetValid) => VerifyError::Invalid("of the future"),
+        CheckError::Refused(AccessTokenError::Claims) => VerifyError::Invalid(Reason::TokenClaims),
+        CheckError::Refused(AccessTokenError::Expired) => VerifyError::Invalid(Reason::TokenExpired),
+        CheckError::Refused(AccessTokenError::NotYetValid) => VerifyError::Invalid(Reason::TokenNotYetValid),
         CheckError::Refused(AccessTokenError::Jws(error)) => VerifyError::Invalid(match error {
-            JwsError::Malformed => "not a JWT",
-            JwsError::Header => "header not allowed",
-            JwsError::Type => "wrong type",
-            JwsError::UnknownKey => "unknown key",
-            JwsError::Signature => "wrong signature",
+            JwsError::Malformed => Reason::TokenNotJwt,
+            JwsError::Header => Reason::TokenHeader,
+            JwsError::Type => Reason::TokenType,
+            JwsError::UnknownKey => Reason::TokenUnknownKey,
+            JwsError::Signature => Reason::TokenSignature,
         }),
     }
 }

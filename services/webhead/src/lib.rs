@@ -6,12 +6,17 @@
 
 pub mod app;
 pub mod assembly;
+pub mod assertions;
 pub mod client_address;
 pub mod config;
 pub mod error;
 pub mod extract;
+pub mod foreign_oauth;
 pub mod hawk;
 mod headers;
+pub mod home_domain;
+pub mod issuer_documents;
+pub mod jobs;
 pub mod json;
 pub mod key_set;
 pub mod limits;
@@ -21,7 +26,9 @@ mod page;
 pub mod query;
 mod routes;
 mod serve;
+mod store;
 pub mod token_server;
+mod turns;
 
 pub use app::{App, Site};
 pub use config::Config;

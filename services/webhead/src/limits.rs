@@ -9,6 +9,8 @@ mod replay;
 pub mod rules;
 mod table;
 
+pub use foxhold_sync::first_assignments::FirstAssignmentSettings;
+use foxhold_sync::first_assignments::FirstAssignments;
 use serde::Deserialize;
 
 pub use engine::LocalLimits;
@@ -47,7 +49,7 @@ pub enum Profile {
     /// Close to what Firefox accounts run today.
     #[default]
     Current,
-    /// None.
+    /// None, and any number of new users.
     Off,
 }
 
@@ -68,6 +70,15 @@ impl LimitSettings {
         all.retain(|rule| !rule.is_empty());
         all.extend(configured);
         Ok(all)
+    }
+
+    /// The limits of new users. They have a table of their own, and go off with the profile.
+    #[must_use]
+    pub fn of_new_users(&self, settings: &FirstAssignmentSettings) -> FirstAssignments {
+        match self.profile {
+            Profile::Current => FirstAssignments::new(settings),
+            Profile::Off => FirstAssignments::off(),
+        }
     }
 }
 

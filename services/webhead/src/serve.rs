@@ -5,10 +5,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
+use foxhold_node_calls::HttpNodeCalls;
+use foxhold_outbound::Outbound;
 use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
-    RemoteAccountWriter, RemoteAssignmentWriter, RemoteSigner, RemoteStretcher, Transport, transport,
+    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns, RemoteSigner,
+    RemoteStretcher, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -19,19 +22,17 @@ use foxhold_runtime::{
     layers,
     tls::{Role, TlsIdentity},
 };
-use foxhold_store_sqlite::SqliteReader;
 use tokio::net::TcpListener;
 
 use crate::{
-    assembly::{Ports, assemble},
+    assembly::{Deployment, Ports, assemble},
     config::Config,
+    jobs::{self, JobPorts, JobSettings},
     mail::{CaptureMailer, capture::mailbox_router},
+    store::{self, Readers},
     token_server::{Condition, TokenServer},
 };
 
-/// How long a starting webhead waits for the store: tiers are started in any order.
-const STORE_WAIT: Duration = Duration::from_secs(30);
-const STORE_PAUSE: Duration = Duration::from_millis(250);
 /// How often store and keysigner are looked at for the health answers.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -57,6 +58,9 @@ pub struct Webhead {
     health: Health,
     store: Part,
     keysigner: Part,
+    /// Where another accounts server tells what its users are called: before that nobody can be served.
+    home: Option<Part>,
+    jobs: (JobPorts, JobSettings),
 }
 
 impl Webhead {
@@ -65,16 +69,16 @@ impl Webhead {
     /// # Errors
     /// Whatever keeps it from serving; the message names the key or file.
     pub async fn open(config: Config, secrets: &Secrets, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        let prepared = config.prepare(secrets)?;
+        let mut prepared = config.prepare(secrets)?;
         let identity = TlsIdentity::load(&config.tls, secrets)?;
         anyhow::ensure!(
             identity.id().role() == Role::Webhead,
             "`tls`: the own certificate is of the role {}, not webhead",
             identity.id().role()
         );
-        let public = bind(config.listen).await?;
+        let public = bind(config.listen)?;
         let private = match config.private_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind(address)?),
             None => None,
         };
         let address = public.local_addr().context("reading the listener's address")?;
@@ -84,9 +88,18 @@ impl Webhead {
             health.part("keysigner", Need::Helpful),
         );
         let (mailer, mailbox) = prepared.mail.start()?;
-        let ports = reach(&config, &identity, mailer).await?;
+        let readers = store::open(prepared.store).await?;
+        prepared.deployment.region = readers.region;
+        let tiers = Tiers::reach(&config, &identity)?;
+        let ports = ports(&config, &identity, &tiers, readers, mailer)?;
+        let jobs = (
+            job_ports(&tiers, &ports),
+            job_settings(&config, &prepared.deployment),
+        );
         let app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
+        let home = token_server.discovers_home();
+        let home = home.then(|| health.part("foreign_oauth", Need::Required));
         let router = crate::router(app);
         Ok(Self {
             public,
@@ -98,6 +111,8 @@ impl Webhead {
             health,
             store,
             keysigner,
+            home,
+            jobs,
         })
     }
 
@@ -105,6 +120,12 @@ impl Webhead {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators look in, if anywhere.
+    #[must_use]
+    pub fn private_address(&self) -> Option<SocketAddr> {
+        self.private.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `shutdown`, then finishes what was begun.
@@ -118,17 +139,21 @@ impl Webhead {
             let router = private_side(&self.health, self.mailbox);
             http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
         };
+        let (ports, settings) = self.jobs;
+        let jobs = jobs::start(ports, settings, &shutdown);
         let public = http_edge::serve(self.public, self.router, EdgeLimits::default(), shutdown.clone());
         let listeners = async { tokio::join!(public, private).0 };
         tokio::select! {
             drained = listeners => tracing::info!(cut = drained.cut, "stopped"),
-            () = keep_probing(&self.token_server, &self.store, &self.keysigner) => {}
+            () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
+            () = self.token_server.keep_node_gauges() => {}
         }
+        jobs.ended().await;
         Ok(())
     }
 }
 
-/// What operators see: health, and the mailbox if mails are captured.
+/// What operators see: health, metrics, and the mailbox if mails are captured.
 pub fn private_side(health: &Health, mailbox: Option<Arc<CaptureMailer>>) -> Router {
     let router = match mailbox {
         Some(mailbox) => private_router(health).merge(mailbox_router(mailbox)),
@@ -137,17 +162,17 @@ pub fn private_side(health: &Health, mailbox: Option<Arc<CaptureMailer>>) -> Rou
     layers::private(router, Arc::new(SystemRandom))
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    foxhold_runtime::listen(address).with_context(|| format!("listening on {address}"))
 }
 
 /// Looks at store and keysigner now and then, for as long as it is polled.
-async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part) {
+async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part, home: Option<&Part>) {
     loop {
         let found = token_server.dependencies().await;
-        for (part, condition) in [(store, found.database), (keysigner, found.keysigner)] {
+        let parts = [(store, found.database), (keysigner, found.keysigner)];
+        let home = home.map(|home| (home, found.home));
+        for (part, condition) in parts.into_iter().chain(home) {
             match condition {
                 Condition::Ok => part.works(),
                 Condition::Unknown => part.fails("no answer"),
@@ -157,14 +182,34 @@ async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part
     }
 }
 
+/// The tiers behind that everything is done with.
+struct Tiers {
+    dbwriter: Transport,
+    signer: Arc<RemoteSigner>,
+}
+
+impl Tiers {
+    fn reach(config: &Config, identity: &TlsIdentity) -> anyhow::Result<Self> {
+        let dbwriter = channel("dbwriter", &config.dbwriter, identity, Role::Dbwriter)?;
+        let keysigner = channel("keysigner", &config.keysigner, identity, Role::Keysigner)?;
+        Ok(Self {
+            dbwriter,
+            signer: Arc::new(RemoteSigner::new(keysigner)),
+        })
+    }
+}
+
 /// The tiers behind, as ports.
-async fn reach(config: &Config, identity: &TlsIdentity, mailer: Arc<dyn Mailer>) -> anyhow::Result<Ports> {
-    let channel = |key: &str, settings: &ChannelSettings, role| channel(key, settings, identity, role);
-    let dbwriter = channel("dbwriter", &config.dbwriter, Role::Dbwriter)?;
-    let keysigner = channel("keysigner", &config.keysigner, Role::Keysigner)?;
+fn ports(
+    config: &Config,
+    identity: &TlsIdentity,
+    tiers: &Tiers,
+    readers: Readers,
+    mailer: Arc<dyn Mailer>,
+) -> anyhow::Result<Ports> {
     let stretcher: Arc<dyn Stretcher> = match &config.stretcher {
         Some(settings) => {
-            let stretcher = channel("stretcher", settings, Role::Stretcher)?;
+            let stretcher = channel("stretcher", settings, identity, Role::Stretcher)?;
             Arc::new(RemoteStretcher::new(stretcher))
         }
         None => {
@@ -172,21 +217,48 @@ async fn reach(config: &Config, identity: &TlsIdentity, mailer: Arc<dyn Mailer>)
             Arc::new(pool.context("`stretch.memory_mib`")?)
         }
     };
-    let reader = Arc::new(open_store(config).await?);
-    let signer = Arc::new(RemoteSigner::new(keysigner));
     Ok(Ports {
-        account_reader: Arc::clone(&reader) as _,
-        account_writer: Arc::new(RemoteAccountWriter::new(dbwriter.clone())),
-        assignment_reader: reader,
-        assignment_writer: Arc::new(RemoteAssignmentWriter::new(dbwriter)),
-        signer: Arc::clone(&signer) as _,
-        minter: Arc::clone(&signer) as _,
-        public_keys: signer,
+        account_reader: readers.accounts,
+        account_writer: Arc::new(RemoteAccountWriter::new(tiers.dbwriter.clone())),
+        assignment_reader: readers.assignments,
+        assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
+        signer: Arc::clone(&tiers.signer) as _,
+        minter: Arc::clone(&tiers.signer) as _,
+        public_keys: Arc::clone(&tiers.signer) as _,
         stretcher,
         mailer,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     })
+}
+
+/// The same for jobs, which take turns with those of other webheads.
+fn job_ports(tiers: &Tiers, ports: &Ports) -> JobPorts {
+    let (clock, random) = (Arc::clone(&ports.clock), Arc::clone(&ports.random));
+    let outbound = Arc::new(Outbound::new());
+    JobPorts {
+        reader: Arc::clone(&ports.assignment_reader),
+        writer: Arc::clone(&ports.assignment_writer),
+        admin: Arc::new(RemoteAssignmentAdmin::new(tiers.dbwriter.clone())),
+        minter: Arc::clone(&ports.minter),
+        calls: Arc::new(HttpNodeCalls::new(
+            outbound,
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        )),
+        turns: Some(Arc::new(RemoteJobTurns::new(tiers.dbwriter.clone()))),
+        clock,
+        random,
+    }
+}
+
+fn job_settings(config: &Config, deployment: &Deployment) -> JobSettings {
+    JobSettings {
+        purge: config.purge.clone(),
+        node_health: config.node_health.clone(),
+        node_health_by_default: true,
+        metrics_key: Arc::clone(&deployment.metrics_key),
+    }
 }
 
 fn channel(
@@ -198,27 +270,4 @@ fn channel(
     let tls = identity.client_config(Arc::new(SystemClock), role)?;
     let balanced = Balanced::new(settings.clone(), tls, &SystemRandom);
     Ok(transport(balanced.with_context(|| format!("`{key}.addresses`"))?))
-}
-
-/// The file is the dbwriters' to make: one that starts at the same time may not have come to it yet.
-async fn open_store(config: &Config) -> anyhow::Result<SqliteReader> {
-    let until = tokio::time::Instant::now() + STORE_WAIT;
-    let mut told = false;
-    loop {
-        let (path, connections) = (config.store.path.clone(), config.store.connections);
-        let opened = tokio::task::spawn_blocking(move || SqliteReader::open(path, connections));
-        match opened.await.context("opening the store")? {
-            Err(error) if tokio::time::Instant::now() < until => {
-                if !told {
-                    tracing::info!(%error, "the store is not there yet");
-                    told = true;
-                }
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
-            opened => {
-                return opened
-                    .with_context(|| format!("`store.path`: reading {}", config.store.path.display()));
-            }
-        }
-    }
 }

@@ -4,9 +4,16 @@
 //! errors included, is `application/json` and carries `X-Timestamp`; Firefox takes anything else for a broken server.
 
 mod answer;
+mod counted;
 mod error;
+pub mod events;
+mod home;
+mod line;
+mod metered;
+mod node_gauges;
 mod service_cache;
 mod status;
+mod user_agent;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,30 +26,46 @@ use axum::{
     response::Response,
     routing::any,
 };
-use foxhold_core::{Clock, Deadline};
-use foxhold_runtime::{Shutdown, http_edge::PeerAddress};
-use foxhold_sync::exchange::{self, Settings};
+use foxhold_core::{
+    Clock, Deadline,
+    record::{Schemes, Service},
+};
+use foxhold_runtime::{Shutdown, http_edge::PeerAddress, layers::AccessLogged};
+use foxhold_sync::{
+    ExchangeError,
+    exchange::{self, Token},
+};
 
 pub use error::TokenServerError;
+pub use events::EventReceiver;
+pub use home::HomeSettings;
+pub use metered::{dated, metered};
+pub use node_gauges::NodesInBackoff;
 pub use service_cache::ServiceCache;
 pub use status::{Condition, Dependencies, Discovery};
 
+use self::line::LogLine;
 use crate::{client_address::ClientAddresses, key_set::KeySetCache};
 
 pub(crate) const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
 const X_CLIENT_STATE: HeaderName = HeaderName::from_static("x-client-state");
+const X_CONDITIONS_ACCEPTED: HeaderName = HeaderName::from_static("x-conditions-accepted");
 
 /// The Token Server of a webhead.
 pub struct TokenServer {
-    /// What the exchange asks of the world. Its `verifier` is `keys`.
+    /// What the exchange asks of the world. Its `verifier` is `keys`, unless the users' accounts are elsewhere.
     pub ports: exchange::Ports,
     /// What the deployment sets.
-    pub settings: Settings,
+    pub settings: HomeSettings,
     /// Services, read now and then.
     pub services: ServiceCache,
-    /// Published keys, for the heartbeat.
+    /// Nodes whose clients are told to stay away for a while.
+    pub in_backoff: NodesInBackoff,
+    /// The own published keys, for the heartbeat.
     pub keys: Arc<KeySetCache>,
+    /// Whose account events are taken over HTTP, if anybody's.
+    pub account_events: Option<EventReceiver>,
     /// How a client's address is found.
     pub addresses: ClientAddresses,
     /// How long a request may take that no layer has given a deadline.
@@ -73,7 +96,8 @@ pub fn own_router(server: Arc<TokenServer>) -> Router {
 
 fn routes() -> Router<Arc<TokenServer>> {
     Router::new()
-        .route("/1.0/{app}/{version}", any(token))
+        .route("/1.0/{app}/{version}", any(counted::token))
+        .route(events::PATH, any(events::receive))
         .route("/1.0", any(unknown_path))
         .route("/1.0/", any(unknown_path))
         .route("/1.0/{app}", any(unknown_path))
@@ -86,7 +110,32 @@ async fn token(
     State(server): State<Arc<TokenServer>>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
-) -> Result<Response, TokenServerError> {
+) -> Response {
+    let mut line = LogLine::of(&request);
+    let mut response = match exchanged(&server, path, request, &mut line).await {
+        Ok(token) => {
+            line.given(&token);
+            server.sparing_nodes(&token, answer::token(&token))
+        }
+        Err(error) => {
+            line.refused(&error);
+            let limited = counted::Limited::by(&error);
+            let mut response = error.respond();
+            response.extensions_mut().insert(limited);
+            response
+        }
+    };
+    line.write(&response, &server.discovery.url);
+    response.extensions_mut().insert(AccessLogged);
+    response
+}
+
+async fn exchanged(
+    server: &TokenServer,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+    line: &mut LogLine,
+) -> Result<Token, TokenServerError> {
     only_get(&request)?;
     // A path that is not UTF-8 names no service.
     let Ok(Path((app, version))) = path else {
@@ -101,15 +150,30 @@ async fn token(
         authorization: single(&parts.headers, &header::AUTHORIZATION),
         key_id: single(&parts.headers, &X_KEY_ID),
         client_state: single(&parts.headers, &X_CLIENT_STATE),
+        conditions_accepted: parts.headers.contains_key(&X_CONDITIONS_ACCEPTED),
         duration: parts.uri.query().and_then(duration),
         ip: parts
             .extensions
             .get::<PeerAddress>()
             .map(|peer| server.addresses.client(peer.0.ip(), &parts.headers)),
     };
-    let exchanged =
-        exchange::exchange(&server.ports, &server.settings, &services, by, exchange_request).await;
-    Ok(answer::token(&exchanged?))
+    let refused = |error| TokenServerError::Exchange {
+        error,
+        schemes: schemes(&services, exchange_request),
+    };
+    exchange::find_service(&services, &app, &version).map_err(refused)?;
+    line.asked_for(&app, &version);
+    let settings = server.settings.get(by).await;
+    let settings = settings.map_err(|cause| refused(ExchangeError::NoKeys(cause)))?;
+    let (ports, who) = (&server.ports, &mut line.who);
+    let exchanged = exchange::exchange_telling(ports, settings, &services, by, exchange_request, who);
+    exchanged.await.map_err(refused)
+}
+
+/// What the service that was asked for takes.
+fn schemes(services: &[Service], asked: exchange::Request<'_>) -> Schemes {
+    let service = exchange::find_service(services, asked.app, asked.version);
+    service.map_or(Schemes::default(), |service| service.policy.schemes)
 }
 
 impl TokenServer {

@@ -10,6 +10,7 @@ mod tests {
         certificates::{Authority, Subject},
         config::Secrets,
         crypto_provider,
+        metrics::scraped,
         tls::SpiffeId,
     };
     use foxhold_store_sqlite::SqliteStore;
@@ -41,6 +42,7 @@ mod tests {
             r#"
             public_url = "http://localhost:9000"
             listen = "127.0.0.1:0"
+            private_listen = "127.0.0.1:0"
             code_key_file = "{code}"
             metrics_key_file = "{metrics}"
             tls = {{ certificate_file = "{certificate}", key_file = "{key}", authority_file = "{authority}", trust_domain = "foxhold.test" }}
@@ -82,6 +84,7 @@ mod tests {
             .await
             .unwrap();
         let address = webhead.address();
+        let private = webhead.private_address().expect("it is configured");
         let serving = tokio::spawn(webhead.serve(shutdown.clone()));
 
         let version = exchange(address, "GET", "/__version__", "").await;
@@ -120,6 +123,21 @@ mod tests {
             let answer = exchange(address, "GET", path, "").await;
             assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         }
+
+        let public = exchange(address, "GET", "/metrics", "").await;
+        assert!(!public.contains("foxhold_build_info"), "{public}");
+        let scrape = exchange(private, "GET", "/metrics", "").await;
+        let (head, text) = scrape.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let samples = scraped::read(text).unwrap();
+        for (route, code) in [("/v1/account/status", "2xx"), ("/v1/account/create", "5xx")] {
+            let labels = [("route", route), ("method", "POST"), ("code", code)];
+            let counted = scraped::sum(&samples, "foxhold_http_requests_total", &labels);
+            assert!((counted - 1.0).abs() < 0.5, "{route}: {counted}");
+        }
+        let expiry = "foxhold_tls_certificate_expiry_timestamp_seconds";
+        assert!(scraped::sum(&samples, expiry, &[("use", "tier")]) > 1e9);
+        assert!(!text.contains("alice"), "{text}");
 
         shutdown.trigger();
         serving.await.unwrap().unwrap();

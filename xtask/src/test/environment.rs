@@ -1,4 +1,5 @@
-//! What the tests need besides the toolchain: a Firefox, Python for its driver, Node for the page's scripts.
+//! What the tests need besides the toolchain: a Firefox, Python for its driver, Node for the page's scripts; Java for
+//! Cassandra, Maven and Go to fetch and build parts, and the kernel's tools for networks and processes.
 
 use std::{
     fs,
@@ -29,6 +30,31 @@ const PARTS: &[Part] = &[
     Part {
         package: "nodejs",
         probe: &["node", "--version"],
+    },
+    // Cassandra 5 runs on 11 and 17, on no later one.
+    Part {
+        package: "openjdk-17-jre-headless",
+        probe: &["java", "-version"],
+    },
+    Part {
+        package: "maven",
+        probe: &["mvn", "--version"],
+    },
+    Part {
+        package: "golang",
+        probe: &["go", "version"],
+    },
+    Part {
+        package: "nftables",
+        probe: &["nft", "--version"],
+    },
+    Part {
+        package: "iproute2",
+        probe: &["ip", "-Version"],
+    },
+    Part {
+        package: "util-linux",
+        probe: &["setpriv", "--version"],
     },
 ];
 

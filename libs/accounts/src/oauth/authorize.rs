@@ -1,11 +1,11 @@
 //! POST /oauth/authorization: a signed-in page gets a code for a client.
 
-use foxhold_core::{ClientId, Secret, random, record::AuthorizationCode};
+use foxhold_core::{ClientId, Secret, record::AuthorizationCode};
 use foxhold_crypto::pkce;
 use url::form_urlencoded;
 
 use super::{Client, Scopes};
-use crate::{AccountError, Accounts, Caller, SignedIn, field, token::hashed_id};
+use crate::{AccountError, Accounts, Caller, SignedIn, field};
 
 /// What the page asks for on behalf of a client.
 #[derive(Clone)]
@@ -65,9 +65,9 @@ impl Accounts {
         if scopes.has_key_bearing() {
             signed_in.require_verified()?;
         }
-        let code = Secret::new(random::bytes(&*self.random));
+        let (code, id) = self.draw_hashed()?;
         let record = AuthorizationCode {
-            id: hashed_id(&code),
+            id,
             uid: signed_in.account.uid,
             client: client.id,
             scope: scopes.to_string(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    ClientId, Secret, Timestamp, random,
+    ClientId, Secret, Timestamp,
     record::{Account, AuthorizationCode, RefreshToken},
 };
 use foxhold_crypto::pkce;
@@ -111,9 +111,9 @@ impl Accounts {
         signed_in: Option<&SignedIn>,
     ) -> Result<Secret<32>, AccountError> {
         let trading = signed_in.filter(|signed_in| signed_in.account.uid == code.uid);
-        let token = Secret::new(random::bytes(&*self.random));
+        let (token, id) = self.draw_hashed()?;
         let record = RefreshToken {
-            id: hashed_id(&token),
+            id,
             uid: code.uid,
             client: code.client,
             scope: code.scope.clone(),

@@ -2,6 +2,7 @@
 
 use std::{fmt, num::NonZeroU64};
 
+use super::{PoolName, ServicePolicy};
 use crate::{NodeId, ServiceUid, Timestamp};
 
 /// A service's key, `{app}-{version}`, as in `sync-1.5`.
@@ -17,6 +18,12 @@ impl UserKey {
     #[must_use]
     pub fn fxa_uid(&self) -> &str {
         self.0.split_once('@').map_or(self.0.as_str(), |(uid, _)| uid)
+    }
+
+    /// The issuer's domain: the part after `@`.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, domain)| domain)
     }
 }
 
@@ -72,8 +79,8 @@ pub struct Service {
     pub token_lifetime_secs: u64,
     /// The largest uid it hands out.
     pub uid_ceiling: u64,
-    /// Whether users without a record get one.
-    pub accepts_new_users: bool,
+    /// Whom it serves, and by which credentials.
+    pub policy: ServicePolicy,
 }
 
 /// A node as it is configured.
@@ -87,6 +94,8 @@ pub struct NodeRecord {
     pub url: String,
     /// Label for telemetry.
     pub node_type: Option<String>,
+    /// Whose users come here; absent = the default pool's.
+    pub pool: Option<PoolName>,
     /// Its figures.
     pub figures: NodeFigures,
 }
@@ -104,6 +113,8 @@ pub struct NodeFigures {
     pub downed: bool,
     /// Alive, but no new users.
     pub backoff: bool,
+    /// Out of service as well, since it does not answer: what the health job says, beside what the administrator does.
+    pub unhealthy: bool,
 }
 
 /// A user's current record in one service.
@@ -127,12 +138,37 @@ pub struct Assignment {
     pub node_type: Option<String>,
 }
 
+/// A record that is not current any more, kept until the data it stands for is purged from its node
+/// (`tokenserver.md` 11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRecord {
+    /// The user's number then.
+    pub uid: ServiceUid,
+    /// Highest generation seen until then.
+    pub generation: Generation,
+    /// Highest key change seen until then, in ms; absent = never reported.
+    pub keys_changed_at: Option<NonZeroU64>,
+    /// Fingerprint of the sync key then.
+    pub client_state: ClientState,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When it was replaced: its data may go once a grace is over since then.
+    pub replaced_at: Timestamp,
+    /// Its node's URL; absent = the node is gone, and its data with it.
+    pub node: Option<String>,
+    /// Whether it still occupies a slot of its node: a change of keys hands the slot on, any other replacement does not.
+    /// Never without a node.
+    pub holds_slot: bool,
+}
+
 /// All that a token exchange needs to know of a user: one read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
     /// The current record.
     pub current: Assignment,
-    /// Client states of all earlier records, without the current one's.
+    /// Earlier records whose data is not purged yet, in the order in which they stopped being current.
+    pub past: Vec<PastRecord>,
+    /// Client states of all earlier records, purged ones too, without the current one's.
     pub old_client_states: Vec<ClientState>,
     /// When the user was first seen.
     pub first_seen_at: Timestamp,

@@ -179,6 +179,25 @@ fn headers_that_are_allowed_and_not() {
 }
 
 #[test]
+fn a_kind_of_token_that_not_every_issuer_names() {
+    let table: [(&str, Result<(), JwsError>); 8] = [
+        (r#"{"alg":"RS256"}"#, Ok(())),
+        (r#"{"alg":"RS256","typ":"secevent+jwt"}"#, Ok(())),
+        (r#"{"alg":"RS256","typ":"application/SecEvent+JWT"}"#, Ok(())),
+        (r#"{"alg":"RS256","typ":"JWT"}"#, Ok(())),
+        (r#"{"alg":"RS256","typ":"at+jwt"}"#, Err(JwsError::Type)),
+        (r#"{"alg":"RS256","typ":""}"#, Err(JwsError::Type)),
+        (r#"{"alg":"none"}"#, Err(JwsError::Header)),
+        (r#"{"alg":"RS256","kid":"other"}"#, Err(JwsError::Signature)),
+    ];
+    for (header, expected) in table {
+        let token = signed_with_header(header);
+        let verified = verify_unnamed(&token, &["secevent+jwt", "JWT"], &keys());
+        assert_eq!(verified.map(drop), expected, "{header}");
+    }
+}
+
+#[test]
 fn a_key_that_is_not_in_the_set() {
     let token = signed(Unsigned::new("new", "at+jwt", &json!({})));
     assert!(verify(&token, "at+jwt", &keys()).is_ok());

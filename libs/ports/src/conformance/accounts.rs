@@ -1,7 +1,9 @@
 //! What every store of accounts promises.
 
 mod claims;
+mod clocks;
 mod devices;
+mod log;
 mod operations;
 mod races;
 mod sessions;
@@ -25,9 +27,14 @@ pub(super) fn cases() -> Vec<Case> {
         tokens::CASES,
         devices::CASES,
         operations::CASES,
+        clocks::CASES,
         races::CASES,
     ]
     .concat()
+}
+
+pub(super) fn log_cases() -> Vec<Case> {
+    log::CASES.to_vec()
 }
 
 /// What the cases do most; an error here is a failure of the store, not of the case.

@@ -1,25 +1,33 @@
-//! Records to write: every one different, no two made at the same time, all of them repeatable.
+//! Records to write: every one different, no two made at the same time, all of them repeatable. In a case of the suite
+//! they also differ from those of all other cases, so that a store that is slow to empty may be shared by them: ids and
+//! addresses bear the case's number. What is drawn, and so what is done, is the same with any number.
 
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
 
 use foxhold_core::{
-    ClientId, Clock as _, Deadline, DeviceId, OpId, Secret, Timestamp, TokenId, Uid, random,
+    ClientId, Clock as _, Deadline, DeviceId, OpId, Random, Secret, ServiceUid, Timestamp, TokenId, Uid,
+    random,
     record::{
-        Account, AuthorizationCode, ClientState, Credentials, Device, EmailKey, Generation, KeyFetch,
-        PushEndpoint, RefreshToken, Service, ServiceKey, Session, UserKey, Verification, Verifier,
-        VersionTwo,
+        Account, Admission, Allocation, AuthorizationCode, Bucket, ClientState, Credentials, Device,
+        EmailKey, Generation, KeyFetch, PoolName, PoolRule, PushEndpoint, RefreshToken, Schemes, Service,
+        ServiceKey, ServicePolicy, Session, UserKey, Verification, Verifier, VersionTwo, Whom,
     },
 };
 
 use crate::{
     Call,
     accounts::SignIn,
-    assignments::{NewNode, RecordRef, UserValues},
+    assignments::{ImportedRecord, ImportedUser, NewNode, RecordRef, UserValues},
     memory::{ManualClock, SeededRandom},
 };
 
 /// Long enough that only a store that hangs runs into it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the clocks of fixtures start.
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+/// Ten minutes before.
+const SLOW: Timestamp = Timestamp::from_secs(1_700_000_000 - 600);
 
 /// A deadline far enough away.
 #[must_use]
@@ -33,31 +41,78 @@ pub fn past() -> Deadline {
     Deadline::after(Duration::ZERO)
 }
 
+tokio::task_local! {
+    /// The number of the case that runs, from 1.
+    pub(super) static CASE: u64;
+}
+
+/// A time that is long after those of the cases before, as turns at jobs need it in a store that is shared by cases.
+pub(super) fn of_this_case(time: Timestamp) -> Timestamp {
+    time.plus(Duration::from_secs(1_000_000 * case()))
+}
+
+/// The number of the case, zero outside the suite.
+fn case() -> u64 {
+    CASE.try_with(|case| *case).unwrap_or(0)
+}
+
+/// An address of this case.
+fn of_case(address: &str) -> String {
+    match case() {
+        0 => address.to_owned(),
+        case => format!("{address}.{case}"),
+    }
+}
+
 /// What an address is claimed by.
 #[must_use]
 pub fn email_key(address: &str) -> EmailKey {
-    EmailKey::from_normalized(address.to_lowercase())
+    EmailKey::from_normalized(of_case(address).to_lowercase())
 }
 
 /// Makes records.
 pub struct Maker {
-    random: SeededRandom,
+    random: OfCase,
     clock: ManualClock,
+}
+
+/// Bytes of a seed, the last of which bear the number of the case.
+struct OfCase {
+    random: SeededRandom,
+    case: u64,
+}
+
+impl Random for OfCase {
+    fn fill(&self, dest: &mut [u8]) {
+        self.random.fill(dest);
+        let case = self.case.to_be_bytes();
+        for (to, number) in dest.iter_mut().rev().zip(case.iter().rev()) {
+            *to ^= number;
+        }
+    }
 }
 
 impl Maker {
     /// The same seed makes the same records.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
-            random: SeededRandom::new(seed),
-            clock: ManualClock::new(Timestamp::from_secs(1_700_000_000)),
+            random: OfCase {
+                random: SeededRandom::new(seed),
+                case: case(),
+            },
+            clock: ManualClock::new(START),
         }
+    }
+
+    /// What is drawn from.
+    pub fn random(&self) -> &dyn Random {
+        &self.random
     }
 
     /// A number below `bound`.
     pub fn below(&self, bound: u64) -> u64 {
-        self.random.below(bound)
+        self.random.random.below(bound)
     }
 
     /// A time later than all before.
@@ -74,11 +129,19 @@ impl Maker {
         }
     }
 
+    /// A call of a process whose clock is behind all times made here.
+    pub fn slow_call(&self) -> Call {
+        Call {
+            op: OpId::new(SLOW, &self.random),
+            deadline: soon(),
+        }
+    }
+
     /// An unverified account with both verifiers.
     pub fn account(&self, address: &str) -> Account {
         Account {
             uid: Uid::random(&self.random),
-            email: address.into(),
+            email: of_case(address),
             email_key: email_key(address),
             email_verified: false,
             credentials: Arc::new(self.credentials(true)),
@@ -240,8 +303,54 @@ pub fn service(key: &str) -> Service {
         scope: "https://identity.mozilla.com/apps/oldsync".into(),
         token_lifetime_secs: 3600,
         uid_ceiling: (1 << 31) - 1,
-        accepts_new_users: true,
+        policy: ServicePolicy::default(),
     }
+}
+
+/// A policy in which every field says something.
+#[must_use]
+pub fn policy(admission: Admission) -> ServicePolicy {
+    ServicePolicy {
+        schemes: Schemes {
+            oauth: false,
+            browserid: true,
+        },
+        allowed_issuers: vec!["b.example.test".into(), "a.example.test".into()],
+        trusted_issuers: vec!["a.example.test".into()],
+        admission,
+        conditions: [("terms".to_owned(), "https://example.test/terms".to_owned())].into(),
+        auth_max_age_secs: Some(86_400),
+        allocation: allocation(),
+    }
+}
+
+/// Rules of every kind. No node has these names, so nobody is sent anywhere by them.
+#[must_use]
+pub fn allocation() -> Allocation {
+    let rule = |whom, share, to| PoolRule {
+        whom,
+        share,
+        pool: pool(to),
+    };
+    let names = |names: [&str; 2]| names.map(str::to_owned).into();
+    Allocation {
+        pinned_to: Some("https://pinned.example".into()),
+        pools: vec![
+            rule(Whom::Users(names(["b@x.example", "a@x.example"])), 1, "chosen"),
+            rule(Whom::Domains(names(["y.example", "x.example"])), 2_500, "half"),
+            rule(Whom::Everyone, Bucket::COUNT, "rest"),
+        ],
+        closed_pools: [pool("half"), pool("chosen")].into(),
+    }
+}
+
+/// The pool of a name.
+///
+/// # Panics
+/// If that cannot be a pool's name.
+#[must_use]
+pub fn pool(name: &str) -> PoolName {
+    PoolName::new(name).expect("names of pools are short and plain")
 }
 
 /// A node with all its capacity released.
@@ -251,8 +360,37 @@ pub fn node(service: &Service, url: &str, capacity: u64) -> NewNode {
         service: service.key.clone(),
         url: url.into(),
         node_type: Some("sqlite".into()),
+        pool: None,
         capacity,
         available: capacity,
+    }
+}
+
+/// A record from elsewhere, active, on a node: everything in it follows from the number.
+///
+/// # Panics
+/// If the number is zero.
+#[must_use]
+pub fn imported(number: u64, node: &str) -> ImportedRecord {
+    ImportedRecord {
+        uid: ServiceUid::new(number).expect("numbers begin at one"),
+        generation: Generation(number),
+        keys_changed_at: None,
+        client_state: ClientState::new(number.to_be_bytes().to_vec()).expect("client states are short"),
+        created_at: Timestamp::from_secs(number),
+        replaced_at: None,
+        node: Some(node.to_owned()),
+        holds_slot: None,
+    }
+}
+
+/// A user from elsewhere with these records.
+#[must_use]
+pub const fn imported_user(records: Vec<ImportedRecord>) -> ImportedUser {
+    ImportedUser {
+        records,
+        old_client_states: Vec::new(),
+        first_seen_at: None,
     }
 }
 

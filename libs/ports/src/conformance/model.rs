@@ -1,21 +1,25 @@
 //! Random sequences of intents on a store and on the memory store side by side. Few names and many intents, so that
-//! they meet: addresses are taken, tokens spent twice, operations repeated and ids reused.
+//! they meet: addresses are taken, tokens spent twice, operations repeated and ids reused. On a store without a log of
+//! operations an intent is repeated as callers do it, at once: later, a refusal may have become a yes.
+
+mod assignments;
 
 use std::sync::Arc;
 
 use foxhold_core::{
-    DeviceId, OpId, Timestamp, TokenId, Uid,
+    DeviceId, OpId, ServiceUid, Timestamp, TokenId, Uid,
     record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
 };
 
 use super::{
     Subject,
-    fixtures::{Maker, email_key, node, service, soon, user, values},
+    fixtures::{Maker, email_key, soon},
 };
 use crate::{
     Call, WriteError,
     accounts::SignIn,
-    assignments::{NewNode, RecordRef, UserValues},
+    assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
+    jobs::{Job, Runner},
     memory::MemoryStore,
 };
 
@@ -32,17 +36,32 @@ enum Intent {
     ConsumeCode(TokenId),
     PutRefreshToken(RefreshToken),
     DeleteRefreshToken(TokenId),
-    Assign(RecordRef, UserValues, Timestamp),
+    Assign(RecordRef, UserValues, Target, Timestamp),
     Raise(RecordRef, UserValues),
     Rekey(RecordRef, UserValues, Timestamp),
+    Retire(RecordRef, Timestamp),
+    Unassign(RecordRef, Timestamp),
+    Forget(RecordRef, ServiceUid),
     PutService(Service),
     CreateNode(NewNode),
     RenameNode(ServiceKey, String, String),
+    UpdateNode(ServiceKey, String, NodeChange),
+    RemoveNode(ServiceKey, String),
+    ImportUser(RecordRef, ImportedUser),
+    ReserveUids(ServiceKey, ServiceUid),
+    TakeTurn(Job, Runner, Timestamp),
+    EndTurn(Job, Runner),
+}
+
+/// What an intent that was done answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Nothing,
+    Record(Box<UserRecord>),
+    Flag(bool),
 }
 
 const ADDRESSES: u64 = 4;
-const USERS: u64 = 6;
-const SERVICES: [&str; 2] = ["sync-1.5", "other-1.0"];
 /// Intents between two looks at everything.
 const LOOK_EVERY: usize = 25;
 
@@ -61,7 +80,7 @@ struct Names {
 pub(super) async fn compare(seed: u64, intents: usize, subject: &Subject) {
     let (make, model, mut names) = (Maker::new(seed), memory(), Names::default());
     for number in 0..intents {
-        let (call, intent) = names.next(&make, &model).await;
+        let (call, intent) = names.next(&make, &model, subject).await;
         let expected = apply(&model, &call, intent.clone()).await;
         let answer = apply(subject, &call, intent.clone()).await;
         assert_eq!(answer, expected, "seed {seed}, intent {number}");
@@ -79,13 +98,16 @@ fn memory() -> Subject {
         account_writer: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
-        assignment_admin: store,
+        assignment_admin: store.clone(),
+        job_turns: store,
+        remembers: true,
+        knows_uids: true,
         keep: Box::new(()),
     }
 }
 
-async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Option<UserRecord>, WriteError> {
-    let (accounts, users, admin) = (&to.account_writer, &to.assignment_writer, &to.assignment_admin);
+async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Answer, WriteError> {
+    let (accounts, admin, turns) = (&to.account_writer, &to.assignment_admin, &to.job_turns);
     match intent {
         Intent::CreateAccount(account, sign_in) => accounts.create_account(call, *account, sign_in).await,
         Intent::OpenSession(sign_in) => accounts.open_session(call, sign_in).await,
@@ -101,29 +123,58 @@ async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Option<UserR
         Intent::PutService(service) => admin.put_service(call, service).await,
         Intent::CreateNode(node) => admin.create_node(call, node).await,
         Intent::RenameNode(service, from, to) => admin.rename_node(call, &service, &from, &to).await,
-        Intent::Assign(at, values, now) => return users.assign(call, &at, &values, now).await.map(Some),
-        Intent::Raise(at, values) => return users.raise(call, &at, &values).await.map(Some),
-        Intent::Rekey(at, values, now) => return users.rekey(call, &at, &values, now).await.map(Some),
-    }?;
-    Ok(None)
+        Intent::UpdateNode(service, url, change) => admin.update_node(call, &service, &url, change).await,
+        Intent::RemoveNode(service, url) => admin.remove_node(call, &service, &url).await,
+        Intent::ReserveUids(service, through) => admin.reserve_uids(call, &service, through).await,
+        Intent::EndTurn(job, runner) => turns.end_turn(call, job, runner).await,
+        Intent::TakeTurn(job, runner, now) => {
+            let taken = turns.take_turn(call, job, runner, now).await;
+            return taken.map(Answer::Flag);
+        }
+        other => {
+            let record = about_a_user(to, call, other).await;
+            return record.map(|record| Answer::Record(Box::new(record)));
+        }
+    }
+    .map(|()| Answer::Nothing)
+}
+
+/// The intents that answer a user's records.
+async fn about_a_user(to: &Subject, call: &Call, intent: Intent) -> Result<UserRecord, WriteError> {
+    let users = &to.assignment_writer;
+    match intent {
+        Intent::Assign(at, values, target, now) => users.assign(call, &at, &values, &target, now).await,
+        Intent::Raise(at, values) => users.raise(call, &at, &values).await,
+        Intent::Rekey(at, values, now) => users.rekey(call, &at, &values, now).await,
+        Intent::Retire(at, now) => users.retire(call, &at, now).await,
+        Intent::Unassign(at, now) => users.unassign(call, &at, now).await,
+        Intent::Forget(at, uid) => users.forget(call, &at, uid).await,
+        Intent::ImportUser(at, user) => to.assignment_admin.import_user(call, &at, &user).await,
+        _ => unreachable!("every other intent answers something else"),
+    }
 }
 
 impl Names {
-    async fn next(&mut self, make: &Maker, model: &Subject) -> (Call, Intent) {
+    async fn next(&mut self, make: &Maker, model: &Subject, of: &Subject) -> (Call, Intent) {
         let mut call = make.call();
-        if let Some((op, intent)) = pick(make, &self.past)
+        let past = if of.remembers {
+            pick(make, &self.past)
+        } else {
+            self.past.last()
+        };
+        if let Some((op, intent)) = past
             && make.below(8) == 0
         {
             call.op = *op;
-            // Mostly a repetition; now and then the id with an intent of its own.
-            if make.below(4) != 0 {
+            // Mostly a repetition; now and then the id with an intent of its own, which only a log notices.
+            if !of.remembers || make.below(4) != 0 {
                 return (call, intent.clone());
             }
         }
-        (call, self.intent(make, model).await)
+        (call, self.intent(make, model, of.knows_uids).await)
     }
 
-    async fn intent(&mut self, make: &Maker, model: &Subject) -> Intent {
+    async fn intent(&mut self, make: &Maker, model: &Subject, knows_uids: bool) -> Intent {
         let uid = pick(make, &self.uids).copied();
         let session = pick(make, &self.sessions).copied();
         match (make.below(24), uid, session) {
@@ -151,7 +202,8 @@ impl Names {
                 Intent::PutRefreshToken(token)
             }
             (15, ..) => Intent::DeleteRefreshToken(chosen(make, &self.refresh_tokens)),
-            _ => assignment(make, model).await,
+            (16, ..) => assignments::turn(make),
+            _ => assignments::intent(make, model, knows_uids).await,
         }
     }
 
@@ -236,60 +288,8 @@ impl Names {
             );
             assert_eq!(found, expected, "{at}");
         }
-        look_at_assignments(model, subject, &at).await;
+        assignments::look(model, subject, &at).await;
     }
-}
-
-async fn look_at_assignments(model: &Subject, subject: &Subject, at: &str) {
-    let (a, b) = (&model.assignment_reader, &subject.assignment_reader);
-    assert_eq!(b.services(soon()).await, a.services(soon()).await, "{at}");
-    for service in SERVICES.map(service) {
-        let key = &service.key;
-        assert_eq!(b.nodes(soon(), key).await, a.nodes(soon(), key).await, "{at}");
-        for number in 0..USERS {
-            let user = user(&service, number, None).user;
-            let (expected, found) = (
-                a.user_record(soon(), key, &user).await,
-                b.user_record(soon(), key, &user).await,
-            );
-            assert_eq!(found, expected, "{at}");
-        }
-    }
-}
-
-async fn assignment(make: &Maker, model: &Subject) -> Intent {
-    let mut service = service(SERVICES[make.below(2) as usize]);
-    let number = make.below(USERS);
-    let mut at = user(&service, number, None);
-    let known = model
-        .assignment_reader
-        .user_record(soon(), &at.service, &at.user)
-        .await;
-    at.version = known.ok().flatten().map(|record| record.version);
-    if make.below(6) == 0 {
-        at.version = Some(make.below(4)); // Mostly stale.
-    }
-    let values = values(make.below(50), make.below(50), &[make.below(5) as u8]);
-    match make.below(13) {
-        0 => {
-            service.uid_ceiling = 10 + make.below(60);
-            service.accepts_new_users = make.below(2) == 0;
-            Intent::PutService(service)
-        }
-        1 => {
-            let mut node = node(&service, &url(make), make.below(20));
-            node.available = make.below(node.capacity + 1);
-            Intent::CreateNode(node)
-        }
-        2..6 => Intent::Assign(at, values, make.now()),
-        6..9 => Intent::Raise(at, values),
-        9 => Intent::RenameNode(at.service, url(make), url(make)),
-        _ => Intent::Rekey(at, values, make.now()),
-    }
-}
-
-fn url(make: &Maker) -> String {
-    format!("https://n{}.example", make.below(5))
 }
 
 fn address(number: u64) -> String {

@@ -8,11 +8,14 @@ use foxhold_core::{
 
 use super::store::{MemoryStore, State, StoredService};
 use crate::{
-    AssignmentAdmin, AssignmentReader, AssignmentWriter, Call, ReadError, Refusal, WriteError,
+    AssignmentAdmin, AssignmentReader, AssignmentWriter, Call, Cause, ReadError, Refusal, WriteError,
     assignments::{
-        FIRST_UID, NewNode, RecordRef, UserValues,
+        FIRST_UID, ImportedUser, NewNode, NodeChange, RecordCursor, RecordPage, RecordRef, Target,
+        UserValues,
         change::{self, Place},
         choice::{self, Candidate},
+        import::{self, Imported},
+        page_size,
     },
     intent::IntentKind,
 };
@@ -45,6 +48,20 @@ impl AssignmentReader for MemoryStore {
         let key = (service.clone(), user.clone());
         self.read(by, |state| state.users.get(&key).cloned())
     }
+
+    async fn records(
+        &self,
+        by: Deadline,
+        service: &ServiceKey,
+        after: Option<&RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, ReadError> {
+        let after = match after {
+            Some(cursor) => Some(UserKey(text(cursor)?)),
+            None => None,
+        };
+        self.read(by, |state| state.page(service, after.as_ref(), page_size(limit)))
+    }
 }
 
 #[async_trait]
@@ -54,14 +71,17 @@ impl AssignmentWriter for MemoryStore {
         call: &Call,
         at: &RecordRef,
         values: &UserValues,
+        target: &Target,
         now: Timestamp,
     ) -> Result<UserRecord, WriteError> {
         self.intent(call, IntentKind::Assign, |state| {
             let service = state.services.get(&at.service).ok_or(Refusal::UnknownService)?;
             let before = state.user(at);
             change::check_version(at, before)?;
-            let mut candidates = state.candidates(&at.service);
-            let id = choice::take_slot(&mut candidates).ok_or(Refusal::NoNode)?;
+            before.map_or(Ok(()), change::check_past)?;
+            let mut candidates = state.candidates(&at.service, target);
+            change::check_admission(at, &service.service.policy.admission, &candidates)?;
+            let id = choice::take_slot(&mut candidates, target).ok_or(Refusal::NoNode)?;
             let uid = service.free_uid().ok_or(Refusal::NoUid)?;
             let place = state.place(id).ok_or(Refusal::NoNode)?;
             let after = change::replaced(before, values, uid, place, now);
@@ -78,7 +98,7 @@ impl AssignmentWriter for MemoryStore {
         values: &UserValues,
     ) -> Result<UserRecord, WriteError> {
         self.intent(call, IntentKind::Raise, |state| {
-            let after = change::raised(change::active(at, state.user(at))?, values);
+            let after = change::raised(change::known(at, state.user(at))?, values);
             state.keep(at, after.current.uid, &after);
             Ok(after)
         })
@@ -93,14 +113,41 @@ impl AssignmentWriter for MemoryStore {
     ) -> Result<UserRecord, WriteError> {
         self.intent(call, IntentKind::Rekey, |state| {
             let before = change::active(at, state.user(at))?;
+            change::check_past(before)?;
             let service = state.services.get(&at.service).ok_or(Refusal::Conflict)?;
             let uid = service.free_uid().ok_or(Refusal::NoUid)?;
-            let place = Place {
-                node: before.current.node.clone().ok_or(Refusal::Conflict)?,
-                node_type: before.current.node_type.clone(),
-            };
-            let after = change::replaced(Some(before), values, uid, place, now);
+            let after = change::rekeyed(before, values, uid, now);
             state.keep(at, uid, &after);
+            Ok(after)
+        })
+    }
+
+    async fn retire(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        self.intent(call, IntentKind::Retire, |state| {
+            let after = change::retired(change::known(at, state.user(at))?, now);
+            state.keep(at, after.current.uid, &after);
+            Ok(after)
+        })
+    }
+
+    async fn unassign(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        self.intent(call, IntentKind::Unassign, |state| {
+            let after = change::unassigned(change::known(at, state.user(at))?, now);
+            state.keep(at, after.current.uid, &after);
+            Ok(after)
+        })
+    }
+
+    async fn forget(&self, call: &Call, at: &RecordRef, uid: ServiceUid) -> Result<UserRecord, WriteError> {
+        self.intent(call, IntentKind::Forget, |state| {
+            let forgotten = change::forgotten(change::known(at, state.user(at))?, uid)?;
+            if let Some(url) = &forgotten.freed
+                && let Some(node) = state.node(&at.service, url)
+            {
+                choice::give_back(&mut node.figures);
+            }
+            let after = forgotten.record;
+            state.keep(at, after.current.uid, &after);
             Ok(after)
         })
     }
@@ -124,14 +171,15 @@ impl AssignmentAdmin for MemoryStore {
             if !state.services.contains_key(&node.service) {
                 return Err(Refusal::UnknownService.into());
             }
-            let is_it = |known: &NodeRecord| known.service == node.service && known.url == node.url;
-            if !state.nodes.iter().any(is_it) {
-                let id = NodeId(state.nodes.len() as u64 + 1);
+            if !state.has_node(&node.service, &node.url) {
+                state.nodes_made += 1;
+                let id = NodeId(state.nodes_made);
                 state.nodes.push(NodeRecord {
                     id,
                     service: node.service,
                     url: node.url,
                     node_type: node.node_type,
+                    pool: node.pool,
                     figures: NodeFigures {
                         capacity: node.capacity,
                         available: node.available,
@@ -165,6 +213,102 @@ impl AssignmentAdmin for MemoryStore {
             }
         })
     }
+
+    async fn update_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        url: &str,
+        change: NodeChange,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::UpdateNode, |state| {
+            if !state.services.contains_key(service) {
+                return Err(Refusal::UnknownService.into());
+            }
+            let node = state.node(service, url).ok_or(Refusal::UnknownNode)?;
+            node.figures = choice::changed(&node.figures, &change);
+            if let Some(pool) = change.pool {
+                node.pool = pool;
+            }
+            Ok(())
+        })
+    }
+
+    async fn remove_node(&self, call: &Call, service: &ServiceKey, url: &str) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RemoveNode, |state| {
+            state.remove(service, url);
+            Ok(())
+        })
+    }
+
+    async fn import_user(
+        &self,
+        call: &Call,
+        at: &RecordRef,
+        user: &ImportedUser,
+    ) -> Result<UserRecord, WriteError> {
+        self.intent(call, IntentKind::ImportUser, |state| {
+            if !state.services.contains_key(&at.service) {
+                return Err(Refusal::UnknownService.into());
+            }
+            change::check_version(at, state.user(at))?;
+            state.check_uids(at, user)?;
+            let is_node = |url: &str| state.has_node(&at.service, url);
+            let Imported {
+                mut record,
+                takes,
+                frees,
+            } = import::imported(state.user(at), user, is_node)?;
+            record.current.node_type = state.node_type(&at.service, record.current.node.as_deref());
+            let mut nodes = state.nodes.clone();
+            occupy(&mut nodes, &at.service, &takes)?;
+            for url in &frees {
+                let freed = nodes.iter_mut().find(|node| is_at(node, &at.service, url));
+                freed
+                    .into_iter()
+                    .for_each(|node| choice::give_back(&mut node.figures));
+            }
+            state.nodes = nodes;
+            let highest = user.records.iter().map(|record| record.uid).max();
+            state.keep(at, highest.unwrap_or(record.current.uid), &record);
+            Ok(record)
+        })
+    }
+
+    async fn reserve_uids(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        through: ServiceUid,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::ReserveUids, |state| {
+            let stored = state.services.get_mut(service).ok_or(Refusal::UnknownService)?;
+            if through.get() > stored.service.uid_ceiling {
+                return Err(Refusal::NoUid.into());
+            }
+            stored.next_uid = stored.next_uid.max(through.get() + 1);
+            Ok(())
+        })
+    }
+}
+
+/// Takes a slot of each node named.
+fn occupy(nodes: &mut [NodeRecord], service: &ServiceKey, urls: &[String]) -> Result<(), Refusal> {
+    for url in urls {
+        let node = nodes.iter_mut().find(|node| is_at(node, service, url));
+        let is_taken = node.is_some_and(|node| choice::occupy(&mut node.figures));
+        is_taken.then_some(()).ok_or(Refusal::NoNode)?;
+    }
+    Ok(())
+}
+
+fn is_at(node: &NodeRecord, service: &ServiceKey, url: &str) -> bool {
+    node.service == *service && node.url == url
+}
+
+/// What a cursor of this store says: the key of the last user before it.
+fn text(cursor: &RecordCursor) -> Result<String, ReadError> {
+    String::from_utf8(cursor.0.clone()).map_err(|_| ReadError(Cause::Fault))
 }
 
 impl StoredService {
@@ -179,29 +323,83 @@ impl State {
     }
 
     fn has_node(&self, service: &ServiceKey, url: &str) -> bool {
-        let mut nodes = self.nodes.iter();
-        nodes.any(|node| node.service == *service && node.url == url)
+        self.nodes.iter().any(|node| is_at(node, service, url))
+    }
+
+    fn node(&mut self, service: &ServiceKey, url: &str) -> Option<&mut NodeRecord> {
+        self.nodes.iter_mut().find(|node| is_at(node, service, url))
+    }
+
+    fn node_type(&self, service: &ServiceKey, url: Option<&str>) -> Option<String> {
+        let url = url?;
+        let node = self.nodes.iter().find(|node| is_at(node, service, url))?;
+        node.node_type.clone()
+    }
+
+    /// Whether no record of another user has one of these uids.
+    fn check_uids(&self, at: &RecordRef, user: &ImportedUser) -> Result<(), Refusal> {
+        let others = self.users.iter();
+        let others = others.filter(|((service, key), _)| *service == at.service && *key != at.user);
+        let has = |record: &UserRecord, uid| {
+            record.current.uid == uid || record.past.iter().any(|past| past.uid == uid)
+        };
+        let mut taken =
+            others.flat_map(|(_, record)| user.records.iter().map(move |new| has(record, new.uid)));
+        (!taken.any(|taken| taken)).then_some(()).ok_or(Refusal::Conflict)
+    }
+
+    fn rename(&mut self, service: &ServiceKey, from: &str, to: &str) {
+        if let Some(node) = self.node(service, from) {
+            to.clone_into(&mut node.url);
+        }
+        self.point_elsewhere(service, from, Some(to));
+    }
+
+    fn remove(&mut self, service: &ServiceKey, url: &str) {
+        self.nodes
+            .retain(|node| node.service != *service || node.url != url);
+        self.point_elsewhere(service, url, None);
     }
 
     /// Records hold their node's URL here, so they are changed with it.
-    fn rename(&mut self, service: &ServiceKey, from: &str, to: &str) {
-        for node in &mut self.nodes {
-            if node.service == *service && node.url == from {
-                to.clone_into(&mut node.url);
+    fn point_elsewhere(&mut self, service: &ServiceKey, from: &str, to: Option<&str>) {
+        let of_service = self.users.iter_mut().filter(|((of, _), _)| of == service);
+        for (_, record) in of_service {
+            if record.current.node.as_deref() == Some(from) {
+                record.current.node = to.map(str::to_owned);
+                record.current.node_type.take_if(|_| to.is_none());
             }
-        }
-        for ((of, _), record) in &mut self.users {
-            if of == service && record.current.node.as_deref() == Some(from) {
-                record.current.node = Some(to.to_owned());
+            for past in &mut record.past {
+                if past.node.as_deref() == Some(from) {
+                    past.node = to.map(str::to_owned);
+                    past.holds_slot &= to.is_some();
+                }
             }
         }
     }
 
-    fn candidates(&self, service: &ServiceKey) -> Vec<Candidate> {
+    /// Users in the order of their keys.
+    fn page(&self, service: &ServiceKey, after: Option<&UserKey>, size: usize) -> RecordPage {
+        let is_next = |user: &UserKey| after.is_none_or(|after| user > after);
+        let of_service = self.users.iter().filter(|((of, _), _)| of == service);
+        let rest = of_service.filter(|((_, user), _)| is_next(user));
+        let mut records: Vec<_> = rest
+            .map(|((_, user), record)| (user.clone(), record.clone()))
+            .collect();
+        records.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let goes_on = records.len() > size;
+        records.truncate(size);
+        let last = records.last().filter(|_| goes_on);
+        let next = last.map(|(user, _)| RecordCursor(user.0.clone().into_bytes()));
+        RecordPage { records, next }
+    }
+
+    fn candidates(&self, service: &ServiceKey, target: &Target) -> Vec<Candidate> {
         let of_service = self.nodes.iter().filter(|node| node.service == *service);
         of_service
             .map(|node| Candidate {
                 id: node.id,
+                fits: target.includes(&node.url, node.pool.as_ref()),
                 figures: node.figures,
             })
             .collect()

@@ -10,14 +10,18 @@ use std::{
 };
 
 use foxhold_core::{
-    Deadline, DeviceId, OpId, TokenId, Uid,
+    Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
     record::{
         Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, RefreshToken, Service,
         ServiceKey, Session, UserKey, UserRecord,
     },
 };
 
-use crate::{Call, Cause, ReadError, Refusal, WriteError, intent::IntentKind};
+use crate::{
+    Call, Cause, ReadError, Refusal, WriteError,
+    intent::IntentKind,
+    jobs::{Job, Runner},
+};
 
 /// Accounts and assignments in memory. Share it behind an `Arc`; it is reader, writer and administration in one.
 #[derive(Default)]
@@ -43,7 +47,10 @@ pub(super) struct State {
     pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
     pub(super) services: BTreeMap<ServiceKey, StoredService>,
     pub(super) nodes: Vec<NodeRecord>,
+    /// Nodes ever made: a number is never used twice.
+    pub(super) nodes_made: u64,
     pub(super) users: HashMap<(ServiceKey, UserKey), UserRecord>,
+    pub(super) turns: HashMap<Job, (Runner, Timestamp)>,
 }
 
 /// A service with its counter.
@@ -57,6 +64,7 @@ pub(super) struct StoredService {
 pub(super) enum Answer {
     Nothing,
     Record(Box<UserRecord>),
+    Flag(bool),
 }
 
 /// What intents answer, as the operation log keeps it.
@@ -83,7 +91,20 @@ impl Remembered for UserRecord {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Record(record) => Some(*record),
-            Answer::Nothing => None,
+            Answer::Nothing | Answer::Flag(_) => None,
+        }
+    }
+}
+
+impl Remembered for bool {
+    fn keep(&self) -> Answer {
+        Answer::Flag(*self)
+    }
+
+    fn recall(answer: Answer) -> Option<Self> {
+        match answer {
+            Answer::Flag(flag) => Some(flag),
+            Answer::Nothing | Answer::Record(_) => None,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use foxhold_core::{
-    Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
+    Deadline, DeviceId, OpId, ServiceUid, Timestamp, TokenId, Uid,
     record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
 };
 use foxhold_ports::{
     AccountWriter, AssignmentAdmin, AssignmentWriter, Call, Cause, WriteError,
     accounts::SignIn,
-    assignments::{NewNode, RecordRef, UserValues},
+    assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
 };
 
 use super::{Transport, attempts, outgoing};
@@ -42,6 +42,10 @@ macro_rules! intent {
         .await
     }};
 }
+
+mod turns;
+
+pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.
 #[derive(Clone)]
@@ -183,6 +187,7 @@ impl AssignmentWriter for RemoteAssignmentWriter {
         call: &Call,
         at: &RecordRef,
         values: &UserValues,
+        target: &Target,
         now: Timestamp,
     ) -> Result<UserRecord, WriteError> {
         let message = pb::AssignRequest {
@@ -190,6 +195,7 @@ impl AssignmentWriter for RemoteAssignmentWriter {
             at: Some(at.into()),
             values: Some(values.into()),
             now_ms: now.as_millis(),
+            target: Some(target.into()),
         };
         record(intent!(self, AssignmentWriterClient, call, assign, message)?.record)
     }
@@ -223,9 +229,45 @@ impl AssignmentWriter for RemoteAssignmentWriter {
         };
         record(intent!(self, AssignmentWriterClient, call, rekey, message)?.record)
     }
+
+    async fn retire(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        let message = pb::RetireRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            now_ms: now.as_millis(),
+        };
+        record(intent!(self, AssignmentWriterClient, call, retire, message)?.record)
+    }
+
+    async fn unassign(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        let message = pb::UnassignRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            now_ms: now.as_millis(),
+        };
+        record(intent!(self, AssignmentWriterClient, call, unassign, message)?.record)
+    }
+
+    async fn forget(&self, call: &Call, at: &RecordRef, uid: ServiceUid) -> Result<UserRecord, WriteError> {
+        let message = pb::ForgetRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            uid: uid.get(),
+        };
+        record(intent!(self, AssignmentWriterClient, call, forget, message)?.record)
+    }
 }
 
-/// [`AssignmentAdmin`] over gRPC. Needs a certificate of the role `ops`.
+/// Whether a node answers, if a change says that and nothing else.
+fn mark(change: &NodeChange) -> Option<bool> {
+    let alone = NodeChange {
+        unhealthy: change.unhealthy,
+        ..NodeChange::default()
+    };
+    change.unhealthy.filter(|_| *change == alone)
+}
+
+/// [`AssignmentAdmin`] over gRPC. Needs a certificate of the role `ops`; for whether a node answers, `webhead` is enough.
 #[derive(Clone)]
 pub struct RemoteAssignmentAdmin(Transport);
 
@@ -269,5 +311,68 @@ impl AssignmentAdmin for RemoteAssignmentAdmin {
             to: to.to_owned(),
         };
         intent!(self, AssignmentAdminClient, call, rename_node, message).map(|_| ())
+    }
+
+    async fn update_node(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        url: &str,
+        change: NodeChange,
+    ) -> Result<(), WriteError> {
+        // What webheads may ask, too.
+        if let Some(unhealthy) = mark(&change) {
+            let message = pb::MarkNodeRequest {
+                op_id: op(call.op),
+                service: service.0.clone(),
+                url: url.to_owned(),
+                unhealthy,
+            };
+            return intent!(self, AssignmentAdminClient, call, mark_node, message).map(|_| ());
+        }
+        let message = pb::UpdateNodeRequest {
+            op_id: op(call.op),
+            service: service.0.clone(),
+            url: url.to_owned(),
+            change: Some(change.into()),
+        };
+        intent!(self, AssignmentAdminClient, call, update_node, message).map(|_| ())
+    }
+
+    async fn remove_node(&self, call: &Call, service: &ServiceKey, url: &str) -> Result<(), WriteError> {
+        let message = pb::RemoveNodeRequest {
+            op_id: op(call.op),
+            service: service.0.clone(),
+            url: url.to_owned(),
+        };
+        intent!(self, AssignmentAdminClient, call, remove_node, message).map(|_| ())
+    }
+
+    async fn import_user(
+        &self,
+        call: &Call,
+        at: &RecordRef,
+        user: &ImportedUser,
+    ) -> Result<UserRecord, WriteError> {
+        let message = pb::ImportUserRequest {
+            op_id: op(call.op),
+            at: Some(at.into()),
+            user: Some(user.into()),
+        };
+        record(intent!(self, AssignmentAdminClient, call, import_user, message)?.record)
+    }
+
+    async fn reserve_uids(
+        &self,
+        call: &Call,
+        service: &ServiceKey,
+        through: ServiceUid,
+    ) -> Result<(), WriteError> {
+        let message = pb::ReserveUidsRequest {
+            op_id: op(call.op),
+            service: service.0.clone(),
+            through: through.get(),
+        };
+        intent!(self, AssignmentAdminClient, call, reserve_uids, message).map(|_| ())
     }
 }

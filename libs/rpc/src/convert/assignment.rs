@@ -4,11 +4,11 @@ use std::num::NonZeroU64;
 
 use foxhold_core::{
     ServiceUid,
-    record::{Assignment, ClientState, Generation, Service, ServiceKey, UserKey, UserRecord},
+    record::{Assignment, ClientState, Generation, PastRecord, Service, ServiceKey, UserKey, UserRecord},
 };
-use foxhold_ports::assignments::{NewNode, RecordRef, UserValues, is_node_url};
+use foxhold_ports::assignments::{NewNode, NodeChange, RecordRef, UserValues, is_node_url};
 
-use super::{FieldError, field, message, time};
+use super::{FieldError, allocation::optional_pool, field, message, messages, time};
 use crate::wire::dbwriter as pb;
 
 /// Absent is "never reported"; zero would be a second way to say so and is refused.
@@ -20,6 +20,17 @@ pub(super) fn keys_changed_at(wire: Option<u64>) -> Result<Option<NonZeroU64>, F
 /// At most 16 bytes.
 pub(super) fn client_state(wire: Vec<u8>) -> Result<ClientState, FieldError> {
     field("client_state", ClientState::new(wire))
+}
+
+/// Each at most 16 bytes.
+pub(super) fn client_states(name: &'static str, wire: Vec<Vec<u8>>) -> Result<Vec<ClientState>, FieldError> {
+    let states = wire.into_iter();
+    states.map(|state| field(name, ClientState::new(state))).collect()
+}
+
+/// The number of a record.
+pub(crate) fn service_uid(name: &'static str, wire: u64) -> Result<ServiceUid, FieldError> {
+    field(name, ServiceUid::new(wire))
 }
 
 /// A node has a URL that can be one.
@@ -42,7 +53,7 @@ impl TryFrom<pb::Service> for Service {
             scope: wire.scope,
             token_lifetime_secs: wire.token_lifetime_secs,
             uid_ceiling: wire.uid_ceiling,
-            accepts_new_users: wire.accepts_new_users,
+            policy: message("policy", wire.policy)?,
         })
     }
 }
@@ -55,7 +66,7 @@ impl From<Service> for pb::Service {
             scope: service.scope,
             token_lifetime_secs: service.token_lifetime_secs,
             uid_ceiling: service.uid_ceiling,
-            accepts_new_users: service.accepts_new_users,
+            policy: Some(service.policy.into()),
         }
     }
 }
@@ -68,6 +79,7 @@ impl TryFrom<pb::NewNode> for NewNode {
             service: service_key("service", wire.service)?,
             url: node_url("url", wire.url)?,
             node_type: wire.node_type,
+            pool: optional_pool("pool", wire.pool)?,
             capacity: wire.capacity,
             available: wire.available,
         })
@@ -82,6 +94,40 @@ impl From<NewNode> for pb::NewNode {
             node_type: node.node_type,
             capacity: node.capacity,
             available: node.available,
+            pool: node.pool.map(|pool| pool.to_string()),
+        }
+    }
+}
+
+impl TryFrom<pb::NodeChange> for NodeChange {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::NodeChange) -> Result<Self, FieldError> {
+        Ok(Self {
+            capacity: wire.capacity,
+            available: wire.available,
+            downed: wire.downed,
+            backoff: wire.backoff,
+            unhealthy: wire.unhealthy,
+            pool: wire
+                .pool
+                .map(|change| optional_pool("pool", change.pool))
+                .transpose()?,
+        })
+    }
+}
+
+impl From<NodeChange> for pb::NodeChange {
+    fn from(change: NodeChange) -> Self {
+        Self {
+            capacity: change.capacity,
+            available: change.available,
+            downed: change.downed,
+            backoff: change.backoff,
+            unhealthy: change.unhealthy,
+            pool: change.pool.map(|pool| pb::PoolChange {
+                pool: pool.map(|pool| pool.to_string()),
+            }),
         }
     }
 }
@@ -135,7 +181,7 @@ impl TryFrom<pb::Assignment> for Assignment {
 
     fn try_from(wire: pb::Assignment) -> Result<Self, FieldError> {
         Ok(Self {
-            uid: field("uid", ServiceUid::new(wire.uid))?,
+            uid: service_uid("uid", wire.uid)?,
             generation: Generation(wire.generation),
             keys_changed_at: keys_changed_at(wire.keys_changed_at)?,
             client_state: client_state(wire.client_state)?,
@@ -162,18 +208,46 @@ impl From<Assignment> for pb::Assignment {
     }
 }
 
+impl TryFrom<pb::PastRecord> for PastRecord {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::PastRecord) -> Result<Self, FieldError> {
+        Ok(Self {
+            uid: service_uid("uid", wire.uid)?,
+            generation: Generation(wire.generation),
+            keys_changed_at: keys_changed_at(wire.keys_changed_at)?,
+            client_state: client_state(wire.client_state)?,
+            created_at: time(wire.created_at_ms),
+            replaced_at: time(wire.replaced_at_ms),
+            node: wire.node,
+            holds_slot: wire.holds_slot,
+        })
+    }
+}
+
+impl From<PastRecord> for pb::PastRecord {
+    fn from(past: PastRecord) -> Self {
+        Self {
+            uid: past.uid.get(),
+            generation: past.generation.0,
+            keys_changed_at: past.keys_changed_at.map(NonZeroU64::get),
+            client_state: past.client_state.as_bytes().to_vec(),
+            created_at_ms: past.created_at.as_millis(),
+            replaced_at_ms: past.replaced_at.as_millis(),
+            node: past.node,
+            holds_slot: past.holds_slot,
+        }
+    }
+}
+
 impl TryFrom<pb::UserRecord> for UserRecord {
     type Error = FieldError;
 
     fn try_from(wire: pb::UserRecord) -> Result<Self, FieldError> {
-        let old_client_states = wire
-            .old_client_states
-            .into_iter()
-            .map(|state| field("old_client_states", ClientState::new(state)))
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             current: message("current", wire.current)?,
-            old_client_states,
+            past: messages("past", wire.past)?,
+            old_client_states: client_states("old_client_states", wire.old_client_states)?,
             first_seen_at: time(wire.first_seen_at_ms),
             version: wire.version,
         })
@@ -184,6 +258,7 @@ impl From<UserRecord> for pb::UserRecord {
     fn from(record: UserRecord) -> Self {
         Self {
             current: Some(record.current.into()),
+            past: record.past.into_iter().map(Into::into).collect(),
             old_client_states: record
                 .old_client_states
                 .iter()
@@ -197,7 +272,10 @@ impl From<UserRecord> for pb::UserRecord {
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::Timestamp;
+    use foxhold_core::{
+        Timestamp,
+        record::{PoolName, ServicePolicy},
+    };
 
     use super::*;
 
@@ -214,10 +292,24 @@ mod tests {
         }
     }
 
+    fn past(node: Option<&str>) -> PastRecord {
+        PastRecord {
+            uid: ServiceUid::new(3).unwrap(),
+            generation: Generation(4),
+            keys_changed_at: None,
+            client_state: ClientState::new(vec![5]).unwrap(),
+            created_at: Timestamp::from_millis(6),
+            replaced_at: Timestamp::from_millis(7),
+            node: node.map(str::to_owned),
+            holds_slot: node.is_some(),
+        }
+    }
+
     #[test]
     fn records_survive_the_wire() {
         let record = UserRecord {
             current: assignment(),
+            past: vec![past(None), past(Some("https://gone"))],
             old_client_states: vec![ClientState::default(), ClientState::new(vec![2; 3]).unwrap()],
             first_seen_at: Timestamp::from_millis(1),
             version: 3,
@@ -250,17 +342,37 @@ mod tests {
             scope: "s".into(),
             token_lifetime_secs: 3600,
             uid_ceiling: 9,
-            accepts_new_users: true,
+            policy: ServicePolicy::default(),
         };
-        assert_eq!(Service::try_from(pb::Service::from(service.clone())), Ok(service));
+        let mut wire = pb::Service::from(service.clone());
+        assert_eq!(Service::try_from(wire.clone()), Ok(service));
+        wire.policy = None;
+        assert_eq!(Service::try_from(wire), Err(FieldError::new("policy")));
         let node = NewNode {
             service: ServiceKey("sync-1.5".into()),
             url: "https://node".into(),
             node_type: Some("a".into()),
+            pool: PoolName::new("b"),
             capacity: 10,
             available: 5,
         };
         assert_eq!(NewNode::try_from(pb::NewNode::from(node.clone())), Ok(node));
+        let change = NodeChange {
+            capacity: Some(0),
+            available: None,
+            downed: Some(true),
+            backoff: Some(false),
+            unhealthy: Some(true),
+            pool: Some(PoolName::new("b")),
+        };
+        let to_default = NodeChange {
+            pool: Some(None),
+            ..change.clone()
+        };
+        for change in [change, to_default, NodeChange::default()] {
+            let wire = pb::NodeChange::from(change.clone());
+            assert_eq!(NodeChange::try_from(wire), Ok(change));
+        }
     }
 
     #[test]
@@ -281,6 +393,7 @@ mod tests {
             service_key("service", String::new()),
             Err(FieldError::new("service"))
         );
+        assert_eq!(service_uid("uid", 0), Err(FieldError::new("uid")));
     }
 
     #[test]

@@ -221,7 +221,7 @@ pub struct RefreshToken {
     pub generation_ms: u64,
 }
 /// A service that users are allocated to nodes of.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Service {
     /// {app}-{version}
@@ -235,8 +235,142 @@ pub struct Service {
     pub token_lifetime_secs: u64,
     #[prost(uint64, tag = "5")]
     pub uid_ceiling: u64,
-    #[prost(bool, tag = "6")]
-    pub accepts_new_users: bool,
+    #[prost(message, optional, tag = "6")]
+    pub policy: ::core::option::Option<ServicePolicy>,
+}
+/// Whom a service serves, and by which credentials. One that cannot be meant (no scheme, BrowserID without issuers, a list
+/// that is too long) is INVALID_ARGUMENT.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ServicePolicy {
+    #[prost(message, optional, tag = "1")]
+    pub schemes: ::core::option::Option<Schemes>,
+    /// Lower-case A-labels, at most 100; or * alone.
+    #[prost(string, repeated, tag = "2")]
+    pub allowed_issuers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Lower-case A-labels, at most 100.
+    #[prost(string, repeated, tag = "3")]
+    pub trusted_issuers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "4")]
+    pub admission: ::core::option::Option<Admission>,
+    /// Name to URL, at most 8.
+    #[prost(map = "string, string", tag = "5")]
+    pub conditions: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Absent: any time.
+    #[prost(uint64, optional, tag = "6")]
+    pub auth_max_age_secs: ::core::option::Option<u64>,
+    /// Absent: all go to the default pool.
+    #[prost(message, optional, tag = "7")]
+    pub allocation: ::core::option::Option<Allocation>,
+}
+/// How the users of a service who need a node are spread over its nodes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Allocation {
+    /// The URL of the node all go to; absent: to their pool.
+    #[prost(string, optional, tag = "1")]
+    pub pinned_to: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 64. The first that holds for a user names the pool; without one it is the default pool.
+    #[prost(message, repeated, tag = "2")]
+    pub pools: ::prost::alloc::vec::Vec<PoolRule>,
+    /// Pools that take no new users, at most 64.
+    #[prost(string, repeated, tag = "3")]
+    pub closed_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Sends users to a pool.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PoolRule {
+    /// How many of them, in hundredths of a percent: 1 to 10000.
+    #[prost(uint32, tag = "4")]
+    pub share: u32,
+    /// 1 to 32 of a-z, 0-9 and -.
+    #[prost(string, tag = "5")]
+    pub pool: ::prost::alloc::string::String,
+    /// One of them must be given.
+    #[prost(oneof = "pool_rule::Whom", tags = "1, 2, 3")]
+    pub whom: ::core::option::Option<pool_rule::Whom>,
+}
+/// Nested message and enum types in `PoolRule`.
+pub mod pool_rule {
+    /// One of them must be given.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Whom {
+        #[prost(message, tag = "1")]
+        Everyone(super::Everyone),
+        #[prost(message, tag = "2")]
+        Domains(super::Domains),
+        #[prost(message, tag = "3")]
+        Users(super::Users),
+    }
+}
+/// Users of these issuers' domains.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Domains {
+    /// 1 to 1000.
+    #[prost(string, repeated, tag = "1")]
+    pub domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// These users, by their keys.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Users {
+    /// 1 to 1000: fxa_uid@domain.
+    #[prost(string, repeated, tag = "1")]
+    pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Credentials that a service takes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Schemes {
+    #[prost(bool, tag = "1")]
+    pub oauth: bool,
+    #[prost(bool, tag = "2")]
+    pub browserid: bool,
+}
+/// Who gets a first record. One of them must be given.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Admission {
+    #[prost(oneof = "admission::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<admission::Kind>,
+}
+/// Nested message and enum types in `Admission`.
+pub mod admission {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Everyone(super::Everyone),
+        #[prost(message, tag = "2")]
+        Nobody(super::Nobody),
+        #[prost(message, tag = "3")]
+        Listed(super::Listed),
+        /// Anybody, until the service has so many users.
+        #[prost(uint64, tag = "4")]
+        First(u64),
+    }
+}
+/// Anybody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Everyone {}
+/// Nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Nobody {}
+/// These accounts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Listed {
+    /// At most 1000: the uid of an account of the own domain, uid@domain of another's.
+    #[prost(string, repeated, tag = "1")]
+    pub accounts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A node as an administrator writes it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -252,6 +386,101 @@ pub struct NewNode {
     pub capacity: u64,
     #[prost(uint64, tag = "5")]
     pub available: u64,
+    /// 1 to 32 of a-z, 0-9 and -; absent: the default pool.
+    #[prost(string, optional, tag = "6")]
+    pub pool: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// What changes of a node; what is absent stays.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct NodeChange {
+    #[prost(uint64, optional, tag = "1")]
+    pub capacity: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub available: ::core::option::Option<u64>,
+    #[prost(bool, optional, tag = "3")]
+    pub downed: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "4")]
+    pub backoff: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "5")]
+    pub unhealthy: ::core::option::Option<bool>,
+    #[prost(message, optional, tag = "6")]
+    pub pool: ::core::option::Option<PoolChange>,
+}
+/// A node comes to another pool.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PoolChange {
+    /// 1 to 32 of a-z, 0-9 and -; absent: to the default pool.
+    #[prost(string, optional, tag = "1")]
+    pub pool: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Where a user who needs a node goes. One of them must be given.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Target {
+    #[prost(oneof = "target::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<target::Kind>,
+}
+/// Nested message and enum types in `Target`.
+pub mod target {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        DefaultPool(super::DefaultPool),
+        /// To the least loaded node of the pool of this name.
+        #[prost(string, tag = "2")]
+        Pool(::prost::alloc::string::String),
+        /// To the node at this URL, whatever is released there, and also in backoff.
+        #[prost(string, tag = "3")]
+        Node(::prost::alloc::string::String),
+    }
+}
+/// To the least loaded node without a pool.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DefaultPool {}
+/// One of a user's records as it comes from elsewhere.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportedRecord {
+    /// 1 to 2^53-1.
+    #[prost(uint64, tag = "1")]
+    pub uid: u64,
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    /// Milliseconds; absent: never reported. Zero is INVALID_ARGUMENT.
+    #[prost(uint64, optional, tag = "3")]
+    pub keys_changed_at: ::core::option::Option<u64>,
+    /// At most 16 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub client_state: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    pub created_at_ms: u64,
+    /// Absent: active.
+    #[prost(uint64, optional, tag = "6")]
+    pub replaced_at_ms: ::core::option::Option<u64>,
+    /// Absent: dangling.
+    #[prost(string, optional, tag = "7")]
+    pub node: ::core::option::Option<::prost::alloc::string::String>,
+    /// Absent: unless the record after it is on the same node.
+    #[prost(bool, optional, tag = "8")]
+    pub holds_slot: ::core::option::Option<bool>,
+}
+/// All records of a user that come from elsewhere.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportedUser {
+    /// 1 to 101, in any order.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<ImportedRecord>,
+    /// Of records that are purged; each at most 16 bytes.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub old_client_states: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Absent: when the oldest record was made.
+    #[prost(uint64, optional, tag = "3")]
+    pub first_seen_at_ms: ::core::option::Option<u64>,
 }
 /// What a credential said of a user.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -300,8 +529,31 @@ pub struct Assignment {
     #[prost(string, optional, tag = "8")]
     pub node_type: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// A user's records in one service after an intent.
+/// A record that is not current any more, and whose data is not purged yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PastRecord {
+    /// 1 to 2^53-1.
+    #[prost(uint64, tag = "1")]
+    pub uid: u64,
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    #[prost(uint64, optional, tag = "3")]
+    pub keys_changed_at: ::core::option::Option<u64>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub client_state: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "6")]
+    pub replaced_at_ms: u64,
+    /// Absent: the node is gone.
+    #[prost(string, optional, tag = "7")]
+    pub node: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "8")]
+    pub holds_slot: bool,
+}
+/// A user's records in one service after an intent.
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct UserRecord {
     #[prost(message, optional, tag = "1")]
@@ -312,6 +564,9 @@ pub struct UserRecord {
     pub first_seen_at_ms: u64,
     #[prost(uint64, tag = "4")]
     pub version: u64,
+    /// Oldest first.
+    #[prost(message, repeated, tag = "5")]
+    pub past: ::prost::alloc::vec::Vec<PastRecord>,
 }
 /// How a session or key-fetch token counts as verified.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1720,9 +1975,11 @@ pub struct AssignRequest {
     pub values: ::core::option::Option<UserValues>,
     #[prost(uint64, tag = "4")]
     pub now_ms: u64,
+    #[prost(message, optional, tag = "5")]
+    pub target: ::core::option::Option<Target>,
 }
 /// The user's records after the intent.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct AssignResponse {
     #[prost(message, optional, tag = "1")]
@@ -1741,7 +1998,7 @@ pub struct RaiseRequest {
     pub values: ::core::option::Option<UserValues>,
 }
 /// The user's records after the intent.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RaiseResponse {
     #[prost(message, optional, tag = "1")]
@@ -1762,14 +2019,72 @@ pub struct RekeyRequest {
     pub now_ms: u64,
 }
 /// The user's records after the intent.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RekeyResponse {
     #[prost(message, optional, tag = "1")]
     pub record: ::core::option::Option<UserRecord>,
 }
-/// What PutService is called with.
+/// What Retire is called with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RetireRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<RecordRef>,
+    #[prost(uint64, tag = "3")]
+    pub now_ms: u64,
+}
+/// The user's records after the intent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RetireResponse {
+    #[prost(message, optional, tag = "1")]
+    pub record: ::core::option::Option<UserRecord>,
+}
+/// What Unassign is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UnassignRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<RecordRef>,
+    #[prost(uint64, tag = "3")]
+    pub now_ms: u64,
+}
+/// The user's records after the intent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UnassignResponse {
+    #[prost(message, optional, tag = "1")]
+    pub record: ::core::option::Option<UserRecord>,
+}
+/// What Forget is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ForgetRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<RecordRef>,
+    /// 1 to 2^53-1.
+    #[prost(uint64, tag = "3")]
+    pub uid: u64,
+}
+/// The user's records after the intent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ForgetResponse {
+    #[prost(message, optional, tag = "1")]
+    pub record: ::core::option::Option<UserRecord>,
+}
+/// What PutService is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct PutServiceRequest {
     /// 16 bytes: the intent's name for good.
@@ -1817,6 +2132,175 @@ pub struct RenameNodeRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RenameNodeResponse {}
+/// What UpdateNode is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UpdateNodeRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The key of the service.
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// The node's URL, without trailing slash.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<NodeChange>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UpdateNodeResponse {}
+/// What MarkNode is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MarkNodeRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The key of the service.
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// The node's URL, without trailing slash.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    /// Whether it does not answer.
+    #[prost(bool, tag = "4")]
+    pub unhealthy: bool,
+}
+/// What MarkNode answers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MarkNodeResponse {}
+/// What RemoveNode is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RemoveNodeRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The key of the service.
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// The node's URL, without trailing slash.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RemoveNodeResponse {}
+/// What ImportUser is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportUserRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<RecordRef>,
+    #[prost(message, optional, tag = "3")]
+    pub user: ::core::option::Option<ImportedUser>,
+}
+/// The user's records after the intent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportUserResponse {
+    #[prost(message, optional, tag = "1")]
+    pub record: ::core::option::Option<UserRecord>,
+}
+/// What ReserveUids is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReserveUidsRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The key of the service.
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// 1 to 2^53-1.
+    #[prost(uint64, tag = "3")]
+    pub through: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReserveUidsResponse {}
+/// What TakeTurn is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TakeTurnRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "Job", tag = "2")]
+    pub job: i32,
+    /// 16 bytes: the process, as long as it runs.
+    #[prost(bytes = "vec", tag = "3")]
+    pub runner: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's clock.
+    #[prost(uint64, tag = "4")]
+    pub now_ms: u64,
+}
+/// Whose turn it is, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TakeTurnResponse {
+    /// The turn is the runner's; otherwise it is another's.
+    #[prost(bool, tag = "1")]
+    pub taken: bool,
+}
+/// What EndTurn is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndTurnRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "Job", tag = "2")]
+    pub job: i32,
+    /// 16 bytes: the process, as long as it runs.
+    #[prost(bytes = "vec", tag = "3")]
+    pub runner: ::prost::alloc::vec::Vec<u8>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndTurnResponse {}
+/// A job of one runner.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Job {
+    Unspecified = 0,
+    /// Purges the data of replaced records.
+    Purge = 1,
+    /// Asks nodes whether they are alive.
+    NodeHealth = 2,
+}
+impl Job {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "JOB_UNSPECIFIED",
+            Self::Purge => "JOB_PURGE",
+            Self::NodeHealth => "JOB_NODE_HEALTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "JOB_UNSPECIFIED" => Some(Self::Unspecified),
+            "JOB_PURGE" => Some(Self::Purge),
+            "JOB_NODE_HEALTH" => Some(Self::NodeHealth),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod assignment_writer_client {
     #![allow(
@@ -1898,11 +2382,11 @@ pub mod assignment_writer_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Gives the user a new record on a newly chosen node and takes a slot.
+        /// Gives the user a new record on a newly chosen node, or on the one that is named, and takes a slot.
         ///
-        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
-        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION no node has room, or no uid is left; ABORTED the
-        /// record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION no node has room, no uid is left, the service takes no more
+        /// users, or too many past records wait to be purged; ABORTED the record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
         pub async fn assign(
             &mut self,
             request: impl tonic::IntoRequest<super::AssignRequest>,
@@ -1928,7 +2412,7 @@ pub mod assignment_writer_client {
         }
         /// Raises generation and key change time of the current record in place.
         ///
-        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
         /// Errors: ABORTED the record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common
         /// ones.
         pub async fn raise(
@@ -1957,8 +2441,8 @@ pub mod assignment_writer_client {
         /// Replaces the current record by one with a new client state on the same node.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
-        /// Errors: FAILED_PRECONDITION no uid is left; ABORTED the record has changed; ALREADY_EXISTS the op_id
-        /// belongs to another intent; and the common ones.
+        /// Errors: FAILED_PRECONDITION no uid is left, or too many past records wait to be purged; ABORTED the record has
+        /// changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
         pub async fn rekey(
             &mut self,
             request: impl tonic::IntoRequest<super::RekeyRequest>,
@@ -1982,6 +2466,94 @@ pub mod assignment_writer_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Ends the user for good: tombstone generation, and replaced if active. Done, too, if retired before.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, or there is none; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        pub async fn retire(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetireRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetireResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentWriter/Retire",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentWriter", "Retire"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes the user from the node: the active record is replaced. Done, too, if replaced before.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, or there is none; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        pub async fn unassign(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnassignRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnassignResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentWriter/Unassign",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentWriter", "Unassign"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets a replaced record whose data is purged from its node, and gives its slot back. Done, too, if there is none
+        /// of that uid.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, there is none, or the uid is that of an active one; ALREADY_EXISTS the
+        /// op_id belongs to another intent; and the common ones.
+        pub async fn forget(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetRequest>,
+        ) -> std::result::Result<tonic::Response<super::ForgetResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentWriter/Forget",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentWriter", "Forget"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1997,18 +2569,18 @@ pub mod assignment_writer_server {
     /// Generated trait containing gRPC methods that should be implemented for use with AssignmentWriterServer.
     #[async_trait]
     pub trait AssignmentWriter: std::marker::Send + std::marker::Sync + 'static {
-        /// Gives the user a new record on a newly chosen node and takes a slot.
+        /// Gives the user a new record on a newly chosen node, or on the one that is named, and takes a slot.
         ///
-        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
-        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION no node has room, or no uid is left; ABORTED the
-        /// record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION no node has room, no uid is left, the service takes no more
+        /// users, or too many past records wait to be purged; ABORTED the record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
         async fn assign(
             &self,
             request: tonic::Request<super::AssignRequest>,
         ) -> std::result::Result<tonic::Response<super::AssignResponse>, tonic::Status>;
         /// Raises generation and key change time of the current record in place.
         ///
-        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
         /// Errors: ABORTED the record has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common
         /// ones.
         async fn raise(
@@ -2018,12 +2590,43 @@ pub mod assignment_writer_server {
         /// Replaces the current record by one with a new client state on the same node.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
-        /// Errors: FAILED_PRECONDITION no uid is left; ABORTED the record has changed; ALREADY_EXISTS the op_id
-        /// belongs to another intent; and the common ones.
+        /// Errors: FAILED_PRECONDITION no uid is left, or too many past records wait to be purged; ABORTED the record has
+        /// changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
         async fn rekey(
             &self,
             request: tonic::Request<super::RekeyRequest>,
         ) -> std::result::Result<tonic::Response<super::RekeyResponse>, tonic::Status>;
+        /// Ends the user for good: tombstone generation, and replaced if active. Done, too, if retired before.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, or there is none; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        async fn retire(
+            &self,
+            request: tonic::Request<super::RetireRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetireResponse>, tonic::Status>;
+        /// Takes the user from the node: the active record is replaced. Done, too, if replaced before.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, or there is none; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        async fn unassign(
+            &self,
+            request: tonic::Request<super::UnassignRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnassignResponse>,
+            tonic::Status,
+        >;
+        /// Forgets a replaced record whose data is purged from its node, and gives its slot back. Done, too, if there is none
+        /// of that uid.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the record has changed, there is none, or the uid is that of an active one; ALREADY_EXISTS the
+        /// op_id belongs to another intent; and the common ones.
+        async fn forget(
+            &self,
+            request: tonic::Request<super::ForgetRequest>,
+        ) -> std::result::Result<tonic::Response<super::ForgetResponse>, tonic::Status>;
     }
     /// Writes users' records. Every call names the version of the record it was decided on.
     #[derive(Debug)]
@@ -2220,6 +2823,141 @@ pub mod assignment_writer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RekeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentWriter/Retire" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetireSvc<T: AssignmentWriter>(pub Arc<T>);
+                    impl<
+                        T: AssignmentWriter,
+                    > tonic::server::UnaryService<super::RetireRequest>
+                    for RetireSvc<T> {
+                        type Response = super::RetireResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetireRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentWriter>::retire(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetireSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentWriter/Unassign" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnassignSvc<T: AssignmentWriter>(pub Arc<T>);
+                    impl<
+                        T: AssignmentWriter,
+                    > tonic::server::UnaryService<super::UnassignRequest>
+                    for UnassignSvc<T> {
+                        type Response = super::UnassignResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnassignRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentWriter>::unassign(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnassignSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentWriter/Forget" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetSvc<T: AssignmentWriter>(pub Arc<T>);
+                    impl<
+                        T: AssignmentWriter,
+                    > tonic::server::UnaryService<super::ForgetRequest>
+                    for ForgetSvc<T> {
+                        type Response = super::ForgetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentWriter>::forget(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2447,6 +3185,161 @@ pub mod assignment_admin_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Changes what is given of a node.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        pub async fn update_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/UpdateNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "UpdateNode"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Notes whether a node answers. UpdateNode with nothing else in it, for those who may change nothing else.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        pub async fn mark_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/MarkNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "MarkNode"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a node; its users are assigned anew at their next exchange. Done, too, if there is none.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn remove_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/RemoveNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "RemoveNode"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes over a user's records from elsewhere as they are. Done again it changes nothing but the version.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION a node is full, or the user has too many records; ABORTED the
+        /// record has changed, there is none to take, or a uid is another user's; ALREADY_EXISTS the op_id belongs to another
+        /// intent; and the common ones.
+        pub async fn import_user(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportUserResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/ImportUser",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "ImportUser"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// From now on hands out no uid up to and including this one.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION that is beyond the service's ceiling; ALREADY_EXISTS the op_id
+        /// belongs to another intent; and the common ones.
+        pub async fn reserve_uids(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReserveUidsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveUidsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AssignmentAdmin/ReserveUids",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AssignmentAdmin", "ReserveUids"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2494,6 +3387,66 @@ pub mod assignment_admin_server {
             request: tonic::Request<super::RenameNodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RenameNodeResponse>,
+            tonic::Status,
+        >;
+        /// Changes what is given of a node.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        async fn update_node(
+            &self,
+            request: tonic::Request<super::UpdateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateNodeResponse>,
+            tonic::Status,
+        >;
+        /// Notes whether a node answers. UpdateNode with nothing else in it, for those who may change nothing else.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service, or no such node; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        async fn mark_node(
+            &self,
+            request: tonic::Request<super::MarkNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkNodeResponse>,
+            tonic::Status,
+        >;
+        /// Removes a node; its users are assigned anew at their next exchange. Done, too, if there is none.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn remove_node(
+            &self,
+            request: tonic::Request<super::RemoveNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveNodeResponse>,
+            tonic::Status,
+        >;
+        /// Takes over a user's records from elsewhere as they are. Done again it changes nothing but the version.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION a node is full, or the user has too many records; ABORTED the
+        /// record has changed, there is none to take, or a uid is another user's; ALREADY_EXISTS the op_id belongs to another
+        /// intent; and the common ones.
+        async fn import_user(
+            &self,
+            request: tonic::Request<super::ImportUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportUserResponse>,
+            tonic::Status,
+        >;
+        /// From now on hands out no uid up to and including this one.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such service; FAILED_PRECONDITION that is beyond the service's ceiling; ALREADY_EXISTS the op_id
+        /// belongs to another intent; and the common ones.
+        async fn reserve_uids(
+            &self,
+            request: tonic::Request<super::ReserveUidsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveUidsResponse>,
             tonic::Status,
         >;
     }
@@ -2709,6 +3662,231 @@ pub mod assignment_admin_server {
                     };
                     Box::pin(fut)
                 }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/UpdateNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateNodeSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::UpdateNodeRequest>
+                    for UpdateNodeSvc<T> {
+                        type Response = super::UpdateNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::update_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/MarkNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct MarkNodeSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::MarkNodeRequest>
+                    for MarkNodeSvc<T> {
+                        type Response = super::MarkNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MarkNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::mark_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MarkNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/RemoveNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveNodeSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::RemoveNodeRequest>
+                    for RemoveNodeSvc<T> {
+                        type Response = super::RemoveNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::remove_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/ImportUser" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportUserSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::ImportUserRequest>
+                    for ImportUserSvc<T> {
+                        type Response = super::ImportUserResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportUserRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::import_user(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportUserSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AssignmentAdmin/ReserveUids" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReserveUidsSvc<T: AssignmentAdmin>(pub Arc<T>);
+                    impl<
+                        T: AssignmentAdmin,
+                    > tonic::server::UnaryService<super::ReserveUidsRequest>
+                    for ReserveUidsSvc<T> {
+                        type Response = super::ReserveUidsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReserveUidsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AssignmentAdmin>::reserve_uids(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReserveUidsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2746,6 +3924,381 @@ pub mod assignment_admin_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.AssignmentAdmin";
     impl<T> tonic::server::NamedService for AssignmentAdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod job_turns_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Hands out turns at jobs that one process of a deployment runs at a time.
+    #[derive(Debug, Clone)]
+    pub struct JobTurnsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> JobTurnsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> JobTurnsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            JobTurnsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes or prolongs the turn at a job, for 60 s.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn take_turn(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TakeTurnRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TakeTurnResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.JobTurns/TakeTurn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.JobTurns", "TakeTurn"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives the turn back, if it is the runner's.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn end_turn(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndTurnRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndTurnResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.JobTurns/EndTurn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.JobTurns", "EndTurn"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod job_turns_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with JobTurnsServer.
+    #[async_trait]
+    pub trait JobTurns: std::marker::Send + std::marker::Sync + 'static {
+        /// Takes or prolongs the turn at a job, for 60 s.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn take_turn(
+            &self,
+            request: tonic::Request<super::TakeTurnRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TakeTurnResponse>,
+            tonic::Status,
+        >;
+        /// Gives the turn back, if it is the runner's.
+        ///
+        /// Caller: webhead, ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn end_turn(
+            &self,
+            request: tonic::Request<super::EndTurnRequest>,
+        ) -> std::result::Result<tonic::Response<super::EndTurnResponse>, tonic::Status>;
+    }
+    /// Hands out turns at jobs that one process of a deployment runs at a time.
+    #[derive(Debug)]
+    pub struct JobTurnsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> JobTurnsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for JobTurnsServer<T>
+    where
+        T: JobTurns,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.JobTurns/TakeTurn" => {
+                    #[allow(non_camel_case_types)]
+                    struct TakeTurnSvc<T: JobTurns>(pub Arc<T>);
+                    impl<T: JobTurns> tonic::server::UnaryService<super::TakeTurnRequest>
+                    for TakeTurnSvc<T> {
+                        type Response = super::TakeTurnResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TakeTurnRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobTurns>::take_turn(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TakeTurnSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.JobTurns/EndTurn" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndTurnSvc<T: JobTurns>(pub Arc<T>);
+                    impl<T: JobTurns> tonic::server::UnaryService<super::EndTurnRequest>
+                    for EndTurnSvc<T> {
+                        type Response = super::EndTurnResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndTurnRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobTurns>::end_turn(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndTurnSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for JobTurnsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.JobTurns";
+    impl<T> tonic::server::NamedService for JobTurnsServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use foxhold_core::{DeviceId, TokenId, Uid};
-use foxhold_ports::{AccountWriter, AssignmentAdmin, AssignmentWriter, Call};
+use foxhold_ports::{AccountWriter, AssignmentAdmin, AssignmentWriter, Call, assignments::NodeChange};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{deadline, traced};
 use crate::{
-    convert::{self, FieldError, field, message, node_url, service_key, time},
+    convert::{self, FieldError, field, message, node_url, service_key, service_uid, time},
     status::{of_field_error, of_write_error},
     trace,
     wire::dbwriter::{
@@ -51,6 +51,10 @@ macro_rules! intent {
         }
     }};
 }
+
+mod turns;
+
+pub(super) use turns::Turns;
 
 #[async_trait]
 impl AccountService for Accounts {
@@ -235,9 +239,10 @@ impl AssignmentService for Assignments {
             |wire| {
                 at = message("at", wire.at);
                 values = message("values", wire.values);
+                target = message("target", wire.target);
                 now = Ok(time(wire.now_ms));
             },
-            assign(&at, &values, now),
+            assign(&at, &values, &target, now),
             |record| pb::AssignResponse {
                 record: Some(record.into())
             }
@@ -270,6 +275,60 @@ impl AssignmentService for Assignments {
             },
             rekey(&at, &values, now),
             |record| pb::RekeyResponse {
+                record: Some(record.into())
+            }
+        )
+    }
+
+    async fn retire(
+        &self,
+        request: Request<pb::RetireRequest>,
+    ) -> Result<Response<pb::RetireResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                at = message("at", wire.at);
+                now = Ok(time(wire.now_ms));
+            },
+            retire(&at, now),
+            |record| pb::RetireResponse {
+                record: Some(record.into())
+            }
+        )
+    }
+
+    async fn unassign(
+        &self,
+        request: Request<pb::UnassignRequest>,
+    ) -> Result<Response<pb::UnassignResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                at = message("at", wire.at);
+                now = Ok(time(wire.now_ms));
+            },
+            unassign(&at, now),
+            |record| pb::UnassignResponse {
+                record: Some(record.into())
+            }
+        )
+    }
+
+    async fn forget(
+        &self,
+        request: Request<pb::ForgetRequest>,
+    ) -> Result<Response<pb::ForgetResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                at = message("at", wire.at);
+                uid = service_uid("uid", wire.uid);
+            },
+            forget(&at, uid),
+            |record| pb::ForgetResponse {
                 record: Some(record.into())
             }
         )
@@ -322,6 +381,93 @@ impl AdminService for Administration {
             },
             rename_node(&service, &from, &to),
             |()| pb::RenameNodeResponse {}
+        )
+    }
+
+    async fn update_node(
+        &self,
+        request: Request<pb::UpdateNodeRequest>,
+    ) -> Result<Response<pb::UpdateNodeResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                service = service_key("service", wire.service);
+                url = node_url("url", wire.url);
+                change = message("change", wire.change);
+            },
+            update_node(&service, &url, change),
+            |()| pb::UpdateNodeResponse {}
+        )
+    }
+
+    async fn mark_node(
+        &self,
+        request: Request<pb::MarkNodeRequest>,
+    ) -> Result<Response<pb::MarkNodeResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                service = service_key("service", wire.service);
+                url = node_url("url", wire.url);
+                change = Ok::<_, FieldError>(NodeChange {
+                    unhealthy: Some(wire.unhealthy),
+                    ..NodeChange::default()
+                });
+            },
+            update_node(&service, &url, change),
+            |()| pb::MarkNodeResponse {}
+        )
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<pb::RemoveNodeRequest>,
+    ) -> Result<Response<pb::RemoveNodeResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                service = service_key("service", wire.service);
+                url = node_url("url", wire.url);
+            },
+            remove_node(&service, &url),
+            |()| pb::RemoveNodeResponse {}
+        )
+    }
+
+    async fn import_user(
+        &self,
+        request: Request<pb::ImportUserRequest>,
+    ) -> Result<Response<pb::ImportUserResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                at = message("at", wire.at);
+                user = message("user", wire.user);
+            },
+            import_user(&at, &user),
+            |record| pb::ImportUserResponse {
+                record: Some(record.into())
+            }
+        )
+    }
+
+    async fn reserve_uids(
+        &self,
+        request: Request<pb::ReserveUidsRequest>,
+    ) -> Result<Response<pb::ReserveUidsResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                service = service_key("service", wire.service);
+                through = service_uid("through", wire.through);
+            },
+            reserve_uids(&service, through),
+            |()| pb::ReserveUidsResponse {}
         )
     }
 }

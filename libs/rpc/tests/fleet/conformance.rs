@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foxhold_ports::conformance::{self, Subject};
 use foxhold_rpc::{
-    client::{RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter},
+    client::{RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns},
     server::DbwriterPorts,
 };
 use foxhold_runtime::tls::Role;
@@ -19,7 +19,8 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
-        admin: store,
+        admin: Arc::clone(&store) as _,
+        turns: store,
     }
 }
 
@@ -38,8 +39,11 @@ async fn fleet(deployment: &Deployment) -> Subject {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::new(RemoteAccountWriter::new(transport.clone())),
         assignment_reader: reader,
-        assignment_writer: Arc::new(RemoteAssignmentWriter::new(transport)),
+        assignment_writer: Arc::new(RemoteAssignmentWriter::new(transport.clone())),
         assignment_admin: Arc::new(RemoteAssignmentAdmin::new(operators)),
+        job_turns: Arc::new(RemoteJobTurns::new(transport)),
+        remembers: true,
+        knows_uids: true,
         keep: Box::new((servers, folder)),
     }
 }
@@ -54,6 +58,12 @@ async fn remote_writers_keep_the_promises_about_accounts() {
 async fn remote_writers_keep_the_promises_about_assignments() {
     let deployment = Deployment::new();
     conformance::assignments("remote", async || fleet(&deployment).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_jobs() {
+    let deployment = Deployment::new();
+    conformance::jobs("remote", async || fleet(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! operation id, and what never left the caller is called not done.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,17 +28,16 @@ use foxhold_rpc::{
     server::{self, DBWRITER_SERVICES, DbwriterPorts},
     status::to_write_error,
 };
-use foxhold_runtime::{grpc_server::GrpcLimits, tls::Role};
+use foxhold_runtime::{grpc_server::GrpcLimits, health::Need, tls::Role};
 use foxhold_store_sqlite::SqliteReader;
 use tokio::{
-    net::TcpListener,
     sync::{Notify, Semaphore},
     task::JoinSet,
 };
 
 use crate::{
     conformance::sqlite_ports,
-    support::{Deployment, FakeStretcher, memory_ports, soon},
+    support::{Deployment, FakeStretcher, memory_ports, nobody, soon},
 };
 
 /// An account to be created, and how that call is named.
@@ -149,11 +149,7 @@ async fn a_lost_answer_is_settled_by_the_same_operation() {
 #[tokio::test]
 async fn what_never_left_is_not_done() {
     let deployment = Deployment::new();
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (nobody, _held) = nobody();
     let writer = RemoteAccountWriter::new(deployment.transport(Role::Webhead, Role::Dbwriter, &[nobody]));
     let (call, account, sign_in) = intent(&Maker::new(1), 1);
     let result = writer
@@ -167,6 +163,32 @@ async fn what_never_left_is_not_done() {
     };
     let result = writer.create_account(&passed, account, sign_in).await;
     assert_eq!(result, Err(WriteError::NotDone(Cause::Timeout)));
+}
+
+#[tokio::test]
+async fn an_instance_that_would_do_harm_does_nothing_and_the_other_does_it() {
+    let deployment = Deployment::new();
+    let ports = memory_ports();
+    let harmful = deployment.dbwriter(ports.clone()).await;
+    let clock = harmful.health.part("clock", Need::Vital);
+    let maker = Maker::new(3);
+    let create = async |addresses: &[SocketAddr], number| {
+        let writer = RemoteAccountWriter::new(deployment.transport(Role::Webhead, Role::Dbwriter, addresses));
+        let (call, account, sign_in) = intent(&maker, number);
+        writer.create_account(&call, account, sign_in).await
+    };
+    let alone = [harmful.address];
+    assert_eq!(
+        create(&alone, 0).await,
+        Err(WriteError::NotDone(Cause::Unavailable))
+    );
+    let other = deployment.dbwriter(ports).await;
+    let both = [harmful.address, other.address];
+    for number in 1..20 {
+        assert_eq!(create(&both, number).await, Ok(()), "{number}");
+    }
+    clock.works();
+    assert_eq!(create(&alone, 20).await, Ok(()));
 }
 
 #[tokio::test]
@@ -285,6 +307,7 @@ async fn a_server_that_ends_finishes_what_it_has_begun_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn two_instances_share_the_load() {
+    const CALLS: usize = 400;
     let deployment = Deployment::new();
     let counted = [Arc::new(Counted::default()), Arc::new(Counted::default())];
     let one = deployment
@@ -295,7 +318,7 @@ async fn two_instances_share_the_load() {
         .await;
     let addresses = [one.address, other.address];
     let stretcher = RemoteStretcher::new(deployment.transport(Role::Webhead, Role::Stretcher, &addresses));
-    for _ in 0..200 {
+    for _ in 0..CALLS {
         let stretched = stretcher
             .stretch(soon(), Secret::new([3; 32]), [1; 32])
             .await
@@ -303,7 +326,8 @@ async fn two_instances_share_the_load() {
         assert_eq!(stretched, Secret::new([2; 32]));
     }
     for calls in counted.iter().map(|counted| counted.0.load(Ordering::Acquire)) {
-        assert!((60..=140).contains(&calls), "{calls} of 200");
+        // Each goes to either by the dice: this is off by chance once in 10^20 runs.
+        assert!((CALLS / 4..=CALLS * 3 / 4).contains(&calls), "{calls} of {CALLS}");
     }
 }
 

@@ -26,18 +26,11 @@ use rustls::pki_types::ServerName;
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::Semaphore};
 use tokio_rustls::TlsConnector;
 
-use crate::support::{Deployment, FakeStretcher, Running, TRUST_DOMAIN, channel_as, soon};
-
-fn settings(server: &Running) -> ChannelSettings {
-    ChannelSettings {
-        addresses: vec![server.address.to_string()],
-        ..ChannelSettings::default()
-    }
-}
+use crate::support::{Deployment, FakeStretcher, Running, TRUST_DOMAIN, channel_as, settings, soon};
 
 /// A write by a caller with this identity, over a channel of its own.
 async fn write_as(identity: &TlsIdentity, server: &Running) -> Result<(), WriteError> {
-    let channel = channel_as(identity, Role::Dbwriter, settings(server));
+    let channel = channel_as(identity, Role::Dbwriter, settings(&[server.address]));
     let writer = RemoteAccountWriter::new(transport(channel));
     let maker = Maker::new(1);
     let call = Call {
@@ -246,7 +239,7 @@ fn stretch_with(
     deployment: &Deployment,
     server: &Running,
 ) -> impl Fn(Deadline) -> futures_util::future::BoxFuture<'static, Result<Secret<32>, StretchError>> {
-    let mut settings = settings(server);
+    let mut settings = settings(&[server.address]);
     settings.in_flight_max = 20_000;
     let channel = channel_as(&deployment.identity(Role::Webhead), Role::Stretcher, settings);
     let stretcher = RemoteStretcher::new(transport(channel));
@@ -406,7 +399,7 @@ async fn a_caller_bounds_what_it_sends_and_what_waits() {
         in_flight_max: 1,
         waiting_max: 1,
         wait_ms_max: 60_000,
-        ..settings(&server)
+        ..settings(&[server.address])
     };
     let channel = channel_as(&deployment.identity(Role::Webhead), Role::Stretcher, bounded);
     let stretcher = RemoteStretcher::new(transport(channel));

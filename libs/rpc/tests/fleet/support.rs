@@ -23,7 +23,10 @@ use foxhold_runtime::{
     grpc_server::{GrpcLimits, GrpcServer},
     tls::{Role, SpiffeId, TlsIdentity},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 use tonic::service::Routes;
 
 pub(crate) const TRUST_DOMAIN: &str = "fox.test";
@@ -78,14 +81,15 @@ impl Deployment {
             random: Arc::new(SystemRandom),
         };
         let shutdown = Shutdown::new();
-        let ending = shutdown.clone();
+        let health = Health::new(&shutdown);
+        let (ending, telling) = (shutdown.clone(), health.clone());
         let task = tokio::spawn(async move {
-            let health = Health::new(&ending);
-            server.serve(&health, &ending).await.unwrap();
+            server.serve(&telling, &ending).await.unwrap();
         });
         Running {
             address,
             shutdown,
+            health,
             task: Some(task),
         }
     }
@@ -129,16 +133,29 @@ impl Deployment {
 
     /// A channel of a caller's role to servers of another.
     pub(crate) fn channel(&self, caller: Role, server: Role, addresses: &[SocketAddr]) -> Balanced {
-        let settings = ChannelSettings {
-            addresses: addresses.iter().map(ToString::to_string).collect(),
-            ..ChannelSettings::default()
-        };
-        channel_as(&self.identity(caller), server, settings)
+        channel_as(&self.identity(caller), server, settings(addresses))
     }
 
     pub(crate) fn transport(&self, caller: Role, server: Role, addresses: &[SocketAddr]) -> Transport {
         client::transport(self.channel(caller, server, addresses))
     }
+}
+
+/// Who calls these is patient: a busy machine may take seconds for a handshake.
+pub(crate) fn settings(addresses: &[SocketAddr]) -> ChannelSettings {
+    ChannelSettings {
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        connect_ms_max: 60_000,
+        wait_ms_max: 60_000,
+        ..ChannelSettings::default()
+    }
+}
+
+/// An address at which nobody listens, and nobody can as long as the value lives.
+pub(crate) fn nobody() -> (SocketAddr, TcpSocket) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    (held.local_addr().unwrap(), held)
 }
 
 pub(crate) fn channel_as(identity: &TlsIdentity, server: Role, settings: ChannelSettings) -> Balanced {
@@ -151,7 +168,8 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
-        admin: store,
+        admin: Arc::clone(&store) as _,
+        turns: store,
     }
 }
 
@@ -159,6 +177,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: Shutdown,
+    pub(crate) health: Health,
     task: Option<JoinHandle<()>>,
 }
 

@@ -27,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use tonic::{Code, Status, body::Body};
 
 use super::{ChannelError, ChannelSettings, backoff::Backoff};
-use crate::grpc_status::turned_away;
+use crate::grpc_status::{is_out_of_rotation, turned_away};
 
 /// An instance that does not answer a ping is gone.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -133,7 +133,11 @@ impl Endpoint {
         *request.version_mut() = http::Version::HTTP_2;
         match timeout_at(deadline.instant().into(), connection.try_send_request(request)).await {
             Ok(Ok(response)) => {
-                self.backoff().succeeded();
+                if is_out_of_rotation(response.headers()) {
+                    self.failed();
+                } else {
+                    self.backoff().succeeded();
+                }
                 Outcome::Answered(response)
             }
             Ok(Err(mut error)) => match error.take_message() {

@@ -106,20 +106,24 @@ impl Secrets {
     /// # Errors
     /// [`SecretError`], which names `key`.
     pub fn read(&self, key: &str, file: &SecretFile) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-        let is_bare = file.0.components().count() == 1 && !file.0.is_absolute();
-        match self
-            .credentials
-            .as_ref()
-            .filter(|_| is_bare)
-            .map(|folder| folder.join(&file.0))
-        {
+        match self.credential(file) {
             // The service manager guards its folder itself; the files in it are not ours to judge by mode.
-            Some(credential) if credential.is_file() => read_trimmed(key, &credential, Guard::None),
-            _ if is_bare && looks_like_a_secret(&file.0) => {
+            Some(credential) => read_trimmed(key, &credential, Guard::None),
+            None if is_bare(file) && looks_like_a_secret(&file.0) => {
                 Err(SecretError::NotAPath { key: key.to_owned() })
             }
-            _ => read_trimmed(key, &file.0, Guard::OwnerOnly),
+            None => read_trimmed(key, &file.0, Guard::OwnerOnly),
         }
+    }
+
+    /// Where a secret lies.
+    pub(super) fn place(&self, file: &SecretFile) -> PathBuf {
+        self.credential(file).unwrap_or_else(|| file.0.clone())
+    }
+
+    fn credential(&self, file: &SecretFile) -> Option<PathBuf> {
+        let folder = self.credentials.as_ref().filter(|_| is_bare(file))?;
+        Some(folder.join(&file.0)).filter(|path| path.is_file())
     }
 
     /// Like [`Self::read`], as text.
@@ -136,6 +140,10 @@ impl Secrets {
             }),
         }
     }
+}
+
+fn is_bare(file: &SecretFile) -> bool {
+    file.0.components().count() == 1 && !file.0.is_absolute()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use foxhold_core::Deadline;
 use tokio::{sync::Semaphore, time::timeout_at};
 use tonic::Code;
 
-use super::{GrpcLimits, deadline::LEFT_MIN};
+use super::{GrpcLimits, deadline::LEFT_MIN, is_about_health};
 use crate::grpc_status::refusal;
 
 /// The bounds of one listener; clones share them.
@@ -59,7 +59,7 @@ impl Drop for Place<'_> {
 
 /// Lets a call in, lets it wait for a while, or turns it away.
 pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with("/grpc.health.v1.Health/") {
+    if is_about_health(&request) {
         return next.run(request).await;
     }
     let _permit = match admission.work.try_acquire() {

@@ -1,5 +1,5 @@
 //! Who calls: the peer's identity goes with each request, the table says what its role may call, and each call leaves
-//! one line in the log.
+//! one line in the log and is counted.
 
 use std::time::Instant;
 
@@ -8,7 +8,12 @@ use foxhold_core::RequestId;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use crate::{callers, grpc_status::refusal, tls::SpiffeId};
+use crate::{
+    callers,
+    grpc_status::refusal,
+    metrics::{label, list as metrics},
+    tls::SpiffeId,
+};
 
 /// The identity of the caller, as checked in the handshake. An extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub(super) async fn authorize(request: Request, next: Next) -> Response {
 /// Metadata that names the edge's request (`rpc::trace`).
 const REQUEST_ID_KEY: &str = "foxhold-request-id";
 
-/// One line per call at its end. Paths are named from the table only: a label from a closed set.
+/// One line per call at its end, and one count. Paths are named from the table only: a label from a closed set.
 pub(super) async fn log_line(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = callers::row(request.uri().path()).map_or("unknown", |(path, _)| path);
@@ -46,7 +51,12 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
     );
     let response = next.run(request).instrument(span).await;
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration = started.elapsed();
+    let (service, name) = parts(method);
+    metrics::RPC_DURATION
+        .of([service, name, label::rpc_code(code), "server"])
+        .record(duration.as_secs_f64());
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         rpc.method = method,
         rpc.code = ?code,
@@ -57,4 +67,24 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
         "call"
     );
     response
+}
+
+/// Service and method of a path in the table; a name that is no path is both.
+fn parts(path: &'static str) -> (&'static str, &'static str) {
+    let parts = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    parts.unwrap_or((path, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_a_service_and_a_method() {
+        assert_eq!(parts("unknown"), ("unknown", "unknown"));
+        for (path, _) in callers::CALLERS {
+            let (service, method) = parts(path);
+            assert_eq!(format!("/{service}/{method}"), *path);
+        }
+    }
 }

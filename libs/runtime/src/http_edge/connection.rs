@@ -23,7 +23,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::{
-    EdgeLimits, PeerAddress,
+    EdgeLimits, PeerAddress, PeerCertificate,
     body::TimedBody,
     guard::Guarded,
     streams::{Streams, Verdict},
@@ -35,6 +35,40 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often an HTTP/2 connection is looked at as a whole.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What is known of a connection's peer.
+#[derive(Clone, Default)]
+pub(super) struct Peer {
+    address: Option<PeerAddress>,
+    certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Peer {
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self {
+            address: Some(PeerAddress(address)),
+            certificate: None,
+        }
+    }
+
+    pub(super) fn certified(address: SocketAddr, certificate: PeerCertificate) -> Self {
+        Self {
+            certificate: Some(Arc::new(certificate)),
+            ..Self::at(address)
+        }
+    }
+
+    /// Puts it into a request.
+    fn sign<B>(&self, request: &mut Request<B>) {
+        let extensions = request.extensions_mut();
+        if let Some(address) = self.address {
+            extensions.insert(address);
+        }
+        if let Some(certificate) = &self.certificate {
+            extensions.insert(PeerCertificate::clone(certificate));
+        }
+    }
+}
+
 /// What all connections of a listener share.
 #[derive(Clone)]
 pub(super) struct Edge {
@@ -45,7 +79,7 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Serves one connection to its end. Errors of a connection are its peer's affair: they are dropped.
-    pub(super) async fn serve<S>(self, mut io: S, peer: SocketAddr)
+    pub(super) async fn serve<S>(self, mut io: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -62,12 +96,13 @@ impl Edge {
         }
     }
 
-    async fn serve_http1<S>(&self, io: S, ahead: Vec<u8>, peer: SocketAddr, head_due: Instant)
+    async fn serve_http1<S>(&self, io: S, ahead: Vec<u8>, peer: Peer, head_due: Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let guarded = TokioIo::new(Guarded::http1(io, ahead, &self.limits, head_due));
-        let service = hyper::service::service_fn(|request| async move {
+        let peer = &peer;
+        let service = hyper::service::service_fn(move |request| async move {
             Ok::<_, Infallible>(self.answer(request, peer).await)
         });
         let connection = hyper::server::conn::http1::Builder::new()
@@ -86,7 +121,7 @@ impl Edge {
         let _ = connection.await;
     }
 
-    async fn serve_http2<S>(&self, io: S, ahead: Vec<u8>, peer: SocketAddr)
+    async fn serve_http2<S>(&self, io: S, ahead: Vec<u8>, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -95,9 +130,9 @@ impl Edge {
         let edge = self.clone();
         let opened = Arc::clone(&streams);
         let service = hyper::service::service_fn(move |request| {
-            let (edge, stream) = (edge.clone(), opened.begin());
+            let (edge, peer, stream) = (edge.clone(), peer.clone(), opened.begin());
             async move {
-                let response = edge.answer(request, peer).await;
+                let response = edge.answer(request, &peer).await;
                 Ok::<_, Infallible>(response.map(|body| stream.answer(body)))
             }
         });
@@ -140,8 +175,8 @@ impl Edge {
         builder
     }
 
-    /// Hands one request to the router, with its peer's address and a body that has an end.
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    /// Hands one request to the router, with what is known of its peer and a body that has an end.
+    async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         if let Err(status) = self.check_head(&request) {
             return last_words(status, request.version());
         }
@@ -154,7 +189,7 @@ impl Edge {
                 Body::new(TimedBody::new(body, self.limits.body, Arc::clone(&late)))
             }
         });
-        request.extensions_mut().insert(PeerAddress(peer));
+        peer.sign(&mut request);
         let Ok(response) = self.router.clone().oneshot(request).await;
         if late.load(Ordering::Relaxed) {
             return last_words(StatusCode::REQUEST_TIMEOUT, version);

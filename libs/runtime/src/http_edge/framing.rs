@@ -4,6 +4,8 @@
 //!
 //! What must stay true: every byte of a connection is judged exactly once, in order, however it is cut into reads.
 
+use memchr::{memchr, memchr2};
+
 /// Something in a request that two readers could understand differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Violation {
@@ -116,33 +118,39 @@ impl Framing {
         Some(1)
     }
 
-    /// Takes bytes up to the end of the line; `None` if the line breaks a rule.
+    /// Takes bytes up to the end of the line; `None` if the line breaks a rule. Most lines come whole, and are judged where
+    /// they lie.
     fn read_line(&mut self, bytes: &[u8]) -> Option<usize> {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(bytes.len(), |at| at + 1);
-        self.line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
-        if self.state == State::Between && self.line != b"\r" && !self.line.is_empty() {
+        let end = memchr(b'\n', bytes);
+        let part = &bytes[..end.unwrap_or(bytes.len())];
+        let taken = part.len() + usize::from(end.is_some());
+        let mut kept = std::mem::take(&mut self.line);
+        let line = if kept.is_empty() && end.is_some() {
+            part
+        } else {
+            kept.extend_from_slice(part);
+            &kept
+        };
+        if self.state == State::Between && line != b"\r" && !line.is_empty() {
             self.state = State::Head;
         }
         self.head.len += taken;
         if self.head.len > self.head_len_max {
             // A head: the library answers 431. Chunk lines and trailers have no business being so long.
-            self.line = Vec::new();
             let in_head = self.state == State::Head;
             self.state = State::Overlong;
             return in_head.then_some(taken);
         }
         if end.is_some() {
-            let line = std::mem::take(&mut self.line);
             // CRLF ends a line; a bare LF is a line end for some readers only.
             let text = line.strip_suffix(b"\r")?;
-            if text.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+            if memchr2(b'\r', 0, text).is_some() {
                 return None;
             }
             self.end_of_line(text)?;
-            self.line = line;
-            self.line.clear();
+            kept.clear();
         }
+        self.line = kept;
         Some(taken)
     }
 

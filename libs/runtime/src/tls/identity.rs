@@ -51,8 +51,10 @@ roles! {
     Stretcher = "stretcher";
     /// Sweeps and batches.
     Worker = "worker";
-    /// Administrators and their tools.
+    /// Serves administrators' requests.
     Ops = "ops";
+    /// Administrators and their tools.
+    Operator = "operator";
     /// Asks whether a process is well, and nothing else.
     Health = "health";
 }

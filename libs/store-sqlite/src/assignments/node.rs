@@ -2,11 +2,15 @@
 
 use foxhold_core::{
     NodeId,
-    record::{NodeFigures, NodeRecord, ServiceKey},
+    record::{NodeFigures, NodeRecord, PoolName, ServiceKey},
 };
 use foxhold_ports::{
     Refusal,
-    assignments::{NewNode, change::Place, choice::Candidate},
+    assignments::{
+        NewNode, NodeChange, Target,
+        change::Place,
+        choice::{self, Candidate},
+    },
 };
 use foxhold_sqlite::rusqlite::{Connection, params};
 
@@ -17,57 +21,95 @@ use crate::{
 };
 
 const SELECT_OF: &str =
-    "SELECT capacity, available, current_load, downed, backoff, id, service, url, node_type
-    FROM nodes WHERE service = ?1 ORDER BY id";
-const SELECT_CANDIDATES: &str = "SELECT capacity, available, current_load, downed, backoff, id
-    FROM nodes WHERE service = ?1 ORDER BY id";
+    "SELECT capacity, available, current_load, downed, backoff, unhealthy, id, service, url,
+    node_type, pool FROM nodes WHERE service = ?1 ORDER BY id";
+const SELECT_ONE: &str =
+    "SELECT capacity, available, current_load, downed, backoff, unhealthy, id, service, url,
+    node_type, pool FROM nodes WHERE service = ?1 AND url = ?2";
+/// Read for every user who is assigned, so no text is. The table is small, and one pass over it cheaper than a look at the
+/// index and one at the table for each node.
+const SELECT_CANDIDATES: &str = "SELECT capacity, available, current_load, downed, backoff, unhealthy, id,
+    CASE WHEN ?3 IS NULL THEN pool IS ?2 ELSE url = ?3 END FROM nodes NOT INDEXED WHERE service = ?1";
 const SELECT_PLACE: &str = "SELECT url, node_type FROM nodes WHERE id = ?1";
-const SELECT_URL: &str = "SELECT 1 FROM nodes WHERE service = ?1 AND url = ?2";
-const INSERT: &str =
-    "INSERT INTO nodes (service, url, node_type, capacity, available) VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT: &str = "INSERT INTO nodes (service, url, node_type, pool, capacity, available)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const RENAME: &str = "UPDATE nodes SET url = ?3 WHERE service = ?1 AND url = ?2";
-const PUT_FIGURES: &str = "UPDATE nodes SET available = ?2, current_load = ?3 WHERE id = ?1";
+const PUT_FIGURES: &str = "UPDATE nodes SET capacity = ?2, available = ?3, current_load = ?4, downed = ?5,
+    backoff = ?6, unhealthy = ?7 WHERE id = ?1";
+const PUT_POOL: &str = "UPDATE nodes SET pool = ?2 WHERE id = ?1";
+const REMOVE: &str = "DELETE FROM nodes WHERE service = ?1 AND url = ?2";
 
 pub(crate) fn of_service(db: &Connection, key: &ServiceKey) -> Result<Vec<NodeRecord>, StoreError> {
-    all(db, SELECT_OF, [&key.0], |row| {
-        Ok(NodeRecord {
-            figures: figures(row)?,
-            id: id(row)?,
-            service: ServiceKey(row.get()?),
-            url: row.get()?,
-            node_type: row.get()?,
-        })
-    })
+    all(db, SELECT_OF, [&key.0], read)
 }
 
-pub(super) fn candidates(db: &Connection, key: &ServiceKey) -> Result<Vec<Candidate>, StoreError> {
-    all(db, SELECT_CANDIDATES, [&key.0], |row| {
+fn at(db: &Connection, service: &ServiceKey, url: &str) -> Result<Option<NodeRecord>, StoreError> {
+    one(db, SELECT_ONE, (&service.0, url), read)
+}
+
+/// A service's nodes as the choice looks at them, in no order.
+pub(super) fn candidates(
+    db: &Connection,
+    service: &ServiceKey,
+    target: &Target,
+) -> Result<Vec<Candidate>, StoreError> {
+    let (pool, url) = match target {
+        Target::Pool(pool) => (pool.as_ref().map(PoolName::as_str), None),
+        Target::Node(url) => (None, Some(url)),
+    };
+    all(db, SELECT_CANDIDATES, (&service.0, pool, url), |row| {
         Ok(Candidate {
             figures: figures(row)?,
-            id: id(row)?,
+            id: NodeId(row.number()?),
+            fits: row.get()?,
         })
     })
 }
 
-/// Where a node that was just chosen is.
-pub(super) fn place(db: &Connection, node: NodeId) -> Result<Place, StoreError> {
-    let found = one(db, SELECT_PLACE, [signed(node.0)?], |row| {
+/// Where the one that was chosen is.
+pub(super) fn place(db: &Connection, chosen: NodeId) -> Result<Place, StoreError> {
+    let place = one(db, SELECT_PLACE, [signed(chosen.0)?], |row| {
         Ok(Place {
             node: row.get()?,
             node_type: row.get()?,
         })
     })?;
-    found.ok_or(StoreError::Corrupt("a node vanished inside a transaction"))
+    place.ok_or(StoreError::Corrupt("a node was chosen that is not there"))
 }
 
-pub(super) fn put_figures(db: &Connection, node: &Candidate) -> Result<(), StoreError> {
-    let Candidate { id, figures } = node;
+/// Puts the figures of nodes where they are others than they were.
+pub(super) fn put_changed(
+    db: &Connection,
+    before: impl Iterator<Item = (NodeId, NodeFigures)>,
+    after: impl Iterator<Item = NodeFigures>,
+) -> Result<(), StoreError> {
+    for ((id, before), after) in before.zip(after) {
+        if before != after {
+            put_figures(db, id, &after)?;
+        }
+    }
+    Ok(())
+}
+
+fn put_figures(db: &Connection, id: NodeId, figures: &NodeFigures) -> Result<(), StoreError> {
     let params = (
         signed(id.0)?,
+        signed(figures.capacity)?,
         signed(figures.available)?,
         signed(figures.current_load)?,
+        figures.downed,
+        figures.backoff,
+        figures.unhealthy,
     );
     change(db, PUT_FIGURES, params).map(drop)
+}
+
+/// Takes back a slot of the node at a URL, which a record of this transaction has named.
+pub(super) fn give_back(db: &Connection, service: &ServiceKey, url: &str) -> Result<(), StoreError> {
+    let mut node =
+        at(db, service, url)?.ok_or(StoreError::Corrupt("a node vanished inside a transaction"))?;
+    choice::give_back(&mut node.figures);
+    put_figures(db, node.id, &node.figures)
 }
 
 /// `AssignmentAdmin::create_node`
@@ -75,13 +117,14 @@ pub(crate) fn create(db: &Connection, node: &NewNode) -> Result<(), Stop> {
     if !service::exists(db, &node.service)? {
         return Err(Refusal::UnknownService.into());
     }
-    if is_at(db, &node.service, &node.url)? {
+    if at(db, &node.service, &node.url)?.is_some() {
         return Ok(());
     }
     let params = params![
         node.service.0,
         node.url,
         node.node_type,
+        node.pool.as_ref().map(PoolName::as_str),
         signed(node.capacity)?,
         signed(node.available)?,
     ];
@@ -94,7 +137,8 @@ pub(crate) fn rename(db: &Connection, service: &ServiceKey, from: &str, to: &str
     if !service::exists(db, service)? {
         return Err(Refusal::UnknownService.into());
     }
-    match (is_at(db, service, from)?, is_at(db, service, to)?) {
+    let is_at = |url| at(db, service, url).map(|node| node.is_some());
+    match (is_at(from)?, is_at(to)?) {
         (true, true) if from != to => Err(Refusal::Conflict.into()),
         (false, false) => Err(Refusal::UnknownNode.into()),
         (_, true) => Ok(()),
@@ -105,13 +149,43 @@ pub(crate) fn rename(db: &Connection, service: &ServiceKey, from: &str, to: &str
     }
 }
 
-/// Whether a service has a node at a URL.
-fn is_at(db: &Connection, service: &ServiceKey, url: &str) -> Result<bool, StoreError> {
-    one(db, SELECT_URL, (&service.0, url), |_| Ok(())).map(|found| found.is_some())
+/// `AssignmentAdmin::update_node`
+pub(crate) fn update(
+    db: &Connection,
+    service: &ServiceKey,
+    url: &str,
+    wanted: &NodeChange,
+) -> Result<(), Stop> {
+    if !service::exists(db, service)? {
+        return Err(Refusal::UnknownService.into());
+    }
+    let node = at(db, service, url)?.ok_or(Refusal::UnknownNode)?;
+    put_figures(db, node.id, &choice::changed(&node.figures, wanted))?;
+    if let Some(pool) = &wanted.pool {
+        put_pool(db, node.id, pool.as_ref())?;
+    }
+    Ok(())
 }
 
-fn id(row: &mut Columns<'_>) -> Result<NodeId, StoreError> {
-    row.number().map(NodeId)
+/// `AssignmentAdmin::remove_node`. Records go on pointing at its id, which no other node gets.
+pub(crate) fn remove(db: &Connection, service: &ServiceKey, url: &str) -> Result<(), Stop> {
+    change(db, REMOVE, (&service.0, url))?;
+    Ok(())
+}
+
+fn put_pool(db: &Connection, id: NodeId, pool: Option<&PoolName>) -> Result<(), StoreError> {
+    change(db, PUT_POOL, (signed(id.0)?, pool.map(PoolName::as_str))).map(drop)
+}
+
+fn read(row: &mut Columns<'_>) -> Result<NodeRecord, StoreError> {
+    Ok(NodeRecord {
+        figures: figures(row)?,
+        id: NodeId(row.number()?),
+        service: ServiceKey(row.get()?),
+        url: row.get()?,
+        node_type: row.get()?,
+        pool: pool(row)?,
+    })
 }
 
 fn figures(row: &mut Columns<'_>) -> Result<NodeFigures, StoreError> {
@@ -121,5 +195,14 @@ fn figures(row: &mut Columns<'_>) -> Result<NodeFigures, StoreError> {
         current_load: row.number()?,
         downed: row.get()?,
         backoff: row.get()?,
+        unhealthy: row.get()?,
     })
+}
+
+fn pool(row: &mut Columns<'_>) -> Result<Option<PoolName>, StoreError> {
+    let Some(name) = row.get::<Option<String>>()? else {
+        return Ok(None);
+    };
+    let pool = PoolName::new(&name).ok_or(StoreError::Corrupt("a pool has a name that none can have"))?;
+    Ok(Some(pool))
 }

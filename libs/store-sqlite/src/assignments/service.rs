@@ -2,26 +2,27 @@
 
 use foxhold_core::{
     ServiceUid,
-    record::{Service, ServiceKey},
+    record::{Admission, Service, ServiceKey},
 };
-use foxhold_ports::assignments::FIRST_UID;
+use foxhold_ports::{Refusal, assignments::FIRST_UID};
 use foxhold_sqlite::rusqlite::{Connection, params};
 
 use crate::{
-    error::StoreError,
+    codec,
+    error::{Stop, StoreError},
     row::{Columns, all, change, one, signed},
 };
 
-const SELECT_ALL: &str = "SELECT key, pattern, scope, token_lifetime_secs, uid_ceiling, accepts_new_users
+const SELECT_ALL: &str = "SELECT key, pattern, scope, token_lifetime_secs, uid_ceiling, policy
     FROM services ORDER BY key";
 const SELECT_UIDS: &str = "SELECT next_uid, uid_ceiling FROM services WHERE key = ?1";
+const SELECT_POLICY: &str = "SELECT policy FROM services WHERE key = ?1";
 const USE_UP: &str = "UPDATE services SET next_uid = ?2 WHERE key = ?1 AND next_uid < ?2";
-const PUT: &str =
-    "INSERT INTO services (key, pattern, scope, token_lifetime_secs, uid_ceiling, accepts_new_users,
+const PUT: &str = "INSERT INTO services (key, pattern, scope, token_lifetime_secs, uid_ceiling, policy,
     next_uid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT (key) DO UPDATE SET pattern = excluded.pattern, scope = excluded.scope,
     token_lifetime_secs = excluded.token_lifetime_secs, uid_ceiling = excluded.uid_ceiling,
-    accepts_new_users = excluded.accepts_new_users";
+    policy = excluded.policy";
 
 /// The uids a service still has.
 pub(super) struct Uids {
@@ -54,7 +55,26 @@ pub(crate) fn exists(db: &Connection, key: &ServiceKey) -> Result<bool, StoreErr
     uids(db, key).map(|found| found.is_some())
 }
 
-/// Never hands `uid` out again.
+/// Who gets a first record in a service that exists.
+pub(super) fn admission(db: &Connection, key: &ServiceKey) -> Result<Admission, StoreError> {
+    let policy = one(db, SELECT_POLICY, [&key.0], |row| {
+        codec::decode_policy(row.blob()?)
+    })?;
+    policy
+        .map(|policy| policy.admission)
+        .ok_or(StoreError::Corrupt("a service vanished inside a transaction"))
+}
+
+/// `AssignmentAdmin::reserve_uids`
+pub(crate) fn reserve_uids(db: &Connection, key: &ServiceKey, through: ServiceUid) -> Result<(), Stop> {
+    let uids = uids(db, key)?.ok_or(Refusal::UnknownService)?;
+    if through.get() > uids.ceiling {
+        return Err(Refusal::NoUid.into());
+    }
+    Ok(use_up(db, key, through)?)
+}
+
+/// Never hands `uid` out again, nor one below.
 pub(super) fn use_up(db: &Connection, key: &ServiceKey, uid: ServiceUid) -> Result<(), StoreError> {
     change(db, USE_UP, (&key.0, signed(uid.get() + 1)?)).map(drop)
 }
@@ -67,7 +87,7 @@ pub(crate) fn put(db: &Connection, service: &Service) -> Result<(), StoreError> 
         service.scope,
         signed(service.token_lifetime_secs)?,
         signed(service.uid_ceiling)?,
-        service.accepts_new_users,
+        codec::encode_policy(&service.policy),
         signed(FIRST_UID.get())?,
     ];
     change(db, PUT, params).map(drop)
@@ -80,6 +100,6 @@ fn read(row: &mut Columns<'_>) -> Result<Service, StoreError> {
         scope: row.get()?,
         token_lifetime_secs: row.number()?,
         uid_ceiling: row.number()?,
-        accepts_new_users: row.get()?,
+        policy: codec::decode_policy(row.blob()?)?,
     })
 }

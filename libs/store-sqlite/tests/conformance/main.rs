@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, Subject};
+use foxhold_ports::conformance::{self, Subject, turns::Turns};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use tempfile::TempDir;
-
-mod turns;
 
 async fn one_writer() -> Subject {
     let dir = TempDir::new().unwrap();
@@ -21,7 +19,10 @@ async fn one_writer() -> Subject {
         account_writer: writer.clone(),
         assignment_reader: reader,
         assignment_writer: writer.clone(),
-        assignment_admin: writer,
+        assignment_admin: writer.clone(),
+        job_turns: writer,
+        remembers: true,
+        knows_uids: true,
         keep: Box::new(dir),
     }
 }
@@ -29,17 +30,18 @@ async fn one_writer() -> Subject {
 async fn two_writers() -> Subject {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store.db");
-    let writer = Arc::new(turns::Turns::new(
-        SqliteStore::open_writer(&path).unwrap(),
-        SqliteStore::open_writer(&path).unwrap(),
-    ));
+    let open = || Arc::new(SqliteStore::open_writer(&path).unwrap());
+    let writer = Arc::new(Turns::new(vec![open(), open()]));
     let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
     Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         assignment_reader: reader,
         assignment_writer: writer.clone(),
-        assignment_admin: writer,
+        assignment_admin: writer.clone(),
+        job_turns: writer,
+        remembers: true,
+        knows_uids: true,
         keep: Box::new(dir),
     }
 }
@@ -62,6 +64,16 @@ async fn accounts_by_two_writers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn assignments_by_two_writers() {
     conformance::assignments("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs() {
+    conformance::jobs("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_by_two_writers() {
+    conformance::jobs("sqlite, two writers", two_writers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,18 @@
 //! Everything that can end an exchange. The webhead's table turns each into an answer of `tokenserver.md` section 4.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use foxhold_core::record::ServiceKey;
 use foxhold_ports::{Cause, ReadError, Refusal, WriteError, limits::Throttled, signer::SignError};
 use thiserror::Error;
 
-use crate::{credential::VerifyError, key_id::KeyIdError, state::StateRefusal};
+use crate::{
+    credential::{AssertionError, VerifyError},
+    first_assignments::Limited,
+    key_id::KeyIdError,
+    reason::Reason,
+    state::StateRefusal,
+};
 
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,8 +33,17 @@ pub enum ExchangeError {
     #[error("authorization scheme not supported")]
     UnknownScheme,
     /// The credential does not hold. The reason is for logs.
-    #[error("invalid credential: {0}")]
-    InvalidCredentials(&'static str),
+    #[error("invalid credential: {}", .0.code())]
+    InvalidCredentials(Reason),
+    /// The credential is longer than any that is good.
+    #[error("the credential is too long")]
+    CredentialTooLong,
+    /// A time in the credential is over or has not come. The reason is for logs.
+    #[error("credential not valid now: {}", .0.code())]
+    InvalidTimestamp(Reason),
+    /// The credential's time of the key change is not a number.
+    #[error("the credential's time of the key change is not a number")]
+    KeysChangedAtForm,
     /// The credential's generation is not a number.
     #[error("the credential's generation is not a number")]
     GenerationForm,
@@ -47,9 +62,15 @@ pub enum ExchangeError {
         /// When to come back.
         retry_after: Duration,
     },
-    /// No record, and the service takes no new users.
+    /// The service has terms that must be accepted: name to URL.
+    #[error("the terms have not been accepted")]
+    ConditionsRequired(BTreeMap<String, String>),
+    /// No record, and the service takes no new users, or not this one.
     #[error("the service takes no new users")]
     NewUsersDisabled,
+    /// No record, and too many new users lately.
+    #[error(transparent)]
+    NewUsersLimited(#[from] Limited),
     /// The state rules.
     #[error("state rules: {0}")]
     State(#[from] StateRefusal),
@@ -62,11 +83,14 @@ pub enum ExchangeError {
     /// All uids are handed out.
     #[error("unable to get a uid")]
     NoUid,
+    /// The user has changed keys more often than data of before was purged.
+    #[error("too many records of the user wait to be purged")]
+    TooManyPast,
     /// Others changed the same user's records, round after round.
     #[error("the user's records kept changing")]
     Contended,
-    /// The keys to verify under cannot be had.
-    #[error("the published keys cannot be had")]
+    /// The keys to verify under cannot be had, or the credential's issuer not be asked.
+    #[error("nobody to verify the credential with")]
     NoKeys(#[source] Cause),
     /// The store did not answer, or did not in time. Covers reads and writes.
     #[error("the store did not answer")]
@@ -82,7 +106,7 @@ pub enum ExchangeError {
 impl From<KeyIdError> for ExchangeError {
     fn from(error: KeyIdError) -> Self {
         match error {
-            KeyIdError::Malformed => Self::InvalidCredentials("malformed key id"),
+            KeyIdError::Malformed => Self::InvalidCredentials(Reason::KeyIdForm),
             KeyIdError::ClientStateLength => Self::ClientStateForm,
         }
     }
@@ -94,6 +118,18 @@ impl From<VerifyError> for ExchangeError {
             VerifyError::Invalid(reason) => Self::InvalidCredentials(reason),
             VerifyError::Generation => Self::GenerationForm,
             VerifyError::Unavailable(cause) => Self::NoKeys(cause),
+        }
+    }
+}
+
+impl From<AssertionError> for ExchangeError {
+    fn from(error: AssertionError) -> Self {
+        match error {
+            AssertionError::Invalid(reason) => Self::InvalidCredentials(reason),
+            AssertionError::Time(reason) => Self::InvalidTimestamp(reason),
+            AssertionError::Generation => Self::GenerationForm,
+            AssertionError::KeysChangedAt => Self::KeysChangedAtForm,
+            AssertionError::Unavailable(cause) => Self::NoKeys(cause),
         }
     }
 }
@@ -126,6 +162,8 @@ impl From<Refusal> for ExchangeError {
         match refusal {
             Refusal::NoNode => Self::NoNode,
             Refusal::NoUid => Self::NoUid,
+            Refusal::Closed => Self::NewUsersDisabled,
+            Refusal::TooManyPast => Self::TooManyPast,
             Refusal::Conflict => Self::Contended,
             // The service went away after it was looked up; a retry will say so.
             Refusal::UnknownService => Self::Store(Cause::Unavailable),

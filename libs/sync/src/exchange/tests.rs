@@ -1,5 +1,9 @@
 //! The exchange over the in-memory store: order of checks, what is written when, races and outages.
 
+mod assertions;
+mod new_users;
+mod placing;
+
 use std::{
     sync::{
         Mutex,
@@ -10,19 +14,22 @@ use std::{
 
 use async_trait::async_trait;
 use foxhold_core::{
-    OpId, Timestamp,
-    record::{Generation, NodeFigures, ServiceKey},
+    OpId, ServiceUid, Timestamp,
+    record::{Admission, Generation, NodeFigures, Schemes, ServiceKey, ServicePolicy, UserKey},
 };
 use foxhold_ports::{
     AssignmentAdmin, Call, Cause, ReadError,
-    assignments::{NewNode, RecordRef, UserValues},
+    assignments::{NewNode, RecordCursor, RecordPage, RecordRef, Target, UserValues},
     limits::Throttled,
     memory::{ManualClock, MemoryStore, NoLimits, SeededRandom},
     signer::{NodeToken, SignError},
 };
 
 use super::*;
-use crate::{credential::VerifyError, state::StateRefusal};
+use crate::{
+    credential::{AssertionError, VerifiedAssertion, VerifiedToken, VerifyError},
+    state::StateRefusal,
+};
 
 const SCOPE: &str = "https://identity.mozilla.com/apps/oldsync";
 const NODE: &str = "https://node-1.example";
@@ -36,7 +43,12 @@ struct PlainTokens;
 
 #[async_trait]
 impl TokenVerifier for PlainTokens {
-    async fn verify(&self, _by: Deadline, token: &str) -> Result<VerifiedToken, VerifyError> {
+    async fn verify(
+        &self,
+        _by: Deadline,
+        _from: Option<IpAddr>,
+        token: &str,
+    ) -> Result<VerifiedToken, VerifyError> {
         match token {
             "down" => return Err(VerifyError::Unavailable(Cause::Timeout)),
             "number" => return Err(VerifyError::Generation),
@@ -44,8 +56,12 @@ impl TokenVerifier for PlainTokens {
         }
         let mut parts = token.split(',');
         let fxa_uid = parts.next().unwrap_or_default().to_owned();
-        let generation = parts.next().ok_or(VerifyError::Invalid("form"))?;
-        let generation = Generation(generation.parse().map_err(|_| VerifyError::Invalid("form"))?);
+        let generation = parts.next().ok_or(VerifyError::Invalid(Reason::TokenClaims))?;
+        let generation = Generation(
+            generation
+                .parse()
+                .map_err(|_| VerifyError::Invalid(Reason::TokenClaims))?,
+        );
         Ok(VerifiedToken {
             fxa_uid,
             generation,
@@ -80,6 +96,7 @@ struct Watched {
     store: Arc<MemoryStore>,
     reads: AtomicUsize,
     writes: AtomicUsize,
+    nodes_outage: Mutex<Option<Cause>>,
 }
 
 #[async_trait]
@@ -93,6 +110,9 @@ impl AssignmentReader for Watched {
         by: Deadline,
         service: &ServiceKey,
     ) -> Result<Vec<foxhold_core::record::NodeRecord>, ReadError> {
+        if let Some(cause) = *self.nodes_outage.lock().unwrap() {
+            return Err(ReadError(cause));
+        }
         self.store.nodes(by, service).await
     }
 
@@ -108,6 +128,16 @@ impl AssignmentReader for Watched {
         tokio::task::yield_now().await;
         record
     }
+
+    async fn records(
+        &self,
+        by: Deadline,
+        service: &ServiceKey,
+        after: Option<&RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, ReadError> {
+        self.store.records(by, service, after, limit).await
+    }
 }
 
 #[async_trait]
@@ -117,10 +147,11 @@ impl AssignmentWriter for Watched {
         call: &Call,
         at: &RecordRef,
         values: &UserValues,
+        target: &Target,
         now: Timestamp,
     ) -> Result<UserRecord, WriteError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        self.store.assign(call, at, values, now).await
+        self.store.assign(call, at, values, target, now).await
     }
 
     async fn raise(
@@ -142,6 +173,21 @@ impl AssignmentWriter for Watched {
     ) -> Result<UserRecord, WriteError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.store.rekey(call, at, values, now).await
+    }
+
+    async fn retire(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.store.retire(call, at, now).await
+    }
+
+    async fn unassign(&self, call: &Call, at: &RecordRef, now: Timestamp) -> Result<UserRecord, WriteError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.store.unassign(call, at, now).await
+    }
+
+    async fn forget(&self, call: &Call, at: &RecordRef, uid: ServiceUid) -> Result<UserRecord, WriteError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.store.forget(call, at, uid).await
     }
 }
 
@@ -178,7 +224,7 @@ fn service() -> Service {
         scope: SCOPE.into(),
         token_lifetime_secs: 3600,
         uid_ceiling: (1 << 31) - 1,
-        accepts_new_users: true,
+        policy: ServicePolicy::default(),
     }
 }
 
@@ -194,6 +240,7 @@ impl World {
             service: service.key.clone(),
             url: NODE.into(),
             node_type: Some("sqlite".into()),
+            pool: None,
             capacity,
             available: capacity,
         };
@@ -202,6 +249,7 @@ impl World {
             store: store.clone(),
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
+            nodes_outage: Mutex::new(None),
         });
         let orders = Arc::new(Orders::default());
         let ports = Ports {
@@ -209,12 +257,15 @@ impl World {
             writer: watched.clone(),
             minter: orders.clone(),
             verifier: Arc::new(PlainTokens),
+            assertions: Arc::new(assertions::PlainBundles),
             limits: Arc::new(NoLimits),
+            first_assignments: Arc::new(FirstAssignments::off()),
             clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000))),
             random: Arc::new(SeededRandom::new(7)),
         };
         let settings = Settings {
             issuer_domain: "accounts.example".into(),
+            other_own_domain: None,
             metrics_key: Arc::new(SecretText::new("super-sekrit".into())),
             node_types: NodeTypes::default(),
         };
@@ -244,6 +295,17 @@ impl World {
             ..good(key_id)
         };
         self.ask(request).await
+    }
+
+    /// Changes the policy, in the store and in what the exchange is told of it.
+    async fn admit(&mut self, admission: Admission) {
+        self.services[0].policy.admission = admission;
+        let call = Call {
+            op: OpId::new(self.ports.clock.now(), &*self.ports.random),
+            deadline: soon(),
+        };
+        let service = self.services[0].clone();
+        self.store.put_service(&call, service).await.unwrap();
     }
 
     fn store_calls(&self) -> (usize, usize) {
@@ -413,9 +475,9 @@ async fn checks_come_in_the_contracts_order() {
         ("no header", header, NoAuthorization),
         ("no blank", no_blank, NoAuthorization),
         ("scheme", scheme, UnknownScheme),
-        ("token", invalid, InvalidCredentials("form")),
-        ("scope", scope, InvalidCredentials("scope missing")),
-        ("subject", forged, InvalidCredentials("subject unusable")),
+        ("token", invalid, InvalidCredentials(Reason::TokenClaims)),
+        ("scope", scope, InvalidCredentials(Reason::TokenScope)),
+        ("subject", forged, InvalidCredentials(Reason::Subject)),
         ("generation", number, GenerationForm),
         ("no keys", down, NoKeys(Cause::Timeout)),
         ("key id", no_key_id, MissingKeyId),
@@ -423,7 +485,7 @@ async fn checks_come_in_the_contracts_order() {
         (
             "key id malformed",
             malformed,
-            InvalidCredentials("malformed key id"),
+            InvalidCredentials(Reason::KeyIdForm),
         ),
         ("key id too long", too_long, ClientStateForm),
         ("two client states", mismatch, ClientStateMismatch),
@@ -491,17 +553,99 @@ async fn a_duration_only_shortens() {
 async fn closed_services_keep_their_users() {
     let mut world = World::new().await;
     world.alice(1234, "1234-qqo").await.unwrap();
-    world.services[0].accepts_new_users = false;
-    assert!(world.alice(1234, "1234-qqo").await.is_ok());
     let other = Request {
         authorization: Some(b"Bearer bob,1"),
         ..good("1-qqo")
     };
-    assert_eq!(
-        world.ask(other).await.unwrap_err(),
-        ExchangeError::NewUsersDisabled
+    let listed = |uid: &str| Admission::Listed([uid.to_owned()].into());
+    for admission in [Admission::Nobody, listed("carol"), Admission::First(1)] {
+        world.admit(admission.clone()).await;
+        assert!(world.alice(1234, "1234-qqo").await.is_ok(), "{admission:?}");
+        assert_eq!(
+            world.ask(other).await.unwrap_err(),
+            ExchangeError::NewUsersDisabled,
+            "{admission:?}"
+        );
+        assert_eq!(world.figures().await.current_load, 1);
+    }
+    world.admit(listed("bob")).await;
+    assert!(world.ask(other).await.is_ok());
+}
+
+#[tokio::test]
+async fn whom_a_service_does_not_admit_takes_nothing() {
+    let mut world = World::new().await;
+    world.admit(Admission::Nobody).await;
+    world.alice(1, "1-qqo").await.unwrap_err();
+    assert_eq!(world.store_calls(), (1, 0));
+}
+
+#[tokio::test]
+async fn terms_come_after_the_credential_and_before_the_store() {
+    let mut world = World::new().await;
+    world.alice(1234, "1234-qqo").await.unwrap();
+    world.store_calls();
+    let terms = std::collections::BTreeMap::from([("tos".to_owned(), "https://e.example/tos".to_owned())]);
+    world.services[0].policy.conditions = terms.clone();
+
+    let known = good("1234-qqo");
+    let table = [
+        (
+            "no credential",
+            Request {
+                authorization: None,
+                ..known
+            },
+            ExchangeError::NoAuthorization,
+        ),
+        (
+            "no key id",
+            Request {
+                key_id: None,
+                ..known
+            },
+            ExchangeError::MissingKeyId,
+        ),
+        ("known user", known, ExchangeError::ConditionsRequired(terms)),
+    ];
+    for (name, request, expected) in table {
+        assert_eq!(world.ask(request).await.unwrap_err(), expected, "{name}");
+    }
+    assert_eq!(world.store_calls(), (0, 0));
+
+    let accepted = Request {
+        conditions_accepted: true,
+        ..known
+    };
+    assert!(world.ask(accepted).await.is_ok());
+    world.ports.limits = Arc::new(Refusing);
+    let error = world.ask(known).await.unwrap_err();
+    assert!(
+        matches!(error, ExchangeError::Throttled { .. }),
+        "asking for terms counts, too"
     );
-    assert_eq!(world.figures().await.current_load, 1);
+}
+
+#[tokio::test]
+async fn schemes_that_the_service_does_not_take_are_not_looked_at() {
+    let mut world = World::new().await;
+    let schemes = |oauth, browserid| Schemes { oauth, browserid };
+    let table = [
+        ("both", schemes(true, true), true),
+        ("OAuth", schemes(true, false), true),
+        ("BrowserID", schemes(false, true), false),
+        ("neither", schemes(false, false), false),
+    ];
+    for (name, schemes, bearer) in table {
+        world.services[0].policy.schemes = schemes;
+        let answer = world.ask(good("1234-qqo")).await.map(drop);
+        let expected = if bearer {
+            Ok(())
+        } else {
+            Err(ExchangeError::UnknownScheme)
+        };
+        assert_eq!(answer, expected, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -6,14 +6,12 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     Call, WriteError,
-    assignments::{RecordRef, UserValues},
+    assignments::{RecordRef, Target, UserValues},
+    repeat::settled,
 };
 
 use super::Ports;
-use crate::state::Decision;
-
-/// How often an intent of unknown outcome is put again before the client is told to come back.
-const REPEATS: usize = 2;
+use crate::{pools, state::Decision};
 
 /// A decision that has to be written, and the record it was made on.
 pub(super) struct Write {
@@ -22,9 +20,8 @@ pub(super) struct Write {
     values: UserValues,
 }
 
-#[derive(Clone, Copy)]
 enum Kind {
-    Assign,
+    Assign(Target),
     Raise,
     Rekey,
 }
@@ -39,7 +36,10 @@ impl Write {
     ) -> Option<Self> {
         let (kind, values) = match decision {
             Decision::Unchanged => return None,
-            Decision::Assign(values) | Decision::Reassign(values) => (Kind::Assign, values),
+            Decision::Assign(values) | Decision::Reassign(values) => {
+                let target = pools::target(&service.policy.allocation, &service.key, user);
+                (Kind::Assign(target), values)
+            }
             Decision::Raise(values) => (Kind::Raise, values),
             Decision::Rekey(values) => (Kind::Rekey, values),
         };
@@ -55,25 +55,25 @@ impl Write {
         })
     }
 
-    /// Writes. An unknown outcome is settled by putting the same operation again (`security.md` D.3): the writer then
-    /// tells what became of it, or does it now.
+    /// Who is to be assigned goes to this node.
+    pub(super) fn name_node(&mut self, url: &str) {
+        if let Kind::Assign(target) = &mut self.kind {
+            *target = Target::Node(url.to_owned());
+        }
+    }
+
+    /// Writes.
     pub(super) async fn carry_out(&self, ports: &Ports, by: Deadline) -> Result<UserRecord, WriteError> {
         let now = ports.clock.now();
         let call = Call {
             op: OpId::new(now, &*ports.random),
             deadline: by,
         };
-        let mut outcome = Err(WriteError::NotDone(foxhold_ports::Cause::Timeout));
-        for _ in 0..=REPEATS {
-            outcome = match self.kind {
-                Kind::Assign => ports.writer.assign(&call, &self.at, &self.values, now).await,
-                Kind::Raise => ports.writer.raise(&call, &self.at, &self.values).await,
-                Kind::Rekey => ports.writer.rekey(&call, &self.at, &self.values, now).await,
-            };
-            if !matches!(outcome, Err(WriteError::Unknown(_))) || by.has_passed() {
-                break;
-            }
-        }
-        outcome
+        let put = || match &self.kind {
+            Kind::Assign(target) => ports.writer.assign(&call, &self.at, &self.values, target, now),
+            Kind::Raise => ports.writer.raise(&call, &self.at, &self.values),
+            Kind::Rekey => ports.writer.rekey(&call, &self.at, &self.values, now),
+        };
+        settled(&call, put).await
     }
 }

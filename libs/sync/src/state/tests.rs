@@ -39,6 +39,7 @@ fn record((generation, changed, key): (u64, u64, &str), old: &[&str]) -> UserRec
             node: Some("https://node.example".into()),
             node_type: None,
         },
+        past: Vec::new(),
         old_client_states: old.iter().map(|key| state(key)).collect(),
         first_seen_at: Timestamp::from_millis(1),
         version: 1,
@@ -275,6 +276,7 @@ impl Model {
             .iter()
             .filter(|r| r.client_state != current.client_state);
         Some(UserRecord {
+            past: Vec::new(),
             old_client_states: old.map(|r| r.client_state.clone()).collect(),
             first_seen_at: self.records[0].created_at,
             version: 1,

@@ -4,6 +4,8 @@
 pub mod jwt;
 
 use anyhow::{Context, Result};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
 use super::{
     row::{Expected, Row},
@@ -27,6 +29,24 @@ const fn refused(http: u16, status: &'static str, description: &'static str) -> 
 const INVALID: Expected = refused(401, "invalid-credentials", "Unauthorized");
 const KEYS_CHANGED: Expected = refused(401, "invalid-keysChangedAt", "Unauthorized");
 const MALFORMED_STATE: Expected = refused(400, "error", "Invalid client state value");
+
+/// A bundle of the right shape that nobody signed.
+fn bundle(algorithm: &str, issuer: &str) -> String {
+    let part = |claims: Value| {
+        let base64 = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.AA", base64(&json!({"alg": algorithm})), base64(&claims))
+    };
+    let year_3000 = 32_503_680_000_000_u64;
+    let certificate = part(json!({
+        "iss": issuer,
+        "iat": 1_700_000_000_000_u64,
+        "exp": year_3000,
+        "public-key": {"algorithm": "RS", "n": "1", "e": "3"},
+        "principal": {"email": format!("a@{issuer}")},
+    }));
+    let assertion = part(json!({"exp": year_3000, "aud": "http://localhost"}));
+    format!("BrowserID {certificate}~{assertion}")
+}
 
 /// Somebody who has a node already.
 pub struct Cast {
@@ -165,8 +185,21 @@ pub async fn credential_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
             "Hawk id=\"a\", ts=\"1\", nonce=\"b\", mac=\"c\"",
             unsupported(),
         ),
-        ("BrowserID, which is off", "BrowserID a~b", unsupported()),
-        ("its old name", "Browser-ID a~b", unsupported()),
+        ("a bundle that is none", "BrowserID a~b", INVALID),
+        ("by the old name", "Browser-ID a~b", INVALID),
+        ("a bundle of nothing", "BrowserID ", unauthorized()),
+        ("an assertion without certificate", "BrowserID a.b.c", INVALID),
+        ("two certificates", "BrowserID a.b.c~a.b.c~a.b.c", INVALID),
+        (
+            "a bundle without algorithm",
+            &bundle("none", "localhost"),
+            INVALID,
+        ),
+        (
+            "a bundle of a stranger's issuer",
+            &bundle("RS256", "169.254.169.254"),
+            INVALID,
+        ),
         ("an unknown scheme", "Token a", unsupported()),
     ] {
         rows.push(cast.row(name, &cast.with_credentials(authorization), expected));

@@ -60,12 +60,12 @@ mod tests {
     #[test]
     fn an_open_file_is_seen() {
         let before = Vitals::of(std::process::id()).unwrap();
-        let files: Vec<_> = (0..50)
+        let files: Vec<_> = (0..200)
             .map(|_| fs::File::open("/proc/self/status").unwrap())
             .collect();
         let after = Vitals::of(std::process::id()).unwrap();
         // Other tests of this process open and close files meanwhile.
-        assert!(after.handles >= before.handles + 40, "{before:?} {after:?}");
+        assert!(after.handles >= before.handles + 100, "{before:?} {after:?}");
         assert!(after.threads >= 1 && after.resident_kib > 100);
         drop(files);
     }

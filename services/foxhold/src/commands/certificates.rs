@@ -22,11 +22,11 @@ pub(crate) struct Create {
     /// Where the processes run.
     #[arg(long, value_name = "NAME", default_value = "home")]
     pub(crate) region: String,
-    /// For which roles: webhead, keysigner, dbwriter, stretcher, worker, ops, health.
+    /// For which roles: webhead, keysigner, dbwriter, stretcher, worker, ops, operator, health.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "webhead,keysigner,dbwriter,stretcher,ops,health"
+        default_value = "webhead,keysigner,dbwriter,stretcher,ops,operator,health"
     )]
     pub(crate) roles: Vec<Role>,
     /// How long they live: hours or minutes, as in 24h or 30m; 24h at most.

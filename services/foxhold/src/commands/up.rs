@@ -1,6 +1,6 @@
 //! `foxhold up`: the single box.
 
-use foxhold_runtime::{config, crypto_provider, telemetry};
+use foxhold_runtime::{config, telemetry};
 
 use crate::{
     cli::UpArgs,
@@ -9,7 +9,6 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &UpArgs) -> anyhow::Result<()> {
-    crypto_provider::install();
     let folder = DataFolder::open(&arguments.data)?;
     let settings = Settings::load(&folder.config(), config::process_env(), arguments)?;
     let site = settings.site()?;

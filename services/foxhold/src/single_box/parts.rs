@@ -4,13 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use foxhold_core::{Clock, Random};
-use foxhold_crypto::{
-    hawk::Target,
-    node_secret::{NodeSecret, NodeSecrets},
-};
+use foxhold_crypto::{hawk::Target, node_secret::NodeSecrets};
 use foxhold_keysigner::{
     custody::file::{self, KeyFile},
-    node_secrets::{NodeSecretFiles, NodeSecretSources},
+    node_secrets::NodeSecretSources,
     signer::{LocalSigner, SignerParts, SigningLimits},
 };
 use foxhold_node_auth::{NodeAuth, NodeName};
@@ -22,12 +19,13 @@ use foxhold_webhead::{
     App, Site,
     assembly::{Deployment, Ports, assemble},
     client_address::ClientAddresses,
-    config::{HawkSettings, code_key},
+    config::{HawkSettings, code_key, issuer_documents, verifier},
+    jobs::{JobPorts, JobSettings},
     mail::{CaptureMailer, MailSettings},
 };
 use url::Url;
 
-use super::{settings::Settings, store};
+use super::{node_secret::NodeSecretFile, own_node::OwnNode, settings::Settings, store};
 use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
 
 /// Files of the sync node: few, since each has threads of its own. Fixed when the folder is made.
@@ -38,11 +36,13 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// A box that is open and not served yet.
 pub(super) struct Parts {
     pub(super) app: App,
+    pub(super) jobs: (JobPorts, JobSettings),
     pub(super) node: Arc<SyncNode>,
     pub(super) mailbox: Option<Arc<CaptureMailer>>,
     pub(super) signer: Arc<LocalSigner>,
     pub(super) store: Arc<SqliteStore>,
     pub(super) stretcher: Arc<PoolStretcher>,
+    pub(super) node_secret: NodeSecretFile,
 }
 
 /// What every part is given.
@@ -72,14 +72,21 @@ pub(super) async fn open(
         random: Arc::new(SystemRandom),
     };
     let now = means.clock.now();
-    let (store, reader) =
-        store::open(&folder.database(), &settings.public_url(), now, &*means.random).await?;
-    let signer = Arc::new(open_signer(&means)?);
+    let (store, reader) = store::open(
+        &folder.database(),
+        &settings.public_url(),
+        &domain(&means),
+        now,
+        &*means.random,
+    )
+    .await?;
+    let (node_secret, [of_signer, of_node]) = NodeSecretFile::open(&means.secrets, keys.node())?;
+    let signer = Arc::new(open_signer(&means, of_signer)?);
     let limits = PoolLimits::of_machine(settings.stretch.memory_bytes());
     let stretcher = PoolStretcher::start(limits, Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
     let (mailer, mailbox) = mail(settings)?.prepare(&means.secrets)?.start()?;
-    let node = open_node(folder, &means)?;
+    let node = open_node(folder, &means, of_node)?;
     let ports = Ports {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::clone(&store) as _,
@@ -93,31 +100,45 @@ pub(super) async fn open(
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
     };
-    let app = assemble(deployment(&means)?, ports, &Health::new(shutdown), shutdown)?;
+    let deployment = deployment(&means)?;
+    let jobs = jobs(&means, &deployment, &ports, &store, &node);
+    let app = assemble(deployment, ports, &Health::new(shutdown), shutdown)?;
     Ok(Parts {
         app,
+        jobs,
         node,
         mailbox,
         signer,
         store,
         stretcher,
+        node_secret,
     })
 }
 
-fn open_signer(means: &Means<'_>) -> anyhow::Result<LocalSigner> {
+/// The signer alone, for whoever administers a box that is stopped.
+pub(super) fn signer_alone(settings: &Settings, keys: &KeyFiles) -> anyhow::Result<LocalSigner> {
+    let means = Means {
+        settings,
+        keys,
+        site: &settings.site()?,
+        secrets: Secrets::default(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    };
+    let (_, [node_secrets, _]) = NodeSecretFile::open(&means.secrets, keys.node())?;
+    open_signer(&means, node_secrets)
+}
+
+fn open_signer(means: &Means<'_>, node_secrets: NodeSecrets) -> anyhow::Result<LocalSigner> {
     let key = KeyFile {
         file: means.keys.provider(),
         passphrase_file: means.keys.provider_passphrase(),
     };
     let custody = file::open(&means.secrets, "provider", &key).context("opening the provider's key")?;
-    let node_secrets = NodeSecretFiles {
-        fixed_file: Some(means.keys.node()),
-        ..NodeSecretFiles::default()
-    };
     let parts = SignerParts {
         issuer: means.settings.public_url(),
         keys: vec![custody],
-        node_secrets: NodeSecretSources::read(&means.secrets, &node_secrets)?,
+        node_secrets: NodeSecretSources::of_list(node_secrets),
         limits: SigningLimits::default(),
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
@@ -125,13 +146,12 @@ fn open_signer(means: &Means<'_>) -> anyhow::Result<LocalSigner> {
     Ok(LocalSigner::start(parts)?)
 }
 
-fn open_node(folder: &DataFolder, means: &Means<'_>) -> anyhow::Result<Arc<SyncNode>> {
-    let secret = NodeSecret::new(means.secrets.read_text("node.secret", &means.keys.node())?);
-    let secrets = NodeSecrets::new(vec![secret]).context("a node has one secret at least")?;
+fn open_node(folder: &DataFolder, means: &Means<'_>, secrets: NodeSecrets) -> anyhow::Result<Arc<SyncNode>> {
     let name = NodeName::parse(&means.settings.public_url())?;
     let auth = NodeAuth::new(vec![name], secrets);
     let settings = NodeSettings {
         shards: SHARDS,
+        disk_used_max_percent: means.settings.disk_used_max_percent,
         ..NodeSettings::new(folder.node())
     };
     let node = SyncNode::open(
@@ -141,6 +161,36 @@ fn open_node(folder: &DataFolder, means: &Means<'_>) -> anyhow::Result<Arc<SyncN
         Arc::clone(&means.random),
     );
     Ok(Arc::new(node.context("opening the sync node")?))
+}
+
+/// What the jobs of a box work with. It is the only process of its deployment, so nobody takes turns.
+fn jobs(
+    means: &Means<'_>,
+    deployment: &Deployment,
+    ports: &Ports,
+    store: &Arc<SqliteStore>,
+    node: &Arc<SyncNode>,
+) -> (JobPorts, JobSettings) {
+    let url = means.settings.public_url();
+    let (clock, random) = (Arc::clone(&means.clock), Arc::clone(&means.random));
+    let calls = OwnNode::new(url, Arc::clone(node), Arc::clone(&clock), Arc::clone(&random));
+    let ports = JobPorts {
+        reader: Arc::clone(&ports.assignment_reader),
+        writer: Arc::clone(&ports.assignment_writer),
+        admin: Arc::clone(store) as _,
+        minter: Arc::clone(&ports.minter),
+        calls: Arc::new(calls),
+        turns: None,
+        clock,
+        random,
+    };
+    let settings = JobSettings {
+        purge: means.settings.purge(),
+        node_health: means.settings.node_health.clone(),
+        node_health_by_default: false,
+        metrics_key: Arc::clone(&deployment.metrics_key),
+    };
+    (ports, settings)
 }
 
 fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
@@ -159,6 +209,8 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
     let addresses =
         ClientAddresses::new(proxies, settings.forwarded_from_right).context("`trusted_proxies`")?;
     let hawk = HawkSettings::default();
+    let domain = domain(means);
+    let foreign_oauth = settings.foreign_oauth.as_ref();
     Ok(Deployment {
         site: Site {
             hsts: means.site.scheme() == "https",
@@ -167,17 +219,24 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
             public_url: root.clone(),
         },
         host: means.site.host_str().unwrap_or_default().to_owned(),
+        browserid: verifier(settings.browserid.as_ref(), &settings.issuer_documents)?,
+        issuer_documents: issuer_documents(&settings.issuer_documents)?,
+        foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
+        // Those of the own accounts come within the process.
+        account_events: None,
         origin: Target::parse(&root)?,
-        domain: domain(means),
+        domain,
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,
         limits: settings.limits.clone(),
+        first_assignments: settings.first_assignments.clone(),
         hawk_window: Duration::from_secs(hawk.window_secs),
         remembered_max: hawk.remembered_max,
         accept_bearer: settings.accept_bearer,
         budget: BUDGET,
         in_work_max: 1024,
+        region: None,
     })
 }
 

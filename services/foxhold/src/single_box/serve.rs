@@ -6,12 +6,18 @@ use anyhow::Context as _;
 use foxhold_runtime::{
     Shutdown, SystemClock, health,
     http_edge::{self, EdgeLimits},
-    shutdown,
+    metrics, shutdown,
 };
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::{greeting::greeting, parts, settings::Settings, setup};
+use super::{
+    admin::{self, AdminSocket},
+    greeting::greeting,
+    parts,
+    settings::Settings,
+    setup,
+};
 use crate::data_folder::DataFolder;
 
 /// Storage requests in work at once.
@@ -23,11 +29,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves the folder until a signal.
 pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> anyhow::Result<()> {
+    metrics::start("up", env!("CARGO_PKG_VERSION"));
     let shutdown = Shutdown::new();
     shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
     // Binding comes before anything is made: an address in use is the likeliest fault, and leaves nothing behind.
-    let public = bind("--listen", settings.listen).await?;
-    let private = bind("--private-listen", settings.private_listen).await?;
+    let public = bind("--listen", settings.listen)?;
+    let private = bind("--private-listen", settings.private_listen)?;
     let keys = setup::complete(&folder, &settings, &site)?;
     let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
     let health = parts.app.health.clone();
@@ -41,7 +48,13 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     };
     let storage = foxhold_sync_node::router(Arc::clone(&parts.node));
     let storage = foxhold_sync_node::layered(storage, &parts.node, STORAGE_REQUESTS_MAX);
+    let token_server = parts.app.token_server.clone();
+    let token_server = token_server.context("a box serves tokens")?;
     let router = foxhold_webhead::router(parts.app).merge(storage);
+    let (job_ports, job_settings) = parts.jobs;
+    let admin_ports = admin::ports(&job_ports, &job_settings, &shutdown);
+    let admin_socket = AdminSocket::bind(&folder)?;
+    let jobs = foxhold_webhead::jobs::start(job_ports, job_settings, &shutdown);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);
     show(&greeting(&folder, &settings, &site))?;
     signing.works();
@@ -49,14 +62,18 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
         tokio::join!(
             http_edge::serve(public, router, edge, shutdown.clone()),
             http_edge::serve(private, private_router, edge, shutdown.clone()),
+            admin_socket.serve(admin_ports, edge, shutdown.clone()),
         )
     };
     tokio::select! {
-        (drained, _) = served => tracing::info!(cut = drained.cut, "stopped"),
+        (drained, ..) = served => tracing::info!(cut = drained.cut, "stopped"),
         () = parts.node.keep_sweeping() => {}
+        () = token_server.keep_node_gauges() => {}
         () = foxhold_keysigner::watch(&parts.signer, &signing) => {}
+        () = parts.node_secret.keep_fresh(&parts.node, &parts.signer) => {}
         () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
     }
+    jobs.ended().await;
     parts.stretcher.end().await;
     parts.signer.end().await;
     // Finishes the waiting writes and closes the files; blocks meanwhile.
@@ -70,8 +87,8 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     show("foxhold has stopped\n")
 }
 
-async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    foxhold_runtime::listen(address).with_context(|| {
         format!("listening on {address}\nfix: give a free address of this machine with {flag}")
     })
 }

@@ -1,6 +1,6 @@
 //! What a box is told: the file in its folder, `FOXHOLD_` variables over it, flags over both.
 
-use std::{net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
@@ -8,8 +8,11 @@ use foxhold_runtime::{
     telemetry::LogConfig,
 };
 use foxhold_webhead::{
+    assertions::BrowserIdSettings,
     config::{ConfigError, root},
-    limits::LimitSettings,
+    foreign_oauth::ForeignOauthSettings,
+    jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
+    limits::{FirstAssignmentSettings, LimitSettings},
     mail::SmtpTable,
 };
 use serde::Deserialize;
@@ -36,8 +39,22 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<SmtpTable>,
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
+    /// How fast new users may take slots of nodes.
+    pub(crate) first_assignments: FirstAssignmentSettings,
+    /// Erasing the data of replaced records.
+    pub(crate) purge: PurgeSettings,
+    /// Finding nodes that do not answer: off unless it is enabled, since a box is its own node.
+    pub(crate) node_health: NodeHealthSettings,
     /// Password stretching.
     pub(crate) stretch: StretchTable,
+    /// Take no records while more percent than this of the disk are in use; 100 for never.
+    pub(crate) disk_used_max_percent: u8,
+    /// Where the support document of a BrowserID issuer is read, by its domain, if not where the domain has it.
+    pub(crate) issuer_documents: BTreeMap<String, String>,
+    /// Who verifies BrowserID bundles, if it is not done here.
+    pub(crate) browserid: Option<BrowserIdSettings>,
+    /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
+    pub(crate) foreign_oauth: Option<ForeignOauthSettings>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<String>,
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
@@ -79,8 +96,15 @@ impl Default for Settings {
             mail: MailMode::default(),
             smtp: None,
             limits: LimitSettings::default(),
+            first_assignments: FirstAssignmentSettings::default(),
+            purge: PurgeSettings::default(),
+            node_health: NodeHealthSettings::default(),
             stretch: StretchTable::default(),
+            disk_used_max_percent: 95,
             trusted_proxies: Vec::new(),
+            issuer_documents: BTreeMap::new(),
+            browserid: None,
+            foreign_oauth: None,
             forwarded_from_right: 0,
             accept_bearer: false,
             log: LogConfig::default(),
@@ -95,6 +119,8 @@ pub(crate) enum SettingsError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     PublicUrl(#[from] ConfigError),
+    #[error(transparent)]
+    Jobs(#[from] JobsFault),
     #[error(
         "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
     )]
@@ -139,6 +165,8 @@ impl Settings {
         if self.mail == MailMode::Smtp && self.smtp.is_none() {
             return Err(SettingsError::NoSmtp);
         }
+        self.purge.check()?;
+        self.node_health.check()?;
         let memory = self.stretch.memory_bytes();
         if PoolLimits::of_machine(memory).slots().is_err() {
             return Err(SettingsError::Stretch(self.stretch.memory_mib));
@@ -156,6 +184,13 @@ impl Settings {
             None if self.listen.port() == 80 => "http://localhost".to_owned(),
             None => format!("http://localhost:{}", self.listen.port()),
         }
+    }
+
+    /// How the box purges: its own node keeps data by uid, as do those that are named.
+    pub(crate) fn purge(&self) -> PurgeSettings {
+        let mut purge = self.purge.clone();
+        purge.also_by_uid(self.public_url());
+        purge
     }
 
     /// The public root, taken apart.
@@ -192,6 +227,8 @@ fn overrides(arguments: &UpArgs) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use foxhold_sync::jobs::purge::ByUid;
+
     use super::*;
 
     fn with(public_url: &str, mail: MailMode) -> Settings {
@@ -249,6 +286,22 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn what_lies_by_uid_is_the_own_node_and_those_that_are_named() {
+        let by_uid = |nodes: &[&str]| {
+            let mut settings = with("https://sync.example.org", MailMode::Log);
+            settings.purge.nodes_by_uid = nodes.iter().map(|node| (*node).to_owned()).collect();
+            settings.purge().by_uid()
+        };
+        let nodes = |urls: &[&str]| ByUid::Nodes(urls.iter().map(|url| (*url).to_owned()).collect());
+        assert_eq!(by_uid(&[]), nodes(&["https://sync.example.org"]));
+        assert_eq!(
+            by_uid(&["https://other.example.org"]),
+            nodes(&["https://other.example.org", "https://sync.example.org"])
+        );
+        assert_eq!(by_uid(&["*"]), ByUid::All);
     }
 
     #[test]

@@ -96,6 +96,14 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          # [limits]\n\
          # profile = \"current\"     # or \"off\", for tests\n\
          \n\
+         # [first_assignments]     # new users; see docs/operating.md\n\
+         # block_burst = 20        # of one IPv4 /24 or IPv6 /48 at once\n\
+         # block_per_hour = 10     # and after that\n\
+         \n\
+         # [purge]                 # what was left under keys of before is erased\n\
+         # interval_secs = 3600    # how often it is looked for\n\
+         # grace_secs = 86400      # how long it is left alone\n\
+         \n\
          # [log]\n\
          # level = \"info\"\n",
         listen = settings.listen,

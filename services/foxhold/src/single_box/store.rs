@@ -4,14 +4,21 @@
 //! Must stay true: a user's data lies in this folder, so whatever the box's address becomes, the user's node stays the
 //! same one.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use foxhold_core::{
-    Deadline, OpId, Random, Timestamp,
+    Deadline, NodeId, OpId, Random, Timestamp,
     record::{NodeRecord, ServiceKey},
 };
-use foxhold_dbwriter::{Bootstrap, NodeSettings, ServiceSettings, bootstrap};
+use foxhold_dbwriter::{
+    AdmissionSetting, Bootstrap, NodeSettings, SchemeSetting, ServiceSettings, bootstrap,
+};
 use foxhold_ports::{AssignmentAdmin, AssignmentReader, Call};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 
@@ -20,14 +27,15 @@ const READERS: usize = 8;
 /// Users the one node of a box may have; more than any one machine's disk will like.
 const NODE_CAPACITY: u64 = 100_000;
 /// The one service of a box.
-const SERVICE: &str = "sync-1.5";
+pub(crate) const SERVICE: &str = "sync-1.5";
 /// How long one step at start may take.
 const STEP_MAX: Duration = Duration::from_secs(30);
 
-/// Opens the database, for a box that is reached by `public_url`.
+/// Opens the database, for a box that is reached by `public_url` and whose users are those of the domain `issuer`.
 pub(super) async fn open(
     database: &Path,
     public_url: &str,
+    issuer: &str,
     now: Timestamp,
     random: &dyn Random,
 ) -> anyhow::Result<(Arc<SqliteStore>, Arc<SqliteReader>)> {
@@ -38,14 +46,27 @@ pub(super) async fn open(
     follow_address(&store, &reader, public_url, now, random)
         .await
         .context("giving the node its new address")?;
-    bootstrap(&store, &first_service(public_url), now, random)
+    let mut first = first_service(public_url, issuer);
+    let standing = reader.services(Deadline::after(STEP_MAX)).await;
+    let standing = standing.context("reading the services")?;
+    // What an administrator has made of it since the first start stays.
+    let is_missing = |wanted: &ServiceSettings| standing.iter().all(|there| there.key.0 != wanted.key);
+    first.services.retain(is_missing);
+    let service = ServiceKey(SERVICE.to_owned());
+    let nodes = reader.nodes(Deadline::after(STEP_MAX), &service).await;
+    if !nodes.context("reading the nodes")?.is_empty() {
+        first.nodes.clear();
+    }
+    bootstrap(&store, &first, now, random)
         .await
         .context("making the service and its node")?;
     Ok((Arc::new(store), Arc::new(reader)))
 }
 
-/// A box that moved to another address is still the node its users are on. Where there are several nodes, which one it
-/// was cannot be told, and nothing is changed.
+/// The number of the box's own node: it is the first that was ever made, and no number is used twice.
+const OWN_NODE: NodeId = NodeId(1);
+
+/// A box that moved to another address is still the node its users are on. Nodes that an administrator has added are others.
 async fn follow_address(
     admin: &dyn AssignmentAdmin,
     reader: &dyn AssignmentReader,
@@ -56,10 +77,10 @@ async fn follow_address(
     let service = ServiceKey(SERVICE.to_owned());
     let by = Deadline::after(STEP_MAX);
     let nodes = reader.nodes(by, &service).await?;
-    let [NodeRecord { url, .. }] = nodes.as_slice() else {
+    let Some(NodeRecord { url, .. }) = nodes.iter().find(|node| node.id == OWN_NODE) else {
         return Ok(());
     };
-    if url == public_url {
+    if nodes.iter().any(|node| node.url == public_url) {
         return Ok(());
     }
     let call = Call {
@@ -71,20 +92,29 @@ async fn follow_address(
     Ok(())
 }
 
-/// Sync, and the box itself as its node.
-fn first_service(node_url: &str) -> Bootstrap {
+/// Sync, for whom the box itself vouches, and the box itself as its node.
+fn first_service(node_url: &str, issuer: &str) -> Bootstrap {
     let service = ServiceSettings {
         key: SERVICE.to_owned(),
         pattern: "{node}/1.5/{uid}".to_owned(),
         scope: foxhold_crypto::scoped_key::OLDSYNC_SCOPE.to_owned(),
         token_lifetime_secs: 3600,
         uid_ceiling: i32::MAX as u64,
-        accepts_new_users: true,
+        schemes: vec![SchemeSetting::OAuth, SchemeSetting::BrowserId],
+        allowed_issuers: vec![issuer.to_owned()],
+        trusted_issuers: Vec::new(),
+        admission: AdmissionSetting::Everyone,
+        conditions: BTreeMap::new(),
+        auth_max_age_secs: None,
+        pinned_to: None,
+        pools: Vec::new(),
+        closed_pools: BTreeSet::new(),
     };
     let node = NodeSettings {
         service: service.key.clone(),
         url: node_url.to_owned(),
         node_type: None,
+        pool: None,
         capacity: NODE_CAPACITY,
         available: None,
     };
@@ -96,10 +126,10 @@ fn first_service(node_url: &str) -> Bootstrap {
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::record::{ClientState, Generation, UserKey, UserRecord};
+    use foxhold_core::record::{Admission, ClientState, Generation, UserKey, UserRecord};
     use foxhold_ports::{
         AssignmentWriter as _,
-        assignments::{NewNode, RecordRef, UserValues},
+        assignments::{NewNode, RecordRef, Target, UserValues},
         memory::SeededRandom,
     };
 
@@ -124,7 +154,9 @@ mod tests {
 
         async fn start(&self, url: &str) -> (Arc<SqliteStore>, Arc<SqliteReader>) {
             let database = self.dir.path().join("foxhold.db");
-            open(&database, url, NOW, &self.random).await.unwrap()
+            open(&database, url, "localhost", NOW, &self.random)
+                .await
+                .unwrap()
         }
 
         fn call(&self) -> Call {
@@ -140,7 +172,10 @@ mod tests {
                 keys_changed_at: None,
                 client_state: ClientState::new(vec![1; 16]).unwrap(),
             };
-            store.assign(&self.call(), &user(), &values, NOW).await.unwrap()
+            store
+                .assign(&self.call(), &user(), &values, &Target::DEFAULT, NOW)
+                .await
+                .unwrap()
         }
     }
 
@@ -182,7 +217,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_nodes_none_is_renamed() {
+    async fn what_an_administrator_has_set_outlives_a_start() {
+        let folder = Folder::new();
+        let closed = {
+            let (store, reader) = folder.start(HOME).await;
+            let mut services = reader.services(Deadline::after(STEP_MAX)).await.unwrap();
+            let mut service = services.remove(0);
+            service.policy.admission = Admission::Nobody;
+            store.put_service(&folder.call(), service.clone()).await.unwrap();
+            [service]
+        };
+        let (_store, reader) = folder.start(HOME).await;
+        let services = reader.services(Deadline::after(STEP_MAX)).await.unwrap();
+        assert_eq!(services, closed);
+    }
+
+    #[tokio::test]
+    async fn a_box_takes_no_other_node_for_its_own() {
         let folder = Folder::new();
         let other = "https://other.example.org";
         {
@@ -191,12 +242,22 @@ mod tests {
                 service: user().service,
                 url: other.into(),
                 node_type: None,
+                pool: None,
                 capacity: 10,
                 available: 10,
             };
             store.create_node(&folder.call(), node).await.unwrap();
         }
-        let (_store, reader) = folder.start(PUBLIC).await;
-        assert_eq!(urls(&reader).await, [HOME, other, PUBLIC]);
+        let (store, reader) = folder.start(PUBLIC).await;
+        assert_eq!(urls(&reader).await, [PUBLIC, other]);
+        let service = user().service;
+        store.remove_node(&folder.call(), &service, PUBLIC).await.unwrap();
+        drop((store, reader));
+        let (_store, reader) = folder.start(HOME).await;
+        assert_eq!(
+            urls(&reader).await,
+            [other],
+            "what an administrator took away stays away"
+        );
     }
 }

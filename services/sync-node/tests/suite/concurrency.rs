@@ -140,8 +140,8 @@ async fn a_write_whose_client_went_away_is_seen_by_the_next_read() {
         let info = user.get("/info/collections").await.ok();
         let call = user.request("PUT", &format!("/storage/c/a{n}")).body("{}");
         let mut abandoned = Box::pin(call.send());
-        // Polled once, the write is in the queue.
-        assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
+        // Polled once, the write is in the queue, or done already.
+        let _ = futures_util::poll!(abandoned.as_mut());
         drop(abandoned);
         // Whatever the shard was asked before this is done after it.
         bench.client(7).put("/storage/c/barrier", "{}").await.ok();
@@ -209,15 +209,18 @@ async fn a_heartbeat_does_not_wait_for_a_stuck_shard() {
     let shard = Connection::open(bench.dir.path().join("shard-00.db")).unwrap();
     shard.execute_batch("BEGIN IMMEDIATE").unwrap();
     let write = bench.user().request("PUT", "/storage/c/a").body("{}").send();
+    let mut write = Box::pin(write);
+    assert!(futures_util::poll!(write.as_mut()).is_pending());
     let health = bench
         .user()
         .raw_request("GET", "/__heartbeat__")
         .unsigned()
         .start();
-    // The write waits five seconds for its turn, the heartbeat two for its shards.
+    // The write waits five seconds for its turn, the heartbeat two for its shards. Both may be over when a busy machine
+    // looks again.
     tokio::select! {
         biased;
-        write = write => panic!("the heartbeat is later than {write:?}"),
         health = health => assert_eq!(health.status(), 503),
+        write = write => panic!("the heartbeat is later than {write:?}"),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use data_encoding::BASE64URL_NOPAD as URL_SAFE;
 use foxhold_core::{Deadline, Timestamp};
 use foxhold_crypto::{access_token::TYPE, jws::Unsigned};
 use foxhold_ports::{
@@ -18,6 +19,7 @@ use ring::{
     signature::{RSA_PKCS1_SHA256, RsaPublicKeyComponents},
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const TEST_KEY: &[u8] = include_bytes!("../../../../libs/crypto/testdata/rsa-2048-for-tests.der");
 
@@ -70,11 +72,46 @@ pub(crate) fn token_of(kid: &str, claims: &Value) -> String {
     sign(Unsigned::new(kid, TYPE, claims))
 }
 
+/// The public half of the test key as a key set holds it.
+pub(crate) fn jwk(kid: &str) -> Value {
+    let parts: RsaPublicKeyComponents<Vec<u8>> = key_pair().public().into();
+    json!({
+        "kty": "RSA",
+        "alg": "RS256",
+        "use": "sig",
+        "kid": kid,
+        "n": URL_SAFE.encode(&parts.n),
+        "e": URL_SAFE.encode(&parts.e),
+    })
+}
+
+/// What the own issuer says of a user whose key is the test key, too.
+pub(crate) fn certificate() -> Value {
+    let parts: RsaPublicKeyComponents<Vec<u8>> = key_pair().public().into();
+    json!({
+        "iss": "accounts.example",
+        "iat": NOW.as_millis(),
+        "exp": NOW.as_millis() + 3_600_000,
+        "public-key": {"kty": "RSA", "n": URL_SAFE.encode(&parts.n), "e": URL_SAFE.encode(&parts.e)},
+        "principal": {"email": format!("{UID}@accounts.example")},
+        "fxa-generation": 1234,
+        "fxa-keysChangedAt": 1234,
+        "fxa-tokenVerified": true,
+    })
+}
+
+/// A BrowserID bundle with these claims.
+pub(crate) fn bundle(certificate: &Value, assertion: &Value) -> String {
+    let part = |kid, claims| sign(Unsigned::new(kid, "JWT", claims));
+    format!("{}~{}", part(KID, certificate), part("", assertion))
+}
+
 /// Publishes the test key under a name, and can be away.
 pub(crate) struct Published {
     pub(crate) kid: Mutex<String>,
     pub(crate) failure: Mutex<Option<SignError>>,
     pub(crate) asked: AtomicUsize,
+    is_held: watch::Sender<bool>,
 }
 
 impl Published {
@@ -83,7 +120,13 @@ impl Published {
             kid: Mutex::new(kid.to_owned()),
             failure: Mutex::new(None),
             asked: AtomicUsize::new(0),
+            is_held: watch::Sender::default(),
         }
+    }
+
+    /// Keeps all answers back, or gives them.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.is_held.send_replace(is_held);
     }
 
     pub(crate) fn fail(&self, failure: Option<SignError>) {
@@ -100,6 +143,8 @@ impl PublicKeySource for Published {
     async fn public_keys(&self, _by: Deadline) -> Result<Vec<PublicKey>, SignError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
+        let mut is_held = self.is_held.subscribe();
+        is_held.wait_for(|is_held| !is_held).await.unwrap();
         if let Some(failure) = *self.failure.lock().unwrap() {
             return Err(failure);
         }

@@ -69,15 +69,92 @@ async fn without_keys_nothing_is_said_about_the_token() {
         bench.check(&token(&claims())).await,
         Err(CheckError::NoKeys(AWAY))
     );
-    assert_eq!(bench.check("nonsense").await, Err(CheckError::NoKeys(AWAY)));
+    let forged = broken_signature(&token(&claims()));
+    assert_eq!(bench.check(&forged).await, Err(CheckError::NoKeys(AWAY)));
     assert_eq!(
         bench.source.times_asked(),
         1,
         "not more often than the pause allows"
     );
     bench.source.fail(None);
-    bench.clock.advance(FETCH_PAUSE);
+    bench.clock.advance(FIRST_FETCH_PAUSE);
     assert!(bench.check(&token(&claims())).await.is_ok());
+}
+
+/// No key could make any of these good.
+#[tokio::test]
+async fn what_no_key_can_make_good_is_refused_without_keys() {
+    let bench = Bench::new();
+    bench.source.fail(Some(AWAY));
+    let good = token(&claims());
+    let (_, rest) = good.split_once('.').unwrap();
+    let under = |header: serde_json::Value| {
+        let header = data_encoding::BASE64URL_NOPAD.encode(header.to_string().as_bytes());
+        format!("{header}.{rest}")
+    };
+    let table = [
+        (
+            "none",
+            under(json!({"alg": "none", "typ": "at+jwt"})),
+            JwsError::Header,
+        ),
+        (
+            "HS256",
+            under(json!({"alg": "HS256", "typ": "at+jwt"})),
+            JwsError::Header,
+        ),
+        (
+            "ES256",
+            under(json!({"alg": "ES256", "typ": "at+jwt"})),
+            JwsError::Header,
+        ),
+        (
+            "own key",
+            under(json!({"alg": "RS256", "typ": "at+jwt", "jwk": {}})),
+            JwsError::Header,
+        ),
+        (
+            "ID token",
+            under(json!({"alg": "RS256", "typ": "JWT"})),
+            JwsError::Type,
+        ),
+        ("nonsense", "nonsense".to_owned(), JwsError::Malformed),
+        ("padded", format!("{good}="), JwsError::Malformed),
+    ];
+    for (name, bad, expected) in table {
+        let refused = Err(CheckError::Refused(AccessTokenError::Jws(expected)));
+        assert_eq!(bench.check(&bad).await, refused, "{name}");
+    }
+    assert_eq!(bench.source.times_asked(), 0);
+}
+
+/// Who invents names of keys waits for a slow source in a short queue; who has a known one waits for nobody.
+#[tokio::test]
+async fn tokens_of_invented_keys_cannot_make_many_wait() {
+    let bench = Arc::new(Bench::new());
+    bench.check(&token(&claims())).await.unwrap();
+    bench.source.times_asked();
+    bench.clock.advance(FETCH_PAUSE);
+    bench.source.hold(true);
+    let invented = |n: usize| broken_signature(&token_of(&format!("invented-{n}"), &claims()));
+    let waiting: Vec<_> = (0..WAITERS_MAX)
+        .map(|n| {
+            let (bench, token) = (bench.clone(), invented(n));
+            tokio::spawn(async move { bench.check(&token).await })
+        })
+        .collect();
+    while bench.cache.0.waiters.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let full = Err(CheckError::NoKeys(SignError::NotDone(Cause::Overloaded)));
+    assert_eq!(bench.check(&invented(99)).await, full);
+    assert_eq!(bench.check(&token(&claims())).await, Ok(UID.to_owned()));
+    bench.source.hold(false);
+    for one in waiting {
+        let refused = CheckError::Refused(AccessTokenError::Jws(JwsError::UnknownKey));
+        assert_eq!(one.await.unwrap(), Err(refused));
+    }
+    assert_eq!(bench.source.times_asked(), 1);
 }
 
 #[tokio::test]
@@ -186,6 +263,25 @@ fn broken_signature(token: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_is_no_jwt_is_refused_without_asking_anybody() {
+    let bench = Bench::new();
+    bench.source.fail(Some(AWAY));
+    let by = Deadline::after(Duration::from_secs(30));
+    let opaque = "0123456789abcdef".repeat(4);
+    for text in [
+        "",
+        "nonsense",
+        "a.b.c",
+        r#"{"payload":"e30","signatures":[]}"#,
+        &opaque,
+    ] {
+        let refused = Err(VerifyError::Invalid(Reason::TokenNotJwt));
+        assert_eq!(bench.cache.verify(by, None, text).await, refused, "{text}");
+    }
+    assert_eq!(bench.source.times_asked(), 0);
+}
+
+#[tokio::test]
 async fn what_the_token_server_learns() {
     let bench = Bench::new();
     let by = Deadline::after(Duration::from_secs(30));
@@ -194,7 +290,7 @@ async fn what_the_token_server_learns() {
         claims["fxa-generation"] = value;
         bench
             .cache
-            .verify(by, &token(&claims))
+            .verify(by, None, &token(&claims))
             .await
             .map(|verified| verified.generation.0)
     };
@@ -215,7 +311,12 @@ async fn what_the_token_server_learns() {
     let mut absent = claims();
     absent.as_object_mut().unwrap().remove("fxa-generation");
     assert_eq!(
-        bench.cache.verify(by, &token(&absent)).await.unwrap().generation,
+        bench
+            .cache
+            .verify(by, None, &token(&absent))
+            .await
+            .unwrap()
+            .generation,
         Generation(0)
     );
 }

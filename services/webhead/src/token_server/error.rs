@@ -1,18 +1,20 @@
 //! The table of `tokenserver.md` section 4: from what ended an exchange to status, `status` string and the one entry
 //! of `errors`. Exhaustive, so that a new reason cannot be forgotten here.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use foxhold_core::record::Schemes;
 use foxhold_ports::{Cause, ReadError};
 use foxhold_sync::{ExchangeError, state::StateRefusal};
 use serde_json::json;
 use thiserror::Error;
 
+use super::counted::Status;
 use crate::error::secs_up;
 
 /// What clients are told to wait where nothing better is known.
@@ -24,8 +26,14 @@ const RETRY_AFTER_NO_ROOM: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenServerError {
     /// The exchange ended.
-    #[error(transparent)]
-    Exchange(#[from] ExchangeError),
+    #[error("{error}")]
+    Exchange {
+        /// Why.
+        #[source]
+        error: ExchangeError,
+        /// What the service that was asked for takes: whoever is refused is told. None for no service.
+        schemes: Schemes,
+    },
     /// Nothing lives there.
     #[error("unknown path")]
     UnknownPath,
@@ -39,7 +47,10 @@ pub enum TokenServerError {
 
 impl From<ReadError> for TokenServerError {
     fn from(error: ReadError) -> Self {
-        Self::Exchange(error.into())
+        Self::Exchange {
+            error: error.into(),
+            schemes: Schemes::default(),
+        }
     }
 }
 
@@ -52,6 +63,8 @@ struct Answer {
     name: String,
     description: String,
     retry_after: Option<Duration>,
+    /// Terms to accept: name to URL.
+    urls: Option<BTreeMap<String, String>>,
 }
 
 impl Answer {
@@ -64,6 +77,7 @@ impl Answer {
             name: String::new(),
             description: "Unauthorized".to_owned(),
             retry_after: None,
+            urls: None,
         }
     }
 
@@ -88,10 +102,23 @@ impl Answer {
     }
 }
 
+impl TokenServerError {
+    /// One for each scheme that the service takes.
+    fn challenges(&self) -> impl Iterator<Item = &'static str> {
+        let schemes = match self {
+            Self::Exchange { schemes, .. } => *schemes,
+            Self::UnknownPath | Self::Method | Self::Body => Schemes::default(),
+        };
+        let all = [(schemes.oauth, "Bearer"), (schemes.browserid, "BrowserID")];
+        all.into_iter()
+            .filter_map(|(taken, challenge)| taken.then_some(challenge))
+    }
+}
+
 /// The row of the table.
 fn answer(error: &TokenServerError) -> Answer {
     match error {
-        TokenServerError::Exchange(error) => exchange_answer(error),
+        TokenServerError::Exchange { error, .. } => exchange_answer(error),
         TokenServerError::UnknownPath => Answer::new(StatusCode::NOT_FOUND, "error")
             .at("url", "")
             .describe("Not found"),
@@ -119,6 +146,9 @@ fn exchange_answer(error: &ExchangeError) -> Answer {
         E::NoAuthorization => Answer::unauthorized("error"),
         E::UnknownScheme => Answer::unauthorized("error").describe("Unsupported"),
         E::InvalidCredentials(_) => Answer::unauthorized("invalid-credentials"),
+        E::CredentialTooLong => Answer::new(StatusCode::PAYLOAD_TOO_LARGE, "error").describe("Too long"),
+        E::InvalidTimestamp(_) => Answer::unauthorized("invalid-timestamp"),
+        E::KeysChangedAtForm => Answer::unauthorized("invalid-credentials").describe("invalid keysChangedAt"),
         E::GenerationForm => Answer::unauthorized("invalid-generation"),
         E::MissingKeyId => Answer::unauthorized("invalid-key-id")
             .at("header", "")
@@ -130,14 +160,23 @@ fn exchange_answer(error: &ExchangeError) -> Answer {
         E::Throttled { retry_after } => Answer::new(StatusCode::TOO_MANY_REQUESTS, "error")
             .describe("Too many requests")
             .wait(*retry_after),
+        E::ConditionsRequired(urls) => Answer {
+            urls: Some(urls.clone()),
+            ..Answer::new(StatusCode::FORBIDDEN, "conditions-required")
+                .at("header", "X-Conditions-Accepted")
+                .describe("Need to accept conditions")
+        },
         E::NewUsersDisabled => {
             Answer::unauthorized("new-users-disabled").describe("New users are not allowed")
         }
+        E::NewUsersLimited(limited) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "error")
+            .describe("New users are limited")
+            .wait(limited.retry_after),
         E::State(refusal) => state_answer(*refusal),
         E::NoPattern(service) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "error")
             .describe(format!("{} has no endpoint pattern", service.0))
             .wait(RETRY_AFTER_NO_ROOM),
-        E::NoNode | E::NoUid => unavailable().wait(RETRY_AFTER_NO_ROOM),
+        E::NoNode | E::NoUid | E::TooManyPast => unavailable().wait(RETRY_AFTER_NO_ROOM),
         E::Contended => unavailable(),
         E::NoKeys(_) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "error")
             .describe("Resource is not available")
@@ -182,17 +221,23 @@ fn unavailable() -> Answer {
     internal(StatusCode::SERVICE_UNAVAILABLE).wait(RETRY_AFTER)
 }
 
-impl IntoResponse for TokenServerError {
-    fn into_response(self) -> Response {
+impl TokenServerError {
+    /// The answer. Whoever takes it writes the log line.
+    pub(super) fn respond(self) -> Response {
         let answer = answer(&self);
-        log(&self, answer.http);
         let entry =
             json!({"location": answer.location, "name": answer.name, "description": answer.description});
-        let body = Json(json!({"status": answer.status, "errors": [entry]}));
-        let mut response = (answer.http, body).into_response();
+        let mut body = json!({"status": answer.status, "errors": [entry]});
+        if let Some(urls) = answer.urls {
+            body["urls"] = json!(urls);
+        }
+        let mut response = (answer.http, Json(body)).into_response();
+        response.extensions_mut().insert(Status(answer.status));
         let headers = response.headers_mut();
         if answer.http == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            for challenge in self.challenges() {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         if answer.http == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
@@ -202,31 +247,57 @@ impl IntoResponse for TokenServerError {
         }
         response
     }
-}
 
-/// Reasons for operators; nothing of the user or the credential is in them.
-fn log(error: &TokenServerError, http: StatusCode) {
-    match error {
-        TokenServerError::UnknownPath | TokenServerError::Method | TokenServerError::Body => {}
-        TokenServerError::Exchange(ExchangeError::UnknownVersion(_)) => {
-            tracing::info!(reason = "unknown version of the application", "token refused");
+    /// The word for it in logs: of [`Reason`], or one that says all by itself.
+    ///
+    /// [`Reason`]: foxhold_sync::reason::Reason
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Exchange { error, .. } => error.reason().code(),
+            Self::UnknownPath => "unknown-path",
+            Self::Method => "unknown-method",
+            Self::Body => "unexpected-body",
         }
-        TokenServerError::Exchange(error) if http == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(reason = %error, cause = cause(error), "token not issued");
+    }
+
+    /// What of ours is behind it, for operators; nothing of the user or the credential is in it.
+    pub(super) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Exchange {
+                error: ExchangeError::Broken(what),
+                ..
+            } => Some((*what).to_owned()),
+            Self::Exchange { error, .. } => std::error::Error::source(error).map(ToString::to_string),
+            Self::UnknownPath | Self::Method | Self::Body => None,
         }
-        TokenServerError::Exchange(error) if http.is_server_error() => {
-            tracing::warn!(reason = %error, cause = cause(error), "token not issued");
+    }
+
+    fn log(&self, http: StatusCode) {
+        let (reason, cause) = (self.reason(), self.cause());
+        if http == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(reason, cause, "not done");
+        } else if http.is_server_error() {
+            tracing::warn!(reason, cause, "not done");
+        } else if let Self::Exchange { .. } = self {
+            tracing::info!(reason, "refused");
         }
-        TokenServerError::Exchange(error) => tracing::info!(reason = %error, "token refused"),
     }
 }
 
-fn cause(error: &ExchangeError) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
+impl IntoResponse for TokenServerError {
+    fn into_response(self) -> Response {
+        self.log(answer(&self).http);
+        self.respond()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use foxhold_sync::{
+        first_assignments::{Budget, Limited},
+        reason::Reason,
+    };
+
     use super::*;
 
     fn row(error: ExchangeError) -> (u16, &'static str, &'static str, String, String) {
@@ -268,8 +339,17 @@ mod tests {
             (E::NoAuthorization, (401, "error", "body", "", "Unauthorized")),
             (E::UnknownScheme, (401, "error", "body", "", "Unsupported")),
             (
-                E::InvalidCredentials("x"),
+                E::InvalidCredentials(Reason::TokenScope),
                 (401, "invalid-credentials", "body", "", "Unauthorized"),
+            ),
+            (E::CredentialTooLong, (413, "error", "body", "", "Too long")),
+            (
+                E::InvalidTimestamp(Reason::BundleNotYetValid),
+                (401, "invalid-timestamp", "body", "", "Unauthorized"),
+            ),
+            (
+                E::KeysChangedAtForm,
+                (401, "invalid-credentials", "body", "", "invalid keysChangedAt"),
             ),
             (
                 E::GenerationForm,
@@ -288,6 +368,16 @@ mod tests {
                 (401, "invalid-client-state", "body", "", "Unauthorized"),
             ),
             (
+                E::ConditionsRequired(BTreeMap::new()),
+                (
+                    403,
+                    "conditions-required",
+                    "header",
+                    "X-Conditions-Accepted",
+                    "Need to accept conditions",
+                ),
+            ),
+            (
                 E::NewUsersDisabled,
                 (401, "new-users-disabled", "body", "", "New users are not allowed"),
             ),
@@ -296,6 +386,13 @@ mod tests {
                     retry_after: Duration::from_secs(1),
                 },
                 (429, "error", "body", "", "Too many requests"),
+            ),
+            (
+                E::NewUsersLimited(Limited {
+                    by: Budget::Issuer,
+                    retry_after: Duration::from_secs(3),
+                }),
+                (503, "error", "body", "", "New users are limited"),
             ),
             (
                 E::NoPattern(foxhold_core::record::ServiceKey("sync-1.5".into())),
@@ -355,16 +452,44 @@ mod tests {
                 ExchangeError::Signer(cause),
                 ExchangeError::NoKeys(cause),
             ] {
-                let response = TokenServerError::from(error).into_response();
+                let response = refused(error, Schemes::default());
                 assert!(
                     response.status().is_server_error() && response.headers().contains_key("retry-after")
                 );
             }
         }
         for refusal in StateRefusal::ALL {
-            let response = TokenServerError::from(ExchangeError::State(refusal)).into_response();
-            assert_eq!(response.headers()["www-authenticate"], "Bearer");
+            let response = refused(ExchangeError::State(refusal), Schemes::default());
             assert!(!response.headers().contains_key("retry-after"), "{refusal:?}");
+        }
+    }
+
+    fn refused(error: ExchangeError, schemes: Schemes) -> Response {
+        TokenServerError::Exchange { error, schemes }.into_response()
+    }
+
+    #[test]
+    fn a_401_names_each_scheme_that_the_service_takes() {
+        let table: [(bool, bool, &[&str]); 4] = [
+            (true, false, &["Bearer"]),
+            (false, true, &["BrowserID"]),
+            (true, true, &["Bearer", "BrowserID"]),
+            (false, false, &[]),
+        ];
+        for (oauth, browserid, expected) in table {
+            let schemes = Schemes { oauth, browserid };
+            for (error, is_challenged) in [
+                (ExchangeError::NoAuthorization, true),
+                (ExchangeError::UnknownScheme, true),
+                (ExchangeError::NewUsersDisabled, true),
+                (ExchangeError::ConditionsRequired(BTreeMap::new()), false),
+                (ExchangeError::NoNode, false),
+            ] {
+                let response = refused(error.clone(), schemes);
+                let challenges: Vec<_> = response.headers().get_all("www-authenticate").iter().collect();
+                let expected = if is_challenged { expected } else { &[] };
+                assert_eq!(challenges, expected, "{error:?} {schemes:?}");
+            }
         }
     }
 }

@@ -1,34 +1,52 @@
 //! The services, read from the store and kept for a while: a returning user's exchange reads one row, its own.
 //!
-//! Only settings are kept here (pattern, scope, lifetime). Users' records are read each time, so no state rule is ever
-//! judged on something old.
+//! Only settings are kept here (pattern, scope, lifetime, policy). Users' records are read each time, so no state rule is ever
+//! judged on something old. Must stay true: while the store answers, nobody is judged by settings that were changed more
+//! than a second ago; while it does not, nobody waits long for settings that were known.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use foxhold_core::{Clock, Deadline, Timestamp, record::Service};
-use foxhold_ports::{AssignmentReader, ReadError};
-use tokio::sync::Mutex;
+use foxhold_ports::{AssignmentReader, Cause, ReadError};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// How old settings may be.
-const AGE_MAX: Duration = Duration::from_secs(10);
+/// How old settings may be before somebody reads them again. Meanwhile the others take those of twice this age.
+const AGE_MAX: Duration = Duration::from_millis(500);
 /// How old they may be while the store does not answer: whatever else it is asked fails then, too.
 const AGE_MAX_IN_OUTAGE: Duration = Duration::from_secs(300);
+/// How long a request that could take old settings waits for new ones.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long the store may take to list the services. They lie all over it: one silent node can keep it so long.
+const READ_MAX: Duration = Duration::from_secs(10);
+
+type Services = Arc<Vec<Service>>;
 
 /// Services with an age.
 pub struct ServiceCache {
+    shared: Arc<Shared>,
+    /// Held by the one read under way.
+    reading: Arc<Mutex<()>>,
+}
+
+struct Shared {
     reader: Arc<dyn AssignmentReader>,
     clock: Arc<dyn Clock>,
     current: RwLock<Option<Read>>,
-    /// Held by the one that reads.
-    reading: Mutex<()>,
+    /// Somebody lost patience with the read under way.
+    is_stalled: AtomicBool,
 }
 
-#[derive(Clone)]
 struct Read {
-    services: Arc<Vec<Service>>,
+    services: Services,
     at: Timestamp,
 }
 
@@ -37,57 +55,108 @@ impl ServiceCache {
     #[must_use]
     pub fn new(reader: Arc<dyn AssignmentReader>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            reader,
-            clock,
-            current: RwLock::new(None),
-            reading: Mutex::new(()),
+            shared: Arc::new(Shared {
+                reader,
+                clock,
+                current: RwLock::new(None),
+                is_stalled: AtomicBool::new(false),
+            }),
+            reading: Arc::default(),
         }
     }
 
-    /// All services, at most ten seconds old.
+    /// All services, at most a second old if the store answers.
     ///
     /// # Errors
     /// [`ReadError`] if the store does not answer and nothing usable is left.
-    pub async fn all(&self, by: Deadline) -> Result<Arc<Vec<Service>>, ReadError> {
-        if let Some(read) = self.younger_than(AGE_MAX) {
-            return Ok(read);
+    pub async fn all(&self, by: Deadline) -> Result<Services, ReadError> {
+        if let Some(young) = self.shared.younger_than(AGE_MAX) {
+            return Ok(young);
         }
-        let Ok(_turn) = self.reading.try_lock() else {
-            return self.wait(by).await;
+        let Some(old) = self.shared.younger_than(AGE_MAX_IN_OUTAGE) else {
+            let in_time = tokio::time::timeout_at(by.instant().into(), self.renewed());
+            return in_time.await.map_err(|_| ReadError(Cause::Timeout))?;
         };
-        self.read(by).await
+        let Ok(turn) = Arc::clone(&self.reading).try_lock_owned() else {
+            return Ok(self.being_read(old).await);
+        };
+        let renewing = self.renew(turn);
+        if self.shared.is_stalled.load(Ordering::Relaxed) {
+            return Ok(old);
+        }
+        Ok(self.patiently(async { renewing.await.ok() }).await.unwrap_or(old))
     }
 
-    /// Another reads already: what it replaces is good enough, if there is any.
-    async fn wait(&self, by: Deadline) -> Result<Arc<Vec<Service>>, ReadError> {
-        if let Some(read) = self.younger_than(2 * AGE_MAX) {
-            return Ok(read);
+    /// All services as they were last read, however long ago that was, without asking anybody: for metrics.
+    pub(super) fn known(&self) -> Option<Services> {
+        let current = self.shared.current.read();
+        let current = current.unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|read| read.services.clone())
+    }
+
+    /// Another reads already: what it replaces is good enough, if it is not too old.
+    async fn being_read(&self, old: Services) -> Services {
+        if self.shared.is_stalled.load(Ordering::Relaxed) {
+            return old;
         }
-        let _turn = tokio::time::timeout_at(by.instant().into(), self.reading.lock())
-            .await
-            .map_err(|_| ReadError(foxhold_ports::Cause::Timeout))?;
-        match self.younger_than(AGE_MAX) {
-            Some(read) => Ok(read),
-            None => self.read(by).await,
+        match self.shared.younger_than(2 * AGE_MAX) {
+            Some(read) => read,
+            None => self
+                .patiently(async { Some(self.renewed().await) })
+                .await
+                .unwrap_or(old),
         }
     }
 
-    async fn read(&self, by: Deadline) -> Result<Arc<Vec<Service>>, ReadError> {
-        match self.reader.services(by).await {
-            Ok(services) => {
-                let services = Arc::new(services);
-                let read = Read {
-                    services: services.clone(),
-                    at: self.clock.now(),
-                };
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
-                Ok(services)
+    /// What comes of waiting for new ones, if they come soon.
+    async fn patiently(
+        &self,
+        renewing: impl Future<Output = Option<Result<Services, ReadError>>>,
+    ) -> Option<Services> {
+        match tokio::time::timeout(PATIENCE, renewing).await {
+            Ok(renewed) => renewed?.ok(),
+            Err(_) => {
+                self.shared.is_stalled.store(true, Ordering::Relaxed);
+                None
             }
-            Err(error) => self.younger_than(AGE_MAX_IN_OUTAGE).ok_or(error),
         }
     }
 
-    fn younger_than(&self, age_max: Duration) -> Option<Arc<Vec<Service>>> {
+    async fn renewed(&self) -> Result<Services, ReadError> {
+        let turn = Arc::clone(&self.reading).lock_owned().await;
+        match self.shared.younger_than(AGE_MAX) {
+            Some(young) => Ok(young),
+            None => self.renew(turn).await.unwrap_or(Err(ReadError(Cause::Fault))),
+        }
+    }
+
+    /// Goes on also when nobody waits any more.
+    fn renew(&self, turn: OwnedMutexGuard<()>) -> tokio::task::JoinHandle<Result<Services, ReadError>> {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let read = shared.read().await;
+            drop(turn);
+            read
+        })
+    }
+}
+
+impl Shared {
+    async fn read(&self) -> Result<Services, ReadError> {
+        // What is read may be as old as the question.
+        let at = self.clock.now();
+        let answer = self.reader.services(Deadline::after(READ_MAX)).await;
+        self.is_stalled.store(false, Ordering::Relaxed);
+        let services = Arc::new(answer?);
+        let read = Read {
+            services: Arc::clone(&services),
+            at,
+        };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
+        Ok(services)
+    }
+
+    fn younger_than(&self, age_max: Duration) -> Option<Services> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         // A clock that stepped back makes the age unknown: read again.

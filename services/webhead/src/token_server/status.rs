@@ -12,7 +12,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use foxhold_core::Deadline;
+use foxhold_core::{
+    Deadline,
+    record::{Schemes, ServicePolicy},
+};
+use foxhold_sync::{ExchangeError, exchange::Settings};
 use serde_json::{Value, json};
 
 use super::{TokenServer, TokenServerError, only_get};
@@ -25,8 +29,8 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Discovery {
     /// The Token Server's own address, without trailing slash.
     pub url: String,
-    /// Whose tokens are accepted.
-    pub oauth_issuer: String,
+    /// Whose tokens are accepted; absent = the domain of their users.
+    pub oauth_issuer: Option<String>,
     /// The OAuth server's address, ending in `/v1`.
     pub oauth_server_url: String,
 }
@@ -62,13 +66,16 @@ pub struct Dependencies {
     pub database: Condition,
     /// The signer.
     pub keysigner: Condition,
+    /// Whether it is known what domain the users have: until another accounts server has told it, it is not.
+    pub home: Condition,
 }
 
 impl Dependencies {
     /// Whether tokens can be issued.
     #[must_use]
     pub const fn all_ok(self) -> bool {
-        matches!((self.database, self.keysigner), (Condition::Ok, Condition::Ok))
+        let all = (self.database, self.keysigner, self.home);
+        matches!(all, (Condition::Ok, Condition::Ok, Condition::Ok))
     }
 }
 
@@ -76,11 +83,32 @@ impl TokenServer {
     /// Asks store and signer.
     pub async fn dependencies(&self) -> Dependencies {
         let by = Deadline::after(HEARTBEAT_TIMEOUT);
-        let (services, keys) = tokio::join!(self.ports.reader.services(by), self.keys.probe(by));
+        let home = self.settings.home();
+        let (services, keys, ()) = tokio::join!(
+            self.ports.reader.services(by),
+            self.keys.probe(by),
+            home.compare(by)
+        );
         Dependencies {
             database: Condition::of(&services),
             keysigner: Condition::of(&keys),
+            home: Condition::of(&home.known().ok_or(())),
         }
+    }
+
+    /// Whether the domain of the users is asked of another server.
+    #[must_use]
+    pub fn discovers_home(&self) -> bool {
+        self.settings.home().is_discovered()
+    }
+
+    /// What the deployment sets; that it is not known is an outage.
+    async fn home_settings(&self, by: Deadline) -> Result<&Settings, TokenServerError> {
+        let settings = self.settings.get(by).await;
+        settings.map_err(|cause| TokenServerError::Exchange {
+            error: ExchangeError::NoKeys(cause),
+            schemes: Schemes::default(),
+        })
     }
 }
 
@@ -97,7 +125,8 @@ async fn discovery(
     request: Request,
 ) -> Result<Json<Value>, TokenServerError> {
     only_get(&request)?;
-    let services = server.services.all(server.deadline(&request)).await?;
+    let by = server.deadline(&request);
+    let services = server.services.all(by).await?;
     let mut versions = serde_json::Map::new();
     for (app, version) in services
         .iter()
@@ -108,17 +137,29 @@ async fn discovery(
             of_app.push(json!(version));
         }
     }
-    let scope = services.first().map(|service| service.scope.as_str());
     let discovery = &server.discovery;
-    Ok(Json(json!({
-        "services": versions,
-        "auth": discovery.url,
-        "oauth": {
-            "default_issuer": discovery.oauth_issuer,
-            "scope": scope,
+    let mut found = json!({"services": versions, "auth": discovery.url});
+    if let Some(service) = services.iter().find(|service| service.policy.schemes.browserid) {
+        found["browserid"] = browserid(&service.policy);
+    }
+    if let Some(service) = services.iter().find(|service| service.policy.schemes.oauth) {
+        let issuer = match &discovery.oauth_issuer {
+            Some(issuer) => issuer,
+            None => &server.home_settings(by).await?.issuer_domain,
+        };
+        found["oauth"] = json!({
+            "default_issuer": issuer,
+            "scope": service.scope,
             "server_url": discovery.oauth_server_url,
-        },
-    })))
+        });
+    }
+    Ok(Json(found))
+}
+
+/// Any issuer is written as null.
+fn browserid(policy: &ServicePolicy) -> Value {
+    let allowed = (!policy.allows_any_issuer()).then_some(&policy.allowed_issuers);
+    json!({"allowed_issuers": allowed, "trusted_issuers": policy.trusted_issuers})
 }
 
 async fn heartbeat(

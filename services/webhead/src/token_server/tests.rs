@@ -1,9 +1,18 @@
 //! The Token Server through its router: wire forms, outages and races.
 
+mod browserid;
+mod events;
+mod foreign;
 mod jwt;
+mod lines;
+mod metrics;
+mod new_users;
 mod world;
 
-use foxhold_core::{OpId, Timestamp, record::Service, record::ServiceKey};
+use foxhold_core::{
+    OpId, Timestamp,
+    record::{Admission, Service, ServiceKey, ServicePolicy},
+};
 use foxhold_crypto::{node_secret::NodeSecrets, node_token};
 use foxhold_ports::{
     AssignmentAdmin, AssignmentReader, Call, Cause,
@@ -235,17 +244,24 @@ async fn state_refusals_reach_the_wire() {
 async fn outages_are_5xx_with_a_time_and_never_401() {
     let world = World::new().await;
     let valid = token(&claims());
-    // No key was ever fetched: nothing can be said about any token, also not about a bad one.
+    // No key was ever fetched: nothing can be said about any token, also not about a bad one, if it is one at all.
     world.published.fail(Some(SignError::NotDone(Cause::Unavailable)));
     let description = "Resource is not available";
     assert_eq!(
         world.exchange(&valid).await.error(),
         (503, "error", "body", "", description)
     );
+    let of_nobody = format!("{}AAAA", &valid[..valid.len() - 4]);
     assert_eq!(
-        world.exchange("nonsense").await.error(),
+        world.exchange(&of_nobody).await.error(),
         (503, "error", "body", "", description)
     );
+    world.published.times_asked();
+    assert_eq!(
+        world.exchange("nonsense").await.status(),
+        (401, "invalid-credentials")
+    );
+    assert_eq!(world.published.times_asked(), 0);
     world.published.fail(None);
     world.clock.advance(Duration::from_secs(10));
     assert_eq!(world.exchange(&valid).await.http, 200);
@@ -344,6 +360,120 @@ async fn discovery_and_heartbeats() {
 }
 
 #[tokio::test]
+async fn discovery_leaves_out_what_no_service_takes() {
+    let world = World::new().await;
+    let both = Schemes {
+        oauth: true,
+        browserid: true,
+    };
+    let only_browserid = Schemes { oauth: false, ..both };
+    let issuers = |of: &[&str]| of.iter().map(|issuer| (*issuer).to_owned()).collect::<Vec<_>>();
+    let table = [
+        (
+            both,
+            issuers(&["a.example", "b.example"]),
+            json!(["a.example", "b.example"]),
+        ),
+        (only_browserid, issuers(&["*"]), json!(null)),
+    ];
+    for (schemes, allowed_issuers, expected) in table {
+        let policy = ServicePolicy {
+            schemes,
+            allowed_issuers,
+            ..ServicePolicy::default()
+        };
+        world.put_policy(policy).await;
+        let found = world.send(get("/")).await.body;
+        assert_eq!(
+            found["browserid"],
+            json!({"allowed_issuers": expected, "trusted_issuers": []})
+        );
+        assert_eq!(found.get("oauth").is_some(), schemes.oauth);
+    }
+}
+
+#[tokio::test]
+async fn terms_are_asked_for_with_their_urls() {
+    let world = World::new().await;
+    let urls = [
+        ("privacy".to_owned(), "https://example.com/privacy".to_owned()),
+        ("tos".to_owned(), "https://example.com/tos".to_owned()),
+    ];
+    let policy = ServicePolicy {
+        conditions: urls.into(),
+        ..ServicePolicy::default()
+    };
+    world.put_policy(policy).await;
+    let valid = token(&claims());
+    let answer = world.exchange(&valid).await;
+    let expected = json!({
+        "status": "conditions-required",
+        "errors": [{
+            "location": "header",
+            "name": "X-Conditions-Accepted",
+            "description": "Need to accept conditions",
+        }],
+        "urls": {"privacy": "https://example.com/privacy", "tos": "https://example.com/tos"},
+    });
+    assert_eq!((answer.http, answer.body), (403, expected));
+    // Whoever has no good credential is told that first.
+    assert_eq!(world.exchange("nonsense").await.http, 401);
+
+    for value in ["1", "", "no"] {
+        let request = good(&valid).header("X-Conditions-Accepted", value);
+        let answer = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.http, 200, "{value:?}");
+    }
+}
+
+#[tokio::test]
+async fn challenges_are_those_of_the_service_asked_for() {
+    let world = World::new().await;
+    let only_browserid = ServicePolicy {
+        schemes: Schemes {
+            oauth: false,
+            browserid: true,
+        },
+        allowed_issuers: vec!["*".into()],
+        ..ServicePolicy::default()
+    };
+    let valid = token(&claims());
+    let challenge = |answer: &world::Answer| answer.headers["www-authenticate"].clone();
+    assert_eq!(challenge(&world.exchange("nonsense").await), "Bearer");
+    world.put_policy(only_browserid).await;
+    let answer = world.exchange(&valid).await;
+    assert_eq!(answer.error(), (401, "error", "body", "", "Unsupported"));
+    assert_eq!(challenge(&answer), "BrowserID");
+}
+
+#[tokio::test]
+async fn a_closed_service_refuses_new_users_and_no_others() {
+    let world = World::new().await;
+    let admit = |admission| {
+        world.put_policy(ServicePolicy {
+            admission,
+            ..ServicePolicy::default()
+        })
+    };
+    let mut other = claims();
+    other["sub"] = json!("b".repeat(32));
+    let (known, new) = (token(&claims()), token(&other));
+    assert_eq!(world.exchange(&known).await.http, 200);
+    let refused = (401, "new-users-disabled", "body", "", "New users are not allowed");
+    for admission in [
+        Admission::Nobody,
+        Admission::Listed([UID.to_owned()].into()),
+        Admission::First(1),
+    ] {
+        admit(admission.clone()).await;
+        assert_eq!(world.exchange(&known).await.http, 200, "{admission:?}");
+        assert_eq!(world.exchange(&new).await.error(), refused, "{admission:?}");
+    }
+    admit(Admission::First(2)).await;
+    assert_eq!(world.exchange(&new).await.http, 200);
+}
+
+#[tokio::test]
 async fn services_are_read_seldom_and_outlive_a_short_outage() {
     let world = World::new().await;
     let by = || Deadline::after(Duration::from_secs(30));
@@ -358,7 +488,7 @@ async fn services_are_read_seldom_and_outlive_a_short_outage() {
     };
     world.store.put_service(&call, other).await.unwrap();
     assert_eq!(world.server.services.all(by()).await.unwrap().len(), 1);
-    world.clock.advance(Duration::from_secs(10));
+    world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.server.services.all(by()).await.unwrap().len(), 2);
     world.store.set_outage(Some(Cause::Unavailable));
     world.clock.advance(Duration::from_secs(200));

@@ -149,3 +149,24 @@ async fn a_session_that_has_run_out_is_nobodys_client() {
         .ok();
     assert_eq!(clients.as_array().unwrap().len(), 1, "{clients}");
 }
+
+/// What a webhead reads and writes again is not lost because another one's clock was ahead.
+#[tokio::test]
+async fn a_slow_clock_does_not_lose_what_is_written_to_a_known_device() {
+    let bench = Bench::new();
+    let session = bench.sign_up_verified(EMAIL).await.session;
+    let put = async |body: Value| {
+        bench
+            .signed_post("/v1/account/device", &session, &body)
+            .await
+            .ok()
+    };
+    let made = put(json!({ "name": "n", "type": "desktop" })).await;
+    bench.clock.set(NOW.minus(Duration::from_secs(600)));
+    let renamed = put(json!({ "id": made["id"], "name": "m" })).await;
+    assert_eq!(renamed["name"], "m");
+    let devices = bench.signed_get("/v1/account/devices", &session).await.ok();
+    assert_eq!(devices[0]["name"], "m");
+    let last = |device: &Value| device["lastAccessTime"].as_u64().unwrap();
+    assert_eq!(last(&devices[0]), NOW.as_millis() + 1, "later than it was made");
+}

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use foxhold_core::{Deadline, OpId};
+use foxhold_accounts::token::hashed_id;
+use foxhold_core::{Deadline, OpId, RegionMark, Secret, hex};
 use foxhold_ports::{AccountReader, AccountWriter, Call, memory::SeededRandom};
 use serde_json::{Value, json};
 
@@ -267,6 +268,42 @@ async fn derived_ids_are_taken_as_bearers_only_where_that_is_switched_on() {
             .signed_get("/v1/session/status", &signed_up.session)
             .await
             .ok();
+    }
+}
+
+/// Whatever is stored under an id, any region can tell from the id which one issued it.
+#[tokio::test]
+async fn every_token_bears_the_mark_of_its_region() {
+    for mark in [0, 10].map(RegionMark::new) {
+        let bench = Bench::with(Options {
+            region: mark,
+            ..Options::default()
+        });
+        let signed_up = bench.sign_up_verified(EMAIL).await;
+        let signed_in = bench.sign_in(EMAIL).await;
+        let mut ids = vec![
+            ("session", signed_up.session.keys().id),
+            ("key-fetch token", signed_up.key_fetch.keys().id),
+            ("second session", signed_in.keys().id),
+        ];
+        for _ in 0..8 {
+            let path = "/v1/oauth/authorization";
+            let authorized = bench.signed_post(path, &signed_in, &authorization()).await.ok();
+            let granted = bench
+                .post("/v1/oauth/token", &trade(&authorized["code"]))
+                .await
+                .ok();
+            for (name, token) in [
+                ("code", &authorized["code"]),
+                ("refresh token", &granted["refresh_token"]),
+            ] {
+                let token = hex::decode(token.as_str().unwrap()).unwrap();
+                ids.push((name, hashed_id(&Secret::new(token))));
+            }
+        }
+        for (name, id) in ids {
+            assert_eq!(Some(RegionMark::of(&id)), mark, "{name}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients};
-use foxhold_core::{Clock, Deadline, Secret, SecretText, Timestamp, hex};
+use foxhold_core::{Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
 use foxhold_crypto::{
     access_token::NewAccessToken,
     hawk::{self, Credentials, Payload, Target},
@@ -183,6 +183,7 @@ pub(crate) struct Options {
     pub(crate) limits: Arc<dyn Limits>,
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
     pub(crate) accept_bearer: bool,
+    pub(crate) region: Option<RegionMark>,
 }
 
 impl Default for Options {
@@ -192,6 +193,7 @@ impl Default for Options {
             limits: Arc::new(NoLimits),
             mailer: None,
             accept_bearer: false,
+            region: None,
         }
     }
 }
@@ -228,6 +230,7 @@ impl Bench {
                 token_server_url: format!("{}/tokens", options.root),
                 clients: Clients::built_in(options.root),
                 pre_verified_allowed: false,
+                region: options.region,
             }),
         };
         let target = Target::parse(options.root).unwrap();

@@ -21,6 +21,7 @@ cases![
     an_account_may_be_created_verified,
     an_unverified_holder_is_replaced_with_all_that_was_its,
     nothing_can_be_added_to_a_replaced_account,
+    what_is_put_for_an_account_that_is_gone_is_not_seen,
     an_account_may_be_made_again_under_its_own_uid,
     an_address_is_verified_once_and_for_all,
     nobody_has_no_address_to_verify,
@@ -188,6 +189,37 @@ async fn nothing_can_be_added_to_a_replaced_account(s: Arc<Subject>) {
         s.account(second.uid).await.map(|held| held.email_verified),
         Some(false)
     );
+}
+
+/// These are done, not refused: whoever asks has been signed out by the same event, and hears of it at the next call.
+async fn what_is_put_for_an_account_that_is_gone_is_not_seen(s: Arc<Subject>) {
+    let make = Maker::new(13);
+    let (replaced, sign_in) = s.signed_up(&make, "a@example.test").await;
+    s.signed_up(&make, "a@example.test").await;
+    let nobody = make.account("never@example.test").uid;
+    let (reader, writer) = (&s.account_reader, &s.account_writer);
+    for (name, uid) in [("replaced", replaced.uid), ("never there", nobody)] {
+        let session = sign_in.session.id;
+        let put = writer.put_device(&make.call(), make.device(uid, session)).await;
+        assert_eq!(put, Ok(()), "{name}");
+        let token = make.refresh_token(uid, Some(session));
+        let put = writer.put_refresh_token(&make.call(), token.clone()).await;
+        assert_eq!(put, Ok(()), "{name}");
+        let code = make.code(uid, session);
+        let put = writer.put_authorization_code(&make.call(), code.clone()).await;
+        assert_eq!(put, Ok(()), "{name}");
+
+        assert_eq!(s.devices(uid).await, vec![], "{name}");
+        assert_eq!(reader.refresh_token(soon(), token.id).await, Ok(None), "{name}");
+        assert_eq!(reader.refresh_tokens(soon(), uid).await, Ok(vec![]), "{name}");
+        assert_eq!(
+            reader.authorization_code(soon(), code.id).await,
+            Ok(None),
+            "{name}"
+        );
+        let spent = writer.consume_authorization_code(&make.call(), code.id).await;
+        assert_eq!(spent, Err(Refusal::TokenSpent.into()), "{name}");
+    }
 }
 
 async fn an_account_may_be_made_again_under_its_own_uid(s: Arc<Subject>) {

@@ -18,6 +18,7 @@ const CALLERS: usize = 64;
 cases![
     of_many_who_spend_a_key_fetch_token_one_does,
     of_many_who_spend_a_code_one_does,
+    a_code_is_spent_once_also_while_its_session_ends,
     one_operation_sent_many_times_at_once_is_done_for_all,
     of_many_verified_accounts_one_gets_the_address,
     of_many_unverified_accounts_one_is_left_and_whole,
@@ -61,6 +62,37 @@ async fn of_many_who_spend_a_code_one_does(s: Arc<Subject>) {
         async move { writer.consume_authorization_code(&call, id).await }
     });
     assert_one_winner(&answers.await, Refusal::TokenSpent);
+}
+
+/// A sign-out ends the session and what may be revoked; it neither spends a code nor brings one back.
+async fn a_code_is_spent_once_also_while_its_session_ends(s: Arc<Subject>) {
+    const CLOSERS: usize = 4;
+    let make = Maker::new(8);
+    let (account, sign_in) = s.signed_up(&make, "a@example.test").await;
+    let (uid, session) = (account.uid, sign_in.session.id);
+    let code = make.code(uid, session);
+    let (id, writer) = (code.id, &s.account_writer);
+    assert_eq!(writer.put_authorization_code(&make.call(), code).await, Ok(()));
+    let device = make.device(uid, session);
+    assert_eq!(writer.put_device(&make.call(), device).await, Ok(()));
+    let answers = at_once(CALLERS, |number| {
+        let (writer, call) = (Arc::clone(writer), make.call());
+        async move {
+            if number < CLOSERS {
+                (true, writer.close_session(&call, uid, session).await)
+            } else {
+                (false, writer.consume_authorization_code(&call, id).await)
+            }
+        }
+    });
+    let (closed, consumed): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(closes, _)| *closes);
+    assert!(closed.iter().all(|(_, answer)| *answer == Ok(())), "{closed:?}");
+    let consumed = consumed.into_iter().map(|(_, answer)| answer).collect();
+    assert_one_winner(&consumed, Refusal::TokenSpent);
+    assert_eq!(s.account_reader.authorization_code(soon(), id).await, Ok(None));
+    assert_eq!(s.session(session).await, None);
+    assert_eq!(s.devices(uid).await, vec![]);
+    assert!(s.account(uid).await.is_some());
 }
 
 async fn one_operation_sent_many_times_at_once_is_done_for_all(s: Arc<Subject>) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use foxhold_core::record::{NodeFigures, ServiceKey, UserKey};
+use foxhold_core::record::{Admission, NodeFigures, ServiceKey, ServicePolicy, UserKey};
 
 use crate::{
     Refusal,
     conformance::{
         Subject, cases,
-        fixtures::{Maker, node, service, soon, user, values},
+        fixtures::{Maker, node, policy, service, soon, user, values},
     },
 };
 
@@ -16,6 +16,7 @@ cases![
     before_the_first_write_there_is_nothing,
     a_service_is_read_as_it_was_put,
     a_service_put_again_is_changed,
+    every_policy_is_read_as_it_was_put,
     nodes_are_listed_by_id,
     a_node_that_exists_is_left_as_it_is,
     a_node_needs_its_service,
@@ -45,7 +46,7 @@ async fn a_service_is_read_as_it_was_put(s: Arc<Subject>) {
     other.scope = "https://example.test/other".into();
     other.token_lifetime_secs = 300;
     other.uid_ceiling = (1 << 53) - 1;
-    other.accepts_new_users = false;
+    other.policy = policy(Admission::Nobody);
     for service in [&service("sync-1.5"), &other] {
         s.put_service(&make, service).await;
     }
@@ -68,6 +69,26 @@ async fn a_service_put_again_is_changed(s: Arc<Subject>) {
         s.assignment_reader.services(soon()).await,
         Ok(vec![service.clone()])
     );
+    assert_eq!(s.nodes(&service).await.len(), 1, "its nodes stay");
+}
+
+async fn every_policy_is_read_as_it_was_put(s: Arc<Subject>) {
+    let make = Maker::new(13);
+    let mut service = s.served(&make, 10).await;
+    let most = (0..ServicePolicy::LISTED_MAX).map(|number| format!("{number:032x}"));
+    for policy in [
+        policy(Admission::Everyone),
+        policy(Admission::Listed(most.collect())),
+        policy(Admission::First(0)),
+        policy(Admission::First(u64::MAX)),
+        policy(Admission::Nobody),
+        ServicePolicy::default(),
+    ] {
+        service.policy = policy;
+        s.put_service(&make, &service).await;
+        let services = s.assignment_reader.services(soon()).await;
+        assert_eq!(services, Ok(vec![service.clone()]));
+    }
     assert_eq!(s.nodes(&service).await.len(), 1, "its nodes stay");
 }
 
@@ -136,7 +157,10 @@ async fn one_url_may_serve_two_services(s: Arc<Subject>) {
     }
     let [first, second] = [s.nodes(&services[0]).await, s.nodes(&services[1]).await];
     assert_eq!((first.len(), second.len()), (1, 1));
-    assert_ne!(first[0].id, second[0].id);
+    assert_eq!(
+        [&first[0].service, &second[0].service],
+        services.each_ref().map(|of| &of.key)
+    );
 }
 
 async fn a_renamed_node_keeps_its_users(s: Arc<Subject>) {

@@ -2,11 +2,15 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use foxhold_core::record::UserRecord;
+use foxhold_core::{
+    ServiceUid,
+    record::{Admission, Generation, UserRecord},
+};
 
-use super::{LATER, NOW};
+use super::{LATER, NOW, OfUser};
 use crate::{
     Refusal, WriteError,
+    assignments::{RecordRef, Target},
     conformance::{
         Subject, at_once, cases,
         fixtures::{Maker, service, user, values},
@@ -19,8 +23,12 @@ cases![
     first_exchanges_of_one_user_make_one_record,
     one_operation_sent_many_times_at_once_takes_one_slot,
     no_node_takes_more_users_than_it_may,
+    no_service_takes_more_new_users_than_it_may,
     of_many_key_changes_one_wins,
     of_many_raises_the_last_number_stands,
+    who_is_retired_while_others_assign_is_retired,
+    of_many_forgettings_one_gives_the_slot_back,
+    who_comes_while_others_leave_takes_no_slot_that_is_held,
 ];
 
 fn winner(answers: &[Result<UserRecord, WriteError>]) -> UserRecord {
@@ -37,7 +45,11 @@ async fn first_exchanges_of_one_user_make_one_record(s: Arc<Subject>) {
     let at = user(&service, 1, None);
     let answers = at_once(CALLERS, |_| {
         let (writer, call, at) = (Arc::clone(&s.assignment_writer), make.call(), at.clone());
-        async move { writer.assign(&call, &at, &values(1, 1, b"a"), NOW).await }
+        async move {
+            writer
+                .assign(&call, &at, &values(1, 1, b"a"), &Target::DEFAULT, NOW)
+                .await
+        }
     });
     let record = winner(&answers.await);
     assert_eq!(s.record(&at).await, Some(record));
@@ -50,7 +62,11 @@ async fn one_operation_sent_many_times_at_once_takes_one_slot(s: Arc<Subject>) {
     let (at, call) = (user(&service, 1, None), make.call());
     let answers = at_once(CALLERS, |_| {
         let (writer, at) = (Arc::clone(&s.assignment_writer), at.clone());
-        async move { writer.assign(&call, &at, &values(1, 1, b"a"), NOW).await }
+        async move {
+            writer
+                .assign(&call, &at, &values(1, 1, b"a"), &Target::DEFAULT, NOW)
+                .await
+        }
     });
     let record = s.record(&at);
     let answers = answers.await;
@@ -76,7 +92,11 @@ async fn no_node_takes_more_users_than_it_may(s: Arc<Subject>) {
     let answers = at_once(USERS, |number| {
         let (writer, call) = (Arc::clone(&s.assignment_writer), make.call());
         let at = user(&service, number as u64, None);
-        async move { writer.assign(&call, &at, &values(1, 1, b"a"), NOW).await }
+        async move {
+            writer
+                .assign(&call, &at, &values(1, 1, b"a"), &Target::DEFAULT, NOW)
+                .await
+        }
     });
     let answers = answers.await;
     let assigned: Vec<_> = answers.iter().flatten().collect();
@@ -101,6 +121,50 @@ async fn no_node_takes_more_users_than_it_may(s: Arc<Subject>) {
         records += usize::from(s.record(&user(&service, number as u64, None)).await.is_some());
     }
     assert_eq!(records, 100);
+}
+
+async fn no_service_takes_more_new_users_than_it_may(s: Arc<Subject>) {
+    const USERS: u64 = 100;
+    const LIMIT: u64 = 37;
+    let make = Maker::new(6);
+    let mut service = service("sync-1.5");
+    service.policy.admission = Admission::First(LIMIT);
+    s.put_service(&make, &service).await;
+    for number in 1..4 {
+        s.add_node(&make, &service, &format!("https://n{number}.example"), 1000)
+            .await;
+    }
+    let answers = at_once(USERS as usize, |number| {
+        let (writer, call) = (Arc::clone(&s.assignment_writer), make.call());
+        let at = user(&service, number as u64, None);
+        async move {
+            let answer = writer
+                .assign(&call, &at, &values(1, 1, b"a"), &Target::DEFAULT, NOW)
+                .await;
+            (number as u64, answer)
+        }
+    });
+    let answers = answers.await;
+    let taken: Vec<_> = answers
+        .iter()
+        .filter_map(|(number, answer)| Some((*number, answer.as_ref().ok()?)))
+        .collect();
+    let closed = Err(Refusal::Closed.into());
+    let refused = answers.iter().filter(|(_, answer)| *answer == closed).count() as u64;
+    assert_eq!(
+        (taken.len() as u64, refused),
+        (LIMIT, USERS - LIMIT),
+        "{answers:?}"
+    );
+    assert_eq!(s.load(&service).await, LIMIT);
+    // Whoever has come is let in again while others wait outside.
+    let (number, record) = taken[0];
+    let at = user(&service, number, Some(record.version));
+    let again = s
+        .assignment_writer
+        .assign(&make.call(), &at, &values(2, 2, b"a"), &Target::DEFAULT, LATER)
+        .await;
+    assert!(again.is_ok(), "{again:?}");
 }
 
 async fn of_many_key_changes_one_wins(s: Arc<Subject>) {
@@ -153,4 +217,116 @@ async fn of_many_raises_the_last_number_stands(s: Arc<Subject>) {
         .keys_changed_at
         .map_or(0, std::num::NonZeroU64::get);
     assert_eq!((record.current.generation.0, keys_changed_at), (115, 200));
+}
+
+/// What a caller wants of a user's records.
+#[derive(Clone, Copy)]
+enum Wish {
+    /// A new record, unless the user is retired.
+    Assigned,
+    Retired,
+    Forgotten(ServiceUid),
+}
+
+/// Each caller reads again after a conflict, as the rules do. Every round one of them is done, so nobody needs more rounds
+/// than there are callers.
+async fn until_done(s: &Subject, make: &Maker, at: &RecordRef, wish: Wish) {
+    let writer = &s.assignment_writer;
+    for _ in 0..CALLERS {
+        let now = OfUser::new(at, s.record(at).await.expect("the user has a record"));
+        let is_retired = now.record.current.generation == Generation::RETIRED;
+        let (call, at) = (make.call(), &now.at);
+        let answer = match wish {
+            Wish::Assigned if is_retired => return,
+            Wish::Assigned => {
+                writer
+                    .assign(&call, at, &values(2, 2, b"a"), &Target::DEFAULT, LATER)
+                    .await
+            }
+            Wish::Retired => writer.retire(&call, at, LATER).await,
+            Wish::Forgotten(uid) => writer.forget(&call, at, uid).await,
+        };
+        match answer {
+            Ok(_) => return,
+            Err(error) => assert_eq!(error, Refusal::Conflict.into()),
+        }
+    }
+    panic!("others were always first");
+}
+
+/// Retire wins: whoever assigns before is overtaken, whoever comes after finds the tombstone.
+async fn who_is_retired_while_others_assign_is_retired(s: Arc<Subject>) {
+    let make = Arc::new(Maker::new(7));
+    let service = s.served(&make, 1000).await;
+    let first = s.user(&make, &service, 1).await;
+    let at = s.unassign(&make, &first, NOW).await.at;
+    at_once(16, |number| {
+        let (s, make, at) = (Arc::clone(&s), Arc::clone(&make), at.clone());
+        let wish = if number % 4 == 0 {
+            Wish::Retired
+        } else {
+            Wish::Assigned
+        };
+        async move { until_done(&s, &make, &at, wish).await }
+    })
+    .await;
+    let record = s.record(&at).await.expect("the user has a record");
+    assert_eq!(record.current.generation, Generation::RETIRED);
+    assert!(record.current.replaced_at.is_some(), "{record:?}");
+    assert!(record.past.iter().all(|past| past.holds_slot), "{record:?}");
+    assert_eq!(s.load(&service).await, record.past.len() as u64 + 1);
+}
+
+async fn of_many_forgettings_one_gives_the_slot_back(s: Arc<Subject>) {
+    let make = Arc::new(Maker::new(8));
+    let service = s.served(&make, 1000).await;
+    let first = s.user(&make, &service, 1).await;
+    let at = s.assign_again(&make, &first, &values(2, 2, b"a")).await.at;
+    s.user(&make, &service, 2).await;
+    at_once(16, |_| {
+        let (s, make, at) = (Arc::clone(&s), Arc::clone(&make), at.clone());
+        let wish = Wish::Forgotten(first.uid());
+        async move { until_done(&s, &make, &at, wish).await }
+    })
+    .await;
+    let record = s.record(&at).await.expect("the user has a record");
+    assert_eq!(record.past, vec![]);
+    let figures = s.nodes(&service).await[0].figures;
+    assert_eq!((figures.current_load, figures.available), (2, 998));
+}
+
+async fn who_comes_while_others_leave_takes_no_slot_that_is_held(s: Arc<Subject>) {
+    const LEAVERS: u64 = 10;
+    let make = Arc::new(Maker::new(9));
+    let service = s.served(&make, LEAVERS).await;
+    let mut leavers = Vec::new();
+    for number in 0..LEAVERS {
+        leavers.push(s.user(&make, &service, number).await);
+    }
+    let came = at_once(3 * leavers.len(), |number| {
+        let (s, make) = (Arc::clone(&s), Arc::clone(&make));
+        let leaver = leavers.get(number).cloned();
+        let newcomer = user(&service, number as u64, None);
+        async move {
+            let Some(leaver) = leaver else {
+                return s.try_assign(&make, &newcomer, &values(1, 1, b"a")).await;
+            };
+            let left = s.unassign(&make, &leaver, LATER).await;
+            s.forget(&make, &left, leaver.uid()).await;
+            Err(Refusal::NoNode.into())
+        }
+    });
+    let came = came.await;
+    let taken = came.iter().flatten().count() as u64;
+    let full = Err(Refusal::NoNode.into());
+    assert!(
+        came.iter().all(|answer| answer.is_ok() || *answer == full),
+        "{came:?}"
+    );
+    let figures = s.nodes(&service).await[0].figures;
+    assert_eq!(
+        (figures.current_load, figures.available, figures.capacity),
+        (taken, LEAVERS - taken, LEAVERS)
+    );
+    assert!(taken <= LEAVERS);
 }

@@ -7,6 +7,7 @@ use foxhold_core::record::{ClientState, Generation, UserRecord};
 use super::{LATER, NOW};
 use crate::{
     Refusal,
+    assignments::Target,
     conformance::{
         Subject, cases,
         fixtures::{Maker, service, user, values},
@@ -170,7 +171,9 @@ async fn a_new_assignment_replaces_the_record(s: Arc<Subject>) {
         .await;
     let at = user(&service, 1, Some(first.version));
     let writer = &s.assignment_writer;
-    let second = writer.assign(&make.call(), &at, &values(2, 2, b"b"), LATER).await;
+    let second = writer
+        .assign(&make.call(), &at, &values(2, 2, b"b"), &Target::DEFAULT, LATER)
+        .await;
     let second = second.expect("there is room");
     assert_ne!(second.current.uid, first.current.uid);
     assert_eq!((second.current.created_at, second.first_seen_at), (LATER, NOW));
@@ -288,7 +291,9 @@ async fn decisions_on_another_version_are_conflicts(s: Arc<Subject>) {
         let (at, values) = (user(&service, 1, version), values(9, 9, b"z"));
         let conflict = Err(Refusal::Conflict.into());
         assert_eq!(
-            writer.assign(&make.call(), &at, &values, LATER).await,
+            writer
+                .assign(&make.call(), &at, &values, &Target::DEFAULT, LATER)
+                .await,
             conflict,
             "{version:?}"
         );

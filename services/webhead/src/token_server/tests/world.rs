@@ -1,30 +1,39 @@
 //! A Token Server over the in-memory store and a minter that makes real tokens.
 
-use std::sync::Mutex;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use foxhold_core::{
     OpId, SecretText,
-    record::{Service, ServiceKey},
+    record::{Service, ServiceKey, ServicePolicy},
 };
 use foxhold_crypto::{
     node_secret::NodeSecret,
     node_token::{self, NodeTokenClaims, fxa_kid},
 };
+use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AssignmentAdmin, Call, NodeTokenMinter,
     assignments::NewNode,
     memory::{ManualClock, MemoryStore, NoLimits, SeededRandom},
     signer::{NodeToken, NodeTokenOrder, SignError},
 };
-use foxhold_sync::node_type::NodeTypes;
+use foxhold_sync::{
+    first_assignments::{FirstAssignmentSettings, FirstAssignments},
+    node_type::NodeTypes,
+};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::super::*;
-use crate::key_set::signing::{KID, NOW, Published, SCOPE};
+use crate::{
+    assertions::{Assertions, SlowProofs},
+    home_domain::HomeDomain,
+    issuer_documents::{IssuerDocuments, OwnDomain},
+    key_set::signing::{KID, NOW, Published, SCOPE},
+};
 
 pub(super) const NODE: &str = "https://sync-1.example.com";
 pub(super) const SECRET: &str = "Ted Koppel is a robot";
@@ -81,7 +90,7 @@ pub(super) fn service() -> Service {
         scope: SCOPE.into(),
         token_lifetime_secs: 3600,
         uid_ceiling: (1 << 31) - 1,
-        accepts_new_users: true,
+        policy: ServicePolicy::default(),
     }
 }
 
@@ -96,11 +105,43 @@ pub(super) async fn store() -> Arc<MemoryStore> {
         service: service().key,
         url: NODE.into(),
         node_type: Some("sqlite".into()),
+        pool: None,
         capacity: 100,
         available: 100,
     };
     store.create_node(&call(2), node).await.unwrap();
     store
+}
+
+/// Of a deployment whose own accounts are at `accounts.example`.
+pub(super) fn settings(home: HomeDomain) -> HomeSettings {
+    HomeSettings::new(
+        Arc::new(home),
+        "accounts.example".into(),
+        Arc::new(SecretText::new("super-sekrit".into())),
+        NodeTypes::default(),
+    )
+}
+
+/// Knows the own issuer, and asks no other.
+fn assertions(keys: &Arc<KeySetCache>, clock: Arc<ManualClock>) -> Assertions {
+    let own = OwnDomain {
+        domain: "accounts.example".into(),
+        keys: keys.clone(),
+    };
+    let outbound = Arc::new(Outbound::new());
+    Assertions {
+        audience: "https://token.example".into(),
+        home: Arc::new(HomeDomain::configured("accounts.example")),
+        documents: Arc::new(IssuerDocuments::new(
+            own,
+            BTreeMap::new(),
+            outbound,
+            clock.clone(),
+        )),
+        slow: SlowProofs::default(),
+        clock,
+    }
 }
 
 impl World {
@@ -113,30 +154,33 @@ impl World {
         let published = Arc::new(Published::new(KID));
         let minter = Arc::new(Minter::default());
         let clock = Arc::new(ManualClock::new(NOW));
-        let keys = Arc::new(KeySetCache::new(published.clone(), clock.clone()));
+        let keys = Arc::new(KeySetCache::new(
+            dated(published.clone(), clock.clone()),
+            clock.clone(),
+        ));
         let ports = exchange::Ports {
             reader: store.clone(),
             writer: store.clone(),
             minter: minter.clone(),
             verifier: keys.clone(),
+            assertions: Arc::new(assertions(&keys, clock.clone())),
             limits,
+            first_assignments: Arc::new(FirstAssignments::new(&FirstAssignmentSettings::default())),
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(3)),
         };
         let server = Arc::new(TokenServer {
-            ports,
-            settings: Settings {
-                issuer_domain: "accounts.example".into(),
-                metrics_key: Arc::new(SecretText::new("super-sekrit".into())),
-                node_types: NodeTypes::default(),
-            },
+            ports: metered(ports),
+            settings: settings(HomeDomain::configured("accounts.example")),
             services: ServiceCache::new(store.clone(), clock.clone()),
+            in_backoff: NodesInBackoff::default(),
             keys,
+            account_events: None,
             addresses: ClientAddresses::default(),
             budget: Duration::from_secs(30),
             discovery: Discovery {
                 url: "https://token.example".into(),
-                oauth_issuer: "accounts.example".into(),
+                oauth_issuer: Some("accounts.example".into()),
                 oauth_server_url: "https://accounts.example/v1".into(),
             },
             shutdown: Shutdown::new(),
@@ -148,6 +192,18 @@ impl World {
             clock,
             server,
         }
+    }
+
+    /// Gives the service a policy, and waits until it is seen.
+    pub(super) async fn put_policy(&self, policy: ServicePolicy) {
+        let by = Deadline::after(Duration::from_secs(30));
+        let call = Call {
+            op: OpId::new(self.clock.now(), &*self.server.ports.random),
+            deadline: by,
+        };
+        let changed = Service { policy, ..service() };
+        self.store.put_service(&call, changed).await.unwrap();
+        self.clock.advance(Duration::from_secs(1));
     }
 
     pub(super) async fn send(&self, request: Request) -> Answer {

@@ -1,0 +1,192 @@
+//! The account ports over Cassandra: `read` for every tier, the rest for the writer, one module for each intent.
+//!
+//! Must stay true: an account is what its own row says, and that row is changed by conditions only; everything else that
+//! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
+
+mod create;
+mod device;
+mod judge;
+mod read;
+mod refresh_token;
+mod rows;
+mod session;
+mod single_use;
+mod standing;
+mod statements;
+mod sweep;
+mod verify;
+
+use async_trait::async_trait;
+use foxhold_core::{
+    Deadline, DeviceId, TokenId, Uid,
+    record::{Account, AuthorizationCode, Device, EmailKey, RefreshToken},
+};
+use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn};
+
+pub(crate) use statements::AccountReads;
+use statements::{AccountDecisions, AccountWrites, TokenDecisions};
+
+use crate::{
+    CassandraStore, ConnectError,
+    cql::{Cql, KeyedLocks},
+};
+
+/// What a writer of accounts holds beside the connection.
+pub(crate) struct AccountWriting {
+    decisions: AccountDecisions,
+    tokens: TokenDecisions,
+    writes: AccountWrites,
+    /// Creations of this process take turns for an address.
+    addresses: KeyedLocks<EmailKey>,
+    /// Changes of an account's row.
+    uids: KeyedLocks<Uid>,
+    /// Those who spend a token.
+    spenders: KeyedLocks<TokenId>,
+}
+
+impl AccountWriting {
+    pub(crate) async fn prepare(cql: &Cql) -> Result<Self, ConnectError> {
+        Ok(Self {
+            decisions: AccountDecisions::prepare(cql).await?,
+            tokens: TokenDecisions::prepare(cql).await?,
+            writes: AccountWrites::prepare(cql).await?,
+            addresses: KeyedLocks::default(),
+            uids: KeyedLocks::default(),
+            spenders: KeyedLocks::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl AccountWriter for CassandraStore {
+    async fn create_account(&self, call: &Call, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+        create::create(self, call, &account, &sign_in).await
+    }
+
+    async fn open_session(&self, call: &Call, sign_in: SignIn) -> Result<(), WriteError> {
+        session::open(self, call, &sign_in).await
+    }
+
+    async fn close_session(&self, call: &Call, uid: Uid, session: TokenId) -> Result<(), WriteError> {
+        session::close(self, call, uid, session).await
+    }
+
+    async fn verify_email(&self, call: &Call, uid: Uid) -> Result<(), WriteError> {
+        verify::verify_email(self, call, uid).await
+    }
+
+    async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        single_use::consume_key_fetch(self, call, id).await
+    }
+
+    async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {
+        device::put(self, call, &device).await
+    }
+
+    async fn delete_device(&self, call: &Call, uid: Uid, device: DeviceId) -> Result<(), WriteError> {
+        device::delete(self, call, uid, device).await
+    }
+
+    async fn put_authorization_code(&self, call: &Call, code: AuthorizationCode) -> Result<(), WriteError> {
+        single_use::put_code(self, call, &code).await
+    }
+
+    async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        single_use::consume_code(self, call, id).await
+    }
+
+    async fn put_refresh_token(&self, call: &Call, token: RefreshToken) -> Result<(), WriteError> {
+        refresh_token::put(self, call, &token).await
+    }
+
+    async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        refresh_token::delete(self, call, id).await
+    }
+}
+
+/// All statements about accounts, for the test that looks at every statement.
+#[cfg(test)]
+pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 4] {
+    [
+        AccountReads::CATALOGUE,
+        AccountDecisions::CATALOGUE,
+        TokenDecisions::CATALOGUE,
+        AccountWrites::CATALOGUE,
+    ]
+}
+
+/// A read that a write needs: what it could not learn, the write did not do.
+fn not_done(ReadError(cause): ReadError) -> WriteError {
+    WriteError::NotDone(cause)
+}
+
+/// Several writes that were put together, as one answer: not done only if none of them can have been.
+fn together(answers: Vec<Result<(), WriteError>>) -> Result<(), WriteError> {
+    let some = answers
+        .iter()
+        .any(|answer| !matches!(answer, Err(WriteError::NotDone(_))));
+    let worst = answers.into_iter().find_map(Result::err);
+    match worst {
+        Some(WriteError::NotDone(cause)) if some => Err(WriteError::Unknown(cause)),
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// The time of a deletion: never before what it deletes (`security.md` D.1.5), whatever the clocks said.
+fn after(op: i64, written: impl IntoIterator<Item = i64>) -> i64 {
+    written
+        .into_iter()
+        .map(|written| written.saturating_add(1))
+        .fold(op, i64::max)
+}
+
+/// Whether there is an account. Its absence is looked at twice: another region's may not have come here yet.
+async fn account_is_there(store: &CassandraStore, by: Deadline, uid: Uid) -> Result<bool, ReadError> {
+    if read::is_active(&store.reader, by, uid).await? {
+        return Ok(true);
+    }
+    let standing = standing::serial(store, by, uid).await?;
+    Ok(standing.is_some_and(|standing| standing.is_active()))
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_ports::{Cause, Refusal};
+
+    use super::*;
+
+    #[test]
+    fn writes_together_are_not_done_only_if_none_is() {
+        let (not_done, unknown) = (
+            Err(WriteError::NotDone(Cause::Unavailable)),
+            Err(WriteError::Unknown(Cause::Unavailable)),
+        );
+        let refused = Err(WriteError::Refused(Refusal::TokenSpent));
+        let table = [
+            (vec![], Ok(())),
+            (vec![Ok(()), Ok(())], Ok(())),
+            (vec![not_done, not_done], not_done),
+            (vec![Ok(()), not_done], unknown),
+            (vec![not_done, unknown], unknown),
+            (vec![unknown, Ok(())], unknown),
+            (vec![refused], refused),
+        ];
+        for (answers, expected) in table {
+            assert_eq!(together(answers.clone()), expected, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_is_later_than_what_it_deletes() {
+        for (op, written, expected) in [
+            (10, vec![], 10),
+            (10, vec![3, 9], 10),
+            (10, vec![10], 11),
+            (10, vec![20], 21),
+        ] {
+            assert_eq!(after(op, written.clone()), expected, "{op} {written:?}");
+        }
+        assert_eq!(after(0, [i64::MAX]), i64::MAX);
+    }
+}

@@ -1,0 +1,223 @@
+//! Claims and accounts.
+
+use std::sync::Arc;
+
+use foxhold_core::{
+    OpId, Uid,
+    record::{Account, EmailKey},
+};
+use foxhold_ports::accounts::encoding;
+use scylla::{DeserializeRow, SerializeRow, value::CqlTimestamp};
+use zeroize::Zeroizing;
+
+use super::{read_time, time};
+
+/// A claim of an address.
+#[derive(DeserializeRow)]
+pub(in crate::accounts) struct ClaimRow {
+    pub(in crate::accounts) uid: Vec<u8>,
+    pub(in crate::accounts) claim_id: Vec<u8>,
+    pub(in crate::accounts) state: String,
+    pub(in crate::accounts) claimed_at: CqlTimestamp,
+}
+
+/// An account's static columns.
+#[derive(DeserializeRow)]
+pub(in crate::accounts) struct AccountRow {
+    uid: Vec<u8>,
+    state: Option<String>,
+    email: Option<String>,
+    email_key: Option<String>,
+    email_verified: Option<bool>,
+    credentials: Option<Vec<u8>>,
+    code_nonce: Option<Vec<u8>>,
+    created_at: Option<CqlTimestamp>,
+    verifier_set_at: Option<CqlTimestamp>,
+    keys_changed_at: Option<CqlTimestamp>,
+    profile_changed_at: Option<CqlTimestamp>,
+    locale: Option<String>,
+    version: Option<i64>,
+}
+
+/// What an account in use is written as.
+pub(in crate::accounts) const ACTIVE: &str = "active";
+/// What one is that is going, or that must not come to be.
+pub(in crate::accounts) const DELETING: &str = "deleting";
+
+/// What a row of `accounts` is.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::accounts) enum Found {
+    /// An account.
+    Account(Box<Account>),
+    /// What is left of one, or only operations.
+    Nothing,
+}
+
+impl AccountRow {
+    pub(in crate::accounts) fn read(self) -> Option<Found> {
+        let cell = Zeroizing::new(self.credentials.unwrap_or_default());
+        match self.state.as_deref() {
+            Some(ACTIVE) => {}
+            Some(DELETING) | None => return Some(Found::Nothing),
+            Some(_) => return None,
+        }
+        Some(Found::Account(Box::new(Account {
+            uid: Uid::from_slice(&self.uid)?,
+            email: self.email?,
+            email_key: EmailKey::from_normalized(self.email_key?),
+            email_verified: self.email_verified?,
+            credentials: Arc::new(encoding::decode(&cell)?),
+            code_nonce: self.code_nonce?.try_into().ok()?,
+            created_at: read_time(self.created_at?)?,
+            verifier_set_at: read_time(self.verifier_set_at?)?,
+            keys_changed_at: read_time(self.keys_changed_at?)?,
+            profile_changed_at: read_time(self.profile_changed_at?)?,
+            locale: self.locale,
+            version: u64::try_from(self.version?).ok()?,
+        })))
+    }
+}
+
+/// An account as it is written.
+#[derive(SerializeRow)]
+pub(in crate::accounts) struct NewAccount<'a> {
+    uid: &'a [u8; 16],
+    made_by: &'a [u8; 16],
+    email: &'a str,
+    email_key: &'a str,
+    email_verified: bool,
+    credentials: &'a [u8],
+    code_nonce: &'a [u8; 16],
+    created_at: CqlTimestamp,
+    verifier_set_at: CqlTimestamp,
+    keys_changed_at: CqlTimestamp,
+    profile_changed_at: CqlTimestamp,
+    locale: Option<&'a str>,
+    version: i64,
+}
+
+/// The same, over a row that is there.
+#[derive(SerializeRow)]
+pub(in crate::accounts) struct AccountAgain<'a> {
+    #[scylla(flatten)]
+    account: NewAccount<'a>,
+    was: i64,
+}
+
+impl<'a> NewAccount<'a> {
+    pub(in crate::accounts) fn new(account: &'a Account, credentials: &'a [u8], op: &'a OpId) -> Self {
+        Self {
+            uid: account.uid.as_bytes(),
+            made_by: op.as_bytes(),
+            email: &account.email,
+            email_key: account.email_key.as_str(),
+            email_verified: account.email_verified,
+            credentials,
+            code_nonce: &account.code_nonce,
+            created_at: time(account.created_at),
+            verifier_set_at: time(account.verifier_set_at),
+            keys_changed_at: time(account.keys_changed_at),
+            profile_changed_at: time(account.profile_changed_at),
+            locale: account.locale.as_deref(),
+            version: i64::try_from(account.version).unwrap_or(i64::MAX),
+        }
+    }
+
+    pub(in crate::accounts) const fn over(self, was: i64) -> AccountAgain<'a> {
+        AccountAgain { account: self, was }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::{
+        Secret,
+        record::{Credentials, Verifier},
+    };
+
+    use super::*;
+
+    fn credentials() -> Credentials {
+        Credentials {
+            auth_salt: [1; 32],
+            k_a: Secret::new([2; 32]),
+            version_one: Verifier {
+                verify_hash: Secret::new([3; 32]),
+                wrap_wrap_kb: Secret::new([4; 32]),
+            },
+            version_two: None,
+        }
+    }
+
+    fn row() -> AccountRow {
+        AccountRow {
+            uid: vec![5; 16],
+            state: Some(ACTIVE.into()),
+            email: Some("A@example.test".into()),
+            email_key: Some("a@example.test".into()),
+            email_verified: Some(false),
+            credentials: Some(encoding::encode(&credentials()).to_vec()),
+            code_nonce: Some(vec![6; 16]),
+            created_at: Some(CqlTimestamp(7)),
+            verifier_set_at: Some(CqlTimestamp(8)),
+            keys_changed_at: Some(CqlTimestamp(9)),
+            profile_changed_at: Some(CqlTimestamp(10)),
+            locale: None,
+            version: Some(11),
+        }
+    }
+
+    #[test]
+    fn an_account_reads_as_it_was_written() {
+        let Some(Found::Account(account)) = row().read() else {
+            panic!("it is an account");
+        };
+        assert_eq!(*account.credentials, credentials());
+        let op = OpId::from_bytes([12; 16]);
+        let written = NewAccount::new(&account, b"cell", &op);
+        assert_eq!((written.uid, written.made_by), (&[5; 16], op.as_bytes()));
+        assert_eq!(
+            (written.email, written.email_key),
+            ("A@example.test", "a@example.test")
+        );
+        assert_eq!((written.email_verified, written.version), (false, 11));
+        assert_eq!((written.code_nonce, written.locale), (&[6; 16], None));
+        assert_eq!(
+            (written.created_at, written.verifier_set_at),
+            (CqlTimestamp(7), CqlTimestamp(8))
+        );
+        assert_eq!(
+            (written.keys_changed_at, written.profile_changed_at),
+            (CqlTimestamp(9), CqlTimestamp(10))
+        );
+        assert_eq!(written.over(3).was, 3);
+    }
+
+    #[test]
+    fn what_is_left_of_an_account_is_none() {
+        for state in [None, Some(DELETING.to_owned())] {
+            let mut row = row();
+            (row.state, row.credentials, row.email) = (state, None, None);
+            assert_eq!(row.read(), Some(Found::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_row_that_makes_no_sense_is_no_account() {
+        type Damage = fn(&mut AccountRow);
+        let table: [(&str, Damage); 5] = [
+            ("an unknown state", |row| row.state = Some("asleep".into())),
+            ("no secrets", |row| row.credentials = None),
+            ("half a cell of secrets", |row| {
+                row.credentials.as_mut().unwrap().truncate(50);
+            }),
+            ("no address", |row| row.email_key = None),
+            ("a version below zero", |row| row.version = Some(-1)),
+        ];
+        for (name, damage) in table {
+            let mut row = row();
+            damage(&mut row);
+            assert_eq!(row.read(), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A test of all statements at once: each table is written in one way only (`security.md` D.1.1), by statements that say
+//! so, and each table of the schema is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    accounts,
+    assignments::table::{AssignmentReads, AssignmentWrites},
+    audit,
+    cql::{Discipline, Entry},
+    jobs::TurnStatements,
+    migrate::{Migration, ProcessStatements},
+    placement::table::{PlacementReads, PlacementWrites},
+    probe::ProbeStatements,
+    uids::UidStatements,
+};
+
+/// The table that operators change, with statements of the moment.
+const OF_OPERATORS: &str = "regions";
+
+/// Every set of statements of this crate.
+fn sets() -> Vec<Vec<Entry>> {
+    let [reads, decisions, tokens, writes] = accounts::catalogue();
+    vec![
+        reads.to_vec(),
+        decisions.to_vec(),
+        tokens.to_vec(),
+        writes.to_vec(),
+        AssignmentReads::CATALOGUE.to_vec(),
+        AssignmentWrites::CATALOGUE.to_vec(),
+        audit::catalogue(),
+        PlacementReads::CATALOGUE.to_vec(),
+        PlacementWrites::CATALOGUE.to_vec(),
+        ProbeStatements::CATALOGUE.to_vec(),
+        ProcessStatements::CATALOGUE.to_vec(),
+        TurnStatements::CATALOGUE.to_vec(),
+        UidStatements::CATALOGUE.to_vec(),
+    ]
+}
+
+fn catalogue() -> Vec<Entry> {
+    sets().concat()
+}
+
+/// The word after any of these names the table.
+fn table(entry: &Entry) -> &'static str {
+    let words: Vec<_> = entry.cql.split_whitespace().collect();
+    let first = words.first().expect("a statement has words");
+    let before = match *first {
+        "SELECT" | "DELETE" => "FROM",
+        "INSERT" => "INTO",
+        "UPDATE" => "UPDATE",
+        other => panic!("{}: what does {other} do?", entry.name),
+    };
+    let at = words.iter().position(|word| *word == before);
+    words[at.expect("a table") + 1]
+}
+
+fn has(entry: &Entry, wanted: &str) -> bool {
+    let words: Vec<_> = entry.cql.split_whitespace().collect();
+    let wanted: Vec<_> = wanted.split(' ').collect();
+    words.windows(wanted.len()).any(|words| words == wanted)
+}
+
+#[test]
+fn every_table_is_written_in_one_way() {
+    let mut ways: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for entry in catalogue() {
+        let way = match entry.discipline {
+            Discipline::Read => continue,
+            Discipline::Plain => "plain",
+            Discipline::Conditional => "conditional",
+            Discipline::Regional => "conditional within a region",
+        };
+        ways.entry(table(&entry)).or_default().insert(way);
+    }
+    for (table, ways) in &ways {
+        assert_eq!(ways.len(), 1, "{table}: {ways:?}");
+    }
+    assert!(ways.len() > 5, "{ways:?}");
+}
+
+#[test]
+fn every_statement_says_how_it_writes() {
+    for entry in catalogue() {
+        let name = entry.name;
+        let (condition, timestamp) = (has(&entry, "IF"), has(&entry, "USING TIMESTAMP"));
+        match (entry.discipline, entry.member) {
+            (Discipline::Read, _) => {
+                assert!(entry.cql.starts_with("SELECT "), "{name}");
+                assert!(!has(&entry, "ALLOW FILTERING"), "{name}");
+            }
+            (Discipline::Plain, _) => assert!(timestamp && !condition, "{name}"),
+            (_, false) => assert!(condition && !timestamp, "{name}"),
+            (_, true) => assert!(!condition && !timestamp, "{name}"),
+        }
+        assert!(
+            entry.discipline == Discipline::Read || !entry.cql.starts_with("SELECT"),
+            "{name}"
+        );
+        // The session names the keyspace; a name in the statement would be that of one deployment.
+        assert!(
+            !table(&entry).contains('.') || table(&entry).starts_with("system."),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_table_of_the_schema_is_used() {
+    let used: BTreeSet<_> = catalogue().iter().map(table).collect();
+    let migrations = Migration::all();
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let mut tables = 0;
+    for statement in statements {
+        let words: Vec<_> = statement.split(|c: char| c.is_whitespace() || c == '(').collect();
+        let ["CREATE", "TABLE", "IF", "NOT", "EXISTS", table, ..] = words[..] else {
+            continue;
+        };
+        tables += 1;
+        assert!(
+            used.contains(table) || table == OF_OPERATORS,
+            "{table} is made and never used"
+        );
+    }
+    assert!(tables > 10, "{tables} tables");
+}
+
+/// Sets are declared where they are used; here they have to be named.
+#[test]
+fn every_set_stands_in_the_catalogue() {
+    let mut declared = 0;
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                declared += text.lines().filter(|line| *line == "statements! {").count();
+            }
+        }
+    }
+    assert_eq!(declared, sets().len());
+}

@@ -1,0 +1,202 @@
+//! The rules of the purge, row by row.
+
+use foxhold_core::{
+    NodeId,
+    record::{Assignment, NodeFigures, PastRecord, ServiceKey},
+};
+
+use super::*;
+
+const HERE: &str = "https://here.example";
+
+fn old(keys_changed_at: u64, generation: u64, state: u8) -> Old {
+    Old {
+        uid: ServiceUid::new(1).unwrap(),
+        generation: Generation(generation),
+        keys_changed_at: NonZeroU64::new(keys_changed_at),
+        client_state: ClientState::new(vec![state]).unwrap(),
+        replaced_at: Timestamp::from_millis(100),
+        node: Some(HERE.into()),
+    }
+}
+
+/// A user with this active record.
+fn user(keys_changed_at: u64, generation: u64, state: u8) -> UserRecord {
+    UserRecord {
+        current: Assignment {
+            uid: ServiceUid::new(9).unwrap(),
+            generation: Generation(generation),
+            keys_changed_at: NonZeroU64::new(keys_changed_at),
+            client_state: ClientState::new(vec![state]).unwrap(),
+            created_at: Timestamp::from_millis(100),
+            replaced_at: None,
+            node: Some(HERE.into()),
+            node_type: None,
+        },
+        past: Vec::new(),
+        old_client_states: Vec::new(),
+        first_seen_at: Timestamp::from_millis(1),
+        version: 2,
+    }
+}
+
+fn node(url: &str, figures: NodeFigures) -> NodeRecord {
+    NodeRecord {
+        id: NodeId(1),
+        service: ServiceKey("sync-1.5".into()),
+        url: url.into(),
+        node_type: None,
+        pool: None,
+        figures,
+    }
+}
+
+fn past(uid: u64, replaced_at: u64) -> PastRecord {
+    PastRecord {
+        uid: ServiceUid::new(uid).unwrap(),
+        generation: Generation(1),
+        keys_changed_at: None,
+        client_state: ClientState::default(),
+        created_at: Timestamp::from_millis(1),
+        replaced_at: Timestamp::from_millis(replaced_at),
+        node: Some(HERE.into()),
+        holds_slot: true,
+    }
+}
+
+#[test]
+fn the_guard_compares_key_ids_as_tokens_carry_them() {
+    let nodes = [node(HERE, NodeFigures::default())];
+    let erase = || Verdict::Erase(HERE.to_owned());
+    let same = || Verdict::Skip(Skipped::SameKeys);
+    let replaced = || {
+        let mut record = user(5, 5, 1);
+        record.current.replaced_at = Some(Timestamp::from_millis(200));
+        record
+    };
+    let by_uid = Order {
+        by_uid: ByUid::Nodes([HERE.to_owned()].into()),
+        ..Order::default()
+    };
+    let unknown = Order::default();
+    for (name, old, record, order, expected) in [
+        ("same keys", old(5, 5, 1), user(5, 5, 1), &unknown, same()),
+        (
+            "a newer generation does not matter",
+            old(5, 5, 1),
+            user(5, 9, 1),
+            &unknown,
+            same(),
+        ),
+        (
+            "without key times the generation does",
+            old(0, 5, 1),
+            user(0, 9, 1),
+            &unknown,
+            erase(),
+        ),
+        ("another time", old(5, 5, 1), user(6, 6, 1), &unknown, erase()),
+        ("another key", old(5, 5, 1), user(5, 5, 2), &unknown, erase()),
+        ("the user is gone", old(5, 5, 1), replaced(), &unknown, erase()),
+        (
+            "the node keeps by uid",
+            old(5, 5, 1),
+            user(5, 5, 1),
+            &by_uid,
+            erase(),
+        ),
+    ] {
+        assert_eq!(judge(&old, &record, &nodes, order), expected, "{name}");
+    }
+    let mut crowded = user(5, 5, 1);
+    crowded.past = (0..=KEPT_MAX as u64).map(|uid| past(uid + 10, 1)).collect();
+    assert_eq!(judge(&old(5, 5, 1), &crowded, &nodes, &unknown), Verdict::Forget);
+    crowded.past.pop();
+    assert_eq!(judge(&old(5, 5, 1), &crowded, &nodes, &unknown), same());
+}
+
+#[test]
+fn nodes_decide_first() {
+    let out = Verdict::Skip(Skipped::NodeOut);
+    let figures = |downed, unhealthy, backoff| NodeFigures {
+        downed,
+        unhealthy,
+        backoff,
+        ..NodeFigures::default()
+    };
+    let forced = Order {
+        force: true,
+        ..Order::default()
+    };
+    let erase = Verdict::Erase(HERE.to_owned());
+    for (name, node, order, expected) in [
+        (
+            "well",
+            node(HERE, figures(false, false, false)),
+            Order::default(),
+            &erase,
+        ),
+        (
+            "in backoff",
+            node(HERE, figures(false, false, true)),
+            Order::default(),
+            &erase,
+        ),
+        (
+            "downed",
+            node(HERE, figures(true, false, false)),
+            Order::default(),
+            &out,
+        ),
+        (
+            "unhealthy",
+            node(HERE, figures(false, true, false)),
+            Order::default(),
+            &out,
+        ),
+        (
+            "downed and forced",
+            node(HERE, figures(true, false, false)),
+            forced.clone(),
+            &erase,
+        ),
+        (
+            "not listed",
+            node("https://new.example", figures(false, false, false)),
+            forced,
+            &out,
+        ),
+    ] {
+        let found = judge(&old(1, 1, 1), &user(2, 2, 2), &[node], &order);
+        assert_eq!(&found, expected, "{name}");
+    }
+    let gone = Old {
+        node: None,
+        ..old(1, 1, 1)
+    };
+    assert_eq!(
+        judge(&gone, &user(1, 1, 1), &[], &Order::default()),
+        Verdict::Forget
+    );
+}
+
+#[test]
+fn due_is_what_was_replaced_before_the_grace() {
+    let mut record = user(1, 1, 1);
+    record.past = vec![past(1, 10), past(2, 20), past(3, 30)];
+    let order = |grace| Order {
+        grace: std::time::Duration::from_millis(grace),
+        ..Order::default()
+    };
+    let uids = |record: &UserRecord, order: &Order| -> Vec<u64> {
+        let due = due(record, order, Timestamp::from_millis(30));
+        due.iter().map(|old| old.uid.get()).collect()
+    };
+    assert_eq!(uids(&record, &order(0)), [1, 2]);
+    assert_eq!(uids(&record, &order(10)), [1]);
+    assert_eq!(uids(&record, &order(1000)), [0; 0]);
+    record.current.replaced_at = Some(Timestamp::from_millis(25));
+    assert_eq!(uids(&record, &order(0)), [1, 2, 9]);
+    record.current.node = None;
+    assert_eq!(uids(&record, &order(0)), [1, 2], "nothing of it is left to purge");
+}

@@ -1,0 +1,41 @@
+//! The suite of the account ports over real Cassandra, random sequences beside the memory store, and what only a store
+//! without transactions has to show: creations that died half-way, and what the next one makes of them.
+
+#[path = "cassandra_conformance/bench.rs"]
+mod bench;
+#[path = "cassandra_conformance/claims.rs"]
+mod claims;
+#[path = "cassandra_conformance/requests.rs"]
+mod requests;
+
+use bench::Bench;
+use foxhold_ports::conformance;
+
+/// Sequences of random intents, and intents in each.
+const SEQUENCES: u64 = 3;
+const INTENTS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite() {
+    let bench = Bench::new().await;
+    let store = bench.store().await;
+    conformance::accounts("cassandra", async || Bench::subject(&[&store])).await;
+}
+
+/// Half of the calls to each of two writers: what one process knows of its own doings does not help.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_over_two_writers() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::accounts("cassandra, two writers", async || Bench::subject(&[&one, &other])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_sequence_of_intents_does_what_it_does_in_memory() {
+    let bench = Bench::new().await;
+    let store = bench.store().await;
+    conformance::like_memory("cassandra", 0..SEQUENCES, INTENTS, async || {
+        Bench::subject(&[&store])
+    })
+    .await;
+}

@@ -1,0 +1,199 @@
+//! What an admin API says when it does not do what it was asked, and what the tool makes of it.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use foxhold_ops::wire::{Code, Problem};
+use foxhold_runtime::process::{FAILED, INVALID, REFUSED, UNAVAILABLE};
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::failure::{NOT_FOUND, NOT_PERMITTED};
+
+/// No answer, or a bad one.
+#[derive(Debug, Error)]
+pub(crate) enum AdminError {
+    /// Not an address of an admin API.
+    #[error(
+        "{0} is no address of an admin API\nfix: give https, a host and a port with --admin, and no path"
+    )]
+    Address(String),
+    /// The own certificate cannot be used.
+    #[error("using the certificate of {}\nfix: foxhold certificates create --out DIR --roles operator, and --identity DIR", folder.display())]
+    Identity { folder: PathBuf, source: anyhow::Error },
+    /// Nobody answers.
+    #[error("asking {place}\nfix: see that it runs, and give the right --data or --admin")]
+    NoAnswer { place: String, source: anyhow::Error },
+    /// Somebody else answers, or takes this tool for somebody else.
+    #[error(
+        "asking {place}: it is not of this deployment, or a certificate has ended\nfix: renew it with foxhold certificates create, and give it with --identity"
+    )]
+    Stranger { place: String, source: io::Error },
+    /// It takes too long.
+    #[error("no answer within {} s\nfix: try again; what was asked for may have been done", .0.as_secs())]
+    TooLate(Duration),
+    /// An answer that ends too early, or never.
+    #[error("the answer is cut off or too long")]
+    CutOff(#[source] anyhow::Error),
+    /// Something that is not written as JSON.
+    #[error("writing the request")]
+    Request(#[source] serde_json::Error),
+    /// An answer that is none.
+    #[error("an answer that makes no sense ({status})\nfix: use a tool of the version that is asked")]
+    Senseless {
+        status: StatusCode,
+        source: serde_json::Error,
+    },
+    /// It was decided against, or did not work.
+    #[error("{}", told(.0))]
+    Problem(Box<Problem>),
+}
+
+impl AdminError {
+    /// The exit code (`ecosystem.md` 3.4).
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Address(_) | Self::Identity { .. } => INVALID,
+            Self::NoAnswer { .. } | Self::TooLate(_) => UNAVAILABLE,
+            Self::Stranger { .. } => NOT_PERMITTED,
+            Self::CutOff(_) | Self::Request(_) | Self::Senseless { .. } => FAILED,
+            Self::Problem(problem) => exit_code_of(problem.code),
+        }
+    }
+
+    /// Whether the same again may work, and does no harm.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.exit_code() == UNAVAILABLE
+    }
+}
+
+const fn exit_code_of(code: Code) -> u8 {
+    match code {
+        Code::InvalidRequest => INVALID,
+        Code::NotPermitted => NOT_PERMITTED,
+        Code::NotFound | Code::UnknownService | Code::UnknownNode | Code::UnknownUser => NOT_FOUND,
+        Code::Conflict
+        | Code::NoNode
+        | Code::NoUid
+        | Code::Closed
+        | Code::TooManyPast
+        | Code::UserRetired
+        | Code::NodeTakesUsers => REFUSED,
+        Code::Unavailable | Code::OutcomeUnknown => UNAVAILABLE,
+        Code::MethodNotAllowed | Code::TooLarge | Code::UnsupportedMediaType | Code::Internal => FAILED,
+    }
+}
+
+/// What to do about it, where that is always the same.
+const fn fix(code: Code) -> Option<&'static str> {
+    match code {
+        Code::UnknownService => Some("foxhold service list shows those there are; give one with --service"),
+        Code::UnknownNode => Some("foxhold node list shows those there are"),
+        Code::UnknownUser => Some("give the whole key, uid@domain, and the service with --service"),
+        Code::NotPermitted => Some("give a certificate of the role operator with --identity"),
+        Code::NoNode => Some("foxhold node list shows where there is room; foxhold node create makes some"),
+        Code::NoUid => Some("foxhold service update --uid-ceiling, as far as the nodes take longer ones"),
+        Code::TooManyPast => Some("foxhold service purge"),
+        Code::NodeTakesUsers => {
+            Some("foxhold node update --backoff true, or give the node to go to with --to")
+        }
+        Code::Conflict => Some("look again, and try again"),
+        Code::Unavailable | Code::OutcomeUnknown => Some("try again"),
+        Code::Internal => Some("look for the request's id in the log"),
+        Code::InvalidRequest
+        | Code::NotFound
+        | Code::MethodNotAllowed
+        | Code::Closed
+        | Code::UserRetired
+        | Code::TooLarge
+        | Code::UnsupportedMediaType => None,
+    }
+}
+
+fn told(problem: &Problem) -> String {
+    let mut text = problem.detail.clone();
+    if !problem.request_id.is_empty() && problem.status >= 500 {
+        text = format!("{text} (request {})", problem.request_id);
+    }
+    let faults: Vec<String> = problem
+        .errors
+        .iter()
+        .map(|fault| format!("`{}`: {}", fault.field, fault.detail))
+        .collect();
+    match (faults.is_empty(), fix(problem.code)) {
+        (false, _) => format!("{text}\nfix: {}", faults.join("\n     ")),
+        (true, Some(fix)) => format!("{text}\nfix: {fix}"),
+        (true, None) => text,
+    }
+}
+
+/// The error of an answer that is not a success.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> AdminError {
+    match serde_json::from_slice(body) {
+        Ok(problem) => AdminError::Problem(Box::new(problem)),
+        Err(source) => AdminError::Senseless { status, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_ops::wire::FieldFault;
+
+    use super::*;
+
+    fn problem(code: Code, errors: Vec<FieldFault>) -> AdminError {
+        AdminError::Problem(Box::new(Problem {
+            kind: "about:blank".into(),
+            title: "title".into(),
+            status: code.status(),
+            detail: "what happened".into(),
+            code,
+            request_id: "r1".into(),
+            errors,
+        }))
+    }
+
+    #[test]
+    fn every_problem_has_an_exit_code_that_fits_its_status() {
+        for code in Code::ALL {
+            let expected: &[u8] = match code.status() {
+                400 => &[INVALID],
+                403 => &[NOT_PERMITTED],
+                404 => &[NOT_FOUND],
+                409 => &[REFUSED],
+                503 => &[UNAVAILABLE],
+                _ => &[FAILED],
+            };
+            let found = problem(*code, Vec::new()).exit_code();
+            assert!(expected.contains(&found), "{code:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_told_with_what_to_do() {
+        let fault = |field: &str| FieldFault {
+            field: field.into(),
+            detail: "give more".into(),
+        };
+        for (error, expected) in [
+            (
+                problem(Code::UnknownNode, Vec::new()),
+                "what happened\nfix: foxhold node list shows those there are",
+            ),
+            (
+                problem(Code::InvalidRequest, vec![fault("a"), fault("b")]),
+                "what happened\nfix: `a`: give more\n     `b`: give more",
+            ),
+            (
+                problem(Code::Internal, Vec::new()),
+                "what happened (request r1)\nfix: look for the request's id in the log",
+            ),
+            (problem(Code::UserRetired, Vec::new()), "what happened"),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
+        assert!(matches!(
+            refused(StatusCode::BAD_GATEWAY, b"<html>"),
+            AdminError::Senseless { .. }
+        ));
+    }
+}

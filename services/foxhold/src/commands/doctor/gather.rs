@@ -1,0 +1,306 @@
+//! Finds out about a box: reads its folder, makes a token and takes it, and asks the public URL what browsers ask. Changes
+//! nothing, and needs no running box.
+
+use std::{
+    fs::{self, File, TryLockError},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use foxhold_core::{
+    Clock as _, Deadline, SecretText, ServiceUid, Timestamp, hex, random,
+    record::{NodeFigures, ServiceKey},
+};
+use foxhold_crypto::{
+    hawk::{self, Credentials, Target},
+    node_secret::{NodeSecret, NodeSecrets, read_list},
+    node_token::{NodeToken, NodeTokenClaims, mint},
+    rsa_key::KeySet,
+};
+use foxhold_keysigner::custody::file::{self, KeyFile};
+use foxhold_node_auth::{NodeAuth, NodeName, SignedRequest};
+use foxhold_outbound::{Answer, Outbound, OutboundError, Reach};
+use foxhold_ports::{AssignmentReader as _, assignments::choice::is_out};
+use foxhold_runtime::{
+    SystemClock, SystemRandom,
+    config::{self, Secrets},
+};
+use foxhold_store_sqlite::SqliteReader;
+use http::{HeaderMap, HeaderValue, Uri, header};
+use serde_json::Value;
+
+use super::facts::{Facts, Fault, FileFacts, NodeFacts, Permissions, Reply, SettingsFacts};
+use crate::{
+    cli::UpArgs,
+    key_files::KeyFiles,
+    single_box::{
+        SERVICE,
+        settings::{Settings, is_loopback},
+    },
+};
+
+/// How long each question may wait.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Nothing that is asked for is longer.
+const BODY_MAX: usize = 64 * 1024;
+/// A user that there is not: the last number a uid can have. Its data is read, and there is none.
+const NOBODY: u64 = (1 << 53) - 1;
+
+/// Everything about the box in `data`, which exists.
+pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
+    let settings = load(data, public_url);
+    let keys = KeyFiles::in_folder(data.join("keys"));
+    let is_running = is_running(data);
+    let root = settings.as_ref().map(|settings| settings.public_url.clone());
+    let root = root.unwrap_or_default();
+    let secret = Secrets::default().read_text("node.secret", &keys.node());
+    let secret = secret.map_err(|error| error.to_string());
+    let asking = Asking::new();
+    // Of a box that does not run nobody needs to be asked.
+    let (configuration, published_kids) = if is_running {
+        let configuration = asking.document(&root, "/.well-known/fxa-client-configuration");
+        tokio::join!(configuration, asking.kids(&root))
+    } else {
+        (Err(Fault::NoAnswer), Err(Fault::NoAnswer))
+    };
+    let now = SystemClock.now();
+    let nodes = match &secret {
+        Ok(text) if is_running => asking.nodes(&data.join("foxhold.db"), text).await,
+        Ok(_) => Ok(Vec::new()),
+        Err(_) => Err("without the secret nothing can be asked of them".to_owned()),
+    };
+    Facts {
+        files: files(data, &keys),
+        key_id: key_id(&keys),
+        secrets: secret.and_then(|text| try_token(&text, &root, now)),
+        now,
+        disk_used_percent: foxhold_sync_node::used_percent(data)
+            .map_err(|error| format!("the disk cannot be seen: {error}")),
+        is_running,
+        configuration,
+        published_kids,
+        nodes,
+        settings,
+    }
+}
+
+fn load(data: &Path, public_url: Option<String>) -> Result<SettingsFacts, String> {
+    let arguments = UpArgs {
+        data: data.to_owned(),
+        listen: None,
+        private_listen: None,
+        public_url,
+        mail: None,
+        // What had to be confirmed was confirmed when the box was started.
+        yes: true,
+    };
+    let settings = Settings::load(&data.join("foxhold.toml"), config::process_env(), &arguments);
+    let settings = settings.map_err(|error| error.to_string())?;
+    let site = settings.site().map_err(|error| error.to_string())?;
+    Ok(SettingsFacts {
+        public_url: settings.public_url(),
+        is_loopback: is_loopback(&site),
+        disk_used_max_percent: settings.disk_used_max_percent,
+    })
+}
+
+/// A box holds the lock of its folder. Ours is a shared one, gone at once.
+fn is_running(data: &Path) -> bool {
+    let lock = File::open(data.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn files(data: &Path, keys: &KeyFiles) -> Vec<FileFacts> {
+    let facts = |path: PathBuf, is_secret, is_folder| {
+        let meta = fs::metadata(&path);
+        FileFacts {
+            permissions: meta.map_or(Permissions::Missing, |meta| {
+                Permissions::Mode(meta.mode() & 0o7777)
+            }),
+            path,
+            is_needed: is_secret,
+            is_secret,
+            is_folder,
+        }
+    };
+    let secrets = [
+        keys.provider(),
+        keys.provider_passphrase(),
+        keys.code(),
+        keys.metrics(),
+        keys.node(),
+    ];
+    let secrets = secrets.map(|file| facts(file.0, true, false));
+    let others = [
+        facts(data.to_owned(), false, true),
+        facts(data.join("keys"), false, true),
+        facts(data.join("node"), false, true),
+        facts(data.join("foxhold.toml"), false, false),
+    ];
+    secrets.into_iter().chain(others).collect()
+}
+
+fn key_id(keys: &KeyFiles) -> Result<String, String> {
+    let key = KeyFile {
+        file: keys.provider(),
+        passphrase_file: keys.provider_passphrase(),
+    };
+    let custody = file::open(&Secrets::default(), "provider", &key).map_err(|error| error.to_string())?;
+    Ok(custody.public_key().kid.clone())
+}
+
+/// Makes a token as the signer does, and takes it as the node does.
+fn try_token(secrets: &SecretText, root: &str, now: Timestamp) -> Result<usize, String> {
+    let count = read_list(secrets.expose()).len();
+    let name = NodeName::parse(root).map_err(|error| error.to_string())?;
+    let probe = Probe::make(name.as_str(), secrets, now).ok_or("node.secret holds no secret")?;
+    let list = NodeSecrets::of_list(secrets.expose()).ok_or("node.secret holds no secret")?;
+    let request = SignedRequest {
+        method: "GET",
+        path_and_query: &probe.target.path_and_query,
+        authorization: Some(probe.authorization.as_bytes()),
+        host: None,
+        uid: NOBODY,
+        serves_expired: false,
+    };
+    let checked = NodeAuth::new(vec![name], list).check(&request, now).map(drop);
+    checked.map_err(|why| format!("a token made with node.secret is refused: {why}"))?;
+    Ok(count)
+}
+
+/// A request that changes nothing, signed as a browser signs.
+struct Probe {
+    url: String,
+    target: Target,
+    authorization: String,
+}
+
+impl Probe {
+    fn make(node_url: &str, secrets: &SecretText, now: Timestamp) -> Option<Self> {
+        let url = format!("{node_url}/1.5/{NOBODY}/info/collections");
+        let target = Target::parse(&url).ok()?;
+        let newest = read_list(secrets.expose()).into_iter().next_back()?;
+        let NodeToken { token, key } = mint(&claims(node_url, now)?, &NodeSecret::new(newest));
+        let credentials = Credentials {
+            id: &token,
+            key: key.expose().as_bytes(),
+        };
+        let nonce = hex::encode(&random::bytes::<8>(&SystemRandom));
+        let authorization = hawk::sign(&credentials, &target.request("GET"), now.as_secs(), &nonce, None);
+        Some(Self {
+            url,
+            target,
+            authorization,
+        })
+    }
+}
+
+fn claims(node_url: &str, now: Timestamp) -> Option<NodeTokenClaims> {
+    let nobody = "0".repeat(32);
+    Some(NodeTokenClaims {
+        node: node_url.to_owned(),
+        fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+        fxa_uid: nobody.clone(),
+        hashed_device_id: nobody.clone(),
+        hashed_fxa_uid: nobody,
+        expires_secs: now.as_secs() + 60,
+        uid: ServiceUid::new(NOBODY)?,
+        salt: random::bytes(&SystemRandom),
+    })
+}
+
+/// Whether new users may come to a node, now or when it opens more of its places.
+pub(super) const fn has_room(figures: &NodeFigures) -> bool {
+    figures.current_load < figures.capacity && !figures.backoff && !is_out(figures)
+}
+
+/// Asks as browsers do.
+pub(super) struct Asking(Outbound);
+
+impl Asking {
+    pub(super) fn new() -> Self {
+        Self(Outbound::new())
+    }
+
+    async fn get(&self, url: &str, headers: HeaderMap) -> Result<Answer, Fault> {
+        let uri: Uri = url.parse().map_err(|_| Fault::Other("no URL".to_owned()))?;
+        let by = Deadline::after(ANSWER_MAX);
+        let answer = self.0.get_with(by, &uri, Reach::Configured, headers, BODY_MAX);
+        answer.await.map_err(|error| match error {
+            OutboundError::NoAnswer => Fault::NoAnswer,
+            OutboundError::Identity => Fault::Identity,
+            other => Fault::Other(other.to_string()),
+        })
+    }
+
+    pub(super) async fn document(&self, root: &str, path: &str) -> Result<Reply, Fault> {
+        let answer = self.get(&format!("{root}{path}"), HeaderMap::new()).await?;
+        let date = answer.date.and_then(|date| httpdate::parse_http_date(&date).ok());
+        let date = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        Ok(Reply {
+            status: answer.status.as_u16(),
+            date: date.map(|since| Timestamp::from_secs(since.as_secs())),
+            body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
+        })
+    }
+
+    pub(super) async fn kids(&self, root: &str) -> Result<Vec<String>, Fault> {
+        let answer = self.get(&format!("{root}/v1/jwks"), HeaderMap::new()).await?;
+        let keys = KeySet::from_jwks(&answer.body);
+        let keys = keys.map_err(|_| Fault::Other("what answers is no key set".to_owned()))?;
+        Ok(keys.keys().iter().map(|key| key.kid.clone()).collect())
+    }
+
+    async fn nodes(&self, database: &Path, secrets: &SecretText) -> Result<Vec<NodeFacts>, String> {
+        let reader = SqliteReader::open(database, 1).map_err(|error| error.to_string())?;
+        let by = Deadline::after(ANSWER_MAX);
+        let listed = reader.nodes(by, &ServiceKey(SERVICE.to_owned())).await;
+        let mut nodes = Vec::new();
+        for node in listed.map_err(|error| error.to_string())? {
+            nodes.push(NodeFacts {
+                has_room: has_room(&node.figures),
+                answer: self.node(&node.url, secrets).await,
+                url: node.url,
+            });
+        }
+        Ok(nodes)
+    }
+
+    async fn node(&self, url: &str, secrets: &SecretText) -> Result<u16, Fault> {
+        let probe = Probe::make(url, secrets, SystemClock.now());
+        let probe = probe.ok_or_else(|| Fault::Other("no token could be made for it".to_owned()))?;
+        let authorization = HeaderValue::from_str(&probe.authorization);
+        let authorization = authorization.map_err(|error| Fault::Other(error.to_string()))?;
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
+        Ok(self.get(&probe.url, headers).await?.status.as_u16())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_takes_nobody_is_no_room() {
+        let good = NodeFigures {
+            capacity: 2,
+            current_load: 1,
+            ..NodeFigures::default()
+        };
+        type Row = (&'static str, fn(&mut NodeFigures), bool);
+        let table: [Row; 6] = [
+            ("one place", |_| {}, true),
+            ("none open, but some can be", |node| node.available = 0, true),
+            ("full", |node| node.current_load = 2, false),
+            ("backoff", |node| node.backoff = true, false),
+            ("downed", |node| node.downed = true, false),
+            ("unhealthy", |node| node.unhealthy = true, false),
+        ];
+        for (name, change, expected) in table {
+            let mut node = good;
+            change(&mut node);
+            assert_eq!(has_room(&node), expected, "{name}");
+        }
+    }
+}

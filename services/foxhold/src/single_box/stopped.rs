@@ -1,0 +1,112 @@
+//! A box that is stopped, as far as an administrator needs it: its store and its signer behind the admin API, in this
+//! process. Nothing listens, no job runs.
+//!
+//! Must stay true: the folder is held as long as this lives, so that no box starts on it meanwhile; nothing is made or
+//! changed that nobody asked for.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use foxhold_node_calls::HttpNodeCalls;
+use foxhold_ops::{Access, OpsLimits, OpsPorts};
+use foxhold_outbound::Outbound;
+use foxhold_runtime::{
+    Shutdown, SystemClock, SystemRandom,
+    config::{self, Secrets},
+};
+use foxhold_store_sqlite::{SqliteReader, SqliteStore};
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::ServiceExt as _;
+
+use super::{parts, settings::Settings};
+use crate::{
+    cli::UpArgs,
+    data_folder::{DataFolder, DataFolderError},
+    key_files::KeyFiles,
+};
+
+/// Connections that read the database: commands ask one thing after the other.
+const READERS: usize = 2;
+
+/// The box.
+pub(crate) struct StoppedBox {
+    router: Router,
+    store: Arc<SqliteStore>,
+    _folder: DataFolder,
+}
+
+impl StoppedBox {
+    /// Opens it.
+    pub(crate) fn open(folder: DataFolder) -> anyhow::Result<Self> {
+        let database = folder.database();
+        if !database.exists() {
+            let folder = folder.root().to_owned();
+            return Err(DataFolderError::Missing { folder }.into());
+        }
+        let settings = Settings::load(&folder.config(), config::process_env(), &as_it_is(&folder))?;
+        let keys = KeyFiles::in_folder(folder.keys());
+        let store =
+            SqliteStore::open_writer(&database).with_context(|| format!("opening {}", database.display()))?;
+        let store = Arc::new(store);
+        let reader = SqliteReader::open(&database, READERS)
+            .with_context(|| format!("reading {}", database.display()))?;
+        let secrets = Secrets::default();
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let outbound = Arc::new(Outbound::new());
+        let ports = OpsPorts {
+            reader: Arc::new(reader),
+            writer: Arc::clone(&store) as _,
+            admin: Arc::clone(&store) as _,
+            minter: Arc::new(parts::signer_alone(&settings, &keys)?),
+            node_calls: Arc::new(HttpNodeCalls::new(
+                outbound,
+                Arc::clone(&clock) as _,
+                Arc::clone(&random) as _,
+            )),
+            clock,
+            random,
+            metrics_key: Arc::new(secrets.read_text("metrics.key", &keys.metrics())?),
+            by_uid: settings.purge().by_uid(),
+            limits: OpsLimits::default(),
+            shutdown: Shutdown::new(),
+        };
+        Ok(Self {
+            router: foxhold_ops::router(ports, Access::Local),
+            store,
+            _folder: folder,
+        })
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request<Full<Bytes>>) -> Response<Body> {
+        let answered = self.router.clone().oneshot(request.map(Body::new)).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+
+    /// Finishes the waiting writes, closes the files, and lets go of the folder.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        let Self {
+            router,
+            store,
+            _folder,
+        } = self;
+        drop(router);
+        let closing = tokio::task::spawn_blocking(move || store.close());
+        closing.await.context("closing the store")
+    }
+}
+
+/// Without flags; whoever works on a box need not confirm again how it was set up.
+fn as_it_is(folder: &DataFolder) -> UpArgs {
+    UpArgs {
+        data: folder.root().to_owned(),
+        listen: None,
+        private_listen: None,
+        public_url: None,
+        mail: None,
+        yes: true,
+    }
+}

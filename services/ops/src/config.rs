@@ -1,0 +1,246 @@
+//! The configuration of a process of its own (`deploy/config/ops.toml`). Read once by `main`.
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use foxhold_core::SecretText;
+use foxhold_ports::assignments::is_node_url;
+use foxhold_runtime::{
+    channel::ChannelSettings,
+    config::{SecretError, SecretFile, Secrets},
+    store::{Store, StoreError, StoreTable, StoreUse},
+    telemetry::LogConfig,
+    tls::TlsSettings,
+};
+use foxhold_sync::jobs::purge::ByUid;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::OpsLimits;
+
+/// All keys. A key that is not here is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the admin API is served, to those with a certificate of the role `operator`.
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, for operators only; nowhere when absent.
+    pub private_listen: Option<SocketAddr>,
+    /// File with the key of hashes in telemetry: any text, the same as the webheads'.
+    pub metrics_key_file: SecretFile,
+    /// The process's certificate, role `ops`.
+    pub tls: TlsSettings,
+    /// Where everything is read.
+    pub store: StoreTable,
+    /// The dbwriters.
+    pub dbwriter: ChannelSettings,
+    /// The keysigners.
+    pub keysigner: ChannelSettings,
+    /// Erasing the data of replaced records.
+    #[serde(default)]
+    pub purge: PurgeTable,
+    /// Requests in work at once.
+    #[serde(default = "requests_max")]
+    pub requests_max: usize,
+    /// How long a request may take, in milliseconds.
+    #[serde(default = "request_ms_max")]
+    pub request_ms_max: u64,
+    /// After this time a page of a job is ended where it is, in milliseconds.
+    #[serde(default = "page_ms_max")]
+    pub page_ms_max: u64,
+    /// How long to answer "not ready" before connections are refused, when the process ends.
+    #[serde(default = "drain_delay_secs")]
+    pub drain_delay_secs: u64,
+    /// Log lines.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// Erasing the data of replaced records.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PurgeTable {
+    /// URLs of nodes that keep data by uid, as `foxhold-sync-node` does; `*` alone for all. The same as the webheads'.
+    pub nodes_by_uid: Vec<String>,
+}
+
+/// All nodes, where it stands alone.
+const ALL: &str = "*";
+
+/// A configuration that the process cannot be started with. Names the key and the fix.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A store that cannot be reached as configured.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something that is no node.
+    #[error("`purge.nodes_by_uid`: give nodes' URLs without a trailing slash, or \"*\" alone for all")]
+    NodesByUid,
+    /// A bound that lets nothing through.
+    #[error("`{0}`: give at least 1")]
+    Zero(&'static str),
+}
+
+/// What is checked and read once, before anything starts.
+pub(crate) struct Prepared {
+    pub(crate) store: Store,
+    pub(crate) metrics_key: Arc<SecretText>,
+    pub(crate) by_uid: ByUid,
+    pub(crate) limits: OpsLimits,
+}
+
+impl Config {
+    /// Checks what types cannot say, and reads every secret.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn check(&self, secrets: &Secrets) -> Result<(), ConfigError> {
+        self.prepare(secrets).map(drop)
+    }
+
+    pub(crate) fn prepare(&self, secrets: &Secrets) -> Result<Prepared, ConfigError> {
+        let bounds = [
+            ("requests_max", self.requests_max as u64),
+            ("request_ms_max", self.request_ms_max),
+            ("page_ms_max", self.page_ms_max),
+        ];
+        if let Some((key, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
+            return Err(ConfigError::Zero(key));
+        }
+        Ok(Prepared {
+            by_uid: self.purge.by_uid()?,
+            limits: OpsLimits {
+                in_work_max: self.requests_max,
+                budget: Duration::from_millis(self.request_ms_max),
+                page_max: Duration::from_millis(self.page_ms_max),
+            },
+            metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
+            store: self.store.resolve("ops", StoreUse::Reads, secrets)?,
+        })
+    }
+}
+
+impl PurgeTable {
+    fn by_uid(&self) -> Result<ByUid, ConfigError> {
+        let nodes = &self.nodes_by_uid;
+        if matches!(&nodes[..], [one] if one == ALL) {
+            return Ok(ByUid::All);
+        }
+        if !nodes.iter().all(|node| is_node_url(node)) {
+            return Err(ConfigError::NodesByUid);
+        }
+        Ok(ByUid::Nodes(nodes.iter().cloned().collect::<BTreeSet<_>>()))
+    }
+}
+
+const fn listen() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8040)
+}
+
+const fn requests_max() -> usize {
+    32
+}
+
+const fn request_ms_max() -> u64 {
+    60_000
+}
+
+const fn page_ms_max() -> u64 {
+    15_000
+}
+
+const fn drain_delay_secs() -> u64 {
+    5
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/config/ops.toml");
+
+    fn sample() -> Config {
+        toml::from_str(SAMPLE).unwrap()
+    }
+
+    /// With a key that is there.
+    fn prepared(config: Config) -> Result<Prepared, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        file.write_all(b"any text").unwrap();
+        let config = Config {
+            metrics_key_file: SecretFile(path),
+            ..config
+        };
+        config.prepare(&Secrets::default())
+    }
+
+    #[test]
+    fn the_sample_file_loads_and_unknown_keys_do_not() {
+        let config = sample();
+        assert_eq!(config.listen.port(), 8040);
+        assert!(toml::from_str::<Config>(&format!("colour = \"red\"\n{SAMPLE}")).is_err());
+        let prepared = prepared(config).unwrap();
+        assert!(matches!(prepared.store, Store::Sqlite { .. }));
+        assert_eq!(prepared.by_uid, ByUid::Nodes(BTreeSet::new()));
+        assert!(
+            sample().prepare(&Secrets::default()).is_err(),
+            "there is no such key file"
+        );
+    }
+
+    /// Whoever takes the `#` away gets what was there before.
+    #[test]
+    fn what_the_sample_shows_in_comments_is_the_default() {
+        let live: Vec<&str> = SAMPLE.lines().filter(|line| !line.starts_with('#')).collect();
+        let (bare, whole) = (live.join("\n"), SAMPLE.replace("\n# ", "\n"));
+        let is_key = |line: &&str| line.is_empty() || line.starts_with('[') || line.contains(" = ");
+        let whole: Vec<&str> = whole.lines().filter(is_key).collect();
+        let bare = prepared(toml::from_str(&bare).unwrap()).unwrap();
+        let whole: Config = toml::from_str(&whole.join("\n")).unwrap();
+        assert_eq!(whole.drain_delay_secs, drain_delay_secs());
+        let whole = prepared(whole).unwrap();
+        assert_eq!(format!("{:?}", bare.limits), format!("{:?}", whole.limits));
+        assert_eq!(bare.by_uid, whole.by_uid);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_names_its_key() {
+        type Row = (&'static str, fn(&mut Config));
+        let table: [Row; 5] = [
+            ("requests_max", |c| c.requests_max = 0),
+            ("request_ms_max", |c| c.request_ms_max = 0),
+            ("page_ms_max", |c| c.page_ms_max = 0),
+            ("nodes_by_uid", |c| {
+                c.purge.nodes_by_uid = vec!["https://n/".into()]
+            }),
+            ("nodes_by_uid", |c| {
+                c.purge.nodes_by_uid = vec!["*".into(), "*".into()]
+            }),
+        ];
+        for (key, change) in table {
+            let mut config = sample();
+            change(&mut config);
+            let error = prepared(config).err().map(|error| error.to_string());
+            assert!(
+                error.as_ref().is_some_and(|error| error.contains(key)),
+                "{key}: {error:?}"
+            );
+        }
+        let mut config = sample();
+        config.purge.nodes_by_uid = vec!["*".into()];
+        assert_eq!(prepared(config).unwrap().by_uid, ByUid::All);
+    }
+}

@@ -1,0 +1,77 @@
+//! Places in a store's order of users, as clients carry them. Only the store that gave one can read it, and only for the
+//! service it was given for: a short sum over both tells a cursor that was cut off, or is of another service, before the
+//! store is asked.
+
+use data_encoding::BASE64URL_NOPAD;
+use foxhold_core::record::ServiceKey;
+use foxhold_ports::assignments::RecordCursor;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    refused::fault,
+    wire::{Cursor, FieldFault},
+};
+
+const SUM_LEN: usize = 4;
+
+fn sum(service: &ServiceKey, place: &[u8]) -> [u8; SUM_LEN] {
+    let mut hash = Sha256::new();
+    hash.update(service.0.as_bytes());
+    // Not in a service's key.
+    hash.update([0]);
+    hash.update(place);
+    let mut sum = [0; SUM_LEN];
+    sum.copy_from_slice(&hash.finalize()[..SUM_LEN]);
+    sum
+}
+
+/// As clients carry it.
+pub(crate) fn told(service: &ServiceKey, RecordCursor(place): &RecordCursor) -> Cursor {
+    let bytes = [&sum(service, place)[..], place].concat();
+    Cursor(BASE64URL_NOPAD.encode(&bytes))
+}
+
+/// As the store gave it.
+pub(crate) fn read(
+    service: &ServiceKey,
+    cursor: Option<&Cursor>,
+) -> Result<Option<RecordCursor>, FieldFault> {
+    let Some(Cursor(text)) = cursor else {
+        return Ok(None);
+    };
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+    let place = bytes.as_ref().and_then(|bytes| {
+        let (found, place) = bytes.split_at_checked(SUM_LEN)?;
+        (found == sum(service, place)).then_some(place)
+    });
+    let place =
+        place.ok_or_else(|| fault("after", "give `next` of an answer of this service, as it stood"))?;
+    Ok(Some(RecordCursor(place.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(key: &str) -> ServiceKey {
+        ServiceKey(key.into())
+    }
+
+    #[test]
+    fn a_cursor_comes_back_whole_or_not_at_all() {
+        let sync = service("sync-1.5");
+        for place in [&b""[..], b"u@x", &[0, 255, 7]] {
+            let place = RecordCursor(place.to_vec());
+            let cursor = told(&sync, &place);
+            assert_eq!(read(&sync, Some(&cursor)), Ok(Some(place)));
+            assert!(read(&service("other-1.0"), Some(&cursor)).is_err());
+            let Cursor(text) = &cursor;
+            let cut = Cursor(text[..text.len() - 1].to_owned());
+            let more = Cursor(format!("{text}AA"));
+            for bad in [cut, more, Cursor(String::new()), Cursor("ü=".into())] {
+                assert!(read(&sync, Some(&bad)).is_err());
+            }
+        }
+        assert_eq!(read(&sync, None), Ok(None));
+    }
+}

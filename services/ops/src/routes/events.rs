@@ -1,0 +1,62 @@
+//! `POST /events`: account events as a queue holds them (`tokenserver.md` 10).
+
+use axum::{Json, extract::State};
+use foxhold_core::Deadline;
+use foxhold_sync::events::{
+    self,
+    message::{self, MessageError},
+};
+use serde_json::Value;
+
+use super::Reply;
+use crate::{
+    audit::Deed,
+    caller::Caller,
+    convert::within,
+    extract::{Body, By, Params},
+    router::{App, OpsPorts},
+    wire::{DryRun, EVENTS_MAX, EventMessages, EventOutcome, EventsDone},
+};
+
+pub(crate) async fn take(
+    State(app): State<App>,
+    By(by): By,
+    caller: Caller,
+    Params(DryRun { dry_run }): Params<DryRun>,
+    Body(EventMessages { messages }): Body<EventMessages>,
+) -> Reply<EventsDone> {
+    within("messages", messages.len(), 1, EVENTS_MAX)?;
+    let mut outcomes = Vec::with_capacity(messages.len());
+    for message in &messages {
+        outcomes.push(app.take_event(by, message, dry_run).await);
+    }
+    let done = EventsDone { dry_run, outcomes };
+    let deed = Deed::new(&caller, "events.take", dry_run);
+    app.audited(&deed, Ok(done)).map(Json)
+}
+
+impl OpsPorts {
+    /// No message stops the ones behind it.
+    async fn take_event(&self, by: Deadline, message: &Value, dry_run: bool) -> EventOutcome {
+        let told = match message::parse(message.to_string().as_bytes()) {
+            Ok(told) if !told.event.is_ahead_of(self.clock.now()) => told,
+            Err(MessageError::Other) => return EventOutcome::Other,
+            Ok(_)
+            | Err(
+                MessageError::Envelope | MessageError::Event | MessageError::User | MessageError::Generation,
+            ) => return EventOutcome::Malformed,
+        };
+        let applied = if dry_run {
+            self.foretold(by, &told).await.ok()
+        } else {
+            let applied = events::apply(self.event_ports(), by, &told).await;
+            let failed = |error: &events::ApplyError| tracing::warn!(%error, "account event not applied");
+            applied.inspect_err(failed).ok()
+        };
+        match applied {
+            None => EventOutcome::Failed,
+            Some(applied) if applied.changed > 0 => EventOutcome::Changed,
+            Some(_) => EventOutcome::Unchanged,
+        }
+    }
+}

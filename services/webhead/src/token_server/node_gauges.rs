@@ -1,0 +1,149 @@
+//! What nodes are like, read from the store now and then, whether or not anybody is assigned meanwhile: how full they are,
+//! for operators, and which are in backoff, for the clients that are on them.
+//!
+//! Must stay true: no request waits for this. What a client is told is at most as old as a look and a pause.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::Response,
+};
+use foxhold_core::{
+    Deadline,
+    record::{NodeFigures, NodeRecord},
+};
+use foxhold_ports::ReadError;
+use foxhold_runtime::metrics::{amount, label, list as metrics};
+use foxhold_sync::exchange::Token;
+
+use super::TokenServer;
+
+/// Short enough for an operator who spares a node, long enough for the store: counting slots asks more of a cluster than a
+/// user's record does.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long one look may take.
+const READ_MAX: Duration = Duration::from_secs(10);
+
+/// How long clients of a node in backoff are told to stay away, in seconds. Their tokens last longer.
+const BACKOFF_SECS: u32 = 600;
+const X_BACKOFF: HeaderName = HeaderName::from_static("x-backoff");
+
+/// A node by its labels.
+type Node = [&'static str; 2];
+/// What was shown of each.
+pub(super) type Shown = BTreeMap<Node, NodeFigures>;
+
+/// Nodes whose clients are to stay away for a while. Empty as long as nobody looks.
+#[derive(Debug, Default)]
+pub struct NodesInBackoff(RwLock<Arc<BTreeSet<String>>>);
+
+impl NodesInBackoff {
+    /// Whether the node at this URL is one of them.
+    pub(super) fn includes(&self, url: &str) -> bool {
+        let nodes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        nodes.contains(url)
+    }
+
+    fn set(&self, nodes: BTreeSet<String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(nodes);
+    }
+}
+
+impl TokenServer {
+    /// The answer, with word to stay away where the user's node is to be spared.
+    pub(super) fn sparing_nodes(&self, token: &Token, mut response: Response) -> Response {
+        if self.in_backoff.includes(&token.node) {
+            response
+                .headers_mut()
+                .insert(X_BACKOFF, HeaderValue::from(BACKOFF_SECS));
+        }
+        response
+    }
+
+    /// Keeps the gauges of all nodes, and what clients on them are told, for as long as it is polled.
+    pub async fn keep_node_gauges(&self) {
+        let mut shown = Shown::new();
+        loop {
+            // While the store is away the figures stay as they were; that it is away is told elsewhere.
+            let _ = self.show_nodes(&mut shown).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Shows every node as it is, and those that were `shown` before and are gone without slots.
+    pub(super) async fn show_nodes(&self, shown: &mut Shown) -> Result<(), ReadError> {
+        let by = Deadline::after(READ_MAX);
+        let services = self.services.all(by).await?;
+        let mut nodes = Vec::new();
+        for service in services.iter() {
+            nodes.extend(self.ports.reader.nodes(by, &service.key).await?);
+        }
+        let in_backoff = nodes.iter().filter(|node| node.figures.backoff);
+        self.in_backoff
+            .set(in_backoff.map(|node| node.url.clone()).collect());
+        let now: Shown = nodes.iter().map(|node| (labels(node), node.figures)).collect();
+        for (node, figures) in &now {
+            set(*node, *figures);
+            let released = shown.get(node).map_or(0, |before| released(*before, *figures));
+            metrics::TOKEN_NODE_RELEASED.of(*node).increment(released);
+        }
+        for gone in shown.keys().filter(|node| !now.contains_key(*node)) {
+            set(*gone, NodeFigures::default());
+        }
+        *shown = now;
+        Ok(())
+    }
+}
+
+fn labels(node: &NodeRecord) -> Node {
+    [label::named(&node.service.0), label::named(&node.url)]
+}
+
+/// Slots released between two looks: a user who comes or goes leaves the sum of load and available slots as it is.
+fn released(before: NodeFigures, after: NodeFigures) -> u64 {
+    let sum = |figures: NodeFigures| figures.available.saturating_add(figures.current_load);
+    sum(after).saturating_sub(sum(before))
+}
+
+fn set(node: Node, figures: NodeFigures) {
+    metrics::TOKEN_NODE_CAPACITY
+        .of(node)
+        .set(amount(figures.capacity));
+    metrics::TOKEN_NODE_AVAILABLE
+        .of(node)
+        .set(amount(figures.available));
+    metrics::TOKEN_NODE_LOAD
+        .of(node)
+        .set(amount(figures.current_load));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_show_in_the_sum() {
+        let of = |current_load, available| NodeFigures {
+            capacity: 100,
+            current_load,
+            available,
+            ..NodeFigures::default()
+        };
+        for (name, before, after, expected) in [
+            ("nothing", of(10, 5), of(10, 5), 0),
+            ("three users came", of(10, 5), of(13, 2), 0),
+            ("one left", of(10, 5), of(9, 6), 0),
+            ("one left, and all was released", of(10, 90), of(9, 90), 0),
+            ("ten were released", of(10, 0), of(10, 10), 10),
+            ("ten, and users came", of(10, 1), of(18, 3), 10),
+            ("an operator took some back", of(10, 10), of(10, 0), 0),
+        ] {
+            assert_eq!(released(before, after), expected, "{name}");
+        }
+    }
+}
