@@ -257,20 +257,23 @@ impl Fleet {
         of_tier.count()
     }
 
-    /// All logs, for a failed test.
+    /// What went wrong in any process, then how each log ends, for a failed test: whoever shows only the beginning of a long
+    /// report shows the cause.
     #[must_use]
     pub fn logs(&self) -> String {
         let running = self
             .instances
             .iter()
             .filter_map(|instance| instance.process.as_ref());
-        let tail = |process: &Process| {
-            let output = process.output().unwrap_or_default();
-            let lines: Vec<&str> = output.lines().rev().take(20).collect();
-            let lines: Vec<&str> = lines.into_iter().rev().collect();
-            format!("--- {}\n{}\n", process.name(), lines.join("\n"))
-        };
-        running.map(tail).collect()
+        let outputs = running.map(|process| (process.name(), process.output().unwrap_or_default()));
+        let outputs: Vec<_> = outputs.collect();
+        let faults = outputs
+            .iter()
+            .map(|(name, output)| format!("--- faults of {name}\n{}\n", last(output, is_fault)));
+        let ends = outputs
+            .iter()
+            .map(|(name, output)| format!("--- end of {name}\n{}\n", last(output, |_| true)));
+        faults.chain(ends).collect()
     }
 
     fn index(&self, tier: Tier, number: usize) -> Result<usize> {
@@ -372,4 +375,16 @@ fn addresses(instances: &[Instance], tier: Tier, region: usize) -> Vec<SocketAdd
         .filter(|instance| instance.tier == tier && instance.region == region)
         .map(|instance| instance.listen)
         .collect()
+}
+
+/// The last lines of a log that are wanted, in their order.
+fn last(output: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let lines: Vec<&str> = output.lines().filter(|line| wanted(line)).collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn is_fault(line: &str) -> bool {
+    ["\"level\":\"warn\"", "\"level\":\"error\"", "panicked"]
+        .iter()
+        .any(|mark| line.contains(mark))
 }

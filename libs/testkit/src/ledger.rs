@@ -9,15 +9,15 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use foxhold_crypto::token::TokenKeys;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     http::Answer,
+    insist::{answered, decided, granted, in_words, is_later, success},
     person::{Person, Server, exchange, unique_hex},
-    wait::{patiently, pause},
 };
 
 /// Every so many addresses have been taken by somebody who never confirmed them.
@@ -191,14 +191,7 @@ impl Ledger {
     }
 
     fn answered(&self, outcome: Result<Answer>) -> Result<Step<Answer>> {
-        let outcome = outcome.map(|answer| {
-            if answer.status == StatusCode::OK {
-                Ok(answer)
-            } else {
-                Err(Box::new(answer))
-            }
-        });
-        self.told(outcome)
+        self.told(outcome.map(success))
     }
 
     fn told<T>(&self, outcome: Result<Result<T, Box<Answer>>>) -> Result<Step<T>> {
@@ -209,10 +202,7 @@ impl Ledger {
                 Ok(Step::Done(done))
             }
             Ok(Err(answer)) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
-                ensure!(
-                    !answer.header("retry-after").is_empty(),
-                    "503 without Retry-After"
-                );
+                is_later(&answer)?;
                 self.refused_for_now.fetch_add(1, Ordering::Relaxed);
                 Ok(Step::Later)
             }
@@ -273,8 +263,8 @@ async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
         settle_sign_out(server, sign_out).await?;
     }
     if let Some(uid) = entry.service_uid {
-        let key_id = accepted(decided(async || person.key_id(server).await).await?)?;
-        let token = accepted(decided(async || person.access_token(server).await).await?)?;
+        let key_id = granted(decided(async || person.key_id(server).await).await?)?;
+        let token = granted(decided(async || person.access_token(server).await).await?)?;
         let answer = answered(async || exchange(server, &token, &key_id).await).await?;
         ensure!(answer.status == StatusCode::OK, "exchange: {}", answer.status);
         ensure!(answer.json()?["uid"].as_u64() == Some(uid), "another service uid");
@@ -316,7 +306,7 @@ async fn settle_unsure(server: &Server, attempt: &Unsure) -> Result<()> {
     }
     // What a dead writer left of a sign-up is waited for up to a minute; until then the answer is "come back later".
     let signed_up = decided(async || Person::sign_up(server, email, auth_pw).await).await?;
-    lives(server, &accepted(signed_up)?).await
+    lives(server, &granted(signed_up)?).await
 }
 
 /// Whether the session of somebody who signed in is one.
@@ -326,34 +316,7 @@ async fn lives(server: &Server, person: &Person) -> Result<()> {
     Ok(())
 }
 
-/// Asks again while the answer is "come back later": what was killed may have only just come back.
-async fn decided<T>(
-    mut ask: impl AsyncFnMut() -> Result<Result<T, Box<Answer>>>,
-) -> Result<Result<T, Box<Answer>>> {
-    let asking = async {
-        loop {
-            match ask().await? {
-                Err(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => pause().await,
-                decided => return Ok(decided),
-            }
-        }
-    };
-    patiently("another answer than to come back later", asking).await?
-}
-
-/// The same for whatever is answered.
-async fn answered(mut ask: impl AsyncFnMut() -> Result<Answer>) -> Result<Answer> {
-    let decided = decided(async || {
-        let answer = ask().await?;
-        Ok(match answer.status {
-            StatusCode::SERVICE_UNAVAILABLE => Err(Box::new(answer)),
-            _ => Ok(answer),
-        })
-    });
-    accepted(decided.await?)
-}
-
-/// The same for a signed request.
+/// A signed request, asked again while the answer is to come back later.
 async fn signed(
     server: &Server,
     method: Method,
@@ -362,14 +325,6 @@ async fn signed(
     body: Option<&Value>,
 ) -> Result<Answer> {
     answered(async || server.signed(method.clone(), path, keys, body).await).await
-}
-
-fn in_words(answer: &Answer) -> String {
-    format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body))
-}
-
-fn accepted<T>(outcome: Result<T, Box<Answer>>) -> Result<T> {
-    outcome.map_err(|answer| anyhow!(in_words(&answer)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

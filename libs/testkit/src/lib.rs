@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod history;
 pub mod hostile;
 pub mod http;
+pub mod insist;
 pub mod issuer;
 pub mod ledger;
 pub mod own_network;

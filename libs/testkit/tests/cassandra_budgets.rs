@@ -2,13 +2,17 @@
 //! webhead's own router in front of the store, and a client that signs as browsers do.
 //!
 //! Each operation is done some times and the cheapest counts: on a busy machine a write's outcome may be in doubt, which
-//! costs the looks that settle it, and what is read ahead once in a while comes late.
+//! costs the looks that settle it, what is late is asked for again, and what is read ahead once in a while comes late.
 
 #[path = "cassandra_budgets/world.rs"]
 mod world;
 
 use foxhold_store_cassandra::Requests;
-use foxhold_testkit::person::{Person, Server, exchange, unique_hex};
+use foxhold_testkit::{
+    http::Answer,
+    insist::{answered, insist},
+    person::{Person, Server, exchange, unique_hex},
+};
 use hyper::{Method, StatusCode};
 use world::World;
 
@@ -85,20 +89,23 @@ async fn operations_keep_to_their_budgets() {
 async fn costs_of_a_user(world: &World, password: &str, other: &(String, String)) -> [Cost; 4] {
     let server = &world.server;
     let (email, _) = newcomer(world, password).await;
-    let signed_in = Person::sign_in(server, &email, password);
+    let signed_in = insist("to sign in", async || {
+        Person::sign_in(server, &email, password).await
+    });
     let (signed_in, login) = world.spending(signed_in).await;
-    let person = signed_in.expect("an answer").expect("the password is right");
+    let person = signed_in.unwrap();
 
-    let status = server.signed(Method::GET, "/v1/session/status", &person.session, None);
+    let path = "/v1/session/status";
+    let status = async || server.signed(Method::GET, path, &person.session, None).await;
     let call = world.spending(assert_ok(status)).await.1;
 
     let (token, key_id) = credentials(server, &person).await;
     // Settings of services and nodes are read once in a while, not for each user; so are blocks of slots and uids.
     // Somebody else's exchange brings them, just before: on a busy machine the way up to here takes longer than a while.
-    assert_ok(exchange(server, &other.0, &other.1)).await;
+    assert_ok(async || exchange(server, &other.0, &other.1).await).await;
     let exchange = async || {
-        let exchange = exchange(server, &token, &key_id);
-        world.spending(assert_ok(exchange)).await.1
+        let exchange = assert_ok(async || exchange(server, &token, &key_id).await);
+        world.spending(exchange).await.1
     };
     [login, call, exchange().await, exchange().await].map(Cost::from)
 }
@@ -106,19 +113,19 @@ async fn costs_of_a_user(world: &World, password: &str, other: &(String, String)
 /// Somebody with a verified account.
 async fn newcomer(world: &World, password: &str) -> (String, Person) {
     let email = format!("{}@example.test", &unique_hex()[..12]);
-    let signed_up = Person::sign_up(&world.server, &email, password).await;
-    let person = signed_up.expect("an answer").expect("a new account");
+    let sign_up = async || Person::sign_up(&world.server, &email, password).await;
+    let person = insist("a new account", sign_up).await.unwrap();
     world.verify(&person).await;
     (email, person)
 }
 
 /// What an exchange is asked for with.
 async fn credentials(server: &Server, person: &Person) -> (String, String) {
-    let token = person.access_token(server).await.expect("an answer");
-    let key_id = person.key_id(server).await.expect("an answer");
-    (token.expect("a token"), key_id.expect("a key id"))
+    let token = insist("a token", async || person.access_token(server).await);
+    let key_id = insist("a key id", async || person.key_id(server).await);
+    (token.await.unwrap(), key_id.await.unwrap())
 }
 
-async fn assert_ok(asked: impl Future<Output = anyhow::Result<foxhold_testkit::http::Answer>>) {
-    assert_eq!(asked.await.expect("an answer").status, StatusCode::OK);
+async fn assert_ok(ask: impl AsyncFnMut() -> anyhow::Result<Answer>) {
+    assert_eq!(answered(ask).await.unwrap().status, StatusCode::OK);
 }

@@ -6,6 +6,7 @@
 use foxhold_testkit::{
     cassandra::shared,
     fleet::{Cassandra, Fleet, Shape, Store, Tier},
+    insist::{Decided, insist, is_later},
     person::{Person, unique_hex},
     wait::wait_until,
     work_folder::WorkFolder,
@@ -15,11 +16,9 @@ use hyper::StatusCode;
 /// Ten minutes.
 const OFF_MS: i64 = 600_000;
 
-async fn sign_up(fleet: &Fleet) -> Result<Person, Box<foxhold_testkit::http::Answer>> {
+async fn sign_up(fleet: &Fleet) -> anyhow::Result<Decided<Person>> {
     let email = format!("{}@example.test", &unique_hex()[..20]);
-    Person::sign_up(&fleet.server, &email, &unique_hex())
-        .await
-        .unwrap()
+    Person::sign_up(&fleet.server, &email, &unique_hex()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,20 +47,18 @@ async fn a_dbwriter_whose_clock_is_off_writes_nothing_until_it_is_right() {
         .unwrap();
         // The other one does what there is to do, whichever a call meets first.
         for _ in 0..5 {
-            assert!(sign_up(&fleet).await.is_ok());
+            let signed_up = insist("a sign-up", async || sign_up(&fleet).await).await;
+            signed_up.unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
         }
         fleet.stop(Tier::Dbwriter, 2).await.unwrap();
-        let refused = sign_up(&fleet).await.err().expect("nobody may write");
+        let refused = sign_up(&fleet).await.unwrap().err().expect("nobody may write");
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(!refused.header("retry-after").is_empty());
+        is_later(&refused).unwrap();
         fleet.kill(Tier::Dbwriter, 1).unwrap();
         fleet.add_to_configuration(Tier::Dbwriter, 1, "").unwrap();
         fleet.launch(Tier::Dbwriter, 1).unwrap();
         fleet.restart(Tier::Dbwriter, 2).await.unwrap();
-        wait_until("the writers to be used again", || async {
-            sign_up(&fleet).await.is_ok()
-        })
-        .await
-        .unwrap();
+        let writes_again = insist("the writers to be used again", async || sign_up(&fleet).await);
+        writes_again.await.unwrap();
     }
 }

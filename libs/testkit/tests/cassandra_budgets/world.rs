@@ -19,6 +19,7 @@ use foxhold_store_cassandra::{CassandraStore, ConnectSettings, Requests, migrate
 use foxhold_testkit::{
     cassandra::shared,
     fleet::Cassandra,
+    insist::answered,
     person::{OLDSYNC, Person, Server},
 };
 use foxhold_webhead::{
@@ -63,7 +64,7 @@ impl World {
     }
 
     pub(crate) async fn verify(&self, person: &Person) {
-        let answer = person.verify(&self.server, self.mailbox).await;
+        let answer = answered(async || person.verify(&self.server, self.mailbox).await).await;
         assert_eq!(answer.expect("an answer").status, hyper::StatusCode::OK);
     }
 

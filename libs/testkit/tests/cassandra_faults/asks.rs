@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use foxhold_testkit::{
     http::Answer,
+    insist::{in_words, is_later},
     person::{FIREFOX, OLDSYNC, Person, Server, exchange},
 };
 use hyper::{Method, StatusCode};
@@ -167,7 +168,7 @@ impl Known {
         match answer.status {
             StatusCode::OK => self.check(ask, &answer.json()?).map(|()| Expect::Works),
             StatusCode::SERVICE_UNAVAILABLE => is_later(answer).map(|()| Expect::Later),
-            _ => bail!("{}", shown(answer)),
+            _ => bail!("{}", in_words(answer)),
         }
     }
 
@@ -183,22 +184,6 @@ impl Known {
         ensure!(is_right, "a wrong answer: {body}");
         Ok(())
     }
-}
-
-/// The form of `tokenserver.md` 4 has no `errno`; that of the accounts names 201.
-pub(crate) fn is_later(answer: &Answer) -> Result<()> {
-    let body = answer.json()?;
-    ensure!(
-        !answer.header("retry-after").is_empty() && matches!(body["errno"].as_u64(), None | Some(201)),
-        "a 503 that says something else: {}",
-        shown(answer)
-    );
-    Ok(())
-}
-
-/// An answer in words.
-pub(crate) fn shown(answer: &Answer) -> String {
-    format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body))
 }
 
 /// The challenge is RFC 7636's example.

@@ -15,6 +15,7 @@ use foxhold_testkit::{
     cassandra::Cluster,
     fleet::Fleet,
     http::Answer,
+    insist::{in_words, insist, is_later, success},
     person::{Person, Server, exchange},
     report::report,
     wait::{patiently, pause, wait_until},
@@ -24,8 +25,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
-    asks::{Pass, is_later, shown},
-    scene::{insist, newcomer, pass, stranger, success},
+    asks::Pass,
+    scene::{newcomer, pass, stranger},
 };
 
 /// Sign-ups, and as many first exchanges, for each node.
@@ -139,7 +140,7 @@ impl Told {
                 self.later.fetch_add(1, Ordering::Relaxed);
                 Ok(false)
             }
-            Some(answer) => bail!("{}", shown(answer)),
+            Some(answer) => bail!("{}", in_words(answer)),
         }
     }
 }
@@ -162,7 +163,7 @@ async fn sign_up(server: Server, told: Arc<Told>) -> Result<SignedUp> {
                 }
                 Err(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => is_later(&answer)?,
                 // 102: there is no such account.
-                Err(answer) => ensure!(answer.json()?["errno"] == 102, "{}", shown(&answer)),
+                Err(answer) => ensure!(answer.json()?["errno"] == 102, "{}", in_words(&answer)),
             }
             pause().await;
         }

@@ -2,17 +2,18 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use foxhold_testkit::{
     fleet::Fleet,
     http::Answer,
+    insist::{in_words, insist, success},
     person::{Person, Server, exchange, unique_hex},
     wait::{patiently, pause},
 };
 use hyper::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::asks::{Ask, Expect, Known, Pass, is_later, shown};
+use crate::asks::{Ask, Expect, Known, Pass};
 
 /// The people of the test, and how many answers they have had.
 pub(crate) struct Scene {
@@ -23,33 +24,6 @@ pub(crate) struct Scene {
     stranger: (String, String),
     prepared: VecDeque<Arc<Known>>,
     answers: usize,
-}
-
-/// Asks until it is granted: whoever is told "later" comes again, and nothing else may be told.
-pub(crate) async fn insist<T>(
-    what: &str,
-    mut ask: impl AsyncFnMut() -> Result<Result<T, Box<Answer>>>,
-) -> Result<T> {
-    let asking = async {
-        loop {
-            match ask().await? {
-                Ok(granted) => return anyhow::Ok(granted),
-                Err(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => is_later(&answer)?,
-                Err(answer) => bail!("{}", shown(&answer)),
-            }
-            pause().await;
-        }
-    };
-    patiently(what, asking).await?.with_context(|| what.to_owned())
-}
-
-/// A success, or what was answered instead.
-pub(crate) fn success(answer: Answer) -> Result<Answer, Box<Answer>> {
-    if answer.status == StatusCode::OK {
-        Ok(answer)
-    } else {
-        Err(Box::new(answer))
-    }
 }
 
 /// Signs up and types the code in.
@@ -156,7 +130,7 @@ impl Scene {
             let (ask, answer) = asked?;
             let answer = answer.with_context(|| format!("no answer to {ask:?}"))?;
             let told = known.judge(ask, &answer).with_context(|| format!("{ask:?}"))?;
-            ensure!(told == expected(ask), "{ask:?}: {told:?}: {}", shown(&answer));
+            ensure!(told == expected(ask), "{ask:?}: {told:?}: {}", in_words(&answer));
             match told {
                 Expect::Works => works += 1,
                 Expect::Later => later += 1,
