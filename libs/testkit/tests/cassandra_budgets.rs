@@ -93,7 +93,7 @@ async fn costs_of_a_user(world: &World, password: &str, other: &(String, String)
         Person::sign_in(server, &email, password).await
     });
     let (signed_in, login) = world.spending(signed_in).await;
-    let person = signed_in.unwrap();
+    let person = signed_in.expect("the password is right");
 
     let path = "/v1/session/status";
     let status = async || server.signed(Method::GET, path, &person.session, None).await;
@@ -114,7 +114,7 @@ async fn costs_of_a_user(world: &World, password: &str, other: &(String, String)
 async fn newcomer(world: &World, password: &str) -> (String, Person) {
     let email = format!("{}@example.test", &unique_hex()[..12]);
     let sign_up = async || Person::sign_up(&world.server, &email, password).await;
-    let person = insist("a new account", sign_up).await.unwrap();
+    let person = insist("a new account", sign_up).await.expect("an account");
     world.verify(&person).await;
     (email, person)
 }
@@ -123,9 +123,9 @@ async fn newcomer(world: &World, password: &str) -> (String, Person) {
 async fn credentials(server: &Server, person: &Person) -> (String, String) {
     let token = insist("a token", async || person.access_token(server).await);
     let key_id = insist("a key id", async || person.key_id(server).await);
-    (token.await.unwrap(), key_id.await.unwrap())
+    (token.await.expect("a token"), key_id.await.expect("a key id"))
 }
 
 async fn assert_ok(ask: impl AsyncFnMut() -> anyhow::Result<Answer>) {
-    assert_eq!(answered(ask).await.unwrap().status, StatusCode::OK);
+    assert_eq!(answered(ask).await.expect("an answer").status, StatusCode::OK);
 }
