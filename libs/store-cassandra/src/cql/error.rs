@@ -63,7 +63,9 @@ fn of_answer(error: &DbError, words: &str) -> Stage {
         // Also said when a round was agreed on and then could not be committed: in doubt.
         DbError::Unavailable { .. } => Stage::MayBeDone(Cause::Unavailable),
         DbError::Overloaded | DbError::RateLimitReached { .. } => Stage::NotSent(Cause::Overloaded),
-        DbError::IsBootstrapping => Stage::NotSent(Cause::Unavailable),
+        // Forgotten by the node between its preparation and its execution: more is asked of the node than its cache of
+        // prepared statements holds.
+        DbError::IsBootstrapping | DbError::Unprepared { .. } => Stage::NotSent(Cause::Unavailable),
         DbError::Unauthorized | DbError::AuthenticationError => {
             tracing::error!(%error, words, "the role may not do this");
             Stage::NotSent(Cause::NotPermitted)
@@ -103,6 +105,14 @@ impl<T> AfterAStep for Result<T, WriteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_node_forgot_was_not_executed_and_may_be_put_again() {
+        let forgotten = DbError::Unprepared {
+            statement_id: vec![1].into(),
+        };
+        assert_eq!(of_answer(&forgotten, ""), Stage::NotSent(Cause::Unavailable));
+    }
 
     #[test]
     fn a_role_that_may_not_is_told_from_one_that_could_not_be_looked_up() {

@@ -64,6 +64,7 @@ fn another_may_do(error: &RequestAttemptError) -> bool {
                     DbError::Unavailable { .. }
                         | DbError::Overloaded
                         | DbError::IsBootstrapping
+                        | DbError::Unprepared { .. }
                         | DbError::ReadTimeout { .. }
                         | DbError::WriteTimeout { .. }
                         | DbError::ReadFailure { .. }

@@ -130,7 +130,8 @@ impl fmt::Debug for ClientTls {
 /// One node's `cassandra.yaml`.
 ///
 /// Every node is a seed of the others: any of them can come back while any other is away. Commits to disk are periodic:
-/// what one killed node lost of the last 10 s is on the others that acknowledged it, as it is in production.
+/// what one killed node lost of the last 10 s is on the others that acknowledged it, as it is in production. A test run
+/// has a keyspace for each test, and so many times the prepared statements of a deployment.
 pub(crate) fn cassandra_yaml(
     folder: &Path,
     seat: &Seat,
@@ -170,6 +171,7 @@ endpoint_snitch: GossipingPropertyFileSnitch
 disk_failure_policy: die
 commit_failure_policy: die
 memtable_allocation_type: heap_buffers
+prepared_statements_cache_size: 64MiB
 concurrent_reads: 8
 concurrent_writes: 8
 auto_snapshot: false
