@@ -49,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "core",
             "crypto",
+            "node-auth",
             "node-calls",
             "outbound",
             "ports",

@@ -114,7 +114,7 @@ impl Admin {
             note(is_quiet, &format!("asking the fleet at {}", place.named()));
             return Ok(Self::served(place));
         }
-        match DataFolder::open_existing(&arguments.data) {
+        match DataFolder::in_turn(|| DataFolder::open_existing(&arguments.data)) {
             Ok(folder) => {
                 let root = folder.root().display();
                 note(is_quiet, &format!("the box is stopped: working on {root} itself"));
@@ -126,10 +126,6 @@ impl Admin {
             }
             Err(DataFolderError::InUse { folder, process }) => {
                 let socket = DataFolder::admin_socket_of(&folder);
-                if !socket.exists() {
-                    // Another command works on a stopped box, or the box is just starting.
-                    return Err(DataFolderError::InUse { folder, process }.into());
-                }
                 let root = folder.display();
                 note(
                     is_quiet,

@@ -8,12 +8,18 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use thiserror::Error;
 
 /// The format this version writes: what lies where, and how.
 const FORMAT: u32 = 1;
+
+/// How long somebody waits for the folder: longer than a start takes on a slow machine.
+const TURN_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked at meanwhile.
+const TURN_LOOK: Duration = Duration::from_millis(50);
 
 /// An open data folder; the lock lasts as long as this value.
 #[derive(Debug)]
@@ -32,6 +38,12 @@ pub(crate) enum DataFolderError {
     /// It was written by a newer version.
     #[error("{} has format {found}; this version knows formats up to {FORMAT}\nfix: start it with the version that wrote it, or a later one", folder.display())]
     Newer { folder: PathBuf, found: String },
+    /// Another process works on it, and may soon be through, or soon take commands itself.
+    #[error("process {process} works on {} and takes no commands yet\nfix: try again; where it runs for long, its folder's path is longer than the 90 bytes that an admin socket can have", folder.display())]
+    Busy { folder: PathBuf, process: String },
+    /// What the box was set up as is gone.
+    #[error("{} holds accounts, but foxhold.toml is missing beside it\nfix: put it back from a backup; without one, write it anew with the same `domain`, or users start anew", database.display())]
+    ConfigLost { database: PathBuf },
     /// There is none.
     #[error("{} is no data folder of foxhold\nfix: give the box's folder with --data; `foxhold up` makes one", folder.display())]
     Missing { folder: PathBuf },
@@ -80,6 +92,27 @@ impl DataFolder {
         })
     }
 
+    /// Opens a folder when its turn comes: a command on a stopped box is soon through, and a box that starts soon takes
+    /// commands. `open` is tried until then.
+    pub(crate) fn in_turn(
+        mut open: impl FnMut() -> Result<Self, DataFolderError>,
+    ) -> Result<Self, DataFolderError> {
+        let late = Instant::now() + TURN_MAX;
+        loop {
+            match open() {
+                Err(DataFolderError::InUse { folder, process })
+                    if !Self::admin_socket_of(&folder).exists() =>
+                {
+                    if Instant::now() >= late {
+                        return Err(DataFolderError::Busy { folder, process });
+                    }
+                    std::thread::sleep(TURN_LOOK);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
     /// Opens a folder that is one already, and makes nothing.
     pub(crate) fn open_existing(root: &Path) -> Result<Self, DataFolderError> {
         if root.join("format").exists() {
@@ -125,6 +158,16 @@ impl DataFolder {
     pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }
+}
+
+/// Whether what the first start wrote down is there, in a folder that holds accounts: a box without it would take another
+/// domain, and its users would start anew.
+pub(crate) fn check_config_of(root: &Path) -> Result<(), DataFolderError> {
+    let database = root.join("foxhold.db");
+    if database.exists() && !root.join("foxhold.toml").exists() {
+        return Err(DataFolderError::ConfigLost { database });
+    }
+    Ok(())
 }
 
 fn lock(root: &Path) -> Result<File, DataFolderError> {
@@ -203,6 +246,39 @@ mod tests {
         );
         drop(first);
         assert!(!DataFolder::open(&root).unwrap().is_new());
+    }
+
+    #[test]
+    fn whoever_comes_early_waits_for_a_turn_but_not_behind_a_running_box() {
+        let root = empty();
+        let mut first = Some(DataFolder::open(&root).unwrap());
+        let mut looks = 0;
+        let second = DataFolder::in_turn(|| {
+            looks += 1;
+            let opened = DataFolder::open(&root);
+            first.take();
+            opened
+        });
+        assert!(second.is_ok());
+        assert_eq!(looks, 2);
+        // Whoever takes commands has to be asked.
+        fs::write(DataFolder::admin_socket_of(second.unwrap().root()), "").unwrap();
+        let _running = DataFolder::open(&root).unwrap();
+        let refused = DataFolder::in_turn(|| DataFolder::open(&root));
+        assert!(matches!(refused, Err(DataFolderError::InUse { .. })));
+    }
+
+    #[test]
+    fn accounts_without_what_the_box_was_set_up_as_are_a_loss() {
+        let root = empty();
+        assert!(check_config_of(&root).is_ok(), "nothing is there yet");
+        fs::write(root.join("foxhold.db"), "").unwrap();
+        assert!(matches!(
+            check_config_of(&root),
+            Err(DataFolderError::ConfigLost { .. })
+        ));
+        fs::write(root.join("foxhold.toml"), "").unwrap();
+        assert!(check_config_of(&root).is_ok());
     }
 
     #[test]

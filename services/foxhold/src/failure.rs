@@ -54,6 +54,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<DataFolderError>() {
         return match error {
             DataFolderError::Io { .. } => FAILED,
+            DataFolderError::Busy { .. } => UNAVAILABLE,
+            DataFolderError::ConfigLost { .. } => INVALID,
             DataFolderError::InUse { .. }
             | DataFolderError::Newer { .. }
             | DataFolderError::Foreign { .. } => REFUSED,

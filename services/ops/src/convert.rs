@@ -7,6 +7,7 @@ mod record;
 mod service;
 
 use foxhold_core::record::{PoolName, ServiceKey, UserKey};
+use foxhold_node_auth::NodeName;
 use foxhold_ports::assignments::is_node_url;
 
 use crate::{refused::fault, wire::FieldFault};
@@ -55,6 +56,23 @@ pub(crate) fn node_url<'a>(field: &str, text: &'a str) -> Result<&'a str, FieldF
         Ok(text)
     } else {
         Err(fault(field, "give an http or https URL without trailing slash"))
+    }
+}
+
+/// A node's URL that is not there yet: in the one spelling, so that no node is there twice, and with nothing in it that must
+/// not be shown.
+pub(crate) fn new_node_url(field: &str, text: &str) -> Result<(), FieldFault> {
+    node_url(field, text)?;
+    let Ok(name) = NodeName::parse(text) else {
+        return Err(fault(
+            field,
+            "give an http or https URL without user name, query and fragment",
+        ));
+    };
+    if name.as_str() == text {
+        Ok(())
+    } else {
+        Err(fault(field, format!("give it as {}", name.as_str())))
     }
 }
 

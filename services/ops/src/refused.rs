@@ -123,7 +123,7 @@ impl From<WriteError> for Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
-            Refusal::Conflict => Code::Conflict,
+            Refusal::Conflict => return Self::contended(),
             Refusal::UnknownService => return Self::unknown_service(),
             Refusal::UnknownNode => return Self::unknown_node(),
             Refusal::NoNode => Code::NoNode,

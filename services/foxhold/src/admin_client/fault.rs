@@ -90,13 +90,15 @@ const fn fix(code: Code) -> Option<&'static str> {
         Code::UnknownNode => Some("foxhold node list shows those there are"),
         Code::UnknownUser => Some("give the whole key, uid@domain, and the service with --service"),
         Code::NotPermitted => Some("give a certificate of the role operator with --identity"),
-        Code::NoNode => Some("foxhold node list shows where there is room; foxhold node create makes some"),
+        Code::NoNode => Some(
+            "foxhold node list shows which nodes serve and have room: foxhold node enable, or foxhold node create",
+        ),
         Code::NoUid => Some("foxhold service update --uid-ceiling, as far as the nodes take longer ones"),
         Code::TooManyPast => Some("foxhold service purge"),
         Code::NodeTakesUsers => {
             Some("foxhold node update --backoff true, or give the node to go to with --to")
         }
-        Code::Conflict => Some("look again, and try again"),
+        Code::Conflict => None,
         Code::Unavailable | Code::OutcomeUnknown => Some("try again"),
         Code::Internal => Some("look for the request's id in the log"),
         Code::InvalidRequest

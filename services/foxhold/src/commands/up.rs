@@ -4,12 +4,13 @@ use foxhold_runtime::{config, telemetry};
 
 use crate::{
     cli::UpArgs,
-    data_folder::DataFolder,
+    data_folder::{DataFolder, check_config_of},
     single_box::{self, settings::Settings},
 };
 
 pub(crate) fn run(arguments: &UpArgs) -> anyhow::Result<()> {
-    let folder = DataFolder::open(&arguments.data)?;
+    let folder = DataFolder::in_turn(|| DataFolder::open(&arguments.data))?;
+    check_config_of(folder.root())?;
     let settings = Settings::load(&folder.config(), config::process_env(), arguments)?;
     let site = settings.site()?;
     telemetry::init("up", &settings.log)?;

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use super::{parts, settings::Settings};
 use crate::{
     cli::UpArgs,
-    data_folder::{DataFolder, DataFolderError},
+    data_folder::{DataFolder, DataFolderError, check_config_of},
     key_files::KeyFiles,
 };
 
@@ -46,6 +46,7 @@ impl StoppedBox {
             let folder = folder.root().to_owned();
             return Err(DataFolderError::Missing { folder }.into());
         }
+        check_config_of(folder.root())?;
         let settings = Settings::load(&folder.config(), config::process_env(), &as_it_is(&folder))?;
         let keys = KeyFiles::in_folder(folder.keys());
         let store =

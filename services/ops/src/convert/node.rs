@@ -3,7 +3,7 @@
 use foxhold_core::record::{NodeFigures, NodeRecord, PoolName, ServiceKey};
 use foxhold_ports::assignments::{self, choice};
 
-use super::{node_url, pool_name, within};
+use super::{new_node_url, pool_name, within};
 use crate::{
     refused::fault,
     wire::{FieldFault, NewNode, Node, NodeChange},
@@ -39,7 +39,7 @@ pub(crate) fn new_node(
     service: &ServiceKey,
     of: NewNode,
 ) -> Result<(assignments::NewNode, assignments::NodeChange), FieldFault> {
-    node_url("url", &of.url)?;
+    new_node_url("url", &of.url)?;
     if let Some(label) = &of.node_type {
         let is_label = (1..=NODE_TYPE_LEN_MAX).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_graphic());

@@ -88,6 +88,12 @@ pub(crate) fn service(key: ServiceKey, of: ServiceSettings) -> Result<record::Se
             return Err(fault(field, "give at most 1024 characters of ASCII"));
         }
     }
+    if of.scope.trim().is_empty() && of.schemes.contains(&Scheme::OAuth) {
+        return Err(fault(
+            "scope",
+            "give the scope that access tokens for this service must grant",
+        ));
+    }
     within(
         "token_lifetime_secs",
         of.token_lifetime_secs,

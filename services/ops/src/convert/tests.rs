@@ -60,10 +60,11 @@ fn settings_come_back_as_they_went_in() {
 #[test]
 fn settings_that_cannot_be_meant_name_their_member() {
     type Row = (&'static str, fn(&mut ServiceSettings));
-    let table: [Row; 11] = [
+    let table: [Row; 12] = [
         ("pattern", |s| s.pattern = "ü".into()),
         ("pattern", |s| s.pattern = "a".repeat(1025)),
         ("scope", |s| s.scope = "a\n".into()),
+        ("scope", |s| s.scope = " ".into()),
         ("token_lifetime_secs", |s| s.token_lifetime_secs = 0),
         ("token_lifetime_secs", |s| s.token_lifetime_secs = u64::MAX),
         ("uid_ceiling", |s| s.uid_ceiling = 0),
@@ -271,5 +272,30 @@ fn records_from_elsewhere_that_cannot_be_meant_name_their_member() {
         change(&mut given);
         let found = imported_user(3, given).map_err(|fault| fault.field);
         assert_eq!(found.err().as_deref(), Some(field));
+    }
+}
+
+#[test]
+fn a_node_is_made_in_one_spelling_and_with_nothing_secret_in_it() {
+    for good in [
+        "https://n.example",
+        "http://n.example:8000",
+        "https://n.example/sync",
+    ] {
+        assert!(new_node_url("url", good).is_ok(), "{good}");
+    }
+    let bad = [
+        ("https://N.example", "give it as https://n.example"),
+        ("https://n.example:443", "give it as https://n.example"),
+        ("http://n.example:80/sync", "give it as http://n.example/sync"),
+        ("https://ann:secret@n.example", "without user name"),
+        ("https://n.example?x=1", "without user name, query"),
+        ("https://n.example#x", "without user name, query and fragment"),
+        ("https://n.example/", "without trailing slash"),
+    ];
+    for (url, expected) in bad {
+        let told = new_node_url("url", url).unwrap_err();
+        assert!(told.detail.contains(expected), "{url}: {}", told.detail);
+        assert!(!told.detail.contains("secret"), "{url}: {}", told.detail);
     }
 }

@@ -14,7 +14,7 @@ use super::Reply;
 use crate::{
     audit::Deed,
     caller::Caller,
-    convert::{self, node_url},
+    convert::{self, new_node_url},
     extract::{Body, By, NoBody, Params, Segments},
     refused::Refused,
     router::{App, OpsPorts},
@@ -97,7 +97,7 @@ pub(crate) async fn rename(
     Params(DryRun { dry_run }): Params<DryRun>,
     Body(RenameNode { to }): Body<RenameNode>,
 ) -> Reply<NodePut> {
-    node_url("to", &to)?;
+    new_node_url("to", &to)?;
     let service = app.service(by, &key).await?;
     let deed = Deed::new(&caller, "node.rename", dry_run);
     let outcome = app.rename_node(by, &service, &from, &to, dry_run).await;

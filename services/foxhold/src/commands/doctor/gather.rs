@@ -33,6 +33,7 @@ use serde_json::Value;
 use super::facts::{Facts, Fault, FileFacts, NodeFacts, Permissions, Reply, SettingsFacts};
 use crate::{
     cli::UpArgs,
+    data_folder::check_config_of,
     key_files::KeyFiles,
     single_box::{
         SERVICE,
@@ -73,7 +74,7 @@ pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
     Facts {
         files: files(data, &keys),
         key_id: key_id(&keys),
-        secrets: secret.and_then(|text| try_token(&text, &root, now)),
+        secrets: secret.and_then(|text| try_token(&text, now)),
         now,
         disk_used_percent: foxhold_sync_node::used_percent(data)
             .map_err(|error| format!("the disk cannot be seen: {error}")),
@@ -86,6 +87,7 @@ pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
 }
 
 fn load(data: &Path, public_url: Option<String>) -> Result<SettingsFacts, String> {
+    check_config_of(data).map_err(|error| error.to_string())?;
     let arguments = UpArgs {
         data: data.to_owned(),
         listen: None,
@@ -150,10 +152,13 @@ fn key_id(keys: &KeyFiles) -> Result<String, String> {
     Ok(custody.public_key().kid.clone())
 }
 
+/// Any node will do: a token is made for it and taken by it, and wrong settings must not make secrets look wrong.
+const ANY_NODE: &str = "http://localhost";
+
 /// Makes a token as the signer does, and takes it as the node does.
-fn try_token(secrets: &SecretText, root: &str, now: Timestamp) -> Result<usize, String> {
+fn try_token(secrets: &SecretText, now: Timestamp) -> Result<usize, String> {
     let count = read_list(secrets.expose()).len();
-    let name = NodeName::parse(root).map_err(|error| error.to_string())?;
+    let name = NodeName::parse(ANY_NODE).map_err(|error| error.to_string())?;
     let probe = Probe::make(name.as_str(), secrets, now).ok_or("node.secret holds no secret")?;
     let list = NodeSecrets::of_list(secrets.expose()).ok_or("node.secret holds no secret")?;
     let request = SignedRequest {
@@ -280,6 +285,14 @@ impl Asking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_judged_whatever_the_settings_are() {
+        let secret = SecretText::new("0123456789abcdef".repeat(4));
+        let now = Timestamp::from_secs(1_800_000_000);
+        assert_eq!(try_token(&secret, now), Ok(1));
+        assert!(try_token(&SecretText::new(String::new()), now).is_err());
+    }
 
     #[test]
     fn a_node_that_takes_nobody_is_no_room() {

@@ -24,8 +24,16 @@ const MESSAGE_MAX: usize = 16 * 1024;
 
 /// Some events were not taken in.
 #[derive(Debug, Error)]
-#[error("{0} events were not taken in\nfix: run the same command again; those that were taken in do no harm")]
-pub(crate) struct EventsLeft(u64);
+pub(crate) enum EventsLeft {
+    #[error(
+        "{0} events were not taken in\nfix: run the same command again; those that were taken in do no harm"
+    )]
+    Failed(u64),
+    #[error(
+        "{0} events are malformed, and were left out\nfix: look at what the queue was given; a deletion may be among them"
+    )]
+    Malformed(u64),
+}
 
 pub(super) fn run(arguments: &EventsArgs) -> anyhow::Result<()> {
     let change = &arguments.change;
@@ -71,9 +79,11 @@ pub(super) fn run(arguments: &EventsArgs) -> anyhow::Result<()> {
     if was_interrupted {
         return Err(Interrupted.into());
     }
-    match sums.get(&EventOutcome::Failed) {
-        Some(left) => Err(EventsLeft(*left).into()),
-        None => Ok(()),
+    let left = |of| sums.get(&of).copied();
+    match (left(EventOutcome::Failed), left(EventOutcome::Malformed)) {
+        (Some(failed), _) => Err(EventsLeft::Failed(failed).into()),
+        (None, Some(malformed)) => Err(EventsLeft::Malformed(malformed).into()),
+        (None, None) => Ok(()),
     }
 }
 

@@ -88,10 +88,17 @@ impl Job<'_> {
         self.put_nodes(&plan, dry).await?;
         let change = &self.arguments.change;
         let mut report = Report::begin(change.dry_run, &survey, &plan);
+        let is_confirmed = plan.differs.is_empty() || self.arguments.yes;
         if change.dry_run {
+            if !is_confirmed {
+                note(
+                    self.is_quiet(),
+                    "what is here differs from the file: without --dry-run this needs --yes",
+                );
+            }
             return Ok(report);
         }
-        if !plan.differs.is_empty() && !self.arguments.yes {
+        if !is_confirmed {
             return Err(Unfit::Differs(plan.differs).into());
         }
         self.put_services(&plan, DryRun::default()).await?;
