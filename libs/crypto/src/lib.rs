@@ -30,4 +30,8 @@ pub mod scrypt;
 #[cfg(feature = "dsa")]
 pub mod dsa_key;
 #[cfg(feature = "dsa")]
+pub mod certificate;
+#[cfg(feature = "dsa")]
 pub mod short_rsa_key;
+mod rsa_soundness;
+#[cfg(feature = "dsa")]
