@@ -119,6 +119,12 @@ pub enum AccountError {
     /// 175.
     #[error("incorrect code verifier")]
     PkceMismatch,
+    /// 1001.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// 1004.
+    #[error("no new accounts with addresses of this domain")]
+    MailDomainNotAllowed,
     /// 165: two writes met.
     #[error("conflicting write")]
     StoreConflict,
@@ -174,6 +180,8 @@ impl AccountError {
             Self::ForeignCode => ErrorCode::ForeignAuthorizationCode,
             Self::ExpiredCode => ErrorCode::ExpiredAuthorizationCode,
             Self::PkceMismatch => ErrorCode::PkceMismatch,
+            Self::RegistrationClosed => ErrorCode::RegistrationClosed,
+            Self::MailDomainNotAllowed => ErrorCode::MailDomainNotAllowed,
             Self::StoreConflict => ErrorCode::StoreConflict,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::FeatureOff => ErrorCode::FeatureOff,

@@ -18,6 +18,7 @@ pub mod login;
 pub mod mail;
 pub mod oauth;
 pub mod profile;
+pub mod registration;
 pub mod scoped_keys;
 pub mod service;
 pub mod session;

@@ -8,7 +8,9 @@ use foxhold_ports::{
     limits::{Action, LimitKeys},
 };
 
-use crate::{AccountError, Address, CodeKey, MailTemplates, oauth::Clients};
+use crate::{
+    AccountError, Address, CodeKey, MailTemplates, oauth::Clients, registration::CurrentRegistration,
+};
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct Accounts {
     pub random: Arc<dyn Random>,
     /// Derives mailed codes.
     pub code_key: CodeKey,
+    /// Who may make an account at present.
+    pub registration: Arc<CurrentRegistration>,
     /// What an operator has set.
     pub settings: Arc<Settings>,
 }

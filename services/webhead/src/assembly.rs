@@ -3,7 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use foxhold_accounts::{Accounts, CodeKey, Settings, mail::TemplateError, oauth::Clients};
+use foxhold_accounts::{
+    Accounts, CodeKey, Settings,
+    mail::TemplateError,
+    oauth::Clients,
+    registration::{CurrentRegistration, Registration},
+};
 use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
 use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
@@ -63,6 +68,8 @@ pub struct Deployment {
     pub addresses: ClientAddresses,
     /// Abuse limits.
     pub limits: LimitSettings,
+    /// Who may make an account.
+    pub registration: Registration,
     /// How fast new users may take slots of nodes.
     pub first_assignments: FirstAssignmentSettings,
     /// How far a client's clock may be off.
@@ -291,6 +298,7 @@ fn accounts(
         clock: ports.clock,
         random: ports.random,
         code_key: CodeKey::new(deployment.code_key),
+        registration: Arc::new(CurrentRegistration::new(deployment.registration)),
         settings: Arc::new(Settings {
             domain: deployment.host,
             clients: Clients::built_in(&deployment.site.public_url),

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
+use foxhold_accounts::registration::Registration;
 use foxhold_core::{Secret, hex, record::policy::is_issuer};
 use foxhold_crypto::hawk::Target;
 use foxhold_outbound as outbound;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{SecretError, SecretFile, Secrets},
+    config::{self, SecretError, SecretFile, Secrets, Sources},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -27,6 +28,7 @@ use crate::{
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
     mail::{MailSettings, MailSettingsError, PreparedMail},
+    registration::{self, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEventsError, AccountEventsSettings},
 };
 
@@ -77,6 +79,15 @@ pub struct Config {
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// Whether accounts are made. This and the next two are read again when a file of the configuration changes.
+    #[serde(default)]
+    pub registration: RegistrationSetting,
+    /// Whose addresses may have a new account, as in `example.org` or `*.example.org`; everybody's when empty.
+    #[serde(default)]
+    pub registration_domains: Vec<String>,
+    /// Whether strangers are told these domains.
+    #[serde(default)]
+    pub registration_domains_shown: bool,
     /// How fast new users may take slots of nodes.
     #[serde(default)]
     pub first_assignments: FirstAssignmentSettings,
@@ -111,6 +122,9 @@ pub struct Config {
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where it was read, for what is read again.
+    #[serde(skip)]
+    pub sources: Sources,
 }
 
 /// Stretching in this process.
@@ -224,6 +238,9 @@ pub enum ConfigError {
     /// A job that cannot be run so.
     #[error(transparent)]
     Jobs(#[from] JobsFault),
+    /// A rule of registration that is none.
+    #[error(transparent)]
+    Registration(#[from] RegistrationFault),
     /// A window outside its bounds.
     #[error("`hawk.window_secs`: between 60 and 31536000")]
     Window,
@@ -296,6 +313,7 @@ impl Config {
             metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
             addresses: ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right)?,
             limits: self.limits.clone(),
+            registration: self.registration_rules()?,
             first_assignments: self.first_assignments.clone(),
             hawk_window: Duration::from_secs(self.hawk.window_secs),
             remembered_max: self.hawk.remembered_max,
@@ -310,6 +328,28 @@ impl Config {
             mail: self.mail.prepare(secrets)?,
             store: self.store.resolve("webhead", StoreUse::Reads, secrets)?,
         })
+    }
+}
+
+impl Config {
+    fn registration_rules(&self) -> Result<Registration, RegistrationFault> {
+        registration::rules(
+            self.registration,
+            &self.registration_domains,
+            self.registration_domains_shown,
+        )
+    }
+
+    /// The rules of registration as the files have them now.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`] also for whatever else is wrong in them.
+    pub fn registration_again(&self) -> Result<Registration, RegistrationFault> {
+        if self.sources.files.is_empty() {
+            return self.registration_rules();
+        }
+        let now: Self = config::load("webhead", &self.sources)?;
+        now.registration_rules()
     }
 }
 

@@ -89,6 +89,7 @@ fn accounts() -> Router<Arc<App>> {
             "/v1/account/credentials/status",
             post(account::credentials_status),
         )
+        .route("/v1/account/registration", get(account::registration))
         .route("/v1/account/keys", get(account::keys))
         .route("/v1/account/scoped-key-data", post(account::scoped_key_data))
         .route("/v1/account/device", post(device::put))

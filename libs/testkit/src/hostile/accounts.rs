@@ -127,6 +127,7 @@ pub const CALLS: &[Call] = &[
         EMAIL,
         &["email"],
     ),
+    call("GET", "/v1/account/registration", Auth::Open, "", &[]),
     call("GET", "/v1/account/keys", Auth::KeyFetch, "", &[]),
     call(
         "POST",

@@ -172,6 +172,7 @@ fn deployment(root: &str) -> Deployment {
         addresses: ClientAddresses::default(),
         limits: LimitSettings::default(),
         first_assignments: Default::default(),
+        registration: Default::default(),
         hawk_window: Duration::from_secs(900),
         remembered_max: 1000,
         accept_bearer: false,

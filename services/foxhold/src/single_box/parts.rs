@@ -230,6 +230,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,
         limits: settings.limits.clone(),
+        registration: settings.registration_rules()?,
         first_assignments: settings.first_assignments.clone(),
         hawk_window: Duration::from_secs(hawk.window_secs),
         remembered_max: hawk.remembered_max,

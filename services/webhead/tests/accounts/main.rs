@@ -13,6 +13,8 @@ mod outage;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod signin;
 #[cfg(test)]
 mod support;

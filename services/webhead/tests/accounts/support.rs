@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients};
-use foxhold_core::{Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
+use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients, registration::CurrentRegistration};
+use foxhold_core::{ClientId, Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
 use foxhold_crypto::{
     access_token::NewAccessToken,
     hawk::{self, Credentials, Payload, Target},
@@ -151,6 +151,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) signer: Arc<TestSigner>,
     pub(crate) stretcher: Arc<QuickStretcher>,
+    pub(crate) registration: Arc<CurrentRegistration>,
     target: Target,
     nonces: AtomicU64,
 }
@@ -214,6 +215,7 @@ impl Bench {
             outage: std::sync::Mutex::default(),
             orders: std::sync::Mutex::default(),
         });
+        let registration = Arc::new(CurrentRegistration::default());
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
@@ -225,6 +227,7 @@ impl Bench {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             code_key: CodeKey::new(Secret::new([5; 32])),
+            registration: registration.clone(),
             settings: Arc::new(Settings {
                 domain: "localhost".into(),
                 token_server_url: format!("{}/tokens", options.root),
@@ -263,6 +266,7 @@ impl Bench {
             clock,
             signer,
             stretcher,
+            registration,
             target,
             nonces: AtomicU64::new(0),
         }

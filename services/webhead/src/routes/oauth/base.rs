@@ -108,7 +108,9 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::BackendFault
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
-        | ErrorCode::Internal => None,
+        | ErrorCode::Internal
+        | ErrorCode::RegistrationClosed
+        | ErrorCode::MailDomainNotAllowed => None,
     }
 }
 
