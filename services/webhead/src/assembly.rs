@@ -156,6 +156,7 @@ pub fn assemble(
         },
         addresses: deployment.addresses.clone(),
         site: deployment.site.clone(),
+        domain: deployment.domain.clone(),
         budget: deployment.budget,
         in_work_max: deployment.in_work_max,
         health: health.clone(),

@@ -19,4 +19,6 @@ mod signin;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod vectors;

@@ -61,17 +61,22 @@ impl TestSigner {
             .unwrap()
             .map_or(Ok(()), |cause| Err(SignError::NotDone(cause)))
     }
-}
 
-#[async_trait]
-impl AccessTokenSigner for TestSigner {
-    async fn sign_access_token(
-        &self,
-        _by: Deadline,
-        order: &AccessTokenOrder,
-    ) -> Result<SecretText, SignError> {
-        self.check()?;
-        self.orders.lock().unwrap().push(order.clone());
+    /// A token that no call has asked for.
+    pub(crate) fn signed(&self, uid: &str, generation: Timestamp, scope: &str) -> String {
+        self.token(&AccessTokenOrder {
+            uid: uid.parse().unwrap(),
+            client: ClientId::from_bytes([1; 8]),
+            audience: "anybody".into(),
+            scope: scope.into(),
+            lifetime_secs: 3600,
+            jti: [2; 32],
+            generation,
+            profile_changed_at: generation,
+        })
+    }
+
+    fn token(&self, order: &AccessTokenOrder) -> String {
         let now = self.clock.now();
         let unsigned = NewAccessToken {
             issuer: &self.issuer,
@@ -95,7 +100,20 @@ impl AccessTokenSigner for TestSigner {
             &mut signature,
         )
         .unwrap();
-        Ok(SecretText::new(unsigned.with_signature(&signature)))
+        unsigned.with_signature(&signature)
+    }
+}
+
+#[async_trait]
+impl AccessTokenSigner for TestSigner {
+    async fn sign_access_token(
+        &self,
+        _by: Deadline,
+        order: &AccessTokenOrder,
+    ) -> Result<SecretText, SignError> {
+        self.check()?;
+        self.orders.lock().unwrap().push(order.clone());
+        Ok(SecretText::new(self.token(order)))
     }
 }
 
@@ -253,6 +271,7 @@ impl Bench {
                 hsts: options.root.starts_with("https"),
                 allowed_origins: vec![options.root.into()],
             },
+            domain: "accounts.localhost".into(),
             budget: Duration::from_secs(30),
             in_work_max: 100,
             health: Health::new(&Shutdown::new()),
