@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -21,6 +21,8 @@ pub struct Accounts {
     pub writer: Arc<dyn AccountWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// Signs certificates.
+    pub certificates: Arc<dyn CertificateSigner>,
     /// Stretches passwords.
     pub stretcher: Arc<dyn Stretcher>,
     /// Takes mail.

@@ -36,6 +36,8 @@ pub struct App {
     pub site: Site,
     /// Second half of user keys, as other servers know our users.
     pub domain: String,
+    /// Whether BrowserID certificates are signed, and the keys told that they verify under.
+    pub certificates: bool,
     /// How long a request may take that no layer has given a deadline.
     pub budget: Duration,
     /// Requests in work at once.
@@ -106,7 +108,7 @@ impl App {
 pub(crate) const fn no_keys(error: SignError) -> AccountError {
     let cause = match error {
         SignError::NotDone(cause) => cause,
-        SignError::Refused | SignError::NoNodeSecret => Cause::Fault,
+        SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret => Cause::Fault,
     };
     AccountError::from_cause(cause, "keysigner", "getPublicKeys")
 }

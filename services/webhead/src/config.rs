@@ -46,8 +46,9 @@ pub struct Config {
     /// `https://<domain>/.well-known/browserid`: that of an issuer inside one's own network, say.
     #[serde(default)]
     pub issuer_documents: BTreeMap<String, String>,
-    /// Who verifies BrowserID bundles, if it is not done here.
-    pub browserid: Option<BrowserIdSettings>,
+    /// BrowserID: certificates for the own users, and who verifies bundles, if it is not done here.
+    #[serde(default)]
+    pub browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub foreign_oauth: Option<ForeignOauthSettings>,
     /// Another accounts server, whose account events are taken at `POST /1.0/webhooks/fxa/events`.
@@ -302,7 +303,8 @@ impl Config {
                 public_url,
                 token_server_url,
             },
-            browserid: verifier(self.browserid.as_ref(), &self.issuer_documents)?,
+            certificates: self.browserid.certificates,
+            browserid: verifier(&self.browserid, &self.issuer_documents)?,
             issuer_documents: issuer_documents(&self.issuer_documents)?,
             foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
             account_events: account_events.transpose()?,
@@ -376,11 +378,10 @@ pub fn issuer_documents(urls: &BTreeMap<String, String>) -> Result<BTreeMap<Stri
 /// # Errors
 /// [`ConfigError::BrowserId`]
 pub fn verifier(
-    settings: Option<&BrowserIdSettings>,
+    settings: &BrowserIdSettings,
     documents: &BTreeMap<String, String>,
 ) -> Result<Option<RemoteVerifier>, ConfigError> {
-    let prepared = settings.map(|settings| settings.prepare(!documents.is_empty()));
-    Ok(prepared.transpose()?)
+    Ok(settings.prepare(!documents.is_empty())?)
 }
 
 /// Reads the key that mailed codes are derived from: 64 hex digits.

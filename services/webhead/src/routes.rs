@@ -1,6 +1,7 @@
 //! Which path is which call. One line each; the handlers are beside this file, the rules in the accounts area.
 
 mod account;
+mod certificate;
 mod device;
 mod email;
 mod health;
@@ -48,11 +49,13 @@ pub fn router(app: App) -> Router {
         ..RequestLimits::default()
     };
     let random = Arc::clone(&app.accounts.random);
+    let certificates = certificates(app.certificates);
     let token_server = app.token_server.clone();
     let app = Arc::new(app);
     let router = Router::new()
         .merge(accounts())
         .merge(oauth())
+        .merge(certificates)
         .merge(health::routes(&app.health))
         .merge(page::routes())
         .route(
@@ -139,6 +142,17 @@ fn oauth() -> Router<Arc<App>> {
         .route("/config", get(oauth::config))
         .route("/v1/client/{id}", get(oauth::base::client))
         .route("/v1/jwks", get(oauth::jwks))
+}
+
+/// BrowserID, which nobody has to offer: then the call is gone for good, and the document was never there.
+fn certificates(are_signed: bool) -> Router<Arc<App>> {
+    const SIGN: &str = "/v1/certificate/sign";
+    if !are_signed {
+        return Router::new().route(SIGN, any(gone));
+    }
+    Router::new()
+        .route(SIGN, post(certificate::sign))
+        .route("/.well-known/browserid", get(certificate::document))
 }
 
 /// Refused before any route was looked for, so the layers that complete answers have not seen it. The Token Server's

@@ -242,6 +242,7 @@ fn ports(
         assignment_reader: readers.assignments,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
         signer: Arc::clone(&tiers.signer) as _,
+        certificates: Arc::clone(&tiers.signer) as _,
         minter: Arc::clone(&tiers.signer) as _,
         public_keys: Arc::clone(&tiers.signer) as _,
         stretcher,

@@ -19,9 +19,9 @@ use foxhold_crypto::{
     token::{TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, Cause, Limits, Mailer, PublicKeySource, Stretcher,
+    AccessTokenSigner, Cause, CertificateSigner, Limits, Mailer, PublicKeySource, Stretcher,
     memory::{ManualClock, MemoryMailer, MemoryStore, NoLimits, SeededRandom},
-    signer::{AccessTokenOrder, PublicKey, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, PublicKey, SignError},
     stretcher::StretchError,
 };
 use foxhold_runtime::{Health, Shutdown};
@@ -52,6 +52,7 @@ pub(crate) struct TestSigner {
     issuer: String,
     pub(crate) outage: std::sync::Mutex<Option<Cause>>,
     pub(crate) orders: std::sync::Mutex<Vec<AccessTokenOrder>>,
+    pub(crate) certificates: std::sync::Mutex<Vec<CertificateOrder>>,
 }
 
 impl TestSigner {
@@ -117,6 +118,20 @@ impl AccessTokenSigner for TestSigner {
     }
 }
 
+/// No certificates: what was ordered is what tests look at.
+#[async_trait]
+impl CertificateSigner for TestSigner {
+    async fn sign_certificate(
+        &self,
+        _by: Deadline,
+        order: &CertificateOrder,
+    ) -> Result<SecretText, SignError> {
+        self.check()?;
+        self.certificates.lock().unwrap().push(order.clone());
+        Ok(SecretText::new("a certificate".into()))
+    }
+}
+
 #[async_trait]
 impl PublicKeySource for TestSigner {
     async fn public_keys(&self, _by: Deadline) -> Result<Vec<PublicKey>, SignError> {
@@ -128,6 +143,7 @@ impl PublicKeySource for TestSigner {
             n: parts.n,
             e: parts.e,
             created_at: NOW,
+            retires_at: None,
         }])
     }
 }
@@ -203,6 +219,7 @@ pub(crate) struct Options {
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
     pub(crate) accept_bearer: bool,
     pub(crate) region: Option<RegionMark>,
+    pub(crate) certificates: bool,
 }
 
 impl Default for Options {
@@ -213,6 +230,7 @@ impl Default for Options {
             mailer: None,
             accept_bearer: false,
             region: None,
+            certificates: true,
         }
     }
 }
@@ -232,12 +250,14 @@ impl Bench {
             issuer: options.root.to_owned(),
             outage: std::sync::Mutex::default(),
             orders: std::sync::Mutex::default(),
+            certificates: std::sync::Mutex::default(),
         });
         let registration = Arc::new(CurrentRegistration::default());
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
             signer: signer.clone(),
+            certificates: signer.clone(),
             stretcher: stretcher.clone(),
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
             templates: Arc::new(MailTemplates::new(options.root).unwrap()),
@@ -265,6 +285,7 @@ impl Bench {
                 accept_bearer: options.accept_bearer,
             },
             addresses: ClientAddresses::default(),
+            certificates: options.certificates,
             site: Site {
                 public_url: options.root.into(),
                 token_server_url: format!("{}/tokens", options.root),
