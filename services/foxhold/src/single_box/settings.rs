@@ -62,8 +62,8 @@ pub(crate) struct Settings {
     pub(crate) disk_used_max_percent: u8,
     /// Where the support document of a BrowserID issuer is read, by its domain, if not where the domain has it.
     pub(crate) issuer_documents: BTreeMap<String, String>,
-    /// Who verifies BrowserID bundles, if it is not done here.
-    pub(crate) browserid: Option<BrowserIdSettings>,
+    /// BrowserID: certificates for the own users, and who verifies bundles, if it is not done here.
+    pub(crate) browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub(crate) foreign_oauth: Option<ForeignOauthSettings>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -117,7 +117,7 @@ impl Default for Settings {
             disk_used_max_percent: 95,
             trusted_proxies: Vec::new(),
             issuer_documents: BTreeMap::new(),
-            browserid: None,
+            browserid: BrowserIdSettings::default(),
             foreign_oauth: None,
             forwarded_from_right: 0,
             accept_bearer: false,
