@@ -127,12 +127,14 @@ fn make_certificates(folder: &Path) -> Result<()> {
         hosts: Vec::new(),
     };
     certificates::create(&options, &SystemClock, &SystemRandom)?;
-    let mut secret = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(folder.join("node.secret"))?;
-    secret.write_all(b"0123456789abcdef0123456789abcdef\n")?;
+    for (name, digits) in [("node.secret", 32), ("audit.key", 64)] {
+        let mut secret = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.join(name))?;
+        secret.write_all(&b"0123456789abcdef".repeat(digits / 16))?;
+    }
     Ok(())
 }
 

@@ -48,6 +48,12 @@ impl Address {
     pub const fn key(&self) -> &EmailKey {
         &self.key
     }
+
+    /// The domain, in lower-case A-labels.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.key.as_str().split_once('@').map_or("", |(_, domain)| domain)
+    }
 }
 
 impl std::fmt::Debug for Address {

@@ -119,6 +119,12 @@ pub enum AccountError {
     /// 175.
     #[error("incorrect code verifier")]
     PkceMismatch,
+    /// 1001.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// 1004.
+    #[error("no new accounts with addresses of this domain")]
+    MailDomainNotAllowed,
     /// 165: two writes met.
     #[error("conflicting write")]
     StoreConflict,
@@ -174,6 +180,8 @@ impl AccountError {
             Self::ForeignCode => ErrorCode::ForeignAuthorizationCode,
             Self::ExpiredCode => ErrorCode::ExpiredAuthorizationCode,
             Self::PkceMismatch => ErrorCode::PkceMismatch,
+            Self::RegistrationClosed => ErrorCode::RegistrationClosed,
+            Self::MailDomainNotAllowed => ErrorCode::MailDomainNotAllowed,
             Self::StoreConflict => ErrorCode::StoreConflict,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::FeatureOff => ErrorCode::FeatureOff,
@@ -209,12 +217,25 @@ impl From<ReadError> for AccountError {
 
 impl From<SignError> for AccountError {
     fn from(error: SignError) -> Self {
-        match error {
-            SignError::NotDone(cause) => Self::from_cause(cause, "keysigner", "signAccessToken"),
-            SignError::Refused | SignError::NoNodeSecret => Self::BackendFault {
-                service: "keysigner",
-                operation: "signAccessToken",
-            },
+        of_signer(error, "signAccessToken")
+    }
+}
+
+/// No certificate: a key that is none to certify is the client's fault, and the only one that is left to it by the time
+/// the signer is asked.
+pub(crate) const fn of_certificate(error: SignError) -> AccountError {
+    match error {
+        SignError::UnfitKey => AccountError::BadParameter("publicKey"),
+        other => of_signer(other, "signCertificate"),
+    }
+}
+
+const fn of_signer(error: SignError, operation: &'static str) -> AccountError {
+    let service = "keysigner";
+    match error {
+        SignError::NotDone(cause) => AccountError::from_cause(cause, service, operation),
+        SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret => {
+            AccountError::BackendFault { service, operation }
         }
     }
 }
@@ -246,12 +267,25 @@ mod tests {
             let errors = [
                 AccountError::from(ReadError(cause)),
                 AccountError::from(SignError::NotDone(cause)),
+                of_certificate(SignError::NotDone(cause)),
                 AccountError::from(StretchError::NotDone(cause)),
             ];
             for error in errors {
                 assert_eq!(error.code(), cause.code(), "{cause:?}");
                 assert!(error.code().http_status() >= 500, "{cause:?}");
             }
+        }
+    }
+
+    #[test]
+    fn only_a_key_that_is_none_to_certify_is_the_clients_fault() {
+        for (error, number) in [
+            (SignError::UnfitKey, 107),
+            (SignError::Refused, 203),
+            (SignError::NoNodeSecret, 203),
+        ] {
+            assert_eq!(of_certificate(error).code().number(), number, "{error:?}");
+            assert_eq!(AccountError::from(error).code().number(), 203, "{error:?}");
         }
     }
 

@@ -1,10 +1,12 @@
-//! The rules of accounts (`accounts.md` (a), (c), (e), (f)): signing up and in, verification, keys, OAuth, devices.
+//! The rules of accounts (`accounts.md` (a), (c) to (f)): signing up and in, verification, keys, certificates, OAuth,
+//! devices.
 //! Called by the webhead's handlers and by the operator's tool.
 //!
 //! What must stay true: nothing here speaks HTTP, opens a store or socket, reads a clock or draws randomness by itself;
 //! all of that is passed in with [`Accounts`]. A read that failed is never taken for an absence.
 
 pub mod attached;
+pub mod certificate;
 pub mod codes;
 pub mod credentials;
 pub mod device;
@@ -18,6 +20,7 @@ pub mod login;
 pub mod mail;
 pub mod oauth;
 pub mod profile;
+pub mod registration;
 pub mod scoped_keys;
 pub mod service;
 pub mod session;

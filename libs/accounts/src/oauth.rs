@@ -4,12 +4,14 @@
 mod authorize;
 mod clients;
 mod grant;
+mod inspect;
 mod scope;
 mod token;
 
 pub use authorize::{AuthorizationRequest, Authorized};
 pub use clients::{Client, Clients};
 pub use grant::Granted;
+pub use inspect::{ActiveToken, PresentedToken, TokenKind, Verified};
 pub use scope::{OLDSYNC, Scopes, THUNDERBIRD_SYNC, is_key_bearing};
 pub use token::{CodeGrant, FxaCredentialsGrant, RefreshGrant};
 

@@ -1,4 +1,4 @@
-//! What an access token shows of its account (`accounts.md` (f)). The token's signature and lifetime are checked by the
+//! What an access token, or a session, shows of its account (`accounts.md` (f); (c), /account/profile). The token's signature and lifetime are checked by the
 //! caller; that its account still stands, and under which password, is checked here.
 
 use foxhold_core::{Deadline, Timestamp, Uid, record::Account};
@@ -40,16 +40,87 @@ impl Profile {
     }
 }
 
+/// Scopes of members that only GET /account/profile has.
+const KEYS_CHANGED_AT: &str = "profile:keys_changed_at";
+
+/// What GET /account/profile shows; absent members are not granted, or not known.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountProfile {
+    /// The address as registered; needs `profile:email`.
+    pub email: Option<String>,
+    /// Language; needs `profile:locale`.
+    pub locale: Option<String>,
+    /// Whether it is told how the account can authenticate; needs `profile:amr`.
+    pub amr: bool,
+    /// When the profile changed last.
+    pub profile_changed_at: Timestamp,
+    /// When kB changed last; needs `profile:keys_changed_at`, which `profile` contains.
+    pub keys_changed_at: Option<Timestamp>,
+}
+
+impl AccountProfile {
+    /// What a session sees: everything.
+    #[must_use]
+    pub fn whole(account: &Account) -> Self {
+        Self::seen(account, |_| true)
+    }
+
+    fn seen(account: &Account, is_granted: impl Fn(&str) -> bool) -> Self {
+        Self {
+            email: is_granted("profile:email").then(|| account.email.clone()),
+            locale: account.locale.clone().filter(|_| is_granted("profile:locale")),
+            amr: is_granted("profile:amr"),
+            profile_changed_at: account.profile_changed_at,
+            keys_changed_at: is_granted(KEYS_CHANGED_AT).then_some(account.keys_changed_at),
+        }
+    }
+
+    /// Whether the token was meant for something else.
+    const fn shows_nothing(&self) -> bool {
+        self.email.is_none() && self.locale.is_none() && !self.amr && self.keys_changed_at.is_none()
+    }
+}
+
 impl Accounts {
+    /// The account of a token; `None` if it is gone, or its password has gone over the token.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 201.
+    pub(crate) async fn account_of_bearer(
+        &self,
+        by: Deadline,
+        bearer: &Bearer,
+    ) -> Result<Option<Account>, AccountError> {
+        let account = self.reader.account(by, bearer.uid).await?;
+        Ok(account.filter(|account| bearer.generation >= account.verifier_set_at))
+    }
+
+    /// What a token sees at GET /account/profile.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 110 if the account or its password has gone over the token, or if it shows nothing; 201.
+    pub async fn account_profile(
+        &self,
+        by: Deadline,
+        bearer: &Bearer,
+    ) -> Result<AccountProfile, AccountError> {
+        let account = self.account_of_bearer(by, bearer).await?;
+        let account = account.ok_or(AccountError::BadToken)?;
+        let profile = AccountProfile::seen(&account, |scope| bearer.scopes.contains(scope));
+        if profile.shows_nothing() {
+            Err(AccountError::BadToken)
+        } else {
+            Ok(profile)
+        }
+    }
+
     /// The profile that a token shows.
     ///
     /// # Errors
     /// [`AccountError`]: 110 if the account or its password has gone over the token, or if it shows nothing; 201.
     pub async fn profile(&self, by: Deadline, bearer: &Bearer) -> Result<Profile, AccountError> {
-        let account = self.reader.account(by, bearer.uid).await?;
-        let account = account
-            .filter(|account| bearer.generation >= account.verifier_set_at)
-            .ok_or(AccountError::BadToken)?;
+        let account = self.account_of_bearer(by, bearer).await?;
+        let account = account.ok_or(AccountError::BadToken)?;
         let profile = shown(&account, &bearer.scopes);
         if profile.shows_nothing() {
             Err(AccountError::BadToken)
@@ -103,5 +174,33 @@ mod tests {
         for (scope, expected) in table {
             assert_eq!(shown(scope), expected, "{scope}");
         }
+    }
+
+    #[test]
+    fn the_account_s_own_profile_goes_by_scope_too() {
+        let seen = |scope: &str| {
+            let scopes = Scopes::parse(scope).unwrap();
+            let profile = AccountProfile::seen(&account(true), |wanted| scopes.contains(wanted));
+            (
+                profile.email.is_some(),
+                profile.locale.is_some(),
+                profile.amr,
+                profile.keys_changed_at.is_some(),
+                profile.shows_nothing(),
+            )
+        };
+        let table = [
+            ("profile", (true, true, true, true, false)),
+            ("profile:email", (true, false, false, false, false)),
+            ("profile:locale", (false, true, false, false, false)),
+            ("profile:amr", (false, false, true, false, false)),
+            (KEYS_CHANGED_AT, (false, false, false, true, false)),
+            ("profile:uid openid", (false, false, false, false, true)),
+        ];
+        for (scope, expected) in table {
+            assert_eq!(seen(scope), expected, "{scope}");
+        }
+        let whole = AccountProfile::whole(&account(true));
+        assert!(whole.email.is_some() && whole.amr && whole.keys_changed_at.is_some());
     }
 }

@@ -4,11 +4,13 @@ use std::{net::IpAddr, sync::Arc};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
-use crate::{AccountError, Address, CodeKey, MailTemplates, oauth::Clients};
+use crate::{
+    AccountError, Address, CodeKey, MailTemplates, oauth::Clients, registration::CurrentRegistration,
+};
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct Accounts {
     pub writer: Arc<dyn AccountWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// Signs certificates.
+    pub certificates: Arc<dyn CertificateSigner>,
     /// Stretches passwords.
     pub stretcher: Arc<dyn Stretcher>,
     /// Takes mail.
@@ -33,6 +37,8 @@ pub struct Accounts {
     pub random: Arc<dyn Random>,
     /// Derives mailed codes.
     pub code_key: CodeKey,
+    /// Who may make an account at present.
+    pub registration: Arc<CurrentRegistration>,
     /// What an operator has set.
     pub settings: Arc<Settings>,
 }

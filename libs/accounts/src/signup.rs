@@ -1,5 +1,5 @@
-//! POST /account/create. Order (`accounts.md` (k), Registration; `security.md` A.4): form, limits, existence, and only
-//! then the stretching.
+//! POST /account/create. Order (`accounts.md` (k), Registration; `security.md` A.4): form, limits, the operator's rules,
+//! existence, and only then the stretching: a closed server spends nothing.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Accounts {
     /// Makes an account and signs it in; an unverified holder of the address is replaced.
     ///
     /// # Errors
-    /// [`AccountError`]: 101, 107, 108, 114, 151, 201.
+    /// [`AccountError`]: 101, 107, 108, 114, 151, 201, 1001, 1004.
     pub async fn create_account(
         &self,
         caller: &Caller,
@@ -55,6 +55,7 @@ impl Accounts {
         self.limits
             .count(Action::AccountCreate, caller.limit_keys(&address))
             .await?;
+        self.registration.get().check(&address)?;
         let holder = self
             .reader
             .account_by_email(caller.deadline, address.key())

@@ -7,5 +7,6 @@ mod forge;
 mod hostile;
 mod keys;
 mod malformed;
+mod published;
 mod refused;
 mod remote;

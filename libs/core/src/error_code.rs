@@ -124,6 +124,10 @@ error_codes! {
     UnsupportedMedia = 415, 415;
     /// A fault of ours.
     Internal = 999, 500;
+    /// No new accounts are made.
+    RegistrationClosed = 1001, 403;
+    /// No new accounts are made for addresses of this domain.
+    MailDomainNotAllowed = 1004, 403;
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ pub struct AccessToken {
     pub scope: String,
     /// When the password changed last, where the issuer reports it.
     pub generation: Option<Timestamp>,
+    /// When it was made, where it says so.
+    pub issued: Option<Timestamp>,
     /// End of validity, without the tolerance.
     pub expires: Timestamp,
 }
@@ -158,6 +160,7 @@ pub fn check(token: &str, keys: &KeySet, now: Timestamp) -> Result<AccessToken, 
         jti: claims.jti,
         scope: claims.scope,
         generation: generation.map(Timestamp::from_millis),
+        issued: claims.iat.map(timestamp),
         expires: timestamp(claims.exp),
     })
 }

@@ -186,17 +186,25 @@ impl Unsigned {
     /// With a header of RS256, `kid` and `typ`, and these claims in the order they serialize in.
     #[must_use]
     pub fn new(kid: &str, typ: &str, claims: &impl Serialize) -> Self {
+        Self::with_header(kid, Some(typ), claims)
+    }
+
+    /// The same without a type: for a kind of token whose readers ask for none.
+    #[must_use]
+    pub fn without_type(kid: &str, claims: &impl Serialize) -> Self {
+        Self::with_header(kid, None, claims)
+    }
+
+    fn with_header(kid: &str, typ: Option<&str>, claims: &impl Serialize) -> Self {
         #[derive(Serialize)]
         struct WrittenHeader<'a> {
             alg: &'static str,
             kid: &'a str,
-            typ: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            typ: Option<&'a str>,
         }
-        let header = to_base64(&WrittenHeader {
-            alg: "RS256",
-            kid,
-            typ,
-        });
+        let alg = "RS256";
+        let header = to_base64(&WrittenHeader { alg, kid, typ });
         Self(format!("{header}.{}", to_base64(claims)))
     }
 

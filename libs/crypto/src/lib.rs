@@ -19,6 +19,8 @@ pub mod token;
 #[cfg(feature = "server")]
 pub mod access_token;
 #[cfg(feature = "server")]
+pub mod audit;
+#[cfg(feature = "server")]
 mod big_endian;
 #[cfg(feature = "server")]
 pub mod jws;
@@ -28,6 +30,10 @@ pub mod rsa_key;
 pub mod scrypt;
 
 #[cfg(feature = "dsa")]
+pub mod certificate;
+#[cfg(feature = "dsa")]
 pub mod dsa_key;
+#[cfg(feature = "dsa")]
+mod rsa_soundness;
 #[cfg(feature = "dsa")]
 pub mod short_rsa_key;

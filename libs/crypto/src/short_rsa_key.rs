@@ -6,6 +6,7 @@ use ring::signature::{RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaPublicK
 use crate::{
     big_endian::{bits, is_odd, without_leading_zeros},
     rsa_key::RsaKeyError,
+    rsa_soundness::is_hard_to_factor,
 };
 
 /// Bits of the modulus (`security.md` C.1).
@@ -55,6 +56,12 @@ impl ShortRsaPublicKey {
     #[must_use]
     pub fn exponent(&self) -> &[u8] {
         &self.e
+    }
+
+    /// Whether no stranger factors its modulus in passing. Takes up to some milliseconds.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        is_hard_to_factor(&self.n)
     }
 
     /// Whether `signature` is this key's RSASSA-PKCS1-v1_5 with SHA-256 over `message`.

@@ -36,7 +36,7 @@ pub use intent::IntentKind;
 pub use jobs::JobTurns;
 pub use limits::Limits;
 pub use mail::Mailer;
-pub use signer::{AccessTokenSigner, NodeTokenMinter, PublicKeySource};
+pub use signer::{AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource};
 pub use stretcher::Stretcher;
 
 use foxhold_core::{Deadline, OpId};

@@ -28,13 +28,15 @@ pub enum Action {
     VerifySessionCode,
     /// `recoveryEmailResendCode`
     RecoveryEmailResendCode,
+    /// `certificateSign`
+    CertificateSign,
     /// `tokenIssue`
     TokenIssue,
 }
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::PasswordCheckFailed, "passwordCheckFailed"),
@@ -44,6 +46,7 @@ impl Action {
         (Self::RecoveryEmailVerifyCode, "recoveryEmailVerifyCode"),
         (Self::VerifySessionCode, "verifySessionCode"),
         (Self::RecoveryEmailResendCode, "recoveryEmailResendCode"),
+        (Self::CertificateSign, "certificateSign"),
         (Self::TokenIssue, "tokenIssue"),
     ];
 }

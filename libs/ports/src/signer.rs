@@ -1,11 +1,11 @@
 //! What the keysigner does for webheads: typed orders in, signed tokens out. Nothing here takes bytes to sign, an
 //! issuer, a time or a key id: those are the signer's own (`security.md` C.1).
 
-use std::num::NonZeroU64;
+use std::{fmt, num::NonZeroU64};
 
 use async_trait::async_trait;
 use foxhold_core::{
-    ClientId, Deadline, SecretText, ServiceUid, Timestamp, Uid,
+    ClientId, Deadline, DeviceId, SecretText, ServiceUid, Timestamp, Uid,
     record::{ClientState, Generation, ServiceKey},
 };
 use thiserror::Error;
@@ -15,12 +15,18 @@ use crate::Cause;
 /// The longest life of a token in seconds: 14 days (`security.md` C.1).
 pub const LIFETIME_SECS_MAX: u64 = 14 * 24 * 3600;
 
+/// The longest life of a BrowserID certificate in milliseconds: a day (`security.md` C.1).
+pub const CERTIFICATE_MILLIS_MAX: u64 = 24 * 3600 * 1000;
+
 /// An order that was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SignError {
     /// The order breaks the signer's own rules.
     #[error("the signer refused the order")]
     Refused,
+    /// The key to be certified is too weak, or its numbers do not fit each other.
+    #[error("the signer certifies no such key")]
+    UnfitKey,
     /// The signer holds no secret for that node.
     #[error("the signer has no secret for the node")]
     NoNodeSecret,
@@ -59,6 +65,107 @@ pub trait AccessTokenSigner: Send + Sync {
         by: Deadline,
         order: &AccessTokenOrder,
     ) -> Result<SecretText, SignError>;
+}
+
+/// The key that a certificate is about, as numbers: big-endian, without leading zeros. Whether they are a key at all is
+/// the signer's to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectNumbers {
+    /// RSA.
+    Rsa {
+        /// Modulus.
+        n: Vec<u8>,
+        /// Exponent.
+        e: Vec<u8>,
+    },
+    /// DSA.
+    Dsa {
+        /// Public value.
+        y: Vec<u8>,
+        /// Modulus.
+        p: Vec<u8>,
+        /// Order of the generator.
+        q: Vec<u8>,
+        /// Generator.
+        g: Vec<u8>,
+    },
+}
+
+/// How somebody showed who they are (RFC 8176).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AuthMethod {
+    /// `pwd`
+    Password,
+    /// `email`
+    Email,
+    /// `otp`
+    OneTimePassword,
+}
+
+impl AuthMethod {
+    /// Every method, with its name in tokens.
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::Password, "pwd"),
+        (Self::Email, "email"),
+        (Self::OneTimePassword, "otp"),
+    ];
+
+    /// Its name in tokens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "pwd",
+            Self::Email => "email",
+            Self::OneTimePassword => "otp",
+        }
+    }
+}
+
+/// A BrowserID certificate to be signed (`accounts.md` (d)).
+#[derive(Clone, PartialEq, Eq)]
+pub struct CertificateOrder {
+    /// Whose.
+    pub uid: Uid,
+    /// The key it vouches for.
+    pub subject: SubjectNumbers,
+    /// Lifetime in milliseconds; at most a day.
+    pub duration_millis: u64,
+    /// `verifier_set_at` of the account.
+    pub generation: Timestamp,
+    /// When the password was given in the session.
+    pub last_auth_at: Timestamp,
+    /// The account's address.
+    pub verified_email: String,
+    /// The device that the session is bound to.
+    pub device: Option<DeviceId>,
+    /// Whether the session is verified.
+    pub token_verified: bool,
+    /// How its owner showed who they are.
+    pub amr: Vec<AuthMethod>,
+    /// Authenticator assurance level.
+    pub aal: u8,
+    /// `profile_changed_at` of the account.
+    pub profile_changed_at: Timestamp,
+    /// `keys_changed_at` of the account.
+    pub keys_changed_at: Timestamp,
+}
+
+/// The address does not show.
+impl fmt::Debug for CertificateOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertificateOrder")
+            .field("uid", &self.uid)
+            .field("duration_millis", &self.duration_millis)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs certificates.
+#[async_trait]
+pub trait CertificateSigner: Send + Sync {
+    /// A compact JWS, RS256.
+    async fn sign_certificate(&self, by: Deadline, order: &CertificateOrder)
+    -> Result<SecretText, SignError>;
 }
 
 /// A node token to be minted (`tokenserver.md` 6).
@@ -113,6 +220,8 @@ pub struct PublicKey {
     pub e: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it will no longer be published, for one that signs no more.
+    pub retires_at: Option<Timestamp>,
 }
 
 /// Tells which keys are published.

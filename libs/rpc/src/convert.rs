@@ -4,6 +4,7 @@
 mod account;
 mod allocation;
 mod assignment;
+mod certificate;
 mod import;
 mod jobs;
 mod policy;

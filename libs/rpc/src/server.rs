@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::Deadline;
 use foxhold_ports::{
-    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, JobTurns, NodeTokenMinter,
-    PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, JobTurns,
+    NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -60,6 +60,8 @@ pub const DBWRITER_SERVICES: [&str; 4] = [
 pub struct KeysignerPorts {
     /// Signs access tokens.
     pub access_tokens: Arc<dyn AccessTokenSigner>,
+    /// Signs certificates.
+    pub certificates: Arc<dyn CertificateSigner>,
     /// Mints node tokens.
     pub node_tokens: Arc<dyn NodeTokenMinter>,
     /// Publishes keys.

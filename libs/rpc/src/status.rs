@@ -25,6 +25,7 @@ const NOT_DONE: u16 = 100;
 const UNKNOWN: u16 = 200;
 const ORDER_REFUSED: u16 = 301;
 const NO_NODE_SECRET: u16 = 302;
+const UNFIT_KEY: u16 = 303;
 const STRETCHER_BUSY: u16 = 401;
 const BAD_FIELD: u16 = 501;
 
@@ -175,6 +176,7 @@ pub fn to_write_error(status: &Status) -> WriteError {
 pub fn of_sign_error(error: SignError) -> Status {
     let (code, number) = match error {
         SignError::Refused => (Code::InvalidArgument, ORDER_REFUSED),
+        SignError::UnfitKey => (Code::InvalidArgument, UNFIT_KEY),
         SignError::NoNodeSecret => (Code::FailedPrecondition, NO_NODE_SECRET),
         SignError::NotDone(cause) => (cause_code(cause), NOT_DONE + cause_number(cause)),
     };
@@ -187,6 +189,7 @@ pub fn of_sign_error(error: SignError) -> Status {
 pub fn to_sign_error(status: &Status) -> SignError {
     match number(status) {
         Some(ORDER_REFUSED | BAD_FIELD) => SignError::Refused,
+        Some(UNFIT_KEY) => SignError::UnfitKey,
         Some(NO_NODE_SECRET) => SignError::NoNodeSecret,
         Some(number) => SignError::NotDone(cause_in(NOT_DONE, number).unwrap_or(Cause::Fault)),
         None => SignError::NotDone(code_cause(status.code())),
@@ -260,7 +263,7 @@ mod tests {
     #[test]
     fn every_sign_error_comes_back_as_itself() {
         let not_done = Cause::ALL.map(SignError::NotDone);
-        for error in [SignError::Refused, SignError::NoNodeSecret]
+        for error in [SignError::Refused, SignError::UnfitKey, SignError::NoNodeSecret]
             .into_iter()
             .chain(not_done)
         {

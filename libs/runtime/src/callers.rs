@@ -46,6 +46,7 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.keysigner.v1.Keysigner/GetPublicKeys", WEBHEAD),
     ("/foxhold.keysigner.v1.Keysigner/MintNodeToken", WEBHEAD_AND_OPS),
     ("/foxhold.keysigner.v1.Keysigner/SignAccessToken", WEBHEAD),
+    ("/foxhold.keysigner.v1.Keysigner/SignCertificate", WEBHEAD),
     ("/foxhold.stretcher.v1.Stretcher/Stretch", WEBHEAD),
     ("/grpc.health.v1.Health/Check", HEALTH),
     ("/grpc.health.v1.Health/Watch", HEALTH),

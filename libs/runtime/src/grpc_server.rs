@@ -35,7 +35,7 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-pub use caller::Peer;
+pub use caller::{Peer, current as current_caller};
 
 use crate::{Health, Shutdown, spread};
 use admission::Admission;

@@ -4,6 +4,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use axum::Router;
 use foxhold_core::{Clock, Random};
 use rustls::ServerConfig;
 use thiserror::Error;
@@ -52,6 +53,7 @@ pub struct PrivateTier {
     grpc: TcpListener,
     grpc_address: SocketAddr,
     operators: Option<(TcpListener, SocketAddr)>,
+    operators_routes: Router,
     tls: Arc<ServerConfig>,
     limits: GrpcLimits,
 }
@@ -96,6 +98,7 @@ impl PrivateTier {
             grpc,
             grpc_address,
             operators,
+            operators_routes: Router::new(),
             tls: identity.server_config(clock)?,
             limits: settings.limits.clone(),
         })
@@ -111,6 +114,13 @@ impl PrivateTier {
     #[must_use]
     pub fn private_address(&self) -> Option<SocketAddr> {
         self.operators.as_ref().map(|(_, address)| *address)
+    }
+
+    /// With more for operators to ask than health and metrics.
+    #[must_use]
+    pub fn with_operators_routes(mut self, routes: Router) -> Self {
+        self.operators_routes = routes;
+        self
     }
 
     /// Serves until `shutdown`, then finishes what was begun.
@@ -135,7 +145,8 @@ impl PrivateTier {
         };
         let operators = async {
             if let Some((listener, _)) = self.operators {
-                let router = layers::private(private_router(health), random);
+                let router = private_router(health).merge(self.operators_routes);
+                let router = layers::private(router, random);
                 http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
             }
         };

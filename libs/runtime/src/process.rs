@@ -46,6 +46,9 @@ pub trait Service {
     /// How long it answers "not ready" before connections are refused, when it ends.
     fn drain_delay(config: &Self::Config) -> Duration;
 
+    /// Told once where the configuration was read: for keys that are read again while the process runs.
+    fn remember(_config: &mut Self::Config, _sources: &Sources) {}
+
     /// Checks what `--check-config` promises: everything that can be known without listening.
     ///
     /// # Errors
@@ -84,7 +87,8 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
 fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure> {
     crypto_provider::install();
     let sources = Sources::of_process(S::ROLE, flags.config);
-    let config: S::Config = config::load(S::ROLE, &sources).map_err(Failure::invalid)?;
+    let mut config: S::Config = config::load(S::ROLE, &sources).map_err(Failure::invalid)?;
+    S::remember(&mut config, &sources);
     let secrets = Secrets::of_env(&sources.env);
     S::check(&config, &secrets).map_err(Failure::invalid)?;
     if flags.check_config {

@@ -79,6 +79,7 @@ async fn signatures_and_tokens() {
         oauth::token_rows(&stage, &cast).await.unwrap(),
         oauth::destroy_rows(&cast),
         oauth::client_rows(&cast),
+        oauth::inspection_rows(&stage, &cast).await.unwrap(),
         oauth::bearer_rows(&stage, &cast).await.unwrap(),
     ];
     let count = attack("signatures and tokens", &stage, tables).await;

@@ -78,6 +78,7 @@ impl PublicKeySource for LocalSigner {
             n: named.key.modulus().to_vec(),
             e: named.key.exponent().to_vec(),
             created_at: Timestamp::default(),
+            retires_at: None,
         }])
     }
 }

@@ -12,8 +12,8 @@ use foxhold_keysigner::{
     custody::{Custody, ephemeral},
 };
 use foxhold_ports::{
-    AccessTokenSigner, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource,
+    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
 };
 use foxhold_rpc::server::{KeysignerPorts, keysigner};
 use foxhold_runtime::{
@@ -57,7 +57,8 @@ async fn serve_keysigner(options: &ServeOptions) -> Result<()> {
         "env = \"dev\"\nlisten = \"127.0.0.1:0\"\nissuer = \"https://accounts.example\"\nephemeral_key = true\n\
          [tls]\ncertificate_file = \"{folder}/keysigner.pem\"\nkey_file = \"{folder}/keysigner.key\"\n\
          authority_file = \"{folder}/authority.pem\"\ntrust_domain = \"{TRUST_DOMAIN}\"\n\
-         [node_secrets]\nfixed_file = \"{folder}/node.secret\"\n"
+         [node_secrets]\nfixed_file = \"{folder}/node.secret\"\n\
+         [audit]\nfolder = \"{folder}/audit\"\nkey_file = \"{folder}/audit.key\"\n"
     ))?;
     let signer = Keysigner::open(&config, &Secrets::default()).await?;
     say_address(signer.address())?;
@@ -70,6 +71,7 @@ async fn serve_minimal(options: &ServeOptions) -> Result<()> {
     let signer = Arc::new(Minimal(ephemeral::generate(SystemClock.now())?));
     let ports = KeysignerPorts {
         access_tokens: signer.clone(),
+        certificates: signer.clone(),
         node_tokens: signer.clone(),
         public_keys: signer,
     };
@@ -119,6 +121,17 @@ impl AccessTokenSigner for Minimal {
             .sign(unsigned.signing_input())
             .map_err(|_| SignError::Refused)?;
         Ok(SecretText::new(unsigned.with_signature(&signature)))
+    }
+}
+
+#[async_trait]
+impl CertificateSigner for Minimal {
+    async fn sign_certificate(
+        &self,
+        _by: Deadline,
+        _order: &CertificateOrder,
+    ) -> Result<SecretText, SignError> {
+        Err(SignError::Refused)
     }
 }
 

@@ -6,8 +6,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use foxhold_node_auth::NodeName;
 
 use crate::commands::{
-    audit::AuditCommand, certificates, doctor::DoctorArgs, node::NodeCommand, region::RegionCommand,
-    schema::SchemaCommand, service::ServiceCommand, token::TokenCommand,
+    audit::AuditCommand,
+    certificates,
+    doctor::DoctorArgs,
+    key::provider::{KeyListArgs, KeyRotateArgs},
+    node::NodeCommand,
+    region::RegionCommand,
+    schema::SchemaCommand,
+    service::ServiceCommand,
+    token::TokenCommand,
 };
 
 /// Accounts and sync for Firefox that you hold yourself.
@@ -26,7 +33,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
-    /// Keys and secrets of a fleet.
+    /// Keys and secrets of a fleet; the provider's keys.
     #[command(subcommand)]
     Key(KeyCommand),
     /// The secrets that tokens for nodes are signed with.
@@ -42,7 +49,7 @@ pub(crate) enum Command {
     /// The regions of a fleet.
     #[command(subcommand)]
     Region(RegionCommand),
-    /// The rows of a fleet's store.
+    /// The rows of a fleet's store, and the log of what was signed.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Services that users are allocated to nodes of, and their users.
@@ -121,6 +128,19 @@ pub(crate) enum KeyCommand {
         after_help = "Examples:\n  foxhold key create --out keys --node https://sync-1.example.org\n  foxhold key create --out other-keys --node https://a.example.org --node https://b.example.org"
     )]
     Create(KeyCreateArgs),
+    /// List the provider's keys: which one signs, which are published besides, which are no longer.
+    ///
+    /// Run it before and after a rotation.
+    #[command(after_help = "Examples:\n  foxhold key list\n  foxhold key list --keys keys --output json")]
+    List(KeyListArgs),
+    /// Make the provider's next key, and set when it has its turn.
+    ///
+    /// Run it once a year, or when somebody left who knew the key. The files are read when a box or a keysigner starts;
+    /// from then on the key is published, and at its turn all change to it by themselves.
+    #[command(
+        after_help = "Examples:\n  foxhold key rotate --dry-run\n  foxhold key rotate --keys keys --in 48h"
+    )]
+    Rotate(KeyRotateArgs),
 }
 
 #[derive(Debug, Args)]

@@ -154,9 +154,19 @@ impl DataFolder {
         root.join("admin.sock")
     }
 
+    /// The audit log of signatures.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
     /// The keys' folder.
     pub(crate) fn keys(&self) -> PathBuf {
-        self.root.join("keys")
+        Self::keys_of(&self.root)
+    }
+
+    /// The keys' folder of a box, given where its folder is.
+    pub(crate) fn keys_of(root: &Path) -> PathBuf {
+        root.join("keys")
     }
 }
 

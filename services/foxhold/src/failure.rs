@@ -22,8 +22,9 @@ use crate::{
     admin_client::AdminError,
     commands::{
         Exists,
-        audit::ContradictionsLeft,
+        audit::{ContradictionsLeft, LogChanged},
         doctor::ChecksFailed,
+        key::provider::RotationRefused,
         paged::{Interrupted, PartlyDone},
         service::{EventsLeft, ReadFault, SettingsFault, Unfit},
         token::TokenFileError,
@@ -80,7 +81,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<TokenFileError>() {
         return exit_code_of_secrets(error);
     }
-    if error.is::<ContradictionsLeft>() || error.is::<ChecksFailed>() {
+    if let Some(error) = error.downcast_ref::<RotationRefused>() {
+        return match error {
+            RotationRefused::UnderWay { .. } | RotationRefused::TooSoon => REFUSED,
+            RotationRefused::None { .. } => NOT_FOUND,
+        };
+    }
+    if error.is::<ContradictionsLeft>() || error.is::<ChecksFailed>() || error.is::<LogChanged>() {
         PARTLY
     } else if is_refused(error) {
         REFUSED

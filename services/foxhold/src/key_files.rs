@@ -12,7 +12,10 @@ use std::{
 };
 
 use foxhold_core::{Random, hex, random};
-use foxhold_keysigner::keygen::{self, CreateKeyError};
+use foxhold_keysigner::{
+    custody::file::KeyFile,
+    keygen::{self, CreateKeyError},
+};
 use foxhold_runtime::{SystemClock, SystemRandom, config::SecretFile};
 use thiserror::Error;
 
@@ -22,6 +25,15 @@ use crate::data_folder::write_new;
 #[derive(Debug, Clone)]
 pub(crate) struct KeyFiles {
     folder: PathBuf,
+}
+
+/// A private key of the provider.
+#[derive(Debug)]
+pub(crate) struct NamedKeyFile {
+    /// `provider-2`
+    pub(crate) name: String,
+    /// Its two files.
+    pub(crate) key: KeyFile,
 }
 
 /// Secrets that were not made.
@@ -52,6 +64,40 @@ impl KeyFiles {
         SecretFile(self.folder.join("provider.passphrase"))
     }
 
+    /// Where they lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All of the provider's private keys, the first one first: `provider`, then `provider-2` and so on.
+    pub(crate) fn providers(&self) -> io::Result<Vec<NamedKeyFile>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let stem = name.strip_suffix(".pem").unwrap_or_default();
+            let number = match stem.strip_prefix("provider-") {
+                Some(digits) => digits.parse::<u32>().ok().filter(|number| *number > 1),
+                None => (stem == "provider").then_some(1),
+            };
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        let named = |number| {
+            let name = match number {
+                1 => "provider".to_owned(),
+                number => format!("provider-{number}"),
+            };
+            let at = |ending: &str| SecretFile(self.folder.join(format!("{name}.{ending}")));
+            let key = KeyFile {
+                file: at("pem"),
+                passphrase_file: at("passphrase"),
+            };
+            NamedKeyFile { name, key }
+        };
+        Ok(numbers.into_iter().map(named).collect())
+    }
+
     /// What mailed codes are derived with.
     pub(crate) fn code(&self) -> SecretFile {
         SecretFile(self.folder.join("code.key"))
@@ -62,12 +108,17 @@ impl KeyFiles {
         SecretFile(self.folder.join("metrics.key"))
     }
 
+    /// What accounts are called by in the audit log of signatures, and what its heads are signed with.
+    pub(crate) fn audit(&self) -> SecretFile {
+        SecretFile(self.folder.join("audit.key"))
+    }
+
     /// What tokens for the one node of a box are made with.
     pub(crate) fn node(&self) -> SecretFile {
         SecretFile(self.folder.join("node.secret"))
     }
 
-    /// Those that are missing.
+    /// Those that are missing. Not the audit log's: a new one signs nobody out, and shows in the log.
     pub(crate) fn missing(&self) -> Vec<PathBuf> {
         let all = [
             self.provider(),
@@ -85,7 +136,7 @@ impl KeyFiles {
     /// Makes those that are missing, the sync node's secret among them.
     pub(crate) fn make_missing(&self) -> Result<(), KeyFilesError> {
         self.make_folder()?;
-        for file in [self.code(), self.metrics(), self.node()] {
+        for file in [self.code(), self.metrics(), self.audit(), self.node()] {
             make_text(&file.0, &new_secret(&SystemRandom))?;
         }
         self.make_provider()
@@ -104,7 +155,7 @@ impl KeyFiles {
             return Err(KeyFilesError::Exists { folder });
         }
         self.make_folder()?;
-        for file in [self.code(), self.metrics()] {
+        for file in [self.code(), self.metrics(), self.audit()] {
             make_text(&file.0, &new_secret(&SystemRandom))?;
         }
         self.make_provider()?;

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(arguments) => commands::up::run(&arguments),
         Command::Key(KeyCommand::Create(arguments)) => commands::key::create(&arguments),
+        Command::Key(KeyCommand::List(arguments)) => commands::key::provider::list(&arguments),
+        Command::Key(KeyCommand::Rotate(arguments)) => commands::key::provider::rotate(&arguments),
         Command::Certificates(CertificatesCommand::Create(arguments)) => {
             commands::certificates::run(arguments)
         }

@@ -1,6 +1,8 @@
 //! The tool as a person or a script meets it: what it prints, which exit code it ends with (`ecosystem.md` 3.4), and the
 //! examples of its help texts, run as they stand. Each run has a folder and ports of its own.
 
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/metrics.rs"]
 mod metrics;
 #[path = "cli/services.rs"]

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
-use foxhold_core::Timestamp;
+use foxhold_core::{Timestamp, record::policy::is_issuer};
+use foxhold_crypto::audit::AuditKey;
 use foxhold_runtime::{config::Secrets, grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
     SigningLimits,
+    audit::{AuditKeyError, AuditSettings},
     custody::{
         Custody, ephemeral,
         file::{self, KeyFile, KeyFileError},
@@ -41,12 +43,16 @@ pub struct Config {
     pub private_listen: Option<SocketAddr>,
     /// The `iss` of every token: the public root URL of the webheads, without trailing slash.
     pub issuer: String,
-    /// The keys; the first one signs, all are published.
+    /// The `iss` of every certificate: the `domain` of the webheads. Their public URL's host when absent, as there.
+    pub domain: Option<String>,
+    /// The keys. Which one signs follows from when each has its turn; of several without a turn, the first.
     #[serde(default)]
     pub keys: Vec<KeyFile>,
     /// Makes a key that dies with the process, in place of `keys`. Only with `env = "dev"`.
     #[serde(default)]
     pub ephemeral_key: bool,
+    /// Where each decision with the keys is written down before a signature leaves. May be left out with `env = "dev"`.
+    pub audit: Option<AuditSettings>,
     /// Secrets of the storage nodes.
     #[serde(default)]
     pub node_secrets: NodeSecretFiles,
@@ -82,6 +88,9 @@ pub enum ConfigError {
         "`issuer`: give the public root URL, such as https://accounts.example.org, without trailing slash"
     )]
     Issuer,
+    /// A domain that no verifier would know.
+    #[error("`domain`: give the webheads' `domain`, in lower case, as in accounts.example.org")]
+    Domain,
     /// A throw-away key where users depend on it.
     #[error(
         "`ephemeral_key`: tokens would die with the process; it is for `env = \"dev\"` only. fix: list `keys`"
@@ -93,6 +102,14 @@ pub enum ConfigError {
     /// No key at all.
     #[error("`keys` is empty. fix: make one with `foxhold key create`, and list its two files")]
     NoKeys,
+    /// Signatures that nobody would find again.
+    #[error(
+        "`audit` is missing: every signature is written down before it leaves. fix: [audit] with folder and key_file"
+    )]
+    NoAudit,
+    /// The key of the audit log.
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     /// A key file.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -113,6 +130,26 @@ impl Config {
         self.keys.iter().enumerate().map(open).collect()
     }
 
+    /// The `iss` of every certificate.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        self.domain
+            .clone()
+            .unwrap_or_else(|| host(&self.issuer).to_owned())
+    }
+
+    /// Reads the key of the audit log, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
+    pub fn audit_key(&self, secrets: &Secrets) -> Result<Option<(&AuditSettings, AuditKey)>, ConfigError> {
+        match &self.audit {
+            Some(settings) => Ok(Some((settings, settings.key(secrets)?))),
+            None if self.env == Environment::Prod => Err(ConfigError::NoAudit),
+            None => Ok(None),
+        }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let host = self
             .issuer
@@ -122,12 +159,20 @@ impl Config {
         let is_plain = self.issuer.bytes().all(|byte| byte.is_ascii_graphic());
         match (self.ephemeral_key, self.keys.is_empty(), self.env) {
             _ if !(is_root && is_plain) => Err(ConfigError::Issuer),
+            _ if self.domain.as_deref().is_some_and(|domain| !is_issuer(domain)) => Err(ConfigError::Domain),
             (true, _, Environment::Prod) => Err(ConfigError::EphemeralInProd),
             (true, false, _) => Err(ConfigError::TwoKindsOfKeys),
             (false, true, _) => Err(ConfigError::NoKeys),
             (true, true, Environment::Dev) | (false, false, _) => Ok(()),
         }
     }
+}
+
+/// Of a root URL: without scheme and port.
+fn host(root: &str) -> &str {
+    let rest = root.split_once("://").map_or(root, |(_, rest)| rest);
+    let port = rest.rfind(':').filter(|at| !rest[*at..].contains(']'));
+    port.map_or(rest, |at| &rest[..at])
 }
 
 #[cfg(test)]
@@ -152,9 +197,44 @@ mod tests {
     }
 
     #[test]
+    fn who_depends_on_it_has_an_audit_log() {
+        let mut config = sample();
+        let refused = config.audit_key(&Secrets::default()).err();
+        assert!(
+            matches!(refused, Some(ConfigError::AuditKey(_))),
+            "the sample's file is not here"
+        );
+        config.audit = None;
+        let refused = config.audit_key(&Secrets::default()).err();
+        assert!(matches!(refused, Some(ConfigError::NoAudit)));
+        config.env = Environment::Dev;
+        assert!(matches!(config.audit_key(&Secrets::default()), Ok(None)));
+    }
+
+    #[test]
+    fn certificates_are_of_the_webheads_domain() {
+        let table = [
+            ("https://accounts.example.org", None, "accounts.example.org"),
+            ("http://localhost:8000", None, "localhost"),
+            ("http://[::1]:8000", None, "[::1]"),
+            ("http://[::1]", None, "[::1]"),
+            ("https://accounts.example.org", Some("example.org"), "example.org"),
+        ];
+        for (issuer, domain, expected) in table {
+            let config = Config {
+                issuer: issuer.to_owned(),
+                domain: domain.map(str::to_owned),
+                ..sample()
+            };
+            assert_eq!(config.domain(), expected);
+            assert!(config.check().is_ok(), "{issuer}");
+        }
+    }
+
+    #[test]
     fn a_throw_away_key_is_for_development_only() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change, &str); 7] = [
+        let table: [(&str, Change, &str); 8] = [
             ("in prod", |config| config.ephemeral_key = true, "`ephemeral_key`"),
             (
                 "beside a file",
@@ -168,6 +248,11 @@ mod tests {
                 "no scheme",
                 |config| config.issuer = "accounts.example.org".into(),
                 "`issuer`",
+            ),
+            (
+                "no domain",
+                |config| config.domain = Some("https://x".into()),
+                "`domain`",
             ),
             ("no file", |_| {}, "keys[0].file"),
         ];

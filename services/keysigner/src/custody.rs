@@ -17,6 +17,11 @@ pub trait Custody: Send + Sync {
     /// When it was made.
     fn created_at(&self) -> Timestamp;
 
+    /// From when on it signs: always, unless whoever made it said otherwise.
+    fn signs_from(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
     /// RSASSA-PKCS1-v1_5 with SHA-256 over `message` (RFC 8017, 8.2). Takes a quarter to half a millisecond of a core.
     ///
     /// # Errors

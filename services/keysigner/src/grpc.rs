@@ -15,6 +15,7 @@ use crate::LocalSigner;
 pub fn routes(signer: Arc<LocalSigner>) -> Routes {
     server::keysigner(KeysignerPorts {
         access_tokens: Arc::clone(&signer) as _,
+        certificates: Arc::clone(&signer) as _,
         node_tokens: Arc::clone(&signer) as _,
         public_keys: signer,
     })

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use foxhold_core::{Clock, Random, SecretText, hex, random};
+use foxhold_core::{Clock, Random, SecretText, Timestamp, hex, random};
 use foxhold_runtime::config::{SecretFile, Secrets};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -42,6 +42,30 @@ pub fn create(
     clock: &dyn Clock,
     source: &dyn Random,
 ) -> Result<KeyFile, CreateKeyError> {
+    create_for(folder, name, None, clock, source)
+}
+
+/// The same for a key whose turn comes at that time.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_next(
+    folder: &Path,
+    name: &str,
+    signs_from: Timestamp,
+    clock: &dyn Clock,
+    source: &dyn Random,
+) -> Result<KeyFile, CreateKeyError> {
+    create_for(folder, name, Some(signs_from), clock, source)
+}
+
+fn create_for(
+    folder: &Path,
+    name: &str,
+    signs_from: Option<Timestamp>,
+    clock: &dyn Clock,
+    source: &dyn Random,
+) -> Result<KeyFile, CreateKeyError> {
     let key = KeyFile {
         file: SecretFile(folder.join(format!("{name}.pem"))),
         passphrase_file: SecretFile(folder.join(format!("{name}.passphrase"))),
@@ -50,7 +74,7 @@ pub fn create(
         return Err(CreateKeyError::Exists(key.file.0));
     }
     let passphrase = passphrase(&key.passphrase_file, source)?;
-    let pem = file::make(&passphrase, clock.now(), source)?;
+    let pem = file::make(&passphrase, clock.now(), signs_from, source)?;
     write_new(&key.file.0, pem.as_bytes())?;
     Ok(key)
 }

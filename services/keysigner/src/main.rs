@@ -30,6 +30,7 @@ impl Service for KeysignerProcess {
 
     fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
         config.open_keys(secrets, SystemClock.now())?;
+        config.audit_key(secrets)?;
         NodeSecretSources::read(secrets, &config.node_secrets)?;
         Ok(TlsIdentity::load(&config.tls, secrets).map(drop)?)
     }

@@ -1,6 +1,8 @@
 //! What the signer is willing to say: pure rules that turn an order into claims (`security.md` C.1). Issuer, times, key
 //! id and salt are the signer's own; the order's fields are capped in length and kept to sane characters.
 
+mod certificate;
+
 use std::time::Duration;
 
 use foxhold_core::{Timestamp, hex};
@@ -14,6 +16,8 @@ use foxhold_ports::{
     signer::{AccessTokenOrder, LIFETIME_SECS_MAX, NodeTokenOrder},
 };
 use thiserror::Error;
+
+pub use self::certificate::{Certificate, CertificateRefusal, SET_BACK, certificate};
 
 /// An audience is a client's id or a service's URL.
 const AUDIENCE_LEN_MAX: usize = 256;
@@ -45,10 +49,8 @@ pub fn access_token(
         is_plain(&order.audience, 1, AUDIENCE_LEN_MAX) && !order.audience.contains(' '),
     )?;
     check("scope", is_plain(&order.scope, 0, SCOPE_LEN_MAX))?;
-    // What changed in the future did not change: a caller's clock must not reach far into tokens.
-    let soon = now.plus(Duration::from_secs(3600));
-    check("generation", order.generation <= soon)?;
-    check("profile change", order.profile_changed_at <= soon)?;
+    check_past("generation", order.generation, now)?;
+    check_past("profile change", order.profile_changed_at, now)?;
     let token = NewAccessToken {
         issuer,
         uid: order.uid,
@@ -94,6 +96,11 @@ pub fn node_token(order: &NodeTokenOrder, salt: [u8; 3], now: Timestamp) -> Resu
 
 fn check(field: &'static str, is_fine: bool) -> Result<(), Refusal> {
     if is_fine { Ok(()) } else { Err(Refusal(field)) }
+}
+
+/// What changed in the future did not change: a caller's clock must not reach far into tokens.
+fn check_past(field: &'static str, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    check(field, at <= now.plus(Duration::from_secs(3600)))
 }
 
 /// Visible ASCII and blanks. Everything that a claim of ours holds is made of these.

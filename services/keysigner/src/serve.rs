@@ -13,7 +13,10 @@ use foxhold_runtime::{
     tls::Role,
 };
 
-use crate::{Config, LocalSigner, SignerParts, grpc, node_secrets::NodeSecretSources, signer::GOOD_FOR};
+use crate::{
+    Config, LocalSigner, SignerParts, audit::AuditLog, checkpoint, grpc, node_secrets::NodeSecretSources,
+    signer::GOOD_FOR,
+};
 
 /// How often health is looked at, and quiet keys are made to sign.
 const WATCH_INTERVAL: Duration = Duration::from_secs(GOOD_FOR.as_secs() / 5);
@@ -79,8 +82,9 @@ impl Keysigner {
         self.signer.probe().await;
         anyhow::ensure!(self.signer.is_healthy(), "a key makes no good signatures");
         let routes = grpc::routes(Arc::clone(&self.signer));
+        let tier = self.tier.with_operators_routes(checkpoint::routes(&self.signer));
         tokio::select! {
-            served = self.tier.serve(routes, &grpc::SERVICES, self.random, &health, shutdown) => served?,
+            served = tier.serve(routes, &grpc::SERVICES, self.random, &health, shutdown) => served?,
             () = watch(&self.signer, &signing) => {}
         }
         self.signer.end().await;
@@ -125,11 +129,23 @@ fn start_signer(
 ) -> anyhow::Result<LocalSigner> {
     let keys = config.open_keys(secrets, clock.now())?;
     let node_secrets = NodeSecretSources::read(secrets, &config.node_secrets)?;
+    let audit = match config.audit_key(secrets)? {
+        Some((settings, key)) => Some(AuditLog::open(
+            &settings.folder,
+            key,
+            &keys,
+            Arc::clone(clock),
+            &**random,
+        )?),
+        None => None,
+    };
     let parts = SignerParts {
         issuer: config.issuer.clone(),
+        domain: config.domain(),
         keys,
         node_secrets,
         limits: config.signing,
+        audit,
         clock: Arc::clone(clock),
         random: Arc::clone(random),
     };

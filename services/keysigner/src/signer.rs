@@ -6,23 +6,32 @@
 //! cannot be signed in time is refused at once. Minting a node token takes microseconds and happens where it is asked.
 
 mod key;
+mod uid_counts;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use foxhold_core::{Clock, Deadline, Random, SecretText, random};
-use foxhold_crypto::{jws::Unsigned, node_token};
+use foxhold_core::{Clock, Deadline, Random, SecretText, Timestamp, Uid, random};
+use foxhold_crypto::{certificate::SubjectKey, jws::Unsigned, mac::sha256, node_token};
 use foxhold_pool::{Pool, PoolLimits, Refused};
 use foxhold_ports::{
-    AccessTokenSigner, Cause, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, Cause, CertificateSigner, NodeTokenMinter, PublicKeySource,
+    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
 };
+use foxhold_runtime::grpc_server::current_caller;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{custody::Custody, node_secrets::NodeSecretSources, policy};
+use crate::{
+    audit::{AuditLog, Decision, Kind, Outcome},
+    custody::Custody,
+    node_secrets::NodeSecretSources,
+    policy::{self, CertificateRefusal},
+    rotation,
+};
 use key::SigningKey;
 pub use key::{FAILURES_MAX, GOOD_FOR};
+use uid_counts::UidCounts;
 
 /// The type of tokens that are signed to see whether signing works. They never leave.
 const PROBE_TYPE: &str = "foxhold-probe";
@@ -37,6 +46,8 @@ pub struct SigningLimits {
     pub waiting_per_thread: usize,
     /// How long an order may wait, in milliseconds.
     pub wait_ms_max: u64,
+    /// Certificates for one account in an hour, from all webheads together. Each webhead counts 60.
+    pub certificates_per_hour: u16,
 }
 
 impl Default for SigningLimits {
@@ -45,6 +56,7 @@ impl Default for SigningLimits {
             threads: 0,
             waiting_per_thread: 512,
             wait_ms_max: 1000,
+            certificates_per_hour: 120,
         }
     }
 }
@@ -76,23 +88,37 @@ pub struct NoKey;
 /// What the signing threads work on.
 struct Order {
     key: Arc<SigningKey>,
-    typ: &'static str,
+    typ: Option<&'static str>,
     token: Unsigned,
+    /// The key to be certified: to be looked over first, which takes as long as signing and longer.
+    subject: Option<SubjectKey>,
 }
 
-/// A signature that was not made, or was wrong.
-struct Failed;
+impl Order {
+    fn carry_out(self) -> Result<String, SignError> {
+        if self.subject.is_some_and(|subject| !subject.is_sound()) {
+            return Err(SignError::UnfitKey);
+        }
+        // A signature that was not made, or was wrong: the key's record says which.
+        let signed = self.key.sign(self.typ, self.token);
+        signed.map_err(|_| SignError::NotDone(Cause::Fault))
+    }
+}
 
 /// What a signer is made of.
 pub struct SignerParts {
     /// The `iss` of all tokens: the public root URL.
     pub issuer: String,
-    /// The keys; the first one signs, all are published.
+    /// The `iss` of all certificates, and the second half of their principals: the second half of users' keys.
+    pub domain: String,
+    /// The keys. Which one signs and which are published, [`rotation`](crate::rotation) says.
     pub keys: Vec<Box<dyn Custody>>,
     /// Secrets of storage nodes.
     pub node_secrets: NodeSecretSources,
     /// Bounds.
     pub limits: SigningLimits,
+    /// Where decisions are written down. Without it nothing is: only where nobody depends on the signer.
+    pub audit: Option<AuditLog>,
     /// Fills in the times.
     pub clock: Arc<dyn Clock>,
     /// Fills in the salts.
@@ -102,11 +128,15 @@ pub struct SignerParts {
 /// Signs in this process.
 pub struct LocalSigner {
     issuer: String,
-    current: Arc<SigningKey>,
-    // The current one included.
+    domain: String,
+    // Never empty.
     keys: Vec<Arc<SigningKey>>,
+    // Of each.
+    signs_from: Vec<Timestamp>,
     node_secrets: NodeSecretSources,
-    pool: Pool<Order, Result<String, Failed>>,
+    pool: Pool<Order, Result<String, SignError>>,
+    certificates: UidCounts,
+    audit: Option<AuditLog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -122,33 +152,45 @@ impl LocalSigner {
             .into_iter()
             .map(|custody| Arc::new(SigningKey::new(custody)))
             .collect();
-        let current = Arc::clone(keys.first().ok_or(NoKey)?);
-        let sign = |order: Order| order.key.sign(order.typ, order.token).map_err(|_| Failed);
-        let pool = Pool::start(parts.limits.pool(), Arc::clone(&parts.random), sign)
+        if keys.is_empty() {
+            return Err(NoKey);
+        }
+        let signs_from = keys.iter().map(|key| key.signs_from()).collect();
+        let pool = Pool::start(parts.limits.pool(), Arc::clone(&parts.random), Order::carry_out)
             .expect("a budget of all memory holds a signature");
         Ok(Self {
             issuer: parts.issuer,
-            current,
+            domain: parts.domain,
+            certificates: UidCounts::new(parts.limits.certificates_per_hour, &*parts.random),
             keys,
+            signs_from,
             node_secrets: parts.node_secrets,
             pool,
+            audit: parts.audit,
             clock: parts.clock,
             random: parts.random,
         })
     }
 
     /// Whether the current key has made and verified a signature in the last 10 s (`ecosystem.md` 3.6), and no key
-    /// has failed three times in a row. A key that is only published signs nothing but probes, and those find no place
+    /// has failed three times in a row, and decisions can be written down. A key that is only published signs nothing but probes, and those find no place
     /// in a queue that is full for long: it need not be fresh.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.current.is_fresh() && self.keys.iter().all(|key| key.works())
+        let can_write = self.audit.as_ref().is_none_or(AuditLog::works);
+        can_write && self.current().is_fresh() && self.keys.iter().all(|key| key.works())
     }
 
     /// How long ago the current key was made.
     #[must_use]
     pub fn key_age(&self) -> Duration {
-        self.clock.now().since(self.current.created_at())
+        self.clock.now().since(self.current().created_at())
+    }
+
+    /// The key whose turn it is.
+    fn current(&self) -> &Arc<SigningKey> {
+        let active = rotation::active(&self.signs_from, self.clock.now());
+        &self.keys[active.unwrap_or_default()]
     }
 
     /// The secrets of storage nodes: to look at their files again, or to give the signer others.
@@ -160,43 +202,125 @@ impl LocalSigner {
     /// Signs and checks something of no use with each key that has been quiet, so that health is known.
     pub async fn probe(&self) {
         for key in self.keys.iter().filter(|key| key.needs_probe()) {
-            let token = Unsigned::new(&key.public().kid, PROBE_TYPE, &());
+            let order = Order {
+                token: Unsigned::new(&key.public().kid, PROBE_TYPE, &()),
+                typ: Some(PROBE_TYPE),
+                key: Arc::clone(key),
+                subject: None,
+            };
             let by = Deadline::after(GOOD_FOR);
             // The outcome shows in the key's own record; a full queue says nothing about the key.
-            let _ = self.sign(by, key, PROBE_TYPE, token).await;
+            let _ = self.sign(by, order).await;
         }
+    }
+
+    /// Where decisions are written down.
+    #[must_use]
+    pub const fn audit(&self) -> Option<&AuditLog> {
+        self.audit.as_ref()
     }
 
     /// Ends the signing threads: what is begun is finished, what waits is refused.
     pub async fn end(&self) {
         self.pool.end().await;
+        if let Some(audit) = &self.audit {
+            audit.end().await;
+        }
     }
 
-    async fn sign(
-        &self,
-        by: Deadline,
-        key: &Arc<SigningKey>,
-        typ: &'static str,
-        token: Unsigned,
-    ) -> Result<String, SignError> {
-        let order = Order {
-            key: Arc::clone(key),
-            typ,
-            token,
+    /// Signs and writes that down, in this order; what cannot be written down does not leave.
+    async fn sign_audited(&self, by: Deadline, about: About, order: Order) -> Result<SecretText, SignError> {
+        let outcome = Outcome::Signed {
+            of: sha256(&[order.token.signing_input()]),
+            issued_at: about.issued_at,
+            expires: about.expires,
         };
-        match self.pool.run(by, order).await {
-            Ok(Ok(token)) => Ok(token),
-            Ok(Err(Failed)) | Err(Refused::Failed) => Err(SignError::NotDone(Cause::Fault)),
-            Err(Refused::Busy { .. }) => Err(SignError::NotDone(Cause::Overloaded)),
-            Err(Refused::TooLate) => Err(SignError::NotDone(Cause::Timeout)),
-            Err(Refused::Ending) => Err(SignError::NotDone(Cause::Unavailable)),
+        match self.sign(by, order).await {
+            Ok(token) => {
+                self.write_down(by, about, outcome)
+                    .await
+                    .map_err(SignError::NotDone)?;
+                Ok(SecretText::new(token))
+            }
+            // Nothing was decided: there was no time, or no room.
+            Err(error @ SignError::NotDone(cause)) if cause != Cause::Fault => Err(error),
+            Err(error) => {
+                let reason = match error {
+                    SignError::UnfitKey => "key to be certified",
+                    _ => "fault",
+                };
+                Err(self.refuse(by, about, reason, error).await)
+            }
         }
+    }
+
+    /// Writes a refusal down. That it could not be is told in the log only: nothing leaves in any case.
+    async fn refuse(&self, by: Deadline, about: About, reason: &'static str, error: SignError) -> SignError {
+        tracing::warn!(reason, "an order was refused");
+        if let Err(cause) = self.write_down(by, about, Outcome::Refused(reason)).await {
+            tracing::warn!(?cause, "a refusal was not written to the audit log");
+        }
+        error
+    }
+
+    async fn write_down(&self, by: Deadline, about: About, outcome: Outcome) -> Result<(), Cause> {
+        let Some(audit) = &self.audit else { return Ok(()) };
+        let decision = Decision {
+            kind: about.kind,
+            kid: about.kid,
+            caller: current_caller().map(|caller| caller.to_string()),
+            request: foxhold_rpc::trace::current(),
+            uid: about.uid,
+            client_key: about.client_key,
+            outcome,
+        };
+        audit.record(by, decision).await.map(drop)
+    }
+
+    async fn sign(&self, by: Deadline, order: Order) -> Result<String, SignError> {
+        self.pool.run(by, order).await.unwrap_or_else(|refused| {
+            Err(SignError::NotDone(match refused {
+                Refused::Failed => Cause::Fault,
+                Refused::Busy { .. } => Cause::Overloaded,
+                Refused::TooLate => Cause::Timeout,
+                Refused::Ending => Cause::Unavailable,
+            }))
+        })
     }
 }
 
-fn refused(refusal: policy::Refusal) -> SignError {
-    tracing::warn!(field = refusal.0, "an order was refused");
-    SignError::Refused
+/// What an order is about, as it is written down.
+struct About {
+    kind: Kind,
+    uid: Uid,
+    kid: String,
+    client_key: Option<[u8; 32]>,
+    issued_at: Timestamp,
+    expires: Timestamp,
+}
+
+impl About {
+    fn access_token(order: &AccessTokenOrder, key: &SigningKey, now: Timestamp) -> Self {
+        Self {
+            kind: Kind::AccessToken,
+            uid: order.uid,
+            kid: key.public().kid.clone(),
+            client_key: None,
+            issued_at: now,
+            expires: now.plus(Duration::from_secs(order.lifetime_secs)),
+        }
+    }
+
+    fn certificate(order: &CertificateOrder, key: &SigningKey, now: Timestamp) -> Self {
+        Self {
+            kind: Kind::Certificate,
+            uid: order.uid,
+            kid: key.public().kid.clone(),
+            client_key: None,
+            issued_at: now.minus(policy::SET_BACK),
+            expires: now.plus(Duration::from_millis(order.duration_millis)),
+        }
+    }
 }
 
 #[async_trait]
@@ -206,13 +330,57 @@ impl AccessTokenSigner for LocalSigner {
         by: Deadline,
         order: &AccessTokenOrder,
     ) -> Result<SecretText, SignError> {
-        let key = &self.current;
-        let token = policy::access_token(order, &self.issuer, &key.public().kid, self.clock.now())
-            .map_err(refused)?;
-        let token = self
-            .sign(by, key, foxhold_crypto::access_token::TYPE, token)
-            .await?;
-        Ok(SecretText::new(token))
+        let (key, now) = (Arc::clone(self.current()), self.clock.now());
+        let about = About::access_token(order, &key, now);
+        let token = match policy::access_token(order, &self.issuer, &key.public().kid, now) {
+            Ok(token) => token,
+            Err(refusal) => return Err(self.refuse(by, about, refusal.0, SignError::Refused).await),
+        };
+        let order = Order {
+            key,
+            typ: Some(foxhold_crypto::access_token::TYPE),
+            token,
+            subject: None,
+        };
+        self.sign_audited(by, about, order).await
+    }
+}
+
+#[async_trait]
+impl CertificateSigner for LocalSigner {
+    async fn sign_certificate(
+        &self,
+        by: Deadline,
+        order: &CertificateOrder,
+    ) -> Result<SecretText, SignError> {
+        let (key, now) = (Arc::clone(self.current()), self.clock.now());
+        let mut about = About::certificate(order, &key, now);
+        let certificate = match policy::certificate(order, &self.domain, &key.public().kid, now) {
+            Ok(certificate) => certificate,
+            Err(refusal) => {
+                let (reason, error) = told(refusal);
+                return Err(self.refuse(by, about, reason, error).await);
+            }
+        };
+        about.client_key = Some(certificate.subject.fingerprint());
+        if !self.certificates.count(order.uid, now) {
+            let error = SignError::NotDone(Cause::Overloaded);
+            return Err(self.refuse(by, about, "too many for the account", error).await);
+        }
+        let order = Order {
+            key,
+            typ: None,
+            token: certificate.unsigned,
+            subject: Some(certificate.subject),
+        };
+        self.sign_audited(by, about, order).await
+    }
+}
+
+const fn told(refusal: CertificateRefusal) -> (&'static str, SignError) {
+    match refusal {
+        CertificateRefusal::Order(refusal) => (refusal.0, SignError::Refused),
+        CertificateRefusal::Key => ("key to be certified", SignError::UnfitKey),
     }
 }
 
@@ -220,7 +388,10 @@ impl AccessTokenSigner for LocalSigner {
 impl NodeTokenMinter for LocalSigner {
     async fn mint_node_token(&self, _by: Deadline, order: &NodeTokenOrder) -> Result<NodeToken, SignError> {
         let salt = random::bytes(&*self.random);
-        let claims = policy::node_token(order, salt, self.clock.now()).map_err(refused)?;
+        let claims = policy::node_token(order, salt, self.clock.now()).map_err(|refusal| {
+            tracing::warn!(field = refusal.0, "an order was refused");
+            SignError::Refused
+        })?;
         let minted = self
             .node_secrets
             .with_newest(&order.node, |secret| node_token::mint(&claims, secret));
@@ -235,11 +406,16 @@ impl NodeTokenMinter for LocalSigner {
 #[async_trait]
 impl PublicKeySource for LocalSigner {
     async fn public_keys(&self, _by: Deadline) -> Result<Vec<PublicKey>, SignError> {
-        let published = self.keys.iter().map(|key| PublicKey {
-            kid: key.public().kid.clone(),
-            n: key.public().key.modulus().to_vec(),
-            e: key.public().key.exponent().to_vec(),
-            created_at: key.created_at(),
+        let published = rotation::published(&self.signs_from, self.clock.now());
+        let published = published.into_iter().map(|(at, state)| {
+            let key = &self.keys[at];
+            PublicKey {
+                kid: key.public().kid.clone(),
+                n: key.public().key.modulus().to_vec(),
+                e: key.public().key.exponent().to_vec(),
+                created_at: key.created_at(),
+                retires_at: state.retires_at(),
+            }
         });
         Ok(published.collect())
     }

@@ -3,7 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxhold_accounts::{AccountError, Accounts, oauth::Scopes, profile::Bearer};
+use foxhold_accounts::{
+    AccountError, Accounts,
+    oauth::{PresentedToken, Scopes},
+    profile::Bearer,
+};
 use foxhold_core::{Deadline, ErrorCode, Uid};
 use foxhold_crypto::access_token::AccessToken;
 use foxhold_ports::{Cause, signer::SignError};
@@ -30,6 +34,10 @@ pub struct App {
     pub addresses: ClientAddresses,
     /// Where the world sees us.
     pub site: Site,
+    /// Second half of user keys, as other servers know our users.
+    pub domain: String,
+    /// Whether BrowserID certificates are signed, and the keys told that they verify under.
+    pub certificates: bool,
     /// How long a request may take that no layer has given a deadline.
     pub budget: Duration,
     /// Requests in work at once.
@@ -61,22 +69,38 @@ impl App {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let token = value.and_then(bearer_token).ok_or_else(refused)?;
-        let token = self.keys.check(by, token).await.map_err(|error| match error {
-            CheckError::Refused(_) => refused(),
-            CheckError::NoKeys(error) => no_keys(error).into(),
-        })?;
-        self.bearer_of(&token).ok_or_else(refused)
+        let presented = self.presented_token(by, token).await?.ok_or_else(refused)?;
+        Ok(presented.bearer)
     }
 
-    fn bearer_of(&self, token: &AccessToken) -> Option<Bearer> {
-        let ours = token.issuer.as_deref() == Some(self.site.public_url.as_str());
+    /// What an access token says; `None` if it is none of ours, or not in time.
+    pub(crate) async fn presented_token(
+        &self,
+        by: Deadline,
+        token: &str,
+    ) -> Result<Option<PresentedToken>, ApiError> {
+        match self.keys.check(by, token).await {
+            Ok(token) => Ok(self.ours(token)),
+            Err(CheckError::Refused(_)) => Ok(None),
+            Err(CheckError::NoKeys(error)) => Err(no_keys(error).into()),
+        }
+    }
+
+    fn ours(&self, token: AccessToken) -> Option<PresentedToken> {
+        let is_ours = token.issuer.as_deref() == Some(self.site.public_url.as_str());
         let uid: Uid = token.subject.parse().ok()?;
-        let bearer = Bearer {
-            uid,
-            scopes: Scopes::parse(&token.scope)?,
-            generation: token.generation?,
+        let presented = PresentedToken {
+            bearer: Bearer {
+                uid,
+                scopes: Scopes::parse(&token.scope)?,
+                generation: token.generation?,
+            },
+            client: token.client_id?.parse().ok()?,
+            issued: token.issued?,
+            expires: token.expires,
+            jti: token.jti?,
         };
-        ours.then_some(bearer)
+        is_ours.then_some(presented)
     }
 }
 
@@ -84,12 +108,13 @@ impl App {
 pub(crate) const fn no_keys(error: SignError) -> AccountError {
     let cause = match error {
         SignError::NotDone(cause) => cause,
-        SignError::Refused | SignError::NoNodeSecret => Cause::Fault,
+        SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret => Cause::Fault,
     };
     AccountError::from_cause(cause, "keysigner", "getPublicKeys")
 }
 
-fn bearer_token(value: &str) -> Option<&str> {
+/// What stands behind `Bearer`.
+pub(crate) fn bearer_token(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")

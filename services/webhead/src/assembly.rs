@@ -3,13 +3,18 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use foxhold_accounts::{Accounts, CodeKey, Settings, mail::TemplateError, oauth::Clients};
+use foxhold_accounts::{
+    Accounts, CodeKey, Settings,
+    mail::TemplateError,
+    oauth::Clients,
+    registration::{CurrentRegistration, Registration},
+};
 use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
 use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, Mailer,
-    NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, CertificateSigner,
+    Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -49,6 +54,8 @@ pub struct Deployment {
     pub domain: String,
     /// Where the support documents of these BrowserID issuers are, if not where their domains have them.
     pub issuer_documents: BTreeMap<String, Uri>,
+    /// Whether BrowserID certificates are signed, and the keys told that they verify under.
+    pub certificates: bool,
     /// Who verifies BrowserID bundles, if it is not done here.
     pub browserid: Option<RemoteVerifier>,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
@@ -63,6 +70,8 @@ pub struct Deployment {
     pub addresses: ClientAddresses,
     /// Abuse limits.
     pub limits: LimitSettings,
+    /// Who may make an account.
+    pub registration: Registration,
     /// How fast new users may take slots of nodes.
     pub first_assignments: FirstAssignmentSettings,
     /// How far a client's clock may be off.
@@ -92,6 +101,8 @@ pub struct Ports {
     pub assignment_writer: Arc<dyn AssignmentWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// Signs certificates.
+    pub certificates: Arc<dyn CertificateSigner>,
     /// Mints node tokens.
     pub minter: Arc<dyn NodeTokenMinter>,
     /// Tells the published keys.
@@ -148,7 +159,9 @@ pub fn assemble(
             accept_bearer: deployment.accept_bearer,
         },
         addresses: deployment.addresses.clone(),
+        certificates: deployment.certificates,
         site: deployment.site.clone(),
+        domain: deployment.domain.clone(),
         budget: deployment.budget,
         in_work_max: deployment.in_work_max,
         health: health.clone(),
@@ -284,6 +297,7 @@ fn accounts(
         reader: ports.account_reader,
         writer: ports.account_writer,
         signer: ports.signer,
+        certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,
         templates: Arc::new(MailTemplates::new(&deployment.site.public_url)?),
@@ -291,6 +305,7 @@ fn accounts(
         clock: ports.clock,
         random: ports.random,
         code_key: CodeKey::new(deployment.code_key),
+        registration: Arc::new(CurrentRegistration::new(deployment.registration)),
         settings: Arc::new(Settings {
             domain: deployment.host,
             clients: Clients::built_in(&deployment.site.public_url),

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
+use foxhold_accounts::registration::Registration;
 use foxhold_core::{Secret, hex, record::policy::is_issuer};
 use foxhold_crypto::hawk::Target;
 use foxhold_outbound as outbound;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{SecretError, SecretFile, Secrets},
+    config::{self, SecretError, SecretFile, Secrets, Sources},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -27,6 +28,7 @@ use crate::{
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
     mail::{MailSettings, MailSettingsError, PreparedMail},
+    registration::{self, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEventsError, AccountEventsSettings},
 };
 
@@ -44,8 +46,9 @@ pub struct Config {
     /// `https://<domain>/.well-known/browserid`: that of an issuer inside one's own network, say.
     #[serde(default)]
     pub issuer_documents: BTreeMap<String, String>,
-    /// Who verifies BrowserID bundles, if it is not done here.
-    pub browserid: Option<BrowserIdSettings>,
+    /// BrowserID: certificates for the own users, and who verifies bundles, if it is not done here.
+    #[serde(default)]
+    pub browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub foreign_oauth: Option<ForeignOauthSettings>,
     /// Another accounts server, whose account events are taken at `POST /1.0/webhooks/fxa/events`.
@@ -77,6 +80,15 @@ pub struct Config {
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// Whether accounts are made. This and the next two are read again when a file of the configuration changes.
+    #[serde(default)]
+    pub registration: RegistrationSetting,
+    /// Whose addresses may have a new account, as in `example.org` or `*.example.org`; everybody's when empty.
+    #[serde(default)]
+    pub registration_domains: Vec<String>,
+    /// Whether strangers are told these domains.
+    #[serde(default)]
+    pub registration_domains_shown: bool,
     /// How fast new users may take slots of nodes.
     #[serde(default)]
     pub first_assignments: FirstAssignmentSettings,
@@ -111,6 +123,9 @@ pub struct Config {
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where it was read, for what is read again.
+    #[serde(skip)]
+    pub sources: Sources,
 }
 
 /// Stretching in this process.
@@ -224,6 +239,9 @@ pub enum ConfigError {
     /// A job that cannot be run so.
     #[error(transparent)]
     Jobs(#[from] JobsFault),
+    /// A rule of registration that is none.
+    #[error(transparent)]
+    Registration(#[from] RegistrationFault),
     /// A window outside its bounds.
     #[error("`hawk.window_secs`: between 60 and 31536000")]
     Window,
@@ -285,7 +303,8 @@ impl Config {
                 public_url,
                 token_server_url,
             },
-            browserid: verifier(self.browserid.as_ref(), &self.issuer_documents)?,
+            certificates: self.browserid.certificates,
+            browserid: verifier(&self.browserid, &self.issuer_documents)?,
             issuer_documents: issuer_documents(&self.issuer_documents)?,
             foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
             account_events: account_events.transpose()?,
@@ -296,6 +315,7 @@ impl Config {
             metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
             addresses: ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right)?,
             limits: self.limits.clone(),
+            registration: self.registration_rules()?,
             first_assignments: self.first_assignments.clone(),
             hawk_window: Duration::from_secs(self.hawk.window_secs),
             remembered_max: self.hawk.remembered_max,
@@ -310,6 +330,28 @@ impl Config {
             mail: self.mail.prepare(secrets)?,
             store: self.store.resolve("webhead", StoreUse::Reads, secrets)?,
         })
+    }
+}
+
+impl Config {
+    fn registration_rules(&self) -> Result<Registration, RegistrationFault> {
+        registration::rules(
+            self.registration,
+            &self.registration_domains,
+            self.registration_domains_shown,
+        )
+    }
+
+    /// The rules of registration as the files have them now.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`] also for whatever else is wrong in them.
+    pub fn registration_again(&self) -> Result<Registration, RegistrationFault> {
+        if self.sources.files.is_empty() {
+            return self.registration_rules();
+        }
+        let now: Self = config::load("webhead", &self.sources)?;
+        now.registration_rules()
     }
 }
 
@@ -336,11 +378,10 @@ pub fn issuer_documents(urls: &BTreeMap<String, String>) -> Result<BTreeMap<Stri
 /// # Errors
 /// [`ConfigError::BrowserId`]
 pub fn verifier(
-    settings: Option<&BrowserIdSettings>,
+    settings: &BrowserIdSettings,
     documents: &BTreeMap<String, String>,
 ) -> Result<Option<RemoteVerifier>, ConfigError> {
-    let prepared = settings.map(|settings| settings.prepare(!documents.is_empty()));
-    Ok(prepared.transpose()?)
+    Ok(settings.prepare(!documents.is_empty())?)
 }
 
 /// Reads the key that mailed codes are derived from: 64 hex digits.

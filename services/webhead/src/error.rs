@@ -112,6 +112,8 @@ impl From<AccountError> for ApiError {
             | AccountError::ForeignCode
             | AccountError::ExpiredCode
             | AccountError::PkceMismatch
+            | AccountError::RegistrationClosed
+            | AccountError::MailDomainNotAllowed
             | AccountError::StoreConflict
             | AccountError::FeatureOff
             | AccountError::Internal => base,
@@ -211,6 +213,8 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::MethodNotAllowed => "This endpoint does not know the method",
         ErrorCode::UnsupportedMedia => "The body's encoding is not supported",
         ErrorCode::Internal => "Unspecified error",
+        ErrorCode::RegistrationClosed => "This server makes no new accounts",
+        ErrorCode::MailDomainNotAllowed => "No new accounts with addresses of this domain",
     }
 }
 

@@ -18,7 +18,7 @@ use http::{HeaderMap, Method, Request, header, request::Parts};
 use crate::{
     App,
     error::ApiError,
-    hawk::{Signed, is_claimed},
+    hawk::{Signed, is_bearer_of_access_token, is_claimed},
     json::Fields,
     query::Query,
 };
@@ -73,6 +73,22 @@ pub struct BearerCall {
     pub bearer: Bearer,
     /// Headers, for conditional reads.
     pub headers: HeaderMap,
+}
+
+/// A call in a session, or with an access token of ours.
+pub struct SessionOrBearerCall {
+    /// When it has to be through.
+    pub deadline: Deadline,
+    /// Which of both.
+    pub who: SessionOrBearer,
+}
+
+/// Who is calling, and by what.
+pub enum SessionOrBearer {
+    /// The session and its account.
+    Session(Box<SignedIn>),
+    /// What the token says.
+    Bearer(Bearer),
 }
 
 impl FromRequest<Arc<App>> for OpenCall {
@@ -157,6 +173,25 @@ impl FromRequest<Arc<App>> for BearerCall {
             deadline,
             bearer,
             headers: parts.headers,
+        })
+    }
+}
+
+impl FromRequest<Arc<App>> for SessionOrBearerCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        let who = if is_bearer_of_access_token(&parts.headers) {
+            SessionOrBearer::Bearer(app.bearer(caller.deadline, &parts.headers).await?)
+        } else {
+            let signed_in = session(app, &caller, &parts, &body, false).await?;
+            SessionOrBearer::Session(Box::new(signed_in))
+        };
+        Ok(Self {
+            deadline: caller.deadline,
+            who,
         })
     }
 }

@@ -11,7 +11,7 @@ use foxhold_crypto::{
 use foxhold_ports::limits::ReplayGuard;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use crate::error::ApiError;
+use crate::{app::bearer_token, error::ApiError};
 
 /// What signatures are checked against besides the key.
 pub struct HawkRules {
@@ -47,6 +47,13 @@ pub(crate) fn is_claimed(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
 }
 
+/// Whether what a request brings as `Bearer` is meant for an access token, and is not the id of a session.
+pub(crate) fn is_bearer_of_access_token(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::AUTHORIZATION);
+    let token = value.and_then(|value| value.to_str().ok()).and_then(bearer_token);
+    token.is_some_and(|token| !token.starts_with(bearer_mark(TokenKind::Session)))
+}
+
 impl<'a> Claim<'a> {
     /// What to look up.
     pub(crate) const fn id(&self) -> TokenId {
@@ -72,9 +79,8 @@ impl<'a> Claim<'a> {
 
     /// `Bearer`, and the id behind the mark of its kind.
     fn bearer(kind: TokenKind, value: &HeaderValue) -> Option<Self> {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        let id = token.trim_matches(' ').strip_prefix(bearer_mark(kind))?;
-        let id = scheme.eq_ignore_ascii_case("bearer").then(|| id.parse().ok())??;
+        let token = bearer_token(value.to_str().ok()?)?;
+        let id = token.strip_prefix(bearer_mark(kind))?.parse().ok()?;
         Some(Self { id, signature: None })
     }
 }

@@ -20,7 +20,10 @@ use foxhold_crypto::{
     jws::{self, Form, JwsError},
     rsa_key::{KeySet, NamedKey, RsaPublicKey},
 };
-use foxhold_ports::{Cause, PublicKeySource, signer::SignError};
+use foxhold_ports::{
+    Cause, PublicKeySource,
+    signer::{PublicKey, SignError},
+};
 use foxhold_sync::{
     credential::{TokenVerifier, VerifiedToken, VerifyError},
     reason::Reason,
@@ -70,6 +73,8 @@ struct Shared {
 #[derive(Clone)]
 struct Fetched {
     keys: Arc<KeySet>,
+    /// The same with all that is published of them.
+    published: Arc<[PublicKey]>,
     at: Timestamp,
 }
 
@@ -104,16 +109,28 @@ impl KeySetCache {
     /// # Errors
     /// Why there are none, if none were ever fetched.
     pub async fn keys(&self, by: Deadline) -> Result<Arc<KeySet>, SignError> {
+        self.known(by).await.map(|fetched| fetched.keys)
+    }
+
+    /// The same with all that is published of them.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub async fn published(&self, by: Deadline) -> Result<Arc<[PublicKey]>, SignError> {
+        self.known(by).await.map(|fetched| fetched.published)
+    }
+
+    async fn known(&self, by: Deadline) -> Result<Fetched, SignError> {
         let Some(fetched) = self.0.fetched() else {
             self.0.fetch(by, None).await?;
-            return self.0.fetched().map(|fetched| fetched.keys).ok_or(FAULT);
+            return self.0.fetched().ok_or(FAULT);
         };
         let now = self.0.clock.now();
         // A clock that stepped back makes the age unknown.
         if now < fetched.at || now.since(fetched.at) >= REFRESH_AFTER {
             self.refresh_in_background();
         }
-        Ok(fetched.keys)
+        Ok(fetched)
     }
 
     /// The published keys, asked for now, if nobody has just done so: for whoever finds one missing in `known`.
@@ -225,17 +242,22 @@ impl Shared {
             at: self.clock.now(),
             failure: outcome.as_ref().err().copied(),
         });
-        let keys = Arc::new(outcome?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Fetched { keys, at: asked_at });
+        let (keys, published) = outcome?;
+        let fetched = Fetched {
+            keys: Arc::new(keys),
+            published: published.into(),
+            at: asked_at,
+        };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         Ok(())
     }
 
-    async fn ask(&self, by: Deadline) -> Result<KeySet, SignError> {
+    async fn ask(&self, by: Deadline) -> Result<(KeySet, Vec<PublicKey>), SignError> {
         let published = self.source.public_keys(by).await?;
-        let named = published.into_iter().map(|key| {
+        let named = published.iter().map(|key| {
             let public = RsaPublicKey::new(&key.n, &key.e).map_err(|_| FAULT)?;
             Ok(NamedKey {
-                kid: key.kid,
+                kid: key.kid.clone(),
                 key: public,
             })
         });
@@ -244,7 +266,7 @@ impl Shared {
         if keys.is_empty() {
             Err(FAULT)
         } else {
-            Ok(KeySet::new(keys))
+            Ok((KeySet::new(keys), published))
         }
     }
 }
@@ -298,7 +320,7 @@ pub(crate) fn verified(token: AccessToken) -> Result<VerifiedToken, VerifyError>
 pub(crate) fn refusal(error: CheckError) -> VerifyError {
     match error {
         CheckError::NoKeys(SignError::NotDone(cause)) => VerifyError::Unavailable(cause),
-        CheckError::NoKeys(SignError::Refused | SignError::NoNodeSecret) => {
+        CheckError::NoKeys(SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret) => {
             VerifyError::Unavailable(Cause::Fault)
         }
         CheckError::Refused(AccessTokenError::Generation) => VerifyError::Generation,

@@ -24,6 +24,7 @@ pub mod mail;
 pub mod mail_templates;
 mod page;
 pub mod query;
+pub mod registration;
 mod routes;
 mod serve;
 mod store;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use foxhold_runtime::{
     Shutdown,
-    config::Secrets,
+    config::{Secrets, Sources},
     process::{self, Service},
     telemetry::LogConfig,
     tls::TlsIdentity,
@@ -25,6 +25,10 @@ impl Service for WebheadProcess {
 
     fn drain_delay(config: &Config) -> Duration {
         Duration::from_secs(config.drain_delay_secs)
+    }
+
+    fn remember(config: &mut Config, sources: &Sources) {
+        config.sources = sources.clone();
     }
 
     fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {

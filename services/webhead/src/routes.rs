@@ -1,6 +1,7 @@
 //! Which path is which call. One line each; the handlers are beside this file, the rules in the accounts area.
 
 mod account;
+mod certificate;
 mod device;
 mod email;
 mod health;
@@ -48,11 +49,13 @@ pub fn router(app: App) -> Router {
         ..RequestLimits::default()
     };
     let random = Arc::clone(&app.accounts.random);
+    let certificates = certificates(app.certificates);
     let token_server = app.token_server.clone();
     let app = Arc::new(app);
     let router = Router::new()
         .merge(accounts())
         .merge(oauth())
+        .merge(certificates)
         .merge(health::routes(&app.health))
         .merge(page::routes())
         .route(
@@ -89,6 +92,10 @@ fn accounts() -> Router<Arc<App>> {
             "/v1/account/credentials/status",
             post(account::credentials_status),
         )
+        .route("/v1/account/registration", get(account::registration))
+        .route("/v1/account/profile", get(profile::of_account))
+        .route("/v1/account/lock", any(gone))
+        .route("/v1/account/unlock/{*rest}", any(gone))
         .route("/v1/account/keys", get(account::keys))
         .route("/v1/account/scoped-key-data", post(account::scoped_key_data))
         .route("/v1/account/device", post(device::put))
@@ -104,6 +111,8 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/recovery_email/status", get(email::status))
         .route("/v1/recovery_email/resend_code", post(email::resend_code))
         .route("/v1/recovery_email/verify_code", post(email::verify_code))
+        .route("/v1/verify_email", get(email::to_page))
+        .route("/v1/complete_reset_password", get(email::to_page))
         .route("/v1/get_random_bytes", post(random_bytes))
         .route("/v1/profile", get(profile::whole))
         .route("/v1/email", get(profile::email))
@@ -117,12 +126,33 @@ fn oauth() -> Router<Arc<App>> {
         .route("/v1/oauth/authorization", post(oauth::authorization))
         .route("/v1/oauth/token", post(oauth::token))
         .route("/v1/oauth/destroy", post(oauth::destroy))
+        .route("/v1/oauth/verify", post(oauth::verify))
+        .route("/v1/oauth/introspect", post(oauth::introspect))
+        .route("/v1/oauth/key-data", post(account::scoped_key_data))
+        .route("/v1/oauth/jwks", get(oauth::jwks))
         .route("/v1/oauth/client/{id}", get(oauth::client))
         .route("/v1/authorization", post(oauth::base::authorization))
         .route("/v1/token", post(oauth::base::token))
         .route("/v1/destroy", post(oauth::destroy))
+        .route("/v1/verify", post(oauth::base::verify))
+        .route("/v1/introspect", post(oauth::base::introspect))
+        .route("/v1/key-data", post(oauth::base::key_data))
+        .route("/v1/config", get(oauth::config))
+        // Token Servers look for it beside the base.
+        .route("/config", get(oauth::config))
         .route("/v1/client/{id}", get(oauth::base::client))
         .route("/v1/jwks", get(oauth::jwks))
+}
+
+/// BrowserID, which nobody has to offer: then the call is gone for good, and the document was never there.
+fn certificates(are_signed: bool) -> Router<Arc<App>> {
+    const SIGN: &str = "/v1/certificate/sign";
+    if !are_signed {
+        return Router::new().route(SIGN, any(gone));
+    }
+    Router::new()
+        .route(SIGN, post(certificate::sign))
+        .route("/.well-known/browserid", get(certificate::document))
 }
 
 /// Refused before any route was looked for, so the layers that complete answers have not seen it. The Token Server's

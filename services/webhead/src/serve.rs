@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
+use foxhold_accounts::registration::CurrentRegistration;
 use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
 use foxhold_pool::PoolStretcher;
@@ -16,7 +17,7 @@ use foxhold_rpc::client::{
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
     channel::{Balanced, ChannelSettings},
-    config::Secrets,
+    config::{FileWatch, Secrets},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers,
@@ -25,10 +26,12 @@ use foxhold_runtime::{
 use tokio::net::TcpListener;
 
 use crate::{
+    App,
     assembly::{Deployment, Ports, assemble},
     config::Config,
     jobs::{self, JobPorts, JobSettings},
     mail::{CaptureMailer, capture::mailbox_router},
+    registration,
     store::{self, Readers},
     token_server::{Condition, TokenServer},
 };
@@ -61,6 +64,8 @@ pub struct Webhead {
     /// Where another accounts server tells what its users are called: before that nobody can be served.
     home: Option<Part>,
     jobs: (JobPorts, JobSettings),
+    registration: (FileWatch, Arc<CurrentRegistration>),
+    config: Config,
 }
 
 impl Webhead {
@@ -97,6 +102,7 @@ impl Webhead {
             job_settings(&config, &prepared.deployment),
         );
         let app = assemble(prepared.deployment, ports, &health, shutdown)?;
+        let registration = watch_registration(&config, &app)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
         let home = token_server.discovers_home();
         let home = home.then(|| health.part("foreign_oauth", Need::Required));
@@ -113,6 +119,8 @@ impl Webhead {
             keysigner,
             home,
             jobs,
+            registration,
+            config,
         })
     }
 
@@ -141,12 +149,14 @@ impl Webhead {
         };
         let (ports, settings) = self.jobs;
         let jobs = jobs::start(ports, settings, &shutdown);
+        let (watch, rules) = &self.registration;
         let public = http_edge::serve(self.public, self.router, EdgeLimits::default(), shutdown.clone());
         let listeners = async { tokio::join!(public, private).0 };
         tokio::select! {
             drained = listeners => tracing::info!(cut = drained.cut, "stopped"),
             () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
             () = self.token_server.keep_node_gauges() => {}
+            () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
         }
         jobs.ended().await;
         Ok(())
@@ -160,6 +170,15 @@ pub fn private_side(health: &Health, mailbox: Option<Arc<CaptureMailer>>) -> Rou
         None => private_router(health),
     };
     layers::private(router, Arc::new(SystemRandom))
+}
+
+/// Puts the rules in force as the files have them from now on.
+fn watch_registration(config: &Config, app: &App) -> anyhow::Result<(FileWatch, Arc<CurrentRegistration>)> {
+    let files = config.sources.files.clone();
+    let (watch, rules) = FileWatch::of_paths(registration::PART, files, || config.registration_again())?;
+    let current = Arc::clone(&app.accounts.registration);
+    current.replace(rules);
+    Ok((watch, current))
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -223,6 +242,7 @@ fn ports(
         assignment_reader: readers.assignments,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
         signer: Arc::clone(&tiers.signer) as _,
+        certificates: Arc::clone(&tiers.signer) as _,
         minter: Arc::clone(&tiers.signer) as _,
         public_keys: Arc::clone(&tiers.signer) as _,
         stretcher,

@@ -68,13 +68,14 @@ impl Scopes {
             .collect()
     }
 
-    /// Without the scopes that a refresh drops.
+    /// Without the scopes that a refresh drops, and without what they contain.
     #[must_use]
     pub fn refreshable(&self) -> Self {
+        let needs_person = |scope: &&String| NOT_REFRESHED.iter().any(|dropped| contains(dropped, scope));
         Self(
             self.0
                 .iter()
-                .filter(|scope| !NOT_REFRESHED.contains(&scope.as_str()))
+                .filter(|scope| !needs_person(scope))
                 .cloned()
                 .collect(),
         )
@@ -213,7 +214,23 @@ mod tests {
 
     #[test]
     fn a_refresh_drops_what_needs_the_person() {
-        let scopes = Scopes::parse("openid profile https://identity.mozilla.com/tokens/session").unwrap();
-        assert_eq!(scopes.refreshable().to_string(), "profile");
+        let table = [
+            (
+                "openid profile https://identity.mozilla.com/tokens/session",
+                "profile",
+            ),
+            (
+                "openid:x profile https://identity.mozilla.com/tokens/session/new",
+                "profile",
+            ),
+            (
+                "https://identity.mozilla.com/tokens/sessions openids",
+                "https://identity.mozilla.com/tokens/sessions openids",
+            ),
+        ];
+        for (granted, expected) in table {
+            let scopes = Scopes::parse(granted).unwrap();
+            assert_eq!(scopes.refreshable().to_string(), expected, "{granted}");
+        }
     }
 }

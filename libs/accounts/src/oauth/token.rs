@@ -10,7 +10,7 @@ use foxhold_crypto::pkce;
 use foxhold_ports::Refusal;
 
 use super::{Client, Granted, Scopes};
-use crate::{AccountError, Accounts, Caller, SignedIn, session::is_of, token::hashed_id};
+use crate::{AccountError, Accounts, Caller, SignedIn, token::hashed_id};
 
 const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 
@@ -156,36 +156,13 @@ impl Accounts {
             None => None,
         };
         let id = hashed_id(&grant.refresh_token);
-        let token = self.reader.refresh_token(caller.deadline, id).await?;
-        let token = token
-            .filter(|token| token.client == client.id)
+        let standing = self.standing_refresh_token(caller.deadline, id).await?;
+        let (token, account) = standing
+            .filter(|(token, _)| token.client == client.id)
             .ok_or(AccountError::BadToken)?;
-        let account = self.reader.account(caller.deadline, token.uid).await?;
-        let account = account
-            .filter(|account| token.generation >= account.verifier_set_at)
-            .ok_or(AccountError::BadToken)?;
-        self.check_session_stands(caller, &token, &account).await?;
         let scopes = refreshed_scopes(&token, wanted)?;
         self.sign_access_token(caller, &account, client, &scopes, grant.ttl_secs)
             .await
-    }
-
-    /// Signing out removes a session's refresh tokens. One that was written at that very moment is left: it is dead all
-    /// the same.
-    async fn check_session_stands(
-        &self,
-        caller: &Caller,
-        token: &RefreshToken,
-        account: &Account,
-    ) -> Result<(), AccountError> {
-        let Some(id) = token.session else {
-            return Ok(());
-        };
-        let session = self.reader.session(caller.deadline, id).await?;
-        session
-            .filter(|session| is_of(session, account))
-            .map(drop)
-            .ok_or(AccountError::BadToken)
     }
 }
 

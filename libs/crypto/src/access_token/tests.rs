@@ -71,6 +71,7 @@ fn a_new_token_checks() {
     assert_eq!(checked.jti.as_deref(), Some(new_token().jti));
     assert_eq!(checked.scope, new_token().scope);
     assert_eq!(checked.generation, Some(new_token().generation));
+    assert_eq!(checked.issued, Some(NOW));
     assert_eq!(checked.expires, new_token().expires);
 }
 

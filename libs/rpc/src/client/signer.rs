@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use foxhold_core::{Deadline, SecretText};
 use foxhold_ports::{
-    AccessTokenSigner, Cause, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, Cause, CertificateSigner, NodeTokenMinter, PublicKeySource,
+    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
 };
 use tonic::{Response, Status};
 
@@ -52,7 +52,7 @@ impl RemoteSigner {
             },
             |error: &SignError| match error {
                 SignError::NotDone(cause) => Some(*cause),
-                SignError::Refused | SignError::NoNodeSecret => None,
+                SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret => None,
             },
             SignError::NotDone(Cause::Timeout),
         )
@@ -81,6 +81,24 @@ impl AccessTokenSigner for RemoteSigner {
             })
             .await?;
         convert::secret_text("token", answer.token).map_err(nonsense)
+    }
+}
+
+#[async_trait]
+impl CertificateSigner for RemoteSigner {
+    async fn sign_certificate(
+        &self,
+        by: Deadline,
+        order: &CertificateOrder,
+    ) -> Result<SecretText, SignError> {
+        let message = pb::SignCertificateRequest::from(order);
+        let answer = self
+            .ask(by, |mut client, until| {
+                let request = outgoing(message.clone(), until);
+                async move { client.sign_certificate(request).await }
+            })
+            .await?;
+        convert::secret_text("certificate", answer.certificate).map_err(nonsense)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use foxhold_core::{ClientId, ServiceUid, Uid, record::Generation};
+use foxhold_core::{ClientId, ServiceUid, Timestamp, Uid, record::Generation};
 use foxhold_ports::signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey};
 
 use super::{
@@ -109,6 +109,7 @@ impl TryFrom<pb::PublicKey> for PublicKey {
             n: field("n", (!wire.n.is_empty()).then_some(wire.n))?,
             e: field("e", (!wire.e.is_empty()).then_some(wire.e))?,
             created_at: time(wire.created_at_ms),
+            retires_at: wire.retires_at_ms.map(time),
         })
     }
 }
@@ -120,16 +121,14 @@ impl From<PublicKey> for pb::PublicKey {
             n: key.n,
             e: key.e,
             created_at_ms: key.created_at.as_millis(),
+            retires_at_ms: key.retires_at.map(Timestamp::as_millis),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::{
-        Timestamp,
-        record::{ClientState, ServiceKey},
-    };
+    use foxhold_core::record::{ClientState, ServiceKey};
 
     use super::*;
 
@@ -178,6 +177,7 @@ mod tests {
             n: vec![1, 2],
             e: vec![1, 0, 1],
             created_at: Timestamp::from_millis(1),
+            retires_at: Some(Timestamp::from_millis(2)),
         };
         assert_eq!(PublicKey::try_from(pb::PublicKey::from(key.clone())), Ok(key));
     }

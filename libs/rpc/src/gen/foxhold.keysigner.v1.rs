@@ -34,6 +34,87 @@ pub struct SignAccessTokenResponse {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
 }
+/// A BrowserID certificate to be signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignCertificateRequest {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// At most a day.
+    #[prost(uint64, tag = "4")]
+    pub duration_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "5")]
+    pub generation_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "6")]
+    pub last_auth_at_ms: u64,
+    /// At most 255 bytes.
+    #[prost(string, tag = "7")]
+    pub verified_email: ::prost::alloc::string::String,
+    /// 16 bytes; absent: the session is bound to no device.
+    #[prost(bytes = "vec", optional, tag = "8")]
+    pub device_id: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(bool, tag = "9")]
+    pub token_verified: bool,
+    /// Each at most once.
+    #[prost(enumeration = "AuthMethod", repeated, tag = "10")]
+    pub amr: ::prost::alloc::vec::Vec<i32>,
+    /// 1 to 3.
+    #[prost(uint32, tag = "11")]
+    pub aal: u32,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "12")]
+    pub profile_changed_at_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "13")]
+    pub keys_changed_at_ms: u64,
+    /// The key to be certified.
+    #[prost(oneof = "sign_certificate_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<sign_certificate_request::Subject>,
+}
+/// Nested message and enum types in `SignCertificateRequest`.
+pub mod sign_certificate_request {
+    /// The key to be certified.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Subject {
+        #[prost(message, tag = "2")]
+        Rsa(super::RsaNumbers),
+        #[prost(message, tag = "3")]
+        Dsa(super::DsaNumbers),
+    }
+}
+/// The certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignCertificateResponse {
+    #[prost(string, tag = "1")]
+    pub certificate: ::prost::alloc::string::String,
+}
+/// A public RSA key of 1024 to 4096 bits: numbers big-endian.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RsaNumbers {
+    #[prost(bytes = "vec", tag = "1")]
+    pub n: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub e: ::prost::alloc::vec::Vec<u8>,
+}
+/// A public DSA key of 1024/160, 2048/224, 2048/256 or 3072/256 bits: numbers big-endian.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DsaNumbers {
+    #[prost(bytes = "vec", tag = "1")]
+    pub y: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub p: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub q: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub g: ::prost::alloc::vec::Vec<u8>,
+}
 /// A node token to be minted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -99,6 +180,45 @@ pub struct PublicKey {
     /// Milliseconds since 1970.
     #[prost(uint64, tag = "4")]
     pub created_at_ms: u64,
+    /// When it will no longer be published, for one that signs no more. Milliseconds since 1970.
+    #[prost(uint64, optional, tag = "5")]
+    pub retires_at_ms: ::core::option::Option<u64>,
+}
+/// How somebody showed who they are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuthMethod {
+    Unspecified = 0,
+    /// pwd
+    Password = 1,
+    /// email
+    Email = 2,
+    /// otp
+    OneTimePassword = 3,
+}
+impl AuthMethod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTH_METHOD_UNSPECIFIED",
+            Self::Password => "AUTH_METHOD_PASSWORD",
+            Self::Email => "AUTH_METHOD_EMAIL",
+            Self::OneTimePassword => "AUTH_METHOD_ONE_TIME_PASSWORD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTH_METHOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTH_METHOD_PASSWORD" => Some(Self::Password),
+            "AUTH_METHOD_EMAIL" => Some(Self::Email),
+            "AUTH_METHOD_ONE_TIME_PASSWORD" => Some(Self::OneTimePassword),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod keysigner_client {
@@ -211,6 +331,36 @@ pub mod keysigner_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Signs a BrowserID certificate: a compact JWS, RS256. Issuer, principal, both times and key id are the signer's.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat: each answer is a certificate of
+        /// its own. Errors: the common ones; RESOURCE_EXHAUSTED also means that the account has had too many certificates.
+        pub async fn sign_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignCertificateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.keysigner.v1.Keysigner/SignCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.keysigner.v1.Keysigner", "SignCertificate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Mints a node token and its derived key. The signer fills in expiry and salt.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat.
@@ -241,7 +391,7 @@ pub mod keysigner_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// The public keys that tokens verify under, the current one first.
+        /// The public keys that tokens verify under, the current one first: those of before it and, for a while, the next one.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent. Errors: the common ones.
         pub async fn get_public_keys(
@@ -296,6 +446,17 @@ pub mod keysigner_server {
             tonic::Response<super::SignAccessTokenResponse>,
             tonic::Status,
         >;
+        /// Signs a BrowserID certificate: a compact JWS, RS256. Issuer, principal, both times and key id are the signer's.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat: each answer is a certificate of
+        /// its own. Errors: the common ones; RESOURCE_EXHAUSTED also means that the account has had too many certificates.
+        async fn sign_certificate(
+            &self,
+            request: tonic::Request<super::SignCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignCertificateResponse>,
+            tonic::Status,
+        >;
         /// Mints a node token and its derived key. The signer fills in expiry and salt.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat.
@@ -307,7 +468,7 @@ pub mod keysigner_server {
             tonic::Response<super::MintNodeTokenResponse>,
             tonic::Status,
         >;
-        /// The public keys that tokens verify under, the current one first.
+        /// The public keys that tokens verify under, the current one first: those of before it and, for a while, the next one.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent. Errors: the common ones.
         async fn get_public_keys(
@@ -425,6 +586,51 @@ pub mod keysigner_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignAccessTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.keysigner.v1.Keysigner/SignCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignCertificateSvc<T: Keysigner>(pub Arc<T>);
+                    impl<
+                        T: Keysigner,
+                    > tonic::server::UnaryService<super::SignCertificateRequest>
+                    for SignCertificateSvc<T> {
+                        type Response = super::SignCertificateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keysigner>::sign_certificate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignCertificateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -31,5 +31,6 @@ pub const METHODS: &[&str] = &[
     "/foxhold.keysigner.v1.Keysigner/GetPublicKeys",
     "/foxhold.keysigner.v1.Keysigner/MintNodeToken",
     "/foxhold.keysigner.v1.Keysigner/SignAccessToken",
+    "/foxhold.keysigner.v1.Keysigner/SignCertificate",
     "/foxhold.stretcher.v1.Stretcher/Stretch",
 ];

@@ -1,6 +1,6 @@
 //! The keysigner's service.
 
-use foxhold_ports::signer::{AccessTokenOrder, NodeTokenOrder};
+use foxhold_ports::signer::{AccessTokenOrder, CertificateOrder, NodeTokenOrder};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{KeysignerPorts, deadline, traced};
@@ -26,6 +26,21 @@ impl Keysigner for Signer {
             .map_err(of_sign_error)?;
         Ok(Response::new(pb::SignAccessTokenResponse {
             token: token.expose().to_owned(),
+        }))
+    }
+
+    async fn sign_certificate(
+        &self,
+        request: Request<pb::SignCertificateRequest>,
+    ) -> Result<Response<pb::SignCertificateResponse>, Status> {
+        let (by, id) = (deadline(&request), trace::take(request.metadata()));
+        let order =
+            CertificateOrder::try_from(request.into_inner()).map_err(|error| of_field_error(&error))?;
+        let certificate = traced(id, self.0.certificates.sign_certificate(by, &order))
+            .await
+            .map_err(of_sign_error)?;
+        Ok(Response::new(pb::SignCertificateResponse {
+            certificate: certificate.expose().to_owned(),
         }))
     }
 

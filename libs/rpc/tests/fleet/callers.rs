@@ -46,6 +46,7 @@ fn everything() -> Routes {
     let signer = Arc::new(FakeSigner);
     let keysigner = KeysignerPorts {
         access_tokens: Arc::clone(&signer) as _,
+        certificates: Arc::clone(&signer) as _,
         node_tokens: Arc::clone(&signer) as _,
         public_keys: signer,
     };

@@ -15,12 +15,12 @@ use foxhold_core::{
     Deadline, Secret, ServiceUid, record::ClientState, record::Generation, record::ServiceKey,
 };
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, Cause, NodeTokenMinter, PublicKeySource, Refusal,
-    Stretcher, WriteError,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, Cause, CertificateSigner, NodeTokenMinter,
+    PublicKeySource, Refusal, Stretcher, WriteError,
     accounts::SignIn,
     conformance::fixtures::Maker,
     memory::MemoryStore,
-    signer::{AccessTokenOrder, NodeTokenOrder, SignError},
+    signer::{AccessTokenOrder, AuthMethod, CertificateOrder, NodeTokenOrder, SignError, SubjectNumbers},
     stretcher::StretchError,
 };
 use foxhold_rpc::{
@@ -370,6 +370,31 @@ async fn orders_reach_the_signer_and_its_answers_come_back() {
     assert_eq!(
         signer.sign_access_token(soon(), &order).await,
         Err(SignError::Refused)
+    );
+
+    let mut order = CertificateOrder {
+        uid,
+        subject: SubjectNumbers::Rsa {
+            n: vec![3],
+            e: vec![5],
+        },
+        duration_millis: 1,
+        generation: maker.now(),
+        last_auth_at: maker.now(),
+        verified_email: "me@example.org".into(),
+        device: None,
+        token_verified: true,
+        amr: vec![AuthMethod::Password],
+        aal: 1,
+        profile_changed_at: maker.now(),
+        keys_changed_at: maker.now(),
+    };
+    let certificate = signer.sign_certificate(soon(), &order).await.unwrap();
+    assert_eq!(certificate.expose(), format!("{uid} known as me@example.org"));
+    order.duration_millis = 0;
+    assert_eq!(
+        signer.sign_certificate(soon(), &order).await,
+        Err(SignError::UnfitKey)
     );
 
     let mut order = NodeTokenOrder {

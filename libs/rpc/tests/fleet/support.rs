@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use foxhold_core::{Deadline, Secret, SecretText};
 use foxhold_ports::{
-    AccessTokenSigner, NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource, Stretcher,
     memory::MemoryStore,
-    signer::{AccessTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
     stretcher::StretchError,
 };
 use foxhold_rpc::{
@@ -108,6 +108,7 @@ impl Deployment {
         let signer = Arc::new(FakeSigner);
         let ports = KeysignerPorts {
             access_tokens: Arc::clone(&signer) as _,
+            certificates: Arc::clone(&signer) as _,
             node_tokens: Arc::clone(&signer) as _,
             public_keys: signer,
         };
@@ -226,6 +227,19 @@ impl AccessTokenSigner for FakeSigner {
 }
 
 #[async_trait]
+impl CertificateSigner for FakeSigner {
+    async fn sign_certificate(&self, _: Deadline, order: &CertificateOrder) -> Result<SecretText, SignError> {
+        if order.duration_millis == 0 {
+            return Err(SignError::UnfitKey);
+        }
+        Ok(SecretText::new(format!(
+            "{} known as {}",
+            order.uid, order.verified_email
+        )))
+    }
+}
+
+#[async_trait]
 impl NodeTokenMinter for FakeSigner {
     async fn mint_node_token(&self, _: Deadline, order: &NodeTokenOrder) -> Result<NodeToken, SignError> {
         if order.node != "https://node" {
@@ -246,6 +260,7 @@ impl PublicKeySource for FakeSigner {
             n: vec![1, 2, 3],
             e: vec![1, 0, 1],
             created_at: foxhold_core::Timestamp::from_millis(7),
+            retires_at: None,
         }])
     }
 }

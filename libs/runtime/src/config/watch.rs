@@ -1,5 +1,6 @@
 //! Files that are read again while the process runs (`ecosystem.md` 3.2): secrets shared with others, which have to change
-//! on both sides without a restart. Whoever holds what was read asks [`FileWatch::look`] every few seconds.
+//! on both sides without a restart, and rules of the operator's. Whoever holds what was read asks [`FileWatch::look`] every
+//! few seconds.
 //!
 //! Must stay true: what cannot be read changes nothing, and is told once for each change of the files.
 
@@ -7,7 +8,7 @@ use std::{
     error::Error,
     fmt::Write as _,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -26,8 +27,7 @@ pub const LOOK_PAUSE: Duration = Duration::from_secs(2);
 /// Watches some files.
 pub struct FileWatch {
     part: &'static str,
-    secrets: Secrets,
-    files: Vec<SecretFile>,
+    paths: Vec<PathBuf>,
     seen: Mutex<Seen>,
 }
 
@@ -74,10 +74,22 @@ impl FileWatch {
         files: Vec<SecretFile>,
         read: impl FnOnce() -> Result<T, E>,
     ) -> Result<(Self, T), E> {
+        let paths = files.iter().map(|file| secrets.place(file)).collect();
+        Self::of_paths(part, paths, read)
+    }
+
+    /// The same for files that are no secrets.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn of_paths<T, E>(
+        part: &'static str,
+        paths: Vec<PathBuf>,
+        read: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
         let watch = Self {
             part,
-            secrets: secrets.clone(),
-            files,
+            paths,
             seen: Mutex::default(),
         };
         // Before the contents: what changes in between is found at the first look.
@@ -124,8 +136,7 @@ impl FileWatch {
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {
-        let files = self.files.iter();
-        files.map(|file| Stamp::of(&self.secrets.place(file))).collect()
+        self.paths.iter().map(|path| Stamp::of(path)).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {

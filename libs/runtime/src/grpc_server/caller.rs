@@ -19,6 +19,16 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer(pub SpiffeId);
 
+tokio::task_local! {
+    static CALLER: Option<SpiffeId>;
+}
+
+/// Who made the call that this task works on, if it is one: for adapters that must write down whom they served.
+#[must_use]
+pub fn current() -> Option<SpiffeId> {
+    CALLER.try_with(Clone::clone).ok().flatten()
+}
+
 /// Default deny: a call without peer, of a path nobody knows, or of another role is refused, all in the same words.
 pub(super) async fn authorize(request: Request, next: Next) -> Response {
     let role = request.extensions().get::<Peer>().map(|peer| peer.0.role());
@@ -26,7 +36,8 @@ pub(super) async fn authorize(request: Request, next: Next) -> Response {
         .zip(callers::row(request.uri().path()))
         .is_some_and(|(role, (_, roles))| roles.contains(&role));
     if permitted {
-        next.run(request).await
+        let caller = request.extensions().get::<Peer>().map(|peer| peer.0.clone());
+        CALLER.scope(caller, next.run(request)).await
     } else {
         refusal(Code::PermissionDenied, "this role may not make this call")
     }

@@ -11,7 +11,7 @@ const ROLE: Label = Label::named(
 );
 const VERSION: Label = Label::named("version", "the version of the program");
 const USE: Label = Label::of("use", &["tier"]);
-const CONFIG_PART: Label = Label::of("part", &["node_secrets"]);
+const CONFIG_PART: Label = Label::of("part", &["node_secrets", "registration"]);
 const ROUTE: Label = Label::named(
     "route",
     "the template of the path; `none` for a path that is no route",
@@ -62,6 +62,7 @@ const STEP: Label = Label::of(
         "sign",
     ],
 );
+const AUDIT_RESULT: Label = Label::of("result", &["signed", "refused"]);
 const CHANGE: Label = Label::of("change", &["new_user", "reassigned", "keys_changed", "raised"]);
 const EVENT: Label = Label::of("event", &["retire", "raise_generation", "other"]);
 const BUDGET: Label = Label::of("budget", &["issuer", "day", "service", "block", "reserve"]);
@@ -123,6 +124,12 @@ list! {
 
     KEY_AGE: Gauges<1> = "foxhold_key_age_seconds" [KEY_USE]
         "How long ago the key that signs at present was made.";
+    AUDIT_RECORDS: Counters<1> = "foxhold_audit_records_total" [AUDIT_RESULT]
+        "Decisions with the provider's key, by what came of them, written to the audit log.";
+    AUDIT_COMMIT_DURATION: Histograms<0> = "foxhold_audit_commit_duration_seconds" []
+        "How long it took to make a group of records durable.";
+    AUDIT_FETCHED: Gauges<0> = "foxhold_audit_checkpoint_fetched_timestamp_seconds" []
+        "When a signed head of the audit log was last fetched, in seconds since 1970.";
     KEY_SET_REFRESH: Gauges<0> = "foxhold_key_set_refresh_timestamp_seconds" []
         "When the published keys were last fetched from the keysigner, in seconds since 1970.";
 

@@ -179,7 +179,7 @@ impl From<Refusal> for ExchangeError {
 impl From<SignError> for ExchangeError {
     fn from(error: SignError) -> Self {
         match error {
-            SignError::Refused => Self::Broken("the signer refused the order"),
+            SignError::Refused | SignError::UnfitKey => Self::Broken("the signer refused the order"),
             SignError::NoNodeSecret => Self::Broken("the signer has no secret for the node"),
             SignError::NotDone(cause) => Self::Signer(cause),
         }

@@ -24,7 +24,7 @@ impl Plan<'_> {
                 format!("listen = \"{listen}\"\nprivate_listen = \"{private}\"\ndrain_delay_secs = 0\n");
             let body = match instance.tier {
                 Tier::Webhead => self.webhead(instance.region),
-                Tier::Keysigner => self.keysigner(instance.region),
+                Tier::Keysigner => self.keysigner(instance.region, &instance.name),
                 Tier::Dbwriter => self.dbwriter(instance.region),
                 Tier::SyncNode => self.sync_node(),
                 Tier::Ops => self.ops(instance.region),
@@ -107,12 +107,15 @@ impl Plan<'_> {
         )
     }
 
-    fn keysigner(&self, region: usize) -> String {
+    fn keysigner(&self, region: usize, name: &str) -> String {
         format!(
-            "issuer = {:?}\n[[keys]]\nfile = {:?}\npassphrase_file = {:?}\n[node_secrets]\nfiles = [{:?}]\n{}",
+            "issuer = {:?}\n[[keys]]\nfile = {:?}\npassphrase_file = {:?}\n[audit]\nfolder = {:?}\nkey_file = {:?}\n\
+             [node_secrets]\nfiles = [{:?}]\n{}",
             self.root,
             self.path("keys/provider.pem"),
             self.path("keys/provider.passphrase"),
+            self.path(&format!("{name}-audit")),
+            self.path("keys/audit.key"),
             self.path("keys/nodes.secrets"),
             self.tls(Tier::Keysigner, region),
         )

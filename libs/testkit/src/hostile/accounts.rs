@@ -32,6 +32,8 @@ pub enum Auth {
     KeyFetch,
     /// By an access token.
     Bearer,
+    /// By a session or by an access token.
+    SessionOrBearer,
 }
 
 /// Which numbers its errors have.
@@ -91,6 +93,8 @@ const TOKEN: &str =
     r#"{"client_id":"5882386c6d801776","grant_type":"fxa-credentials","scope":"profile","ttl":60}"#;
 const KEY_DATA: &str =
     r#"{"client_id":"5882386c6d801776","scope":"https://identity.mozilla.com/apps/oldsync"}"#;
+/// A token that nobody gave out.
+const SHOWN: &str = r#"{"token":"AUTHPW"}"#;
 const DEVICE: &str = r#"{"name":"hostile","type":"desktop","availableCommands":{}}"#;
 const NOTIFY: &str = r#"{"to":"all","payload":{"version":1,"command":"c","data":{}},"TTL":0}"#;
 const DEVICE_ID: &str = r#"{"id":"0123456789abcdef0123456789abcdef"}"#;
@@ -127,6 +131,8 @@ pub const CALLS: &[Call] = &[
         EMAIL,
         &["email"],
     ),
+    call("GET", "/v1/account/registration", Auth::Open, "", &[]),
+    call("GET", "/v1/account/profile", Auth::SessionOrBearer, "", &[]),
     call("GET", "/v1/account/keys", Auth::KeyFetch, "", &[]),
     call(
         "POST",
@@ -178,6 +184,8 @@ pub const CALLS: &[Call] = &[
         LINK_CODE,
         &["uid", "code"],
     ),
+    call("GET", "/v1/verify_email", Auth::Open, "", &[]),
+    call("GET", "/v1/complete_reset_password", Auth::Open, "", &[]),
     call("POST", "/v1/get_random_bytes", Auth::Open, "", &[]),
     call("GET", "/v1/profile", Auth::Bearer, "", &[]),
     call("GET", "/v1/email", Auth::Bearer, "", &[]),
@@ -204,6 +212,16 @@ pub const CALLS: &[Call] = &[
         r#"{"token":"AUTHPW"}"#,
         &[],
     ),
+    call("POST", "/v1/oauth/verify", Auth::Open, SHOWN, &["token"]),
+    call("POST", "/v1/oauth/introspect", Auth::Open, SHOWN, &["token"]),
+    call(
+        "POST",
+        "/v1/oauth/key-data",
+        Auth::SessionHashed,
+        KEY_DATA,
+        &["client_id", "scope"],
+    ),
+    call("GET", "/v1/oauth/jwks", Auth::Open, "", &[]),
     call("GET", "/v1/oauth/client/5882386c6d801776", Auth::Open, "", &[]),
     of_oauth_base(call(
         "POST",
@@ -220,6 +238,17 @@ pub const CALLS: &[Call] = &[
         &["client_id", "scope"],
     )),
     call("POST", "/v1/destroy", Auth::Open, r#"{"token":"AUTHPW"}"#, &[]),
+    of_oauth_base(call("POST", "/v1/verify", Auth::Open, SHOWN, &["token"])),
+    of_oauth_base(call("POST", "/v1/introspect", Auth::Open, SHOWN, &["token"])),
+    of_oauth_base(call(
+        "POST",
+        "/v1/key-data",
+        Auth::SessionHashed,
+        KEY_DATA,
+        &["client_id", "scope"],
+    )),
+    call("GET", "/v1/config", Auth::Open, "", &[]),
+    call("GET", "/config", Auth::Open, "", &[]),
     of_oauth_base(call("GET", "/v1/client/5882386c6d801776", Auth::Open, "", &[])),
     call("GET", "/v1/jwks", Auth::Open, "", &[]),
     call(
@@ -323,10 +352,12 @@ impl Cast {
             Auth::Open => open.json(body),
             Auth::Bearer => open.header("authorization", format!("Bearer {}", self.access_token)),
             Auth::KeyFetch => self.key_fetch.request(call.method, call.path),
-            Auth::Session | Auth::SessionHashed if without_body => {
+            Auth::Session | Auth::SessionHashed | Auth::SessionOrBearer if without_body => {
                 self.session.request(call.method, call.path)
             }
-            Auth::Session | Auth::SessionHashed => self.session.request_with(call.method, call.path, body),
+            Auth::Session | Auth::SessionHashed | Auth::SessionOrBearer => {
+                self.session.request_with(call.method, call.path, body)
+            }
         }
     }
 
@@ -377,7 +408,11 @@ pub fn absent_rows(host: &str) -> Vec<Row> {
     [
         ("GET", "/v0/account/status", gone.clone()),
         ("POST", "/v0/account/create", gone.clone()),
-        ("GET", "/v0", gone),
+        ("GET", "/v0", gone.clone()),
+        ("POST", "/v1/account/lock", gone.clone()),
+        ("POST", "/v1/account/unlock/resend_code", gone.clone()),
+        ("GET", "/v1/account/unlock/a/b", gone),
+        ("POST", "/v1/account/unlock", not_there.clone()),
         ("GET", "/v1/nothing", not_there.clone()),
         ("POST", "/v1/account/creat", not_there.clone()),
         ("POST", "/v1/account", not_there.clone()),

@@ -130,9 +130,11 @@ fn ports(store: &Arc<CassandraStore>, root: &str, mailer: &Arc<CaptureMailer>) -
     let secret = SecretText::new("0".repeat(64));
     let signer = LocalSigner::start(SignerParts {
         issuer: root.to_owned(),
+        domain: "localhost".to_owned(),
         keys: vec![ephemeral::generate(SystemClock.now()).expect("a key")],
         node_secrets: NodeSecretSources::of_master(secret).expect("a secret"),
         limits: SigningLimits::default(),
+        audit: None,
         clock: clock.clone(),
         random: random.clone(),
     });
@@ -144,6 +146,7 @@ fn ports(store: &Arc<CassandraStore>, root: &str, mailer: &Arc<CaptureMailer>) -
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         signer: signer.clone(),
+        certificates: signer.clone(),
         minter: signer.clone(),
         public_keys: signer,
         stretcher: Arc::new(PoolStretcher::start(limits, random.clone()).expect("it stretches")),
@@ -163,6 +166,7 @@ fn deployment(root: &str) -> Deployment {
         },
         host: "localhost".to_owned(),
         issuer_documents: std::collections::BTreeMap::new(),
+        certificates: true,
         browserid: None,
         foreign_oauth: None,
         origin: Target::parse(root).expect("an address"),
@@ -173,6 +177,7 @@ fn deployment(root: &str) -> Deployment {
         addresses: ClientAddresses::default(),
         limits: LimitSettings::default(),
         first_assignments: Default::default(),
+        registration: Default::default(),
         hawk_window: Duration::from_secs(900),
         remembered_max: 1000,
         accept_bearer: false,

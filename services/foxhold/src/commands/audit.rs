@@ -1,5 +1,10 @@
 //! `foxhold audit run`: looks through a fleet's store for rows that cannot all be right, and repairs them. The work is
-//! `store-cassandra`'s `audit`; `docs/audit.md` says what each finding means.
+//! `store-cassandra`'s `audit`; `docs/audit.md` says what each finding means. `foxhold audit verify` is another matter: the
+//! log of a signer's decisions.
+
+mod log;
+
+pub(crate) use log::LogChanged;
 
 use std::{
     fmt::Write as _,
@@ -39,6 +44,7 @@ pub(crate) enum AuditCommand {
         after_help = "Examples:\n  foxhold audit run --config schema.toml\n  foxhold audit run --config schema.toml --repair --json"
     )]
     Run(RunArgs),
+    Verify(log::VerifyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +72,13 @@ pub(crate) struct ContradictionsLeft(u64, &'static str);
 
 /// Runs one.
 pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<()> {
-    let AuditCommand::Run(arguments) = command;
+    match command {
+        AuditCommand::Run(arguments) => run_store(arguments),
+        AuditCommand::Verify(arguments) => log::verify(arguments),
+    }
+}
+
+fn run_store(arguments: &RunArgs) -> anyhow::Result<()> {
     let mut fleet = Fleet::load(&arguments.config)?;
     // Whoever repairs needs what dbwriters may do; the schema's own role need not be let near rows.
     fleet.log_in_as_dbwriter()?;

@@ -1,4 +1,6 @@
-//! `foxhold key create`: the keys and secrets of a fleet.
+//! `foxhold key …`: the keys and secrets of a fleet, and the provider's keys one after the other.
+
+pub(crate) mod provider;
 
 use std::io::Write as _;
 
@@ -11,11 +13,15 @@ pub(crate) fn create(arguments: &KeyCreateArgs) -> anyhow::Result<()> {
     let keys = KeyFiles::in_folder(&arguments.out);
     let nodes = keys.make_for_fleet(&arguments.node, SystemClock.now().as_secs())?;
     let mut out = std::io::stdout().lock();
-    let fixed = [
+    let fixed: [_; 5] = [
         (keys.provider().0, "keysigner: the provider's key, encrypted"),
         (
             keys.provider_passphrase().0,
             "keysigner: what it is encrypted with",
+        ),
+        (
+            keys.audit().0,
+            "keysigner: the audit log of its signatures is sealed with it",
         ),
         (keys.code().0, "webheads: mailed codes are derived with it"),
         (

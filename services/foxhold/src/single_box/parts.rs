@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use foxhold_core::{Clock, Random};
 use foxhold_crypto::{hawk::Target, node_secret::NodeSecrets};
 use foxhold_keysigner::{
-    custody::file::{self, KeyFile},
+    audit::{AuditLog, AuditSettings},
+    custody::{Custody, file},
     node_secrets::NodeSecretSources,
     signer::{LocalSigner, SignerParts, SigningLimits},
 };
@@ -26,7 +27,11 @@ use foxhold_webhead::{
 use url::Url;
 
 use super::{node_secret::NodeSecretFile, own_node::OwnNode, settings::Settings, store};
-use crate::{cli::MailMode, data_folder::DataFolder, key_files::KeyFiles};
+use crate::{
+    cli::MailMode,
+    data_folder::DataFolder,
+    key_files::{KeyFiles, NamedKeyFile},
+};
 
 /// Files of the sync node: few, since each has threads of its own. Fixed when the folder is made.
 const SHARDS: u32 = 4;
@@ -81,7 +86,7 @@ pub(super) async fn open(
     )
     .await?;
     let (node_secret, [of_signer, of_node]) = NodeSecretFile::open(&means.secrets, keys.node())?;
-    let signer = Arc::new(open_signer(&means, of_signer)?);
+    let signer = Arc::new(open_signer(&means, of_signer, Some(folder))?);
     let limits = PoolLimits::of_machine(settings.stretch.memory_bytes());
     let stretcher = PoolStretcher::start(limits, Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
@@ -93,6 +98,7 @@ pub(super) async fn open(
         assignment_reader: reader,
         assignment_writer: Arc::clone(&store) as _,
         signer: Arc::clone(&signer) as _,
+        certificates: Arc::clone(&signer) as _,
         minter: Arc::clone(&signer) as _,
         public_keys: Arc::clone(&signer) as _,
         stretcher: Arc::clone(&stretcher) as _,
@@ -126,20 +132,44 @@ pub(super) fn signer_alone(settings: &Settings, keys: &KeyFiles) -> anyhow::Resu
         random: Arc::new(SystemRandom),
     };
     let (_, [node_secrets, _]) = NodeSecretFile::open(&means.secrets, keys.node())?;
-    open_signer(&means, node_secrets)
+    // It mints for nodes only, which is not written down.
+    open_signer(&means, node_secrets, None)
 }
 
-fn open_signer(means: &Means<'_>, node_secrets: NodeSecrets) -> anyhow::Result<LocalSigner> {
-    let key = KeyFile {
-        file: means.keys.provider(),
-        passphrase_file: means.keys.provider_passphrase(),
+fn open_keys(means: &Means<'_>) -> anyhow::Result<Vec<Box<dyn Custody>>> {
+    let named = means.keys.providers().context("reading the folder of keys")?;
+    let open = |NamedKeyFile { name, key }| file::open(&means.secrets, &name, &key);
+    let keys: Result<_, _> = named.into_iter().map(open).collect();
+    keys.context("opening the provider's keys")
+}
+
+fn open_audit(folder: &DataFolder, means: &Means<'_>, keys: &[Box<dyn Custody>]) -> anyhow::Result<AuditLog> {
+    let settings = AuditSettings {
+        folder: folder.audit(),
+        key_file: means.keys.audit(),
     };
-    let custody = file::open(&means.secrets, "provider", &key).context("opening the provider's key")?;
+    let (key, clock) = (settings.key(&means.secrets)?, Arc::clone(&means.clock));
+    let opened = AuditLog::open(&settings.folder, key, keys, clock, &*means.random);
+    opened.context("opening the audit log of signatures")
+}
+
+/// Writes down what it signs, if the box's folder is given.
+fn open_signer(
+    means: &Means<'_>,
+    node_secrets: NodeSecrets,
+    folder: Option<&DataFolder>,
+) -> anyhow::Result<LocalSigner> {
+    let keys = open_keys(means)?;
+    let audit = folder
+        .map(|folder| open_audit(folder, means, &keys))
+        .transpose()?;
     let parts = SignerParts {
         issuer: means.settings.public_url(),
-        keys: vec![custody],
+        domain: domain(means),
+        keys,
         node_secrets: NodeSecretSources::of_list(node_secrets),
         limits: SigningLimits::default(),
+        audit,
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
     };
@@ -219,7 +249,8 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
             public_url: root.clone(),
         },
         host: means.site.host_str().unwrap_or_default().to_owned(),
-        browserid: verifier(settings.browserid.as_ref(), &settings.issuer_documents)?,
+        certificates: settings.browserid.certificates,
+        browserid: verifier(&settings.browserid, &settings.issuer_documents)?,
         issuer_documents: issuer_documents(&settings.issuer_documents)?,
         foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
         // Those of the own accounts come within the process.
@@ -230,6 +261,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,
         limits: settings.limits.clone(),
+        registration: settings.registration_rules()?,
         first_assignments: settings.first_assignments.clone(),
         hawk_window: Duration::from_secs(hawk.window_secs),
         remembered_max: hawk.remembered_max,

@@ -4,9 +4,15 @@ use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use foxhold_runtime::{
-    Shutdown, SystemClock, health,
+    Shutdown, SystemClock,
+    config::FileWatch,
+    health,
     http_edge::{self, EdgeLimits},
     metrics, shutdown,
+};
+use foxhold_webhead::{
+    App,
+    registration::{self, CurrentRegistration},
 };
 use tokio::net::TcpListener;
 use url::Url;
@@ -15,7 +21,7 @@ use super::{
     admin::{self, AdminSocket},
     greeting::greeting,
     parts,
-    settings::Settings,
+    settings::{Settings, Told},
     setup,
 };
 use crate::data_folder::DataFolder;
@@ -28,7 +34,12 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves the folder until a signal.
-pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    folder: DataFolder,
+    settings: Settings,
+    site: Url,
+    told: &Told<'_>,
+) -> anyhow::Result<()> {
     metrics::start("up", env!("CARGO_PKG_VERSION"));
     let shutdown = Shutdown::new();
     shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
@@ -48,6 +59,7 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     };
     let storage = foxhold_sync_node::router(Arc::clone(&parts.node));
     let storage = foxhold_sync_node::layered(storage, &parts.node, STORAGE_REQUESTS_MAX);
+    let (watch, registration) = watch_registration(told, &parts.app)?;
     let token_server = parts.app.token_server.clone();
     let token_server = token_server.context("a box serves tokens")?;
     let router = foxhold_webhead::router(parts.app).merge(storage);
@@ -69,6 +81,7 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
         (drained, ..) = served => tracing::info!(cut = drained.cut, "stopped"),
         () = parts.node.keep_sweeping() => {}
         () = token_server.keep_node_gauges() => {}
+        () = registration::keep_fresh(&watch, &registration, || told.registration()) => {}
         () = foxhold_keysigner::watch(&parts.signer, &signing) => {}
         () = parts.node_secret.keep_fresh(&parts.node, &parts.signer) => {}
         () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
@@ -85,6 +98,15 @@ pub(crate) async fn serve(folder: DataFolder, settings: Settings, site: Url) -> 
     closing.await.context("closing the store")?;
     drop(folder);
     show("foxhold has stopped\n")
+}
+
+/// Puts the rules in force as the file has them from now on: it is there since the first start made it.
+fn watch_registration(told: &Told<'_>, app: &App) -> anyhow::Result<(FileWatch, Arc<CurrentRegistration>)> {
+    let files = vec![told.file.clone()];
+    let (watch, rules) = FileWatch::of_paths(registration::PART, files, || told.registration())?;
+    let current = Arc::clone(&app.accounts.registration);
+    current.replace(rules);
+    Ok((watch, current))
 }
 
 fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -1,6 +1,10 @@
 //! What a box is told: the file in its folder, `FOXHOLD_` variables over it, flags over both.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
@@ -14,6 +18,7 @@ use foxhold_webhead::{
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
     mail::SmtpTable,
+    registration::{self, Registration, RegistrationFault, RegistrationSetting},
 };
 use serde::Deserialize;
 use thiserror::Error;
@@ -39,6 +44,12 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<SmtpTable>,
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
+    /// Whether accounts are made. This and the next two are read again when the file changes.
+    pub(crate) registration: RegistrationSetting,
+    /// Whose addresses may have a new account, as in `example.org` or `*.example.org`; everybody's when empty.
+    pub(crate) registration_domains: Vec<String>,
+    /// Whether strangers are told these domains.
+    pub(crate) registration_domains_shown: bool,
     /// How fast new users may take slots of nodes.
     pub(crate) first_assignments: FirstAssignmentSettings,
     /// Erasing the data of replaced records.
@@ -51,8 +62,8 @@ pub(crate) struct Settings {
     pub(crate) disk_used_max_percent: u8,
     /// Where the support document of a BrowserID issuer is read, by its domain, if not where the domain has it.
     pub(crate) issuer_documents: BTreeMap<String, String>,
-    /// Who verifies BrowserID bundles, if it is not done here.
-    pub(crate) browserid: Option<BrowserIdSettings>,
+    /// BrowserID: certificates for the own users, and who verifies bundles, if it is not done here.
+    pub(crate) browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub(crate) foreign_oauth: Option<ForeignOauthSettings>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -96,6 +107,9 @@ impl Default for Settings {
             mail: MailMode::default(),
             smtp: None,
             limits: LimitSettings::default(),
+            registration: RegistrationSetting::default(),
+            registration_domains: Vec::new(),
+            registration_domains_shown: false,
             first_assignments: FirstAssignmentSettings::default(),
             purge: PurgeSettings::default(),
             node_health: NodeHealthSettings::default(),
@@ -103,12 +117,34 @@ impl Default for Settings {
             disk_used_max_percent: 95,
             trusted_proxies: Vec::new(),
             issuer_documents: BTreeMap::new(),
-            browserid: None,
+            browserid: BrowserIdSettings::default(),
             foreign_oauth: None,
             forwarded_from_right: 0,
             accept_bearer: false,
             log: LogConfig::default(),
         }
+    }
+}
+
+/// Where a box is told its settings, to be asked again.
+pub(crate) struct Told<'a> {
+    /// The file in its folder.
+    pub(crate) file: PathBuf,
+    /// The environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// The flags.
+    pub(crate) arguments: &'a UpArgs,
+}
+
+impl Told<'_> {
+    /// What it is told now.
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
+        Settings::load(&self.file, self.env.clone(), self.arguments)
+    }
+
+    /// The rules of registration now.
+    pub(crate) fn registration(&self) -> Result<Registration, SettingsError> {
+        Ok(self.settings()?.registration_rules()?)
     }
 }
 
@@ -121,6 +157,8 @@ pub(crate) enum SettingsError {
     PublicUrl(#[from] ConfigError),
     #[error(transparent)]
     Jobs(#[from] JobsFault),
+    #[error(transparent)]
+    Registration(#[from] RegistrationFault),
     #[error(
         "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
     )]
@@ -167,6 +205,7 @@ impl Settings {
         }
         self.purge.check()?;
         self.node_health.check()?;
+        self.registration_rules()?;
         let memory = self.stretch.memory_bytes();
         if PoolLimits::of_machine(memory).slots().is_err() {
             return Err(SettingsError::Stretch(self.stretch.memory_mib));
@@ -191,6 +230,15 @@ impl Settings {
         let mut purge = self.purge.clone();
         purge.also_by_uid(self.public_url());
         purge
+    }
+
+    /// Who may make an account.
+    pub(crate) fn registration_rules(&self) -> Result<Registration, RegistrationFault> {
+        registration::rules(
+            self.registration,
+            &self.registration_domains,
+            self.registration_domains_shown,
+        )
     }
 
     /// The public root, taken apart.

@@ -80,6 +80,9 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          domain = \"{domain}\"\n\
          # log | capture | smtp | none\n\
          mail = \"{mail}\"\n\
+         # Who may sign up: open | closed, and with which mail domains. Read again when this file changes.\n\
+         # registration = \"open\"\n\
+         # registration_domains = [\"example.org\", \"*.example.org\"]\n\
          # Behind a proxy: whose X-Forwarded-For is believed, and which entry of it counts, from the right.\n\
          # trusted_proxies = [\"127.0.0.1\"]\n\
          # forwarded_from_right = 1\n\
@@ -149,6 +152,7 @@ mod tests {
         });
         std::fs::write(&file, in_force.collect::<Vec<_>>().join("\n")).unwrap();
         let read = Settings::load(&file, Vec::new(), &no_arguments()).unwrap();
+        assert_eq!(read.registration_rules().unwrap().domains.len(), 2);
         assert_eq!(read.trusted_proxies, ["127.0.0.1"]);
         assert_eq!(read.smtp.unwrap().host, "mail.example.org");
         assert_eq!(read.stretch.memory_mib, settings.stretch.memory_mib);

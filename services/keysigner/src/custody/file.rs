@@ -27,6 +27,9 @@ const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// The line before the PEM block that tells when the key was made (explanatory text, RFC 7468, 5.2).
 const CREATED_AT: &str = "created-at:";
 
+/// The line before the PEM block that tells from when on the key signs. Always, without it.
+const SIGNS_FROM: &str = "signs-from:";
+
 /// scrypt with N = 2^15, r = 8, p = 1: 32 MiB and a tenth of a second. The passphrase we make needs no more; one that
 /// a person makes is as good as that person.
 const SCRYPT_LOG_N: u8 = 15;
@@ -97,18 +100,20 @@ pub fn open(secrets: &Secrets, name: &str, key: &KeyFile) -> Result<Box<dyn Cust
     }
     let (_, encrypted) = SecretDocument::from_pem(block).map_err(|_| KeyFileError::NotPem(path()))?;
     let der = decrypt(&encrypted, &passphrase).map_err(|fault| fault.at(path()))?;
-    let created_at = created_at(preamble).unwrap_or_else(|| modified_at(key));
+    let created_at = time(preamble, CREATED_AT).unwrap_or_else(|| modified_at(key));
+    let signs_from = time(preamble, SIGNS_FROM).unwrap_or_default();
     let rsa = RsaKey::from_pkcs8(der.as_bytes(), created_at).map_err(|_| KeyFileError::NotRsa(path()))?;
-    Ok(Box::new(rsa))
+    Ok(Box::new(rsa.signing_from(signs_from)))
 }
 
-/// A new key, encrypted with `passphrase`, as the text of its file.
+/// A new key, encrypted with `passphrase`, as the text of its file. It signs from then on, or always.
 ///
 /// # Errors
 /// The library gives no key.
 pub(crate) fn make(
     passphrase: &SecretText,
     now: Timestamp,
+    signs_from: Option<Timestamp>,
     source: &dyn Random,
 ) -> Result<Zeroizing<String>, KeyFileError> {
     let not_made = KeyFileError::NotMade(CustodyError);
@@ -116,11 +121,16 @@ pub(crate) fn make(
         return Err(not_made);
     };
     match encrypt(&der, passphrase, source) {
-        Ok(block) => Ok(Zeroizing::new(format!(
-            "{CREATED_AT} {}\n{}",
-            now.as_secs(),
-            *block
-        ))),
+        Ok(block) => {
+            let turn = signs_from.map(|at| format!("{SIGNS_FROM} {}\n", at.as_secs()));
+            let text = format!(
+                "{CREATED_AT} {}\n{}{}",
+                now.as_secs(),
+                turn.unwrap_or_default(),
+                *block
+            );
+            Ok(Zeroizing::new(text))
+        }
         Err(_) => Err(not_made),
     }
 }
@@ -169,8 +179,8 @@ fn label(block: &str) -> Option<&str> {
         .map(|(label, _)| label)
 }
 
-fn created_at(preamble: &str) -> Option<Timestamp> {
-    let secs = preamble.lines().find_map(|line| line.strip_prefix(CREATED_AT))?;
+fn time(preamble: &str, name: &str) -> Option<Timestamp> {
+    let secs = preamble.lines().find_map(|line| line.strip_prefix(name))?;
     secs.trim().parse().ok().map(Timestamp::from_secs)
 }
 

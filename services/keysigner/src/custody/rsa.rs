@@ -38,6 +38,7 @@ pub(crate) struct RsaKey {
     pair: KeyPair,
     public: NamedKey,
     created_at: Timestamp,
+    signs_from: Timestamp,
 }
 
 impl RsaKey {
@@ -45,6 +46,12 @@ impl RsaKey {
     pub(crate) fn from_pkcs8(der: &[u8], created_at: Timestamp) -> Result<Self, RsaError> {
         let pair = KeyPair::from_pkcs8(der).map_err(|_| RsaError::Unsound)?;
         Self::of(pair, created_at)
+    }
+
+    /// The same, but it signs from then on only.
+    pub(crate) const fn signing_from(mut self, at: Timestamp) -> Self {
+        self.signs_from = at;
+        self
     }
 
     /// A new one of 2048 bits. The library draws the primes itself: they never pass through our hands.
@@ -69,6 +76,7 @@ impl RsaKey {
             pair,
             public: NamedKey { kid, key },
             created_at,
+            signs_from: Timestamp::default(),
         })
     }
 
@@ -86,6 +94,10 @@ impl Custody for RsaKey {
 
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+
+    fn signs_from(&self) -> Timestamp {
+        self.signs_from
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CustodyError> {

@@ -62,9 +62,13 @@ impl SigningKey {
         self.custody.created_at()
     }
 
+    pub(super) fn signs_from(&self) -> Timestamp {
+        self.custody.signs_from()
+    }
+
     /// The signed token, checked as a stranger would check it (`security.md` C.1, fault attack on CRT). The check is
-    /// made by another library than the signature.
-    pub(super) fn sign(&self, typ: &str, token: Unsigned) -> Result<String, KeyError> {
+    /// made by another library than the signature. Without a type, the token must have none.
+    pub(super) fn sign(&self, typ: Option<&str>, token: Unsigned) -> Result<String, KeyError> {
         let signed = self.sign_unrecorded(typ, token);
         let mut record = self.record();
         match &signed {
@@ -83,13 +87,14 @@ impl SigningKey {
         signed
     }
 
-    fn sign_unrecorded(&self, typ: &str, token: Unsigned) -> Result<String, KeyError> {
+    fn sign_unrecorded(&self, typ: Option<&str>, token: Unsigned) -> Result<String, KeyError> {
         let signature = self.custody.sign(token.signing_input())?;
         let token = token.with_signature(&signature);
-        match jws::verify(&token, typ, &self.alone) {
-            Ok(_) => Ok(token),
-            Err(_) => Err(KeyError::Wrong),
-        }
+        let verified = match typ {
+            Some(typ) => jws::verify(&token, typ, &self.alone),
+            None => jws::verify_unnamed(&token, &[], &self.alone),
+        };
+        verified.map(|_| token).map_err(|_| KeyError::Wrong)
     }
 
     /// Whether it has made a good signature, its last ones were not all bad, and it can be reached.

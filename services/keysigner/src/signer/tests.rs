@@ -15,6 +15,10 @@ use foxhold_crypto::{
 use super::*;
 use crate::custody::{CustodyError, ephemeral};
 
+mod audited;
+mod certificates;
+mod rotating;
+
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const NODE: &str = "https://sync-1.example.com";
@@ -69,6 +73,10 @@ struct Bench {
 }
 
 fn bench(node_secrets: NodeSecretSources) -> Bench {
+    bench_with(node_secrets, None)
+}
+
+fn bench_with(node_secrets: NodeSecretSources, audit: Option<AuditLog>) -> Bench {
     let mood = Arc::new(AtomicU8::new(0));
     let current = Moody {
         inner: ephemeral::generate(NOW).unwrap(),
@@ -77,12 +85,14 @@ fn bench(node_secrets: NodeSecretSources) -> Bench {
     let older = ephemeral::generate(Timestamp::from_secs(1)).unwrap();
     let signer = LocalSigner::start(SignerParts {
         issuer: "https://accounts.example.test".into(),
+        domain: "accounts.example.test".into(),
         keys: vec![Box::new(current), older],
         node_secrets,
         limits: SigningLimits {
             threads: 1,
             ..SigningLimits::default()
         },
+        audit,
         clock: Arc::new(Still),
         random: Arc::new(Still),
     });
@@ -236,9 +246,11 @@ async fn a_node_token_verifies_with_the_nodes_secret_and_a_node_without_one_gets
 fn a_signer_without_a_key_does_not_start() {
     let parts = SignerParts {
         issuer: String::new(),
+        domain: String::new(),
         keys: Vec::new(),
         node_secrets: of_master(),
         limits: SigningLimits::default(),
+        audit: None,
         clock: Arc::new(Still),
         random: Arc::new(Still),
     };

@@ -1,5 +1,5 @@
-//! A verifier of BrowserID bundles that others run, in place of the one built in (`tokenserver.md` section 8): the table
-//! `[browserid]` of the configuration, and the asking.
+//! The table `[browserid]` of the configuration, and a verifier of bundles that others run, in place of the one built in
+//! (`tokenserver.md` section 8).
 //!
 //! Must stay true: an answer with status 200 that is one of a verifier is a verdict, all else an outage; whose word counts
 //! for whom is decided here; and neither the verifier's slowness nor one client's garbage keeps the others waiting.
@@ -24,20 +24,28 @@ const LEN_MAX: usize = 16 * 1024;
 /// How long it may take; the request's own deadline is mostly nearer.
 const ASKING_MAX: Duration = Duration::from_secs(30);
 
-/// Who verifies BrowserID bundles, if it is not done here.
+/// BrowserID: whether there are certificates for the own users, and who verifies bundles, if it is not done here.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct BrowserIdSettings {
+    /// Whether `POST /v1/certificate/sign` signs, and `/.well-known/browserid` tells the keys. What the Token Server takes
+    /// is each service's own setting.
+    pub certificates: bool,
     /// Where the verifier is asked: version 2 of its interface, ending in `/v2`. Plain http only inside one's own network:
     /// who answers there can be any user.
-    pub verifier_url: String,
+    pub verifier_url: Option<String>,
     /// The most bundles it is asked about at once. Whoever brings another is told to come back.
-    #[serde(default = "verifying_max")]
     pub verifying_max: usize,
 }
 
-const fn verifying_max() -> usize {
-    64
+impl Default for BrowserIdSettings {
+    fn default() -> Self {
+        Self {
+            certificates: true,
+            verifier_url: None,
+            verifying_max: 64,
+        }
+    }
 }
 
 /// Settings that cannot be. Names the key and the fix.
@@ -67,27 +75,31 @@ pub struct RemoteVerifier {
 }
 
 impl BrowserIdSettings {
-    /// Checks everything. `has_documents`: whether the configuration says where documents of issuers are.
+    /// Checks everything; gives the verifier, if there is one. `has_documents`: whether the configuration says where
+    /// documents of issuers are.
     ///
     /// # Errors
     /// [`BrowserIdError`] names the key.
-    pub fn prepare(&self, has_documents: bool) -> Result<RemoteVerifier, BrowserIdError> {
-        let uri: Option<Uri> = self.verifier_url.parse().ok();
+    pub fn prepare(&self, has_documents: bool) -> Result<Option<RemoteVerifier>, BrowserIdError> {
+        let Some(url) = &self.verifier_url else {
+            return Ok(None);
+        };
+        let uri: Option<Uri> = url.parse().ok();
         let is_usable = |uri: &Uri| {
             uri.path().ends_with("/v2") && uri.query().is_none() && Target::of(uri, Reach::Configured).is_ok()
         };
         let uri = uri.filter(is_usable);
-        let uri = uri.ok_or_else(|| BrowserIdError::Url(self.verifier_url.clone()))?;
+        let uri = uri.ok_or_else(|| BrowserIdError::Url(url.clone()))?;
         if !(1..=1024).contains(&self.verifying_max) {
             return Err(BrowserIdError::VerifyingMax);
         }
         if has_documents {
             return Err(BrowserIdError::Documents);
         }
-        Ok(RemoteVerifier {
+        Ok(Some(RemoteVerifier {
             uri,
             verifying_max: self.verifying_max,
-        })
+        }))
     }
 }
 

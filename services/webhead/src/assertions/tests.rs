@@ -97,15 +97,17 @@ impl Bench {
             clock: clock.clone(),
         };
         let settings = BrowserIdSettings {
-            verifier_url: server.url("/v2"),
+            verifier_url: Some(server.url("/v2")),
             verifying_max: 8,
+            ..BrowserIdSettings::default()
         };
         let audience = Audience {
             origin: ORIGIN.to_owned(),
             own_domain: OWN.to_owned(),
             home,
         };
-        let remote = RemoteAssertions::new(&settings.prepare(false).unwrap(), audience, outbound, clock);
+        let verifier = settings.prepare(false).unwrap().unwrap();
+        let remote = RemoteAssertions::new(&verifier, audience, outbound, clock);
         let bench = Self {
             server,
             here: Arc::new(here),
@@ -443,7 +445,7 @@ fn settings_that_cannot_be() {
             verifying_max,
             ..settings
         };
-        settings.prepare(has_documents)
+        settings.prepare(has_documents).map(|verifier| verifier.unwrap())
     };
     let good = check("https://verifier.example/v2", 1, false).unwrap();
     assert_eq!((good.uri.path(), good.verifying_max), ("/v2", 1));
@@ -465,7 +467,8 @@ fn settings_that_cannot_be() {
     }
     let idle = check("https://verifier.example/v2", 1, true);
     assert!(matches!(idle, Err(BrowserIdError::Documents)));
-    assert!(toml::from_str::<BrowserIdSettings>("").is_err());
+    let nothing_said: BrowserIdSettings = toml::from_str("").unwrap();
+    assert!(nothing_said.certificates && nothing_said.prepare(true).unwrap().is_none());
     assert!(toml::from_str::<BrowserIdSettings>("verifier_url = \"x\"\ncolour = 1").is_err());
 }
 

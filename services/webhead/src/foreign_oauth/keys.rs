@@ -83,5 +83,6 @@ fn published(named: &NamedKey) -> PublicKey {
         e: named.key.exponent().to_vec(),
         // Nobody here asks how old it is.
         created_at: Timestamp::from_secs(0),
+        retires_at: None,
     }
 }

@@ -155,6 +155,7 @@ impl PublicKeySource for Published {
             n: parts.n,
             e: parts.e,
             created_at: NOW,
+            retires_at: None,
         }])
     }
 }

@@ -20,6 +20,8 @@ pub(super) const LINES: &[&str] = &[
     // Six digits fall to whoever has addresses enough, as everybody with an IPv6 network does. Only sessions of the
     // account try them, so nobody else can spend its tries.
     "verifySessionCode : uid : 50 : 24 h : 24 h : block",
+    "certificateSign : uid : 60 : 1 h : 5 min : block",
+    "certificateSign : ip : 600 : 1 h : 5 min : block",
     "tokenIssue : uid : 60 : 5 min : 5 min : block",
     "tokenIssue : ip : 1200 : 5 min : 5 min : report",
     // Mail to one address, whatever it is sent for.

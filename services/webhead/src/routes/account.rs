@@ -88,6 +88,16 @@ fn put_token(answer: &mut Value, name: &str, token: Option<&Secret<32>>) {
     }
 }
 
+/// GET /account/registration: what the sign-up form has to know before anything is typed.
+pub(super) async fn registration(State(app): State<Arc<App>>) -> Json<Value> {
+    let rules = app.accounts.registration.get();
+    let mut answer = json!({ "mode": rules.mode.as_str() });
+    if rules.domains_shown {
+        answer["domains"] = rules.domains.iter().map(ToString::to_string).collect();
+    }
+    Json(answer)
+}
+
 /// POST /account/login.
 pub(super) async fn login(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
     let fields = &mut call.fields;

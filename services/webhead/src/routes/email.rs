@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use foxhold_accounts::AccountError;
+use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::json;
 
 use super::{Answer, account::mail_options};
 use crate::{
     App,
+    error::ApiError,
     extract::{OpenCall, SessionCall},
 };
 
@@ -41,4 +47,13 @@ pub(super) async fn verify_code(State(app): State<Arc<App>>, mut call: OpenCall)
     }
     app.accounts.verify_by_link(&call.caller, uid, &code).await?;
     Ok(Json(json!({})))
+}
+
+/// GET /verify_email and /complete_reset_password: on to the page of the same name, which judges the query.
+pub(super) async fn to_page(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, ApiError> {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let page = target.strip_prefix("/v1").unwrap_or(target);
+    let location = HeaderValue::try_from(format!("{}{page}", app.site.public_url));
+    let location = location.map_err(|_| AccountError::Internal)?;
+    Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }

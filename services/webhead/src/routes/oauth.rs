@@ -9,9 +9,9 @@ use axum::{
 };
 use foxhold_accounts::{
     AccountError, Caller, SignedIn,
-    oauth::{AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
+    oauth::{ActiveToken, AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
 };
-use foxhold_core::{ClientId, Deadline, hex};
+use foxhold_core::{ClientId, Deadline, Secret, hex};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -156,6 +156,71 @@ pub(super) async fn destroy(State(app): State<Arc<App>>, mut call: OpenCall) -> 
         tracing::debug!(removed, "token destroyed");
     }
     Json(json!({}))
+}
+
+/// POST {oauth}/verify, for whoever was shown an access token.
+pub(super) async fn verify(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let (token, by) = (call.fields.text("token")?, call.caller.deadline);
+    let presented = app.presented_token(by, &token).await?;
+    let presented = presented.ok_or(AccountError::BadToken)?;
+    let verified = app.accounts.verify_token(by, presented).await?;
+    Ok(Json(json!({
+        "user": verified.uid.to_string(),
+        "client_id": verified.client.to_string(),
+        "scope": verified.scopes.iter().collect::<Vec<_>>(),
+        "issuer": app.domain,
+        "generation": verified.generation.as_millis(),
+        "profile_changed_at": verified.profile_changed_at.as_millis(),
+    })))
+}
+
+/// POST {oauth}/introspect (RFC 7662).
+pub(super) async fn introspect(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let token = call.fields.text("token")?;
+    // The form of a token tells its kind, so that a wrong hint misleads nobody.
+    call.fields.optional_text("token_type_hint")?;
+    let active = active_token(&app, call.caller.deadline, &token).await?;
+    Ok(Json(active.map_or_else(
+        || json!({ "active": false }),
+        |token| introspection(&token),
+    )))
+}
+
+async fn active_token(app: &App, by: Deadline, token: &str) -> Result<Option<ActiveToken>, ApiError> {
+    if let Ok(token) = hex::decode(token) {
+        let token = Secret::new(token);
+        return Ok(app.accounts.introspect_refresh_token(by, &token).await?);
+    }
+    match app.presented_token(by, token).await? {
+        Some(presented) => Ok(app.accounts.introspect_access_token(by, presented).await?),
+        None => Ok(None),
+    }
+}
+
+/// Times are in milliseconds, as they always were here, and not in the RFC's seconds.
+fn introspection(token: &ActiveToken) -> Value {
+    let mut answer = json!({
+        "active": true,
+        "scope": token.scope,
+        "client_id": token.client.to_string(),
+        "token_type": token.kind.as_str(),
+        "sub": token.uid.to_string(),
+        "iat": token.issued.as_millis(),
+        "jti": token.jti,
+    });
+    if let Some(expires) = token.expires {
+        answer["exp"] = expires.as_millis().into();
+    }
+    answer
+}
+
+/// GET {oauth}/config: Token Servers of others learn the second half of our users' names here. There is no
+/// `verificationUrl`: certificates are not verified for others.
+pub(super) async fn config(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(json!({
+        "browserid": { "issuer": app.domain },
+        "contentUrl": app.site.public_url,
+    }))
 }
 
 /// GET /oauth/client/{id}.

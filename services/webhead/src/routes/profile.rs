@@ -1,4 +1,4 @@
-//! The profile, for access tokens (`accounts.md` (f)).
+//! The profile, for access tokens (`accounts.md` (f)), and GET /account/profile.
 
 use std::sync::Arc;
 
@@ -7,17 +7,27 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use foxhold_accounts::{AccountError, profile::Profile};
+use foxhold_accounts::{
+    AccountError,
+    profile::{AccountProfile, Profile},
+};
 use foxhold_core::hex;
 use foxhold_crypto::mac::sha256;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::Answer;
-use crate::{App, error::ApiError, extract::BearerCall};
+use crate::{
+    App,
+    error::ApiError,
+    extract::{BearerCall, SessionOrBearer, SessionOrBearerCall},
+};
 
 /// Below the public address.
 const AVATAR: &str = "/page/avatar.svg";
+
+/// How every account can authenticate; there is no second factor yet.
+const METHODS: [&str; 2] = ["pwd", "email"];
 
 /// GET /profile.
 pub(super) async fn whole(State(app): State<Arc<App>>, call: BearerCall) -> Result<Response, ApiError> {
@@ -39,15 +49,14 @@ pub(super) async fn whole(State(app): State<Arc<App>>, call: BearerCall) -> Resu
     Ok(([content_type, etag_header, caching], body).into_response())
 }
 
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    known.is_some_and(|known| {
-        known
-            .split(',')
-            .any(|tag| tag.trim().trim_start_matches("W/") == etag)
-    })
+/// Weak comparison (RFC 9110 section 13.1.2): our tags are strong, but a proxy may have weakened one.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn shown(app: &App, profile: &Profile) -> Map<String, Value> {
@@ -70,8 +79,37 @@ fn shown(app: &App, profile: &Profile) -> Map<String, Value> {
         put("avatarDefault", true.into());
     }
     if profile.amr {
-        put("amrValues", json!(["pwd", "email"]));
+        put("amrValues", json!(METHODS));
         put("twoFactorAuthentication", false.into());
+    }
+    members
+}
+
+/// GET /account/profile, for a session or an access token.
+pub(super) async fn of_account(State(app): State<Arc<App>>, call: SessionOrBearerCall) -> Answer {
+    let profile = match &call.who {
+        SessionOrBearer::Session(signed_in) => AccountProfile::whole(&signed_in.account),
+        SessionOrBearer::Bearer(bearer) => app.accounts.account_profile(call.deadline, bearer).await?,
+    };
+    Ok(Json(Value::Object(of_account_shown(&profile))))
+}
+
+fn of_account_shown(profile: &AccountProfile) -> Map<String, Value> {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    if let Some(email) = &profile.email {
+        put("email", email.as_str().into());
+    }
+    if let Some(locale) = &profile.locale {
+        put("locale", locale.as_str().into());
+    }
+    if profile.amr {
+        put("authenticationMethods", json!(METHODS));
+        put("authenticatorAssuranceLevel", 1.into());
+    }
+    put("profileChangedAt", profile.profile_changed_at.as_millis().into());
+    if let Some(at) = profile.keys_changed_at {
+        put("keysChangedAt", at.as_millis().into());
     }
     members
 }

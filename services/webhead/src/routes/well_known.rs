@@ -33,6 +33,8 @@ pub(super) async fn openid_configuration(State(app): State<Arc<App>>) -> Respons
         "authorization_endpoint": format!("{root}/authorization"),
         "token_endpoint": format!("{root}/v1/token"),
         "revocation_endpoint": format!("{root}/v1/destroy"),
+        "introspection_endpoint": format!("{root}/v1/introspect"),
+        "verify_endpoint": format!("{root}/v1/verify"),
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],

@@ -194,7 +194,7 @@ fn verify(token: &str, keys: &KeySet) -> Result<Vec<u8>, JwsError> {
 const fn no_keys(error: SignError) -> ExchangeError {
     ExchangeError::NoKeys(match error {
         SignError::NotDone(cause) => cause,
-        SignError::Refused | SignError::NoNodeSecret => Cause::Fault,
+        SignError::Refused | SignError::UnfitKey | SignError::NoNodeSecret => Cause::Fault,
     })
 }
 

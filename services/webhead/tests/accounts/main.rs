@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod flow;
@@ -13,8 +15,12 @@ mod outage;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod signin;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod vectors;

@@ -192,6 +192,134 @@ async fn a_profile_shows_what_its_token_grants() {
     );
 }
 
+/// RFC 9110 section 13.1.2.
+#[tokio::test]
+async fn a_profile_is_sent_once_and_known_by_its_tag() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified("alice@example.test").await;
+    let grant = json!({ "client_id": "5882386c6d801776", "scope": "profile" });
+    let path = "/v1/oauth/token";
+    let granted = bench.signed_post(path, &signed_up.session, &grant).await.ok();
+    let bearer = format!("Bearer {}", granted["access_token"].as_str().unwrap());
+    let ask = async |tags: &[&str]| {
+        let mut request = Request::get("/v1/profile").header(header::AUTHORIZATION, &bearer);
+        for tag in tags {
+            request = request.header(header::IF_NONE_MATCH, *tag);
+        }
+        bench.send(request.body(Body::empty()).unwrap()).await
+    };
+    let first = ask(&[]).await;
+    let tag = first.headers["etag"].to_str().unwrap();
+    let weak = format!("W/{tag}");
+    let listed = format!("\"a\",{weak} , \"b\"");
+    let unquoted = tag.trim_matches('"');
+    let table: [(&[&str], u16); 9] = [
+        (&[tag], 304),
+        (&[&weak], 304),
+        (&[&listed], 304),
+        (&["\"a\"", tag], 304),
+        (&["*"], 304),
+        (&["\"a\""], 200),
+        (&[unquoted], 200),
+        (&[""], 200),
+        (&["W/W/*"], 200),
+    ];
+    for (tags, status) in table {
+        let answer = ask(tags).await;
+        assert_eq!(answer.status.as_u16(), status, "{tags:?}");
+        assert_eq!(answer.text.is_empty(), status == 304, "{tags:?}");
+        assert_eq!(answer.headers["etag"], tag, "{tags:?}");
+        assert_eq!(answer.headers["cache-control"], "private, no-cache", "{tags:?}");
+    }
+    bench.store.set_outage(Some(foxhold_ports::Cause::Unavailable));
+    assert_eq!(ask(&[tag]).await.status, 503, "not known to be the same");
+}
+
+#[tokio::test]
+async fn the_account_s_profile_is_for_sessions_and_tokens() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified("alice@example.test").await;
+    let path = "/v1/account/profile";
+    let whole = json!({
+        "email": "alice@example.test", "authenticationMethods": ["pwd", "email"], "authenticatorAssuranceLevel": 1,
+        "profileChangedAt": NOW.as_millis(), "keysChangedAt": NOW.as_millis(),
+    });
+    let seen = bench.signed_get(path, &signed_up.session).await;
+    assert_eq!(seen.headers["cache-control"], "no-store");
+    assert_eq!(seen.ok(), whole);
+    let token = async |scope: &str| {
+        let grant = json!({ "client_id": "5882386c6d801776", "scope": scope });
+        let granted = bench.signed_post("/v1/oauth/token", &signed_up.session, &grant);
+        granted.await.ok()["access_token"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(bench.get_as(path, &token("profile").await).await.ok(), whole);
+    let changed_at = json!({ "profileChangedAt": NOW.as_millis() });
+    let mut email = changed_at.clone();
+    email["email"] = "alice@example.test".into();
+    assert_eq!(
+        bench.get_as(path, &token("profile:email").await).await.ok(),
+        email
+    );
+    for bad in [
+        token("profile:uid").await,
+        token("https://identity.mozilla.com/apps/oldsync").await,
+        "x".to_owned(),
+        "0".repeat(64),
+        format!("fxs_{}", signed_up.session.keys().id),
+    ] {
+        assert_eq!(bench.get_as(path, &bad).await.refusal(), (401, 110), "{bad}");
+    }
+    assert_eq!(bench.get(path).await.refusal(), (401, 110));
+    bench.store.set_outage(Some(foxhold_ports::Cause::Unavailable));
+    assert_eq!(
+        bench.signed_get(path, &signed_up.session).await.refusal(),
+        (503, 201)
+    );
+}
+
+/// Where derived ids are taken as bearers, one of them is a session and no access token.
+#[tokio::test]
+async fn a_session_s_id_as_bearer_is_a_session() {
+    let bench = Bench::with(Options {
+        accept_bearer: true,
+        ..Options::default()
+    });
+    let signed_up = bench.sign_up_verified("alice@example.test").await;
+    let bearer = format!("fxs_{}", signed_up.session.keys().id);
+    let seen = bench.get_as("/v1/account/profile", &bearer).await.ok();
+    assert_eq!(seen["email"], "alice@example.test");
+}
+
+#[tokio::test]
+async fn links_of_old_mails_lead_to_their_page() {
+    let bench = Bench::new();
+    for target in [
+        "/verify_email?uid=0123&code=4567&service=sync",
+        "/verify_email",
+        "/complete_reset_password?email=a%40example.test&token=ab&code=cd",
+        "/complete_reset_password?next=https://evil.example/%0d%0aSet-Cookie:x",
+    ] {
+        let answer = bench.get(&format!("/v1{target}")).await;
+        assert_eq!(answer.status, 302, "{target}");
+        assert_eq!(answer.headers["location"], format!("{ROOT}{target}").as_str());
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn locking_an_account_is_gone() {
+    let bench = Bench::new();
+    for path in [
+        "/v1/account/lock",
+        "/v1/account/unlock/resend_code",
+        "/v1/account/unlock/verify_code",
+    ] {
+        assert_eq!(bench.post(path, &json!({})).await.refusal(), (410, 116), "{path}");
+        assert_eq!(bench.get(path).await.refusal(), (410, 116), "{path}");
+    }
+    assert_eq!(bench.get("/v1/account/unlock").await.refusal(), (404, 404));
+}
+
 #[tokio::test]
 async fn every_answer_has_the_time_and_only_known_origins_may_read_it() {
     let bench = Bench::new();

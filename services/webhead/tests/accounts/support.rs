@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients};
-use foxhold_core::{Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
+use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients, registration::CurrentRegistration};
+use foxhold_core::{ClientId, Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
 use foxhold_crypto::{
     access_token::NewAccessToken,
     hawk::{self, Credentials, Payload, Target},
@@ -19,9 +19,9 @@ use foxhold_crypto::{
     token::{TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, Cause, Limits, Mailer, PublicKeySource, Stretcher,
+    AccessTokenSigner, Cause, CertificateSigner, Limits, Mailer, PublicKeySource, Stretcher,
     memory::{ManualClock, MemoryMailer, MemoryStore, NoLimits, SeededRandom},
-    signer::{AccessTokenOrder, PublicKey, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, PublicKey, SignError},
     stretcher::StretchError,
 };
 use foxhold_runtime::{Health, Shutdown};
@@ -52,6 +52,7 @@ pub(crate) struct TestSigner {
     issuer: String,
     pub(crate) outage: std::sync::Mutex<Option<Cause>>,
     pub(crate) orders: std::sync::Mutex<Vec<AccessTokenOrder>>,
+    pub(crate) certificates: std::sync::Mutex<Vec<CertificateOrder>>,
 }
 
 impl TestSigner {
@@ -61,17 +62,22 @@ impl TestSigner {
             .unwrap()
             .map_or(Ok(()), |cause| Err(SignError::NotDone(cause)))
     }
-}
 
-#[async_trait]
-impl AccessTokenSigner for TestSigner {
-    async fn sign_access_token(
-        &self,
-        _by: Deadline,
-        order: &AccessTokenOrder,
-    ) -> Result<SecretText, SignError> {
-        self.check()?;
-        self.orders.lock().unwrap().push(order.clone());
+    /// A token that no call has asked for.
+    pub(crate) fn signed(&self, uid: &str, generation: Timestamp, scope: &str) -> String {
+        self.token(&AccessTokenOrder {
+            uid: uid.parse().unwrap(),
+            client: ClientId::from_bytes([1; 8]),
+            audience: "anybody".into(),
+            scope: scope.into(),
+            lifetime_secs: 3600,
+            jti: [2; 32],
+            generation,
+            profile_changed_at: generation,
+        })
+    }
+
+    fn token(&self, order: &AccessTokenOrder) -> String {
         let now = self.clock.now();
         let unsigned = NewAccessToken {
             issuer: &self.issuer,
@@ -95,7 +101,34 @@ impl AccessTokenSigner for TestSigner {
             &mut signature,
         )
         .unwrap();
-        Ok(SecretText::new(unsigned.with_signature(&signature)))
+        unsigned.with_signature(&signature)
+    }
+}
+
+#[async_trait]
+impl AccessTokenSigner for TestSigner {
+    async fn sign_access_token(
+        &self,
+        _by: Deadline,
+        order: &AccessTokenOrder,
+    ) -> Result<SecretText, SignError> {
+        self.check()?;
+        self.orders.lock().unwrap().push(order.clone());
+        Ok(SecretText::new(self.token(order)))
+    }
+}
+
+/// No certificates: what was ordered is what tests look at.
+#[async_trait]
+impl CertificateSigner for TestSigner {
+    async fn sign_certificate(
+        &self,
+        _by: Deadline,
+        order: &CertificateOrder,
+    ) -> Result<SecretText, SignError> {
+        self.check()?;
+        self.certificates.lock().unwrap().push(order.clone());
+        Ok(SecretText::new("a certificate".into()))
     }
 }
 
@@ -110,6 +143,7 @@ impl PublicKeySource for TestSigner {
             n: parts.n,
             e: parts.e,
             created_at: NOW,
+            retires_at: None,
         }])
     }
 }
@@ -151,6 +185,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) signer: Arc<TestSigner>,
     pub(crate) stretcher: Arc<QuickStretcher>,
+    pub(crate) registration: Arc<CurrentRegistration>,
     target: Target,
     nonces: AtomicU64,
 }
@@ -184,6 +219,7 @@ pub(crate) struct Options {
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
     pub(crate) accept_bearer: bool,
     pub(crate) region: Option<RegionMark>,
+    pub(crate) certificates: bool,
 }
 
 impl Default for Options {
@@ -194,6 +230,7 @@ impl Default for Options {
             mailer: None,
             accept_bearer: false,
             region: None,
+            certificates: true,
         }
     }
 }
@@ -213,11 +250,14 @@ impl Bench {
             issuer: options.root.to_owned(),
             outage: std::sync::Mutex::default(),
             orders: std::sync::Mutex::default(),
+            certificates: std::sync::Mutex::default(),
         });
+        let registration = Arc::new(CurrentRegistration::default());
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
             signer: signer.clone(),
+            certificates: signer.clone(),
             stretcher: stretcher.clone(),
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
             templates: Arc::new(MailTemplates::new(options.root).unwrap()),
@@ -225,6 +265,7 @@ impl Bench {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             code_key: CodeKey::new(Secret::new([5; 32])),
+            registration: registration.clone(),
             settings: Arc::new(Settings {
                 domain: "localhost".into(),
                 token_server_url: format!("{}/tokens", options.root),
@@ -244,12 +285,14 @@ impl Bench {
                 accept_bearer: options.accept_bearer,
             },
             addresses: ClientAddresses::default(),
+            certificates: options.certificates,
             site: Site {
                 public_url: options.root.into(),
                 token_server_url: format!("{}/tokens", options.root),
                 hsts: options.root.starts_with("https"),
                 allowed_origins: vec![options.root.into()],
             },
+            domain: "accounts.localhost".into(),
             budget: Duration::from_secs(30),
             in_work_max: 100,
             health: Health::new(&Shutdown::new()),
@@ -263,6 +306,7 @@ impl Bench {
             clock,
             signer,
             stretcher,
+            registration,
             target,
             nonces: AtomicU64::new(0),
         }

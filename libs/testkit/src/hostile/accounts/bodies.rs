@@ -178,13 +178,15 @@ pub fn encoded_rows(cast: &Cast) -> Vec<Row> {
 pub fn extra_rows(cast: &Cast) -> Vec<Row> {
     let more = r#","unknown":1,"__proto__":{"admin":true},"constructor":[],"":null,"uid":{}}"#;
     // Calls whose well-formed body does something that can be repeated.
-    const REPEATABLE: [&str; 6] = [
+    const REPEATABLE: &[&str] = &[
         "/v1/account/status",
         "/v1/account/scoped-key-data",
         "/v1/account/device",
         "/v1/account/devices/notify",
         "/v1/oauth/authorization",
         "/v1/oauth/token",
+        "/v1/oauth/introspect",
+        "/v1/oauth/key-data",
     ];
     let is_repeatable = |call: &&Call| call.method == "POST" && REPEATABLE.contains(&call.path);
     CALLS
@@ -230,8 +232,10 @@ pub fn unauthorized_rows(cast: &Cast) -> Vec<Row> {
                 &cast.session.request(call.method, call.path),
             );
         } else {
-            let token = format!("Bearer {}", cast.access_token);
-            put("an access token", &bare().header("authorization", token));
+            if call.auth != Auth::SessionOrBearer {
+                let token = format!("Bearer {}", cast.access_token);
+                put("an access token", &bare().header("authorization", token));
+            }
             let id = &cast.session.id;
             put(
                 "the id as a bearer",

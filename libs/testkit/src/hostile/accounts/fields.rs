@@ -224,6 +224,12 @@ const TEXTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("/v1/oauth/token", &["grant_type"]),
+    ("/v1/oauth/verify", &[]),
+    ("/v1/verify", &[]),
+    ("/v1/oauth/introspect", &["token_type_hint"]),
+    ("/v1/introspect", &["token_type_hint"]),
+    ("/v1/oauth/key-data", &[]),
+    ("/v1/key-data", &[]),
 ];
 
 /// Fields that take no text.

@@ -347,6 +347,47 @@ pub fn destroy_rows(cast: &Cast) -> Vec<Row> {
     rows
 }
 
+/// Tokens that are none, shown to whoever tells what they are worth; and the one that is.
+///
+/// # Errors
+/// When the published keys cannot be read.
+pub async fn inspection_rows(stage: &Stage, cast: &Cast) -> Result<Vec<Row>> {
+    let keys = jwt::Keys::published(stage).await?;
+    let mut worthless = jwt::forgeries(&cast.access_token, &keys)?;
+    for (name, token) in [
+        ("nothing", String::new()),
+        ("a refresh token that nobody gave out", unique_hex()),
+        ("a session's id", cast.session.id.clone()),
+        ("16 KB without an end", "a.".repeat(8000)),
+        ("a quote", "\"'; DROP TABLE refresh_tokens; --".to_owned()),
+        ("NUL", "\0".to_owned()),
+    ] {
+        worthless.push((name.to_owned(), token));
+    }
+    let mut rows = Vec::new();
+    let mut put = |path: &str, name: &str, token: &str, expected: Expected| {
+        let request = RawRequest::new("POST", path).json(json!({ "token": token }).to_string());
+        let name = format!("POST {path}: {name}");
+        rows.push(Row::new(name, &cast.host, &request, expected));
+    };
+    for (name, token) in &worthless {
+        put("/v1/oauth/verify", name, token, Expected::Accounts(401, &[110]));
+        put("/v1/verify", name, token, Expected::Oauth(400, &[108]));
+        for path in ["/v1/oauth/introspect", "/v1/introspect"] {
+            put(path, name, token, Expected::Member("active", false.into()));
+        }
+    }
+    let (good, uid) = (&cast.access_token, Value::from(cast.person.uid.as_str()));
+    put("/v1/verify", "the right one", good, Expected::Member("user", uid));
+    put(
+        "/v1/introspect",
+        "the right one",
+        good,
+        Expected::Member("active", true.into()),
+    );
+    Ok(rows)
+}
+
 /// Unknown clients, and ids that are none.
 #[must_use]
 pub fn client_rows(cast: &Cast) -> Vec<Row> {

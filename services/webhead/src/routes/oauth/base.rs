@@ -14,8 +14,8 @@ use http::StatusCode;
 use crate::{
     App,
     error::ApiError,
-    extract::{OptionalSessionCall, SessionCall},
-    routes::Answer,
+    extract::{OpenCall, OptionalSessionCall, SessionCall},
+    routes::{Answer, account},
 };
 
 /// POST {oauth}/authorization.
@@ -34,12 +34,34 @@ pub(in crate::routes) async fn token(
     let call = call?;
     let is_refresh = call.fields.has("refresh_token");
     match super::token(app, call).await {
-        // The token of the body, not that of the header.
-        Err(error) if is_refresh && error.code() == ErrorCode::BadToken => {
-            Err(OauthError::RefreshToken(error))
-        }
+        Err(error) if is_refresh => Err(OauthError::of_body(error)),
         answered => answer(answered),
     }
+}
+
+/// POST {oauth}/verify.
+pub(in crate::routes) async fn verify(
+    app: State<Arc<App>>,
+    call: Result<OpenCall, ApiError>,
+) -> Result<Response, OauthError> {
+    let verified = super::verify(app, call?).await;
+    Ok(verified.map_err(OauthError::of_body)?.into_response())
+}
+
+/// POST {oauth}/introspect.
+pub(in crate::routes) async fn introspect(
+    app: State<Arc<App>>,
+    call: Result<OpenCall, ApiError>,
+) -> Result<Response, OauthError> {
+    answer(super::introspect(app, call?).await)
+}
+
+/// POST {oauth}/key-data.
+pub(in crate::routes) async fn key_data(
+    app: State<Arc<App>>,
+    call: Result<SessionCall<true>, ApiError>,
+) -> Result<Response, OauthError> {
+    answer(account::scoped_key_data(app, call?).await)
 }
 
 /// GET {oauth}/client/{id}.
@@ -58,8 +80,19 @@ fn answer(answer: Answer) -> Result<Response, OauthError> {
 pub(in crate::routes) enum OauthError {
     /// Whose number goes by its code alone.
     Coded(ApiError),
-    /// The refresh token of the body is not good; a session that is not good has the same code and another number.
-    RefreshToken(ApiError),
+    /// The token of the body is not good; a session that is not good has the same code and another number.
+    BodyToken(ApiError),
+}
+
+impl OauthError {
+    /// Of a call whose token is in the body, not in the header.
+    fn of_body(error: ApiError) -> Self {
+        if error.code() == ErrorCode::BadToken {
+            Self::BodyToken(error)
+        } else {
+            Self::Coded(error)
+        }
+    }
 }
 
 impl From<ApiError> for OauthError {
@@ -108,7 +141,9 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::BackendFault
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
-        | ErrorCode::Internal => None,
+        | ErrorCode::Internal
+        | ErrorCode::RegistrationClosed
+        | ErrorCode::MailDomainNotAllowed => None,
     }
 }
 
@@ -119,7 +154,7 @@ impl IntoResponse for OauthError {
                 let translation = translated(error.code());
                 (error, translation)
             }
-            Self::RefreshToken(error) => (error, Some((108, StatusCode::BAD_REQUEST))),
+            Self::BodyToken(error) => (error, Some((108, StatusCode::BAD_REQUEST))),
         };
         let Some((number, status)) = translation else {
             return error.into_response();

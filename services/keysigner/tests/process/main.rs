@@ -2,125 +2,36 @@
 //! wrong. Real sockets, a real key, certificates made for the test.
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        net::SocketAddr,
-        os::unix::fs::PermissionsExt,
-        path::{Path, PathBuf},
-        process::Command,
-        sync::Arc,
-        time::Duration,
-    };
+mod files;
+#[cfg(test)]
+mod kills;
 
-    use foxhold_core::{Deadline, Timestamp};
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, os::unix::fs::PermissionsExt};
+
     use foxhold_crypto::{
         access_token,
         rsa_key::{KeySet, NamedKey, RsaPublicKey},
     };
-    use foxhold_keysigner::{Config, Keysigner, keygen};
+    use foxhold_keysigner::Keysigner;
     use foxhold_ports::{
         AccessTokenSigner, PublicKeySource,
         signer::{AccessTokenOrder, SignError},
     };
-    use foxhold_rpc::client::{self, RemoteSigner};
     use foxhold_runtime::{
-        Shutdown, SystemClock, SystemRandom,
-        certificates::{Authority, Pair, Subject},
-        channel::{Balanced, ChannelSettings},
+        Shutdown, SystemClock,
         config::Secrets,
         crypto_provider,
         metrics::scraped::{self, Sample},
-        tls::{Role, SpiffeId},
+        tls::Role,
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
     };
 
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    /// Everything a keysigner is started from.
-    struct Files {
-        folder: tempfile::TempDir,
-        authority: Authority,
-        config: PathBuf,
-    }
-
-    fn write(path: &Path, text: &str) {
-        std::fs::write(path, text).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    impl Files {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let authority = Authority::create("foxhold.test", &SystemClock, &SystemRandom).unwrap();
-            let pair = pair(&authority, Role::Keysigner);
-            let at = |name: &str| folder.path().join(name);
-            write(&at("tls.pem"), &pair.certificate_pem);
-            write(&at("tls.key"), &pair.key_pem);
-            write(&at("authority.pem"), authority.certificate_pem());
-            write(&at("nodes.master"), &"ab".repeat(32));
-            keygen::create(folder.path(), "identity", &SystemClock, &SystemRandom).unwrap();
-            let text = r#"
-                listen = "127.0.0.1:0"
-                private_listen = "127.0.0.1:0"
-                issuer = "https://accounts.foxhold.test"
-                keys = [{ file = "@/identity.pem", passphrase_file = "@/identity.passphrase" }]
-                node_secrets = { master_files = ["@/nodes.master"] }
-                tls = { certificate_file = "@/tls.pem", key_file = "@/tls.key", authority_file = "@/authority.pem", trust_domain = "foxhold.test" }
-            "#;
-            let config = at("keysigner.toml");
-            write(&config, &text.replace('@', &folder.path().display().to_string()));
-            Self {
-                folder,
-                authority,
-                config,
-            }
-        }
-
-        fn config(&self) -> Config {
-            toml::from_str(&std::fs::read_to_string(&self.config).unwrap()).unwrap()
-        }
-
-        /// What the binary says to `--check-config`, and whether it is content.
-        fn check(&self, env: &[(&str, &str)]) -> (bool, String) {
-            let output = Command::new(env!("CARGO_BIN_EXE_foxhold-keysigner"))
-                .arg("--config")
-                .arg(&self.config)
-                .arg("--check-config")
-                .env_remove("RUST_BACKTRACE")
-                .envs(env.iter().copied())
-                .output()
-                .unwrap();
-            (output.status.success(), String::from_utf8(output.stderr).unwrap())
-        }
-
-        /// The signer's ports as a caller of a role sees them.
-        fn caller(&self, role: Role, address: SocketAddr) -> RemoteSigner {
-            let identity = pair(&self.authority, role).identity(&self.authority).unwrap();
-            let tls = identity
-                .client_config(Arc::new(SystemClock), Role::Keysigner)
-                .unwrap();
-            let settings = ChannelSettings {
-                addresses: vec![address.to_string()],
-                // A busy machine may take seconds for a handshake.
-                connect_ms_max: 60_000,
-                wait_ms_max: 60_000,
-                ..ChannelSettings::default()
-            };
-            RemoteSigner::new(client::transport(
-                Balanced::new(settings, tls, &SystemRandom).unwrap(),
-            ))
-        }
-    }
-
-    fn pair(authority: &Authority, role: Role) -> Pair {
-        let id = SpiffeId::new("foxhold.test", "here", role).unwrap();
-        authority
-            .issue(&Subject::of(&id, HOUR), &SystemClock, &SystemRandom)
-            .unwrap()
-    }
+    use crate::files::{Files, by, order, pair, write};
 
     /// What operators see, held against the list of metrics.
     async fn scrape(address: SocketAddr) -> Vec<Sample> {
@@ -138,23 +49,6 @@ mod tests {
     fn calls(samples: &[Sample], method: &str, code: &str) -> f64 {
         let labels = [("method", method), ("code", code), ("side", "server")];
         scraped::sum(samples, "foxhold_rpc_duration_seconds_count", &labels)
-    }
-
-    fn by() -> Deadline {
-        Deadline::after(Duration::from_secs(60))
-    }
-
-    fn order() -> AccessTokenOrder {
-        AccessTokenOrder {
-            uid: "aeaa1725c7a24ff983c6295725d5fc9b".parse().unwrap(),
-            client: "5882386c6d801776".parse().unwrap(),
-            audience: "https://token.foxhold.test".into(),
-            scope: "https://identity.mozilla.com/apps/oldsync".into(),
-            lifetime_secs: 21_600,
-            jti: [0x12; 32],
-            generation: Timestamp::from_millis(1_600_000_000_123),
-            profile_changed_at: Timestamp::from_millis(1_600_000_000_456),
-        }
     }
 
     #[tokio::test]
@@ -244,6 +138,11 @@ mod tests {
                 "a throw-away key",
                 ("FOXHOLD_EPHEMERAL_KEY", "true"),
                 "`ephemeral_key`",
+            ),
+            (
+                "no audit key there",
+                ("FOXHOLD_AUDIT__KEY_FILE", "/nowhere"),
+                "audit.key_file",
             ),
             (
                 "no node secrets there",
