@@ -86,6 +86,12 @@ impl PasswordEffect {
         }
     }
 
+    /// Whether refresh tokens without a session end with those that hang on one.
+    #[must_use]
+    pub const fn ends_every_refresh_token(&self) -> bool {
+        matches!(self, Self::Reset { .. })
+    }
+
     /// The account's new `verifier_set_at`: `None` if it stays, and with it all that is signed in.
     #[must_use]
     pub const fn verifier_set_at(&self) -> Option<Timestamp> {
