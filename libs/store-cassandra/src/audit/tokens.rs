@@ -61,6 +61,13 @@ impl Kind {
         }
     }
 
+    const fn ran_out(self) -> Finding {
+        match self {
+            Self::Session => Finding::SessionRanOut,
+            Self::RefreshToken => Finding::RefreshTokenRanOut,
+        }
+    }
+
     const fn listed_only(self) -> Finding {
         match self {
             Self::Session => Finding::SessionListedOnly,
@@ -133,6 +140,8 @@ impl Drop for Half {
 pub(super) struct TokenRow {
     id: Vec<u8>,
     uid: Option<Vec<u8>>,
+    /// What it hangs on; a session on itself.
+    session: Option<Vec<u8>>,
     created_at: Option<CqlTimestamp>,
     generation: Option<CqlTimestamp>,
     written: Option<i64>,
@@ -150,6 +159,7 @@ pub(super) struct ListedRow {
 pub(super) struct Suspect {
     id: Vec<u8>,
     uid: Vec<u8>,
+    hangs_on_a_session: bool,
     created_at: Timestamp,
     generation: Timestamp,
     is_listed: bool,
@@ -177,6 +187,7 @@ impl Check for Tokens {
         let mut suspect = Suspect {
             id: row.id,
             uid: row.uid.unwrap_or_default(),
+            hangs_on_a_session: row.session.is_some(),
             created_at: row.created_at.map_or_else(Timestamp::default, timestamp),
             generation: row.generation.map_or_else(Timestamp::default, timestamp),
             is_listed: true,
@@ -218,7 +229,7 @@ impl Check for Tokens {
             Some(account) if !account.is_active && listed.is_some() => return Ok(Verdict::Fine),
             Some(account) if !account.is_active => self.0.of_no_account(),
             Some(_) if listed.is_none() => self.0.not_listed(),
-            Some(account) if self.ran_out(audit, suspect, account).await? => Finding::SessionRanOut,
+            Some(account) if self.ran_out(audit, suspect, account).await? => self.0.ran_out(),
             Some(_) => return Ok(Verdict::Fine),
         };
         if !audit.options.repair {
@@ -237,20 +248,24 @@ impl Check for Tokens {
 }
 
 impl Tokens {
-    /// Whether no rule accepts a session any more. Refresh tokens do not run out.
+    /// Whether no rule accepts it any more: a new password that was set while a process died may not have come to remove
+    /// it. Refresh tokens do not run out otherwise; those that hang on no session last until a reset.
     async fn ran_out(
         &self,
         audit: &Audit<'_>,
         suspect: &Suspect,
         account: &Account,
     ) -> Result<bool, AuditError> {
-        if self.0 == Kind::RefreshToken {
-            return Ok(false);
-        }
-        if suspect.generation < account.verifier_set_at {
+        let since = if suspect.hangs_on_a_session {
+            account.verifier_set_at
+        } else {
+            account.reset_at
+        };
+        if suspect.generation < since {
             return Ok(true);
         }
-        if audit.clock.now().since(suspect.created_at) <= LIFE_WITHOUT_DEVICE {
+        if self.0 == Kind::RefreshToken || audit.clock.now().since(suspect.created_at) <= LIFE_WITHOUT_DEVICE
+        {
             return Ok(false);
         }
         let devices = audit
