@@ -52,8 +52,8 @@ statements! {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?");
         remove_session: Plain = "DELETE FROM sessions USING TIMESTAMP ? WHERE id = ?";
 
-        listed_sessions: Read =
-            "SELECT uid, id, WRITETIME(created_at) AS written FROM sessions_by_account";
+        listed_sessions: Read = "SELECT uid, id, id AS session, generation, \
+            WRITETIME(created_at) AS written FROM sessions_by_account";
         listed_session: Read = concat!("SELECT ", session_columns!(), ", WRITETIME(created_at) \
             FROM sessions_by_account WHERE uid = ? AND id = ?");
         list_session: Plain = concat!("INSERT INTO sessions_by_account (", session_columns!(), ") \
@@ -71,8 +71,8 @@ statements! {
             VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?");
         remove_refresh_token: Plain = "DELETE FROM refresh_tokens USING TIMESTAMP ? WHERE id = ?";
 
-        listed_refresh_tokens: Read =
-            "SELECT uid, id, WRITETIME(created_at) AS written FROM refresh_tokens_by_account";
+        listed_refresh_tokens: Read = "SELECT uid, id, session, generation, \
+            WRITETIME(created_at) AS written FROM refresh_tokens_by_account";
         listed_refresh_token: Read = concat!("SELECT ", refresh_columns!(), ", WRITETIME(created_at) \
             FROM refresh_tokens_by_account WHERE uid = ? AND id = ?");
         list_refresh_token: Plain = concat!("INSERT INTO refresh_tokens_by_account (", refresh_columns!(), ") \

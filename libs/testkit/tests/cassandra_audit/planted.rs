@@ -217,7 +217,7 @@ fn tokens(first: u16, kind: Tokens) -> Vec<Plant> {
 }
 
 fn hanging() -> Vec<Plant> {
-    let [a, b, c, d, e, f, g, h, i, j] = [80, 81, 82, 83, 84, 90, 91, 92, 93, 94].map(Ids::of);
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = [80, 81, 82, 83, 84, 90, 91, 92, 93, 94, 97, 98].map(Ids::of);
     let unspent = "0x00000000000000000000000000000000";
     let old = days_ago(40);
     vec![
@@ -240,6 +240,26 @@ fn hanging() -> Vec<Plant> {
             .concat(),
         )
         .leaving([b.rows_of("sessions", 0, 0), c.rows_of("sessions", 1, 1)].concat()),
+        plant(
+            "a session older than the password, in the list only",
+            Finding::SessionRanOut,
+            [
+                k.sound(),
+                vec![k.session_made(k.then.as_millis(), old)[1].clone()],
+            ]
+            .concat(),
+        )
+        .leaving(k.rows_of("sessions", 0, 0)),
+        plant(
+            "a session older than the password, missing in the list",
+            Finding::SessionRanOut,
+            [
+                l.sound(),
+                vec![l.session_made(l.then.as_millis(), old)[0].clone()],
+            ]
+            .concat(),
+        )
+        .leaving(l.rows_of("sessions", 0, 0)),
         plant("a device of nobody", Finding::DeviceOfNoAccount, vec![d.device()])
             .leaving(vec![(format!("devices WHERE uid = {}", d.uid()), 0)]),
         plant(
