@@ -24,7 +24,8 @@ impl Names {
             3..5 => Intent::MissPasswordToken(self.token_of(make, model, Forgot).await),
             5..7 => {
                 let forgot = self.token_of(make, model, Forgot).await;
-                let reset = self.named(make.password_token(&account, Reset));
+                let owner = owner(make, model, forgot).await.unwrap_or(account);
+                let reset = self.named(make.password_token(&owner, Reset));
                 Intent::RedeemPasswordToken(forgot, reset)
             }
             7..10 => self.password(make, model, &account).await,
@@ -76,12 +77,7 @@ impl Names {
             effect.wants()
         };
         let token = self.token_of(make, model, kind).await;
-        let found = model.account_reader.password_token(soon(), token).await;
-        let owner = match found {
-            Ok(Some(token)) if make.below(12) != 0 => model.account_reader.account(soon(), token.uid).await,
-            _ => Ok(None),
-        };
-        let account = owner.ok().flatten().unwrap_or_else(|| account.clone());
+        let account = owner(make, model, token).await.unwrap_or_else(|| account.clone());
         let mut update = make.password_update(&account, token, effect);
         update.based_on = mostly(make, update.based_on);
         let sign_in = (make.below(3) != 0).then(|| make.sign_in_to(&update.applied_to(&account)));
@@ -120,6 +116,15 @@ impl Names {
 async fn somebody(make: &Maker, model: &Subject) -> Option<Account> {
     let key = email_key(&address(make.below(ADDRESSES)));
     model.account_reader.account_by_email(soon(), &key).await.ok()?
+}
+
+/// Mostly the account of a token that is of use.
+async fn owner(make: &Maker, model: &Subject, token: TokenId) -> Option<Account> {
+    let found = model.account_reader.password_token(soon(), token).await.ok()??;
+    if make.below(12) == 0 {
+        return None;
+    }
+    model.account_reader.account(soon(), found.uid).await.ok()?
 }
 
 fn mostly(make: &Maker, version: u64) -> u64 {
