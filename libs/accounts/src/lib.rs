@@ -1,4 +1,4 @@
-//! The rules of accounts (`accounts.md` (a), (c), (e), (f)): signing up and in, verification, keys, OAuth, devices.
+//! The rules of accounts (`accounts.md` (a), (c), (e), (f)): signing up and in, verification, passwords, keys, OAuth, devices.
 //! Called by the webhead's handlers and by the operator's tool.
 //!
 //! What must stay true: nothing here speaks HTTP, opens a store or socket, reads a clock or draws randomness by itself;
@@ -7,9 +7,13 @@
 pub mod attached;
 pub mod codes;
 pub mod credentials;
+pub mod deletion;
+pub mod detach;
 pub mod device;
+pub mod duplicate;
 pub mod email;
 pub mod error;
+pub mod events;
 pub mod field;
 #[cfg(test)]
 mod fixtures;
@@ -17,7 +21,10 @@ pub mod keys;
 pub mod login;
 pub mod mail;
 pub mod oauth;
+pub mod password;
+mod password_check;
 pub mod profile;
+pub mod reauth;
 pub mod scoped_keys;
 pub mod service;
 pub mod session;
@@ -31,6 +38,7 @@ mod write;
 pub use codes::CodeKey;
 pub use email::Address;
 pub use error::AccountError;
+pub use events::{AccountEvent, AccountEvents};
 pub use mail::{MailTemplates, VerifyMail};
 pub use service::{Accounts, Caller, Settings};
 pub use session::SignedIn;

@@ -9,7 +9,7 @@ use foxhold_core::{
 use foxhold_crypto::pkce;
 use foxhold_ports::Refusal;
 
-use super::{Client, Granted, Scopes};
+use super::{Client, Granted, Scopes, is_current};
 use crate::{AccountError, Accounts, Caller, SignedIn, session::is_of, token::hashed_id};
 
 const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -162,7 +162,7 @@ impl Accounts {
             .ok_or(AccountError::BadToken)?;
         let account = self.reader.account(caller.deadline, token.uid).await?;
         let account = account
-            .filter(|account| token.generation >= account.verifier_set_at)
+            .filter(|account| is_current(&token, account))
             .ok_or(AccountError::BadToken)?;
         self.check_session_stands(caller, &token, &account).await?;
         let scopes = refreshed_scopes(&token, wanted)?;
