@@ -10,6 +10,7 @@ use super::{Answer, account::mail_options};
 use crate::{
     App,
     extract::{OpenCall, SessionCall},
+    json::Fields,
 };
 
 /// GET /recovery_email/status.
@@ -35,10 +36,16 @@ pub(super) async fn resend_code(State(app): State<Arc<App>>, mut call: SessionCa
 /// POST /recovery_email/verify_code: the link of the mail, through the page.
 pub(super) async fn verify_code(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
     let uid = call.fields.id("uid")?;
-    let code = call.fields.text("code")?;
-    if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(AccountError::BadParameter("code").into());
-    }
+    let code = mailed_code(&mut call.fields)?;
     app.accounts.verify_by_link(&call.caller, uid, &code).await?;
     Ok(Json(json!({})))
+}
+
+/// The code of a mail's link: 32 hex digits.
+pub(super) fn mailed_code(fields: &mut Fields) -> Result<String, AccountError> {
+    let code = fields.text("code")?;
+    if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(AccountError::BadParameter("code"));
+    }
+    Ok(code)
 }

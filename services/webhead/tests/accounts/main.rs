@@ -13,6 +13,10 @@ mod outage;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod passwords;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod signin;
 #[cfg(test)]
 mod support;
