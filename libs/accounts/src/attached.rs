@@ -8,7 +8,7 @@ use foxhold_core::{
     record::{Device, RefreshToken, Session},
 };
 
-use crate::{AccountError, Accounts, Caller, SignedIn, session, user_agent::UserAgent};
+use crate::{AccountError, Accounts, Caller, SignedIn, oauth, session, user_agent::UserAgent};
 
 /// One client of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Accounts {
         sessions
             .retain(|session| session::is_of(session, &signed_in.account) && self.lasts(session, &devices));
         let mut tokens = self.reader.refresh_tokens(by, uid).await?;
-        tokens.retain(|token| token.generation >= signed_in.account.verifier_set_at);
+        tokens.retain(|token| oauth::is_current(token, &signed_in.account));
         let name_of = |client| {
             self.settings
                 .clients

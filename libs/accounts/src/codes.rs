@@ -3,13 +3,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxhold_core::{Secret, Timestamp, Uid, hex};
+use foxhold_core::{Secret, Timestamp, TokenId, Uid, hex};
 use foxhold_crypto::mac::{hmac_sha256, same};
 
 /// Short codes change this often.
 const SHORT_STEP: Duration = Duration::from_secs(15 * 60);
 /// How many earlier short codes are still right: a code lives for 45 to 60 minutes.
 const SHORT_STEPS_BACK: u64 = 3;
+/// How many codes before those are known as ones that were right: a day's.
+const SHORT_STEPS_KNOWN: u64 = 96;
+
+/// What a typed code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShortCode {
+    /// One of the last hour.
+    Right,
+    /// One of the last day.
+    Expired,
+    /// None of the account's.
+    Wrong,
+}
 
 /// The secret of the deployment that codes are derived with (`accounts.md` (k), Backup codes).
 #[derive(Clone)]
@@ -41,14 +54,52 @@ impl CodeKey {
         self.short_code_of(uid, nonce, step_of(now))
     }
 
-    /// Whether this is one of the account's short codes of the last hour. Constant time.
+    /// What a typed code is. Constant time.
     #[must_use]
-    pub fn is_short_code(&self, uid: Uid, nonce: &[u8; 16], now: Timestamp, code: &str) -> bool {
+    pub fn judge_short_code(&self, uid: Uid, nonce: &[u8; 16], now: Timestamp, code: &str) -> ShortCode {
+        let is_one_of = |first: u64, last: u64| {
+            (first..=last)
+                .map(|step| same(self.short_code_of(uid, nonce, step).as_bytes(), code.as_bytes()))
+                // Not `any`: which step it was must not show in the time.
+                .fold(false, |found, this| found | this)
+        };
         let newest = step_of(now);
-        (newest.saturating_sub(SHORT_STEPS_BACK)..=newest)
-            .map(|step| same(self.short_code_of(uid, nonce, step).as_bytes(), code.as_bytes()))
-            // Not `any`: which step it was must not show in the time.
-            .fold(false, |found, this| found | this)
+        let oldest = newest.saturating_sub(SHORT_STEPS_BACK);
+        let right = is_one_of(oldest, newest);
+        let expired = is_one_of(oldest.saturating_sub(SHORT_STEPS_KNOWN), oldest.saturating_sub(1));
+        match (right, expired) {
+            (true, _) => ShortCode::Right,
+            (false, true) => ShortCode::Expired,
+            (false, false) => ShortCode::Wrong,
+        }
+    }
+
+    /// The code of a forgot token, 32 hex digits.
+    #[must_use]
+    pub fn reset_code(&self, uid: Uid, nonce: &[u8; 16], token: &TokenId) -> String {
+        let mac = self.mac(&[b"reset-code\0", uid.as_bytes(), nonce, token.as_bytes()]);
+        hex::encode(&mac[..16])
+    }
+
+    /// Whether this is the code of the forgot token. Constant time.
+    #[must_use]
+    pub fn is_reset_code(&self, uid: Uid, nonce: &[u8; 16], token: &TokenId, code: &str) -> bool {
+        same(self.reset_code(uid, nonce, token).as_bytes(), code.as_bytes())
+    }
+
+    /// A forgot token: the link of a mail that is sent again bears it again, and the store does not have it. `number` keeps
+    /// two of the same time apart.
+    #[must_use]
+    pub fn forgot_token(&self, uid: Uid, nonce: &[u8; 16], made: Timestamp, number: u16) -> Secret<32> {
+        let made = made.as_millis().to_be_bytes();
+        let parts: [&[u8]; 5] = [
+            b"forgot-token\0",
+            uid.as_bytes(),
+            nonce,
+            &made,
+            &number.to_be_bytes(),
+        ];
+        Secret::new(self.mac(&parts))
     }
 
     fn short_code_of(&self, uid: Uid, nonce: &[u8; 16], step: u64) -> String {
@@ -97,16 +148,70 @@ mod tests {
         for (minutes, expected) in table {
             let later = NOW.plus(Duration::from_secs(minutes * 60));
             assert_eq!(
-                code_key().is_short_code(UID, &NONCE, later, &code),
+                code_key().judge_short_code(UID, &NONCE, later, &code) == ShortCode::Right,
                 expected,
                 "{minutes} min later"
             );
         }
         let before = NOW.minus(Duration::from_secs(15 * 60));
-        assert!(
-            !code_key().is_short_code(UID, &NONCE, before, &code),
+        assert_eq!(
+            code_key().judge_short_code(UID, &NONCE, before, &code),
+            ShortCode::Wrong,
             "a code of the future"
         );
+    }
+
+    #[test]
+    fn a_short_code_is_known_for_a_day_after_it_was_right() {
+        let code = code_key().short_code(UID, &NONCE, NOW);
+        let judged = |minutes: u64, code: &str| {
+            let later = NOW.plus(Duration::from_secs(minutes * 60));
+            code_key().judge_short_code(UID, &NONCE, later, code)
+        };
+        for (minutes, expected) in [
+            (45, ShortCode::Right),
+            (60, ShortCode::Expired),
+            (24 * 60, ShortCode::Expired),
+            (25 * 60, ShortCode::Wrong),
+        ] {
+            assert_eq!(judged(minutes, &code), expected, "{minutes} min later");
+        }
+        assert_eq!(judged(0, "x"), ShortCode::Wrong);
+        let first = Timestamp::from_secs(0);
+        let code = code_key().short_code(UID, &NONCE, first);
+        assert_eq!(
+            code_key().judge_short_code(UID, &NONCE, first, &code),
+            ShortCode::Right
+        );
+    }
+
+    #[test]
+    fn reset_codes_and_forgot_tokens_belong_to_all_they_are_made_of() {
+        let keys = code_key();
+        let (token, other_token) = (TokenId::from_bytes([1; 32]), TokenId::from_bytes([2; 32]));
+        let (code, secret) = (
+            keys.reset_code(UID, &NONCE, &token),
+            keys.forgot_token(UID, &NONCE, NOW, 7),
+        );
+        assert!(code.len() == 32 && keys.is_reset_code(UID, &NONCE, &token, &code));
+        assert!(keys.forgot_token(UID, &NONCE, NOW, 7) == secret, "made again");
+        let other_key = CodeKey::new(Secret::new([9; 32]));
+        let other_uid = Uid::from_bytes([0xaf; 16]);
+        let later = NOW.plus(Duration::from_millis(1));
+        for (name, key, uid, nonce, token, made, number) in [
+            ("uid", &keys, other_uid, NONCE, token, NOW, 7),
+            ("nonce", &keys, UID, [8; 16], token, NOW, 7),
+            ("code key", &other_key, UID, NONCE, token, NOW, 7),
+            ("token, time", &keys, UID, NONCE, other_token, later, 7),
+            ("token, number", &keys, UID, NONCE, other_token, NOW, 8),
+        ] {
+            assert!(!key.is_reset_code(uid, &nonce, &token, &code), "{name}");
+            assert!(key.forgot_token(uid, &nonce, made, number) != secret, "{name}");
+        }
+        assert_ne!(keys.link_code(UID, &NONCE), code);
+        for code in ["", &code[..31], &code.to_uppercase()[..], &format!("{code}0")] {
+            assert!(!keys.is_reset_code(UID, &NONCE, &token, code), "{code:?}");
+        }
     }
 
     #[test]
@@ -123,7 +228,8 @@ mod tests {
             ("code key", &other_key, UID, NONCE),
         ] {
             assert!(!key.is_link_code(uid, &nonce, &link), "{name}");
-            assert!(!key.is_short_code(uid, &nonce, NOW, &short), "{name}");
+            let judged = key.judge_short_code(uid, &nonce, NOW, &short);
+            assert_eq!(judged, ShortCode::Wrong, "{name}");
         }
         for code in [
             "",

@@ -70,6 +70,26 @@ pub enum Version {
     Two,
 }
 
+/// A second copy of a secret that goes into records of its own.
+pub(crate) fn copy(secret: &Secret<32>) -> Secret<32> {
+    Secret::new(*secret.expose())
+}
+
+/// A second copy of a verifier.
+pub(crate) fn copy_verifier(verifier: &Verifier) -> Verifier {
+    Verifier {
+        verify_hash: copy(&verifier.verify_hash),
+        wrap_wrap_kb: copy(&verifier.wrap_wrap_kb),
+    }
+}
+
+/// wrapKb of the first verifier, if what was stretched fits it.
+pub(crate) fn open_version_one(credentials: &Credentials, stretched: &Secret<32>) -> Option<Secret<32>> {
+    let keys = ServerKeys::derive(stretched);
+    let verifier = &credentials.version_one;
+    (verifier.verify_hash == keys.verify_hash).then(|| keys.wrap_kb(&verifier.wrap_wrap_kb))
+}
+
 /// Compares what was stretched with both verifiers; neither comparison is skipped, so the time tells nothing.
 pub(crate) fn open(credentials: &Credentials, stretched: &Secret<32>) -> Option<Opened> {
     let keys = ServerKeys::derive(stretched);
@@ -115,6 +135,7 @@ impl Accounts {
         &self,
         caller: &Caller,
         password: NewPassword,
+        k_a: Secret<32>,
     ) -> Result<MadeCredentials, AccountError> {
         let random = &*self.random;
         let auth_salt = random::bytes(random);
@@ -126,18 +147,10 @@ impl Accounts {
         let mut wrap_kbs = vec![wrap_kb];
         let mut version_two = None;
         if let Some(two) = password.version_two {
-            let stretched = self
-                .stretcher
-                .stretch(caller.deadline, two.auth_pw, auth_salt)
-                .await?;
-            let (verifier, wrap_kb) = make_verifier(&stretched, Some(&two.wrap_kb), random);
+            let (made, wrap_kb) = self.make_version_two(caller, auth_salt, two).await?;
             wrap_kbs.push(wrap_kb);
-            version_two = Some(VersionTwo {
-                verifier,
-                client_salt: two.client_salt,
-            });
+            version_two = Some(made);
         }
-        let k_a = Secret::new(random::bytes(random));
         Ok(MadeCredentials {
             credentials: Credentials {
                 auth_salt,
@@ -147,6 +160,25 @@ impl Accounts {
             },
             wrap_kbs,
         })
+    }
+
+    /// Stretches and makes the second verifier, and tells its wrapKb.
+    pub(crate) async fn make_version_two(
+        &self,
+        caller: &Caller,
+        auth_salt: [u8; 32],
+        two: NewVersionTwo,
+    ) -> Result<(VersionTwo, Secret<32>), AccountError> {
+        let stretched = self
+            .stretcher
+            .stretch(caller.deadline, two.auth_pw, auth_salt)
+            .await?;
+        let (verifier, wrap_kb) = make_verifier(&stretched, Some(&two.wrap_kb), &*self.random);
+        let version_two = VersionTwo {
+            verifier,
+            client_salt: two.client_salt,
+        };
+        Ok((version_two, wrap_kb))
     }
 }
 

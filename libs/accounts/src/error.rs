@@ -38,6 +38,14 @@ pub enum AccountError {
     /// 105.
     #[error("invalid verification code")]
     WrongCode,
+    /// 105, for the code of a forgotten password.
+    #[error("invalid reset code")]
+    WrongResetCode {
+        /// How many more may be tried.
+        tries: u8,
+        /// For how long.
+        ttl: Duration,
+    },
     /// 107; the field's name.
     #[error("invalid parameter in request body")]
     BadParameter(&'static str),
@@ -77,6 +85,15 @@ pub enum AccountError {
         /// To an address that this very call has brought: another one may help.
         new_address: bool,
     },
+    /// 152: a code to type, told by the older call.
+    #[error("invalid token verification code")]
+    WrongTokenCode,
+    /// 153: one that was right once, told by the older call.
+    #[error("expired token verification code")]
+    ExpiredTokenCode,
+    /// 158.
+    #[error("unknown recovery key")]
+    UnknownRecoveryKey,
     /// 162.
     #[error("unknown client")]
     UnknownClient {
@@ -159,7 +176,7 @@ impl AccountError {
             Self::UnknownAccount { .. } => ErrorCode::UnknownAccount,
             Self::WrongPassword { .. } => ErrorCode::WrongPassword,
             Self::UnverifiedAccount => ErrorCode::UnverifiedAccount,
-            Self::WrongCode => ErrorCode::WrongCode,
+            Self::WrongCode | Self::WrongResetCode { .. } => ErrorCode::WrongCode,
             Self::BadParameter(_) => ErrorCode::BadParameter,
             Self::MissingParameter(_) => ErrorCode::MissingParameter,
             Self::BadToken => ErrorCode::BadToken,
@@ -169,6 +186,9 @@ impl AccountError {
             Self::DeviceConflict { .. } => ErrorCode::DeviceConflict,
             Self::UnverifiedSession => ErrorCode::UnverifiedSession,
             Self::MailNotSent { .. } => ErrorCode::MailNotSent,
+            Self::WrongTokenCode => ErrorCode::WrongTokenCode,
+            Self::ExpiredTokenCode => ErrorCode::ExpiredTokenCode,
+            Self::UnknownRecoveryKey => ErrorCode::UnknownRecoveryKey,
             Self::UnknownClient { .. } => ErrorCode::UnknownClient,
             Self::ScopesNotAllowed { .. } => ErrorCode::ScopesNotAllowed,
             Self::StaleAuth { .. } => ErrorCode::StaleAuth,

@@ -49,6 +49,19 @@ pub fn is_service(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+/// `reason`.
+#[must_use]
+pub fn is_reason(text: &str) -> bool {
+    text.len() <= 16
+}
+
+/// `recoveryKeyId`.
+#[must_use]
+pub fn is_recovery_key_id(text: &str) -> bool {
+    let is_hex_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (1..=32).contains(&text.len()) && text.bytes().all(is_hex_digit)
+}
+
 /// `redirectTo`: a web address on the domain or below it.
 #[must_use]
 pub fn is_below(text: &str, domain: &str) -> bool {

@@ -1,5 +1,5 @@
-//! The rules of accounts (`accounts.md` (a), (c) to (f)): signing up and in, verification, keys, certificates, OAuth,
-//! devices.
+//! The rules of accounts (`accounts.md` (a), (c) to (f)): signing up and in, verification, passwords, keys, certificates,
+//! OAuth, devices.
 //! Called by the webhead's handlers and by the operator's tool.
 //!
 //! What must stay true: nothing here speaks HTTP, opens a store or socket, reads a clock or draws randomness by itself;
@@ -9,9 +9,13 @@ pub mod attached;
 pub mod certificate;
 pub mod codes;
 pub mod credentials;
+pub mod deletion;
+pub mod detach;
 pub mod device;
+pub mod duplicate;
 pub mod email;
 pub mod error;
+pub mod events;
 pub mod field;
 #[cfg(test)]
 mod fixtures;
@@ -19,7 +23,10 @@ pub mod keys;
 pub mod login;
 pub mod mail;
 pub mod oauth;
+pub mod password;
+mod password_check;
 pub mod profile;
+pub mod reauth;
 pub mod registration;
 pub mod scoped_keys;
 pub mod service;
@@ -34,6 +41,7 @@ mod write;
 pub use codes::CodeKey;
 pub use email::Address;
 pub use error::AccountError;
+pub use events::{AccountEvent, AccountEvents};
 pub use mail::{MailTemplates, VerifyMail};
 pub use service::{Accounts, Caller, Settings};
 pub use session::SignedIn;

@@ -1,19 +1,16 @@
-//! POST /account/login. An unknown address costs the same stretching as a known one, so that the time tells nothing
-//! (`security.md` B.4); an attempt is counted before it is made and taken back if it was no wrong guess (B.1).
+//! POST /account/login: a password opens a session.
 
-use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
+use foxhold_core::{Secret, Timestamp, Uid};
 use foxhold_ports::{Refusal, limits::Action};
 
 use crate::{
     AccountError, Accounts, Address, Caller,
-    credentials::{self, Opened, Version},
+    credentials::{Opened, Version},
     field,
     mail::MailOptions,
+    password_check::Guess,
     session::{Opening, SignedIn},
 };
-
-/// What counts against an attempt, and is taken back if the password was right.
-const COUNTED: [Action; 2] = [Action::AccountLogin, Action::PasswordCheckFailed];
 
 /// How a client would like to be verified; named in the answer if it has to be.
 const VERIFICATION_METHODS: [&str; 5] = ["email", "email-2fa", "email-captcha", "email-otp", "totp-2fa"];
@@ -34,12 +31,28 @@ pub struct LoginRequest {
     pub verification_method: Option<String>,
 }
 
-/// Signed in.
+impl LoginRequest {
+    /// Whether the fields are well formed; the address is looked at by itself.
+    ///
+    /// # Errors
+    /// [`AccountError`] 107.
+    pub(crate) fn check(&self, domain: &str) -> Result<(), AccountError> {
+        field::check_mail_options(&self.mail, domain)?;
+        field::check_optional("reason", self.reason.as_deref(), field::is_reason)?;
+        field::check_optional(
+            "verificationMethod",
+            self.verification_method.as_deref(),
+            |method| VERIFICATION_METHODS.contains(&method),
+        )
+    }
+}
+
+/// Signed in, anew or again.
 pub struct LoggedIn {
     /// Session and account.
     pub signed_in: SignedIn,
-    /// For the client.
-    pub session_token: Secret<32>,
+    /// For the client; absent if the session was there before.
+    pub session_token: Option<Secret<32>>,
     /// If keys were asked for, with the verifier it belongs to.
     pub key_fetch_token: Option<(Version, Secret<32>)>,
     /// How the session can be verified, if it is not.
@@ -67,52 +80,29 @@ impl Accounts {
     /// [`AccountError`]: 102, 103, 107, 114, 120, 201.
     pub async fn login(&self, caller: &Caller, request: LoginRequest) -> Result<LoggedIn, AccountError> {
         let address = Address::parse(&request.email)?;
-        check_fields(&request, &self.settings.domain)?;
-        let keys = caller.limit_keys(&address);
-        self.reserve(&COUNTED, keys).await?;
-        let checked = self.check_password(caller, &address, request.auth_pw).await;
-        // An attempt that was right, or that could not be judged for want of a store or a slot, is nobody's guess.
-        if !checked.as_ref().is_err_and(is_wrong_guess) {
-            self.give_back(&COUNTED, keys).await;
-        }
-        let (account, opened) = checked?;
+        request.check(&self.settings.domain)?;
+        let guess = Guess {
+            address: &address,
+            auth_pw: request.auth_pw,
+            signed_in: None,
+            counted: &[Action::AccountLogin],
+        };
+        let (account, opened) = self.check_password(caller, guess).await?;
         let Opened { wrap_kb, version } = opened;
         let wrap_kbs = request.keys.then(|| vec![wrap_kb]);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now())?;
         self.store_session(caller, &address, &opening).await?;
-        Ok(logged_in(account, opening, version, request.verification_method))
-    }
-
-    async fn check_password(
-        &self,
-        caller: &Caller,
-        address: &Address,
-        auth_pw: Secret<32>,
-    ) -> Result<(Account, Opened), AccountError> {
-        let account = self
-            .reader
-            .account_by_email(caller.deadline, address.key())
-            .await?;
-        let salt = account.as_ref().map_or_else(
-            || random::bytes(&*self.random),
-            |account| account.credentials.auth_salt,
-        );
-        let stretched = self.stretcher.stretch(caller.deadline, auth_pw, salt).await?;
-        let Some(account) = account else {
-            return Err(AccountError::UnknownAccount {
-                email: Some(address.as_typed().to_owned()),
-            });
+        let signed_in = SignedIn {
+            session: opening.sign_in.session,
+            account,
         };
-        match credentials::open(&account.credentials, &stretched) {
-            Some(opened) => Ok((account, opened)),
-            // The stored spelling is the salt of version 1: a client that used another one tries again with it.
-            None if account.email != address.as_typed() => {
-                Err(AccountError::EmailCase { email: account.email })
-            }
-            None => Err(AccountError::WrongPassword {
-                email: address.as_typed().to_owned(),
-            }),
-        }
+        let key_fetch_token = opening.key_fetch_tokens.into_iter().next();
+        Ok(LoggedIn {
+            session_token: Some(opening.session_token),
+            key_fetch_token: key_fetch_token.map(|token| (version, token)),
+            verification_method: method_of(&signed_in, request.verification_method),
+            signed_in,
+        })
     }
 
     async fn store_session(
@@ -136,39 +126,7 @@ impl Accounts {
     }
 }
 
-const fn is_wrong_guess(error: &AccountError) -> bool {
-    matches!(
-        error,
-        AccountError::UnknownAccount { .. }
-            | AccountError::WrongPassword { .. }
-            | AccountError::EmailCase { .. }
-    )
-}
-
-fn check_fields(request: &LoginRequest, domain: &str) -> Result<(), AccountError> {
-    field::check_mail_options(&request.mail, domain)?;
-    field::check_optional("reason", request.reason.as_deref(), |reason| reason.len() <= 16)?;
-    field::check_optional(
-        "verificationMethod",
-        request.verification_method.as_deref(),
-        |method| VERIFICATION_METHODS.contains(&method),
-    )
-}
-
-fn logged_in(account: Account, opening: Opening, version: Version, wished: Option<String>) -> LoggedIn {
-    let signed_in = SignedIn {
-        session: opening.sign_in.session,
-        account,
-    };
-    let method = (!signed_in.verified()).then(|| wished.unwrap_or_else(|| "email".to_owned()));
-    LoggedIn {
-        signed_in,
-        session_token: opening.session_token,
-        key_fetch_token: opening
-            .key_fetch_tokens
-            .into_iter()
-            .next()
-            .map(|token| (version, token)),
-        verification_method: method,
-    }
+/// How a session can be verified: as was wished, or by mail. Nothing if it is.
+pub(crate) fn method_of(signed_in: &SignedIn, wished: Option<String>) -> Option<String> {
+    (!signed_in.verified()).then(|| wished.unwrap_or_else(|| "email".to_owned()))
 }

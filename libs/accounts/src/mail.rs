@@ -1,6 +1,6 @@
 //! Which mails accounts send, as typed facts. How they read is the templates' business, at the edge.
 
-use foxhold_core::{Uid, record::Account};
+use foxhold_core::{Secret, Uid, record::Account};
 use foxhold_ports::mail::{Mail, MailError};
 use thiserror::Error;
 
@@ -33,6 +33,43 @@ pub struct VerifyMail<'a> {
     pub locale: Option<&'a str>,
 }
 
+/// The mail that proves an address to reset its account (`accounts.md` (i), template `recovery`).
+pub struct RecoveryMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// The forgot token, for the link.
+    pub token: &'a Secret<32>,
+    /// Its code.
+    pub code: &'a str,
+    /// What the client said.
+    pub options: &'a MailOptions,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
+/// How a new password came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordNews {
+    /// By whoever knew the old one: template `passwordChanged`.
+    Changed,
+    /// By whoever reads the account's mail: template `passwordReset`.
+    Reset,
+}
+
+/// The mail that tells of a new password (`accounts.md` (i)).
+pub struct PasswordMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What has happened.
+    pub news: PasswordNews,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
 /// A template that does not render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the mail template does not render")]
@@ -45,6 +82,18 @@ pub trait MailTemplates: Send + Sync {
     /// # Errors
     /// [`TemplateError`] if an operator's template does not render.
     fn verify(&self, mail: &VerifyMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail that proves an address to reset its account.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn recovery(&self, mail: &RecoveryMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail that tells of a new password.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError>;
 }
 
 impl Accounts {
@@ -65,5 +114,44 @@ impl Accounts {
             locale: account.locale.as_deref(),
         });
         self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
+    }
+
+    /// Hands the mail with a forgot token and its code over.
+    pub(crate) async fn send_recovery_mail(
+        &self,
+        account: &Account,
+        token: &Secret<32>,
+        code: &str,
+        options: &MailOptions,
+    ) -> Result<(), MailError> {
+        let mail = self.templates.recovery(&RecoveryMail {
+            to: &account.email,
+            uid: account.uid,
+            token,
+            code,
+            options,
+            locale: account.locale.as_deref(),
+        });
+        self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
+    }
+
+    /// Tells the account's owner of a new password. It is set: that its mail does not get out changes nothing of that.
+    pub(crate) async fn send_password_mail(&self, account: &Account, news: PasswordNews) {
+        if !self.mailer.delivers() {
+            return;
+        }
+        let mail = self.templates.password_news(&PasswordMail {
+            to: &account.email,
+            uid: account.uid,
+            news,
+            locale: account.locale.as_deref(),
+        });
+        let posted = match mail {
+            Ok(mail) => self.mailer.post(mail).await,
+            Err(TemplateError) => Err(MailError),
+        };
+        if let Err(error) = posted {
+            tracing::error!(%error, ?news, "nobody is mailed about a new password");
+        }
     }
 }

@@ -15,9 +15,23 @@ pub use inspect::{ActiveToken, PresentedToken, TokenKind, Verified};
 pub use scope::{OLDSYNC, Scopes, THUNDERBIRD_SYNC, is_key_bearing};
 pub use token::{CodeGrant, FxaCredentialsGrant, RefreshGrant};
 
-use foxhold_core::Secret;
+use foxhold_core::{
+    Secret,
+    record::{Account, RefreshToken},
+};
 
 use crate::{Accounts, Caller, token::hashed_id};
+
+/// Whether a refresh token is not older than what ends it. One that hangs on a session ends with any new password; one that
+/// does not, with a reset (`accounts.md` (k), Authorization request): of those that a recovery key came with, the store
+/// removes what it has.
+pub(crate) fn is_current(token: &RefreshToken, account: &Account) -> bool {
+    let ended_at = match token.session {
+        Some(_) => account.verifier_set_at,
+        None => account.keys_changed_at,
+    };
+    token.uid == account.uid && token.generation >= ended_at
+}
 
 impl Accounts {
     /// POST /oauth/destroy. There is nothing to say if the token is unknown, not a refresh token, or of another
@@ -42,5 +56,45 @@ impl Accounts {
         })
         .await
         .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use foxhold_core::{ClientId, TokenId, Uid};
+
+    use super::*;
+    use crate::fixtures::{MADE, UID, account};
+
+    #[test]
+    fn a_new_password_ends_what_hangs_on_a_session_and_a_reset_all() {
+        let later = MADE.plus(Duration::from_millis(1));
+        let token = |session: bool| RefreshToken {
+            id: TokenId::from_bytes([1; 32]),
+            uid: UID,
+            client: ClientId::from_bytes([1; 8]),
+            scope: "profile".into(),
+            session: session.then(|| TokenId::from_bytes([2; 32])),
+            created_at: MADE,
+            generation: MADE,
+        };
+        let table = [
+            ("the same password", MADE, MADE, true, true),
+            ("another one", later, MADE, false, true),
+            ("a reset", later, later, false, false),
+        ];
+        for (name, verifier_set_at, keys_changed_at, with_session, without) in table {
+            let account = Account {
+                verifier_set_at,
+                keys_changed_at,
+                ..account(true)
+            };
+            assert_eq!(is_current(&token(true), &account), with_session, "{name}");
+            assert_eq!(is_current(&token(false), &account), without, "{name}");
+            let uid = Uid::from_bytes([0; 16]);
+            assert!(!is_current(&token(false), &Account { uid, ..account }), "{name}");
+        }
     }
 }

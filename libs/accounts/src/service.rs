@@ -1,16 +1,20 @@
 //! What account rules work with: the ports, the secrets and settings of the deployment, and who is calling.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp};
+use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
 use crate::{
-    AccountError, Address, CodeKey, MailTemplates, oauth::Clients, registration::CurrentRegistration,
+    AccountError, AccountEvents, Address, CodeKey, MailTemplates, oauth::Clients,
+    registration::CurrentRegistration,
 };
+
+/// How long an account is waited for that tells what became of a write: a client may have left by then.
+const LOOK_SPAN: Duration = Duration::from_secs(10);
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub struct Accounts {
     pub mailer: Arc<dyn Mailer>,
     /// Words mail.
     pub templates: Arc<dyn MailTemplates>,
+    /// Is told of new passwords and deletions.
+    pub events: Arc<dyn AccountEvents>,
     /// Counts and refuses.
     pub limits: Arc<dyn Limits>,
     /// Tells the time.
@@ -74,6 +80,11 @@ pub struct Caller {
 impl Accounts {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The account as the store has it after a write whose outcome is unknown. `None` if the store cannot be asked.
+    pub(crate) async fn look_again(&self, uid: Uid) -> Option<Option<Account>> {
+        self.reader.account(Deadline::after(LOOK_SPAN), uid).await.ok()
     }
 
     /// A new intent, decided at that time.

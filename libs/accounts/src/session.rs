@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{
     Deadline, Secret, Timestamp, TokenId, Uid,
-    record::{Account, Device, Session, Verification},
+    record::{Account, Device, KeyFetch, Session, Verification},
 };
 use foxhold_crypto::token::{KeyBundle, TokenKind};
 use foxhold_ports::accounts::SignIn;
@@ -146,11 +146,6 @@ impl Accounts {
         wrap_kbs: Option<&[Secret<32>]>,
         now: Timestamp,
     ) -> Result<Opening, AccountError> {
-        let verification = if account.email_verified {
-            Verification::Verified
-        } else {
-            Verification::WithAccount
-        };
         let minted = self.mint(TokenKind::Session)?;
         let session = Session {
             id: minted.keys.id,
@@ -158,35 +153,56 @@ impl Accounts {
             uid: account.uid,
             created_at: now,
             auth_at: now,
-            verification,
+            verification: verification_of(account),
             must_verify: wrap_kbs.is_some(),
             generation: account.verifier_set_at,
             user_agent: caller.user_agent.clone(),
         };
-        let (key_fetch_tokens, key_fetches) = wrap_kbs
+        let drawn = wrap_kbs
             .unwrap_or_default()
             .iter()
-            .map(|wrap_kb| {
-                let minted = self.mint(TokenKind::KeyFetch)?;
-                let bundle = KeyBundle::seal(&minted.keys.bundle_key, &account.credentials.k_a, wrap_kb);
-                let key_fetch = foxhold_core::record::KeyFetch {
-                    id: minted.keys.id,
-                    key: Arc::new(minted.keys.key),
-                    bundle: Arc::new(Secret::new(*bundle.as_bytes())),
-                    uid: account.uid,
-                    created_at: now,
-                    verification,
-                    generation: account.verifier_set_at,
-                };
-                Ok((minted.token, key_fetch))
-            })
-            .collect::<Result<(Vec<_>, Vec<_>), AccountError>>()?;
+            .map(|wrap_kb| self.draw_key_fetch(account, wrap_kb, now))
+            .collect::<Result<Vec<_>, AccountError>>()?;
+        let (key_fetch_tokens, key_fetches) = drawn.into_iter().unzip();
         let sign_in = SignIn { session, key_fetches };
         Ok(Opening {
             sign_in,
             session_token: minted.token,
             key_fetch_tokens,
         })
+    }
+
+    /// Draws a key-fetch token for an account, with the bundle sealed in. The token is for the client only.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 999 if there is no randomness.
+    pub(crate) fn draw_key_fetch(
+        &self,
+        account: &Account,
+        wrap_kb: &Secret<32>,
+        now: Timestamp,
+    ) -> Result<(Secret<32>, KeyFetch), AccountError> {
+        let minted = self.mint(TokenKind::KeyFetch)?;
+        let bundle = KeyBundle::seal(&minted.keys.bundle_key, &account.credentials.k_a, wrap_kb);
+        let key_fetch = KeyFetch {
+            id: minted.keys.id,
+            key: Arc::new(minted.keys.key),
+            bundle: Arc::new(Secret::new(*bundle.as_bytes())),
+            uid: account.uid,
+            created_at: now,
+            verification: verification_of(account),
+            generation: account.verifier_set_at,
+        };
+        Ok((minted.token, key_fetch))
+    }
+}
+
+/// How what is opened by a password now counts as verified.
+pub(crate) const fn verification_of(account: &Account) -> Verification {
+    if account.email_verified {
+        Verification::Verified
+    } else {
+        Verification::WithAccount
     }
 }
 

@@ -63,7 +63,8 @@ impl Accounts {
         if let Some(holder) = holder.filter(|holder| holder.email_verified) {
             return Err(AccountError::AccountExists { email: holder.email });
         }
-        let made = self.make_credentials(caller, request.password).await?;
+        let k_a = Secret::new(random::bytes(&*self.random));
+        let made = self.make_credentials(caller, request.password, k_a).await?;
         let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
         let account = self.new_account(
             caller,

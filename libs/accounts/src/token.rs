@@ -1,7 +1,7 @@
 //! Making tokens: the client gets the 32 bytes, the store what is derived from them. Where a deployment has regions,
 //! tokens are drawn until the id they are stored under bears the own region's mark (`security.md` D.2).
 
-use foxhold_core::{Random, RegionMark, Secret, TokenId, random};
+use foxhold_core::{RegionMark, Secret, TokenId, random};
 use foxhold_crypto::{
     mac::sha256,
     token::{TokenKeys, TokenKind},
@@ -26,8 +26,20 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::Internal`] if the source of randomness is none.
     pub(crate) fn mint(&self, kind: TokenKind) -> Result<Minted, AccountError> {
+        self.mint_of(kind, || Secret::new(random::bytes(&*self.random)))
+    }
+
+    /// The same, of tokens that `make` gives.
+    ///
+    /// # Errors
+    /// [`AccountError::Internal`] if `make` gives none that will do.
+    pub(crate) fn mint_of(
+        &self,
+        kind: TokenKind,
+        make: impl Fn() -> Secret<32>,
+    ) -> Result<Minted, AccountError> {
         let derive = |token: &Secret<32>| TokenKeys::derive(kind, token);
-        let (token, keys) = draw(&*self.random, self.settings.region, derive, |keys| &keys.id)?;
+        let (token, keys) = draw(make, self.settings.region, derive, |keys| &keys.id)?;
         Ok(Minted { token, keys })
     }
 
@@ -36,19 +48,20 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::Internal`] if the source of randomness is none.
     pub(crate) fn draw_hashed(&self) -> Result<(Secret<32>, TokenId), AccountError> {
-        draw(&*self.random, self.settings.region, hashed_id, |id| id)
+        let make = || Secret::new(random::bytes(&*self.random));
+        draw(make, self.settings.region, hashed_id, |id| id)
     }
 }
 
 /// Draws a token until its id bears the mark; the first one will do where there is none.
 fn draw<T>(
-    source: &dyn Random,
+    make: impl Fn() -> Secret<32>,
     region: Option<RegionMark>,
     derive: impl Fn(&Secret<32>) -> T,
     id: impl Fn(&T) -> &TokenId,
 ) -> Result<(Secret<32>, T), AccountError> {
     for _ in 0..DRAWS_MAX {
-        let token = Secret::new(random::bytes(source));
+        let token = make();
         let derived = derive(&token);
         if region.is_none_or(|mark| mark.marks(id(&derived))) {
             return Ok((token, derived));
@@ -67,6 +80,7 @@ pub fn hashed_id(token: &Secret<32>) -> TokenId {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use foxhold_core::Random;
     use foxhold_ports::memory::SeededRandom;
 
     use super::*;
@@ -100,7 +114,8 @@ mod tests {
     }
 
     fn draw_id(source: &dyn Random, region: Option<RegionMark>) -> Result<TokenId, AccountError> {
-        let (token, id) = draw(source, region, hashed_id, |id| id)?;
+        let make = || Secret::new(random::bytes(source));
+        let (token, id) = draw(make, region, hashed_id, |id| id)?;
         assert_eq!(hashed_id(&token), id, "the id is the token's");
         Ok(id)
     }

@@ -4,7 +4,7 @@
 use foxhold_core::{Uid, record::Account};
 use foxhold_ports::limits::{Action, LimitKeys};
 
-use crate::{AccountError, Accounts, Caller, SignedIn, field, mail::MailOptions};
+use crate::{AccountError, Accounts, Caller, SignedIn, codes::ShortCode, field, mail::MailOptions};
 
 impl Accounts {
     /// POST /recovery_email/verify_code: the code of the mail's link. Right again when it was right before.
@@ -49,6 +49,38 @@ impl Accounts {
         signed_in: &SignedIn,
         code: &str,
     ) -> Result<(), AccountError> {
+        match self.judge_short_code(caller, signed_in, code).await? {
+            ShortCode::Right => self.mark_verified(caller, &signed_in.account).await,
+            ShortCode::Expired | ShortCode::Wrong => Err(AccountError::WrongCode),
+        }
+    }
+
+    /// POST /session/verify/token: the same as older clients ask for it, who are told apart what is wrong.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 114, 152, 153, 201.
+    pub async fn verify_by_token_code(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        code: &str,
+        uid: Option<Uid>,
+    ) -> Result<(), AccountError> {
+        let account = &signed_in.account;
+        field::check("uid", uid.is_none_or(|uid| uid == account.uid))?;
+        match self.judge_short_code(caller, signed_in, code).await? {
+            ShortCode::Right => self.mark_verified(caller, account).await,
+            ShortCode::Expired => Err(AccountError::ExpiredTokenCode),
+            ShortCode::Wrong => Err(AccountError::WrongTokenCode),
+        }
+    }
+
+    async fn judge_short_code(
+        &self,
+        caller: &Caller,
+        signed_in: &SignedIn,
+        code: &str,
+    ) -> Result<ShortCode, AccountError> {
         let account = &signed_in.account;
         let keys = LimitKeys {
             ip: caller.ip,
@@ -56,14 +88,13 @@ impl Accounts {
             uid: Some(account.uid),
         };
         self.limits.count(Action::VerifySessionCode, keys).await?;
-        if !self
+        let judged = self
             .code_key
-            .is_short_code(account.uid, &account.code_nonce, self.now(), code)
-        {
-            return Err(AccountError::WrongCode);
+            .judge_short_code(account.uid, &account.code_nonce, self.now(), code);
+        if judged == ShortCode::Right {
+            self.limits.refund(Action::VerifySessionCode, keys).await;
         }
-        self.limits.refund(Action::VerifySessionCode, keys).await;
-        self.mark_verified(caller, account).await
+        Ok(judged)
     }
 
     async fn mark_verified(&self, caller: &Caller, account: &Account) -> Result<(), AccountError> {

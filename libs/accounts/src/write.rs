@@ -5,15 +5,17 @@ use std::future::Future;
 use foxhold_core::Timestamp;
 use foxhold_ports::{Call, Refusal, WriteError};
 
-use crate::{AccountError, Accounts, Caller};
+use crate::{AccountError, Accounts, Caller, error::RETRY_AFTER};
 
 /// An intent that was not carried out.
 #[derive(Debug)]
 pub(crate) enum WriteFailure {
     /// Decided against.
     Refused(Refusal),
-    /// Not done, or unknown to the end.
-    Failed(AccountError),
+    /// Not done.
+    NotDone(AccountError),
+    /// Unknown to the end.
+    Unknown,
 }
 
 impl WriteFailure {
@@ -30,7 +32,10 @@ impl From<WriteFailure> for AccountError {
     fn from(failure: WriteFailure) -> Self {
         match failure {
             WriteFailure::Refused(refusal) => refused(refusal),
-            WriteFailure::Failed(error) => error,
+            WriteFailure::NotDone(error) => error,
+            WriteFailure::Unknown => AccountError::Busy {
+                retry_after: RETRY_AFTER,
+            },
         }
     }
 }
@@ -56,41 +61,45 @@ fn refused(refusal: Refusal) -> AccountError {
 impl Accounts {
     /// Carries out one intent. An unknown outcome is asked for once more under the same operation id
     /// (`security.md` D.3); if it stays unknown the client is told to come back, never that it worked.
-    pub(crate) async fn write<Attempt>(
+    pub(crate) async fn write<T, Attempt>(
         &self,
         caller: &Caller,
         intent: impl Fn(Call) -> Attempt + Send,
-    ) -> Result<(), WriteFailure>
+    ) -> Result<T, WriteFailure>
     where
-        Attempt: Future<Output = Result<(), WriteError>> + Send,
+        T: Send,
+        Attempt: Future<Output = Result<T, WriteError>> + Send,
     {
         self.write_at(caller, self.now(), intent).await
     }
 
     /// [`Self::write`] of what replaces something that was read: `at` is later than that was written, so that the last
     /// write wins where the clocks of two webheads disagree.
-    pub(crate) async fn write_at<Attempt>(
+    pub(crate) async fn write_at<T, Attempt>(
         &self,
         caller: &Caller,
         at: Timestamp,
         intent: impl Fn(Call) -> Attempt + Send,
-    ) -> Result<(), WriteFailure>
+    ) -> Result<T, WriteFailure>
     where
-        Attempt: Future<Output = Result<(), WriteError>> + Send,
+        T: Send,
+        Attempt: Future<Output = Result<T, WriteError>> + Send,
     {
         let call = self.intent(caller, at);
         let outcome = match intent(call).await {
-            Err(WriteError::Unknown(_)) if !call.deadline.has_passed() => intent(call).await,
+            Err(WriteError::Unknown(cause)) if !call.deadline.has_passed() => match intent(call).await {
+                // That the second attempt did nothing says nothing of the first.
+                Err(WriteError::NotDone(_)) => Err(WriteError::Unknown(cause)),
+                outcome => outcome,
+            },
             outcome => outcome,
         };
         outcome.map_err(|error| match error {
             WriteError::Refused(refusal) => WriteFailure::Refused(refusal),
             WriteError::NotDone(cause) => {
-                WriteFailure::Failed(AccountError::from_cause(cause, "dbwriter", "write"))
+                WriteFailure::NotDone(AccountError::from_cause(cause, "dbwriter", "write"))
             }
-            WriteError::Unknown(_) => WriteFailure::Failed(AccountError::Busy {
-                retry_after: crate::error::RETRY_AFTER,
-            }),
+            WriteError::Unknown(_) => WriteFailure::Unknown,
         })
     }
 }

@@ -84,6 +84,12 @@ error_codes! {
     UnverifiedSession = 138, 400;
     /// Mail could not be put into the outbox.
     MailNotSent = 151, 500;
+    /// A code to type is wrong, told by the older call.
+    WrongTokenCode = 152, 400;
+    /// A code to type was right once, told by the older call.
+    ExpiredTokenCode = 153, 400;
+    /// The account has no recovery key.
+    UnknownRecoveryKey = 158, 400;
     /// No such OAuth client.
     UnknownClient = 162, 400;
     /// The client may not have these scopes.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod assignment;
 pub mod oauth;
+pub mod password;
 pub mod policy;
 pub mod pool;
 
@@ -15,5 +16,8 @@ pub use assignment::{
     UserRecord,
 };
 pub use oauth::{AuthorizationCode, RefreshToken};
+pub use password::{
+    PASSWORD_TOKEN_MISSES_MAX, PasswordEffect, PasswordToken, PasswordTokenKind, PasswordUpdate,
+};
 pub use policy::{Admission, Schemes, ServicePolicy};
 pub use pool::{Allocation, Bucket, PoolName, PoolRule, Whom};

@@ -7,7 +7,10 @@ pub mod encoding;
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, RefreshToken, Session},
+    record::{
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken,
+        Session,
+    },
 };
 
 use crate::{Call, ReadError, WriteError};
@@ -46,6 +49,10 @@ pub trait AccountReader: Send + Sync {
 
     /// All refresh tokens of an account, oldest first.
     async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError>;
+
+    /// An unspent password token of any kind by its Hawk id: none when its account is gone, or has another password
+    /// than when it was made ([`PasswordToken::is_of`]).
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError>;
 }
 
 /// What a sign-up or sign-in leaves behind beside the account: a session and, if keys were asked for, key-fetch tokens
@@ -98,4 +105,66 @@ pub trait AccountWriter: Send + Sync {
 
     /// Removes a refresh token; removing one that is gone is done, too.
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
+
+    /// Keeps a password token of any kind and, for a change of the password, a key-fetch token: both or neither.
+    /// Refused: [`UnknownAccount`](crate::Refusal::UnknownAccount), also if the two are not of one account.
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError>;
+
+    /// Counts a wrong code for a forgot token, and tells how many there are now. The same operation again counts once
+    /// and tells the same. The miss that makes it
+    /// [`PASSWORD_TOKEN_MISSES_MAX`](foxhold_core::record::PASSWORD_TOKEN_MISSES_MAX) spends the token.
+    /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if [`AccountReader::password_token`] would not find it, or it
+    /// is no forgot token.
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError>;
+
+    /// Spends a forgot token and keeps a reset token in its place. Of all callers with different operation ids exactly
+    /// one is told done, and of the reset tokens only his can be read.
+    /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if [`AccountReader::password_token`] would not find the forgot
+    /// token, if it is no forgot token, or if `reset` is no reset token of the same account.
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError>;
+
+    /// Sets a new password and spends the token it is set with; `sign_in` comes with it, all or nothing. The account is
+    /// [`PasswordUpdate::applied_to`] the one it was decided on. What its effect says is dead cannot be read from then on.
+    /// What is written for the old password at the same time, or later, may be: by its `generation` it is dead, too.
+    ///
+    /// Refused, the first that applies; none of them spends the token:
+    /// - [`UnknownAccount`](crate::Refusal::UnknownAccount), also if `sign_in` is not of the account.
+    /// - [`TokenSpent`](crate::Refusal::TokenSpent) if [`AccountReader::password_token`] would not find the token, if it
+    ///   is another account's, or not of the kind the effect [wants](foxhold_core::record::PasswordEffect::wants).
+    /// - [`Conflict`](crate::Refusal::Conflict) if the account's version is not `based_on` any more.
+    ///
+    /// Of callers with different operation ids and the same token at most one is done.
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError>;
+
+    /// Removes an account with all that is its own. Its address is free from then on. Removing one that is gone is done,
+    /// too. Refused: [`Conflict`](crate::Refusal::Conflict) if the account's version is not `based_on` any more.
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError>;
+
+    /// Writes that the password was given again in a session: its `auth_at`, `generation`, `verification` and
+    /// `must_verify`, and nothing else of the record; and adds key-fetch tokens. It never brings back a session that ends
+    /// at the same time, and leaves no key-fetch token to be read where it is refused.
+    /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if the account has no such session; once that is so, also for
+    /// an operation that was done before. [`UnknownAccount`](crate::Refusal::UnknownAccount) if a key-fetch token is
+    /// another account's.
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError>;
 }

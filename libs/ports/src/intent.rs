@@ -76,6 +76,18 @@ intent_kinds! {
     TakeTurn = 25,
     /// `JobTurns::end_turn`
     EndTurn = 26,
+    /// `AccountWriter::put_password_token`
+    PutPasswordToken = 27,
+    /// `AccountWriter::miss_password_token`
+    MissPasswordToken = 28,
+    /// `AccountWriter::redeem_password_token`
+    RedeemPasswordToken = 29,
+    /// `AccountWriter::set_password`
+    SetPassword = 30,
+    /// `AccountWriter::delete_account`
+    DeleteAccount = 31,
+    /// `AccountWriter::refresh_session`
+    RefreshSession = 32,
 }
 
 #[cfg(test)]

@@ -14,8 +14,26 @@ pub enum Action {
     AccountCreate,
     /// `accountLogin`
     AccountLogin,
+    /// `accountDestroy`
+    AccountDestroy,
+    /// `accountDestroyFailed`
+    AccountDestroyFailed,
     /// `passwordCheckFailed`
     PasswordCheckFailed,
+    /// `passwordChange`
+    PasswordChange,
+    /// `passwordChangeStartFailed`
+    PasswordChangeStartFailed,
+    /// `passwordForgotSendCode`
+    PasswordForgotSendCode,
+    /// `passwordForgotResendCode`
+    PasswordForgotResendCode,
+    /// `passwordForgotVerifyCode`
+    PasswordForgotVerifyCode,
+    /// `loadAccountFailed`: a call that mails found no account
+    LoadAccountFailed,
+    /// `sessionDuplicate`
+    SessionDuplicate,
     /// `accountStatusCheck`
     AccountStatusCheck,
     /// `accountStatusCheckFailed`: the question found no account
@@ -36,10 +54,19 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
+        (Self::AccountDestroy, "accountDestroy"),
+        (Self::AccountDestroyFailed, "accountDestroyFailed"),
         (Self::PasswordCheckFailed, "passwordCheckFailed"),
+        (Self::PasswordChange, "passwordChange"),
+        (Self::PasswordChangeStartFailed, "passwordChangeStartFailed"),
+        (Self::PasswordForgotSendCode, "passwordForgotSendCode"),
+        (Self::PasswordForgotResendCode, "passwordForgotResendCode"),
+        (Self::PasswordForgotVerifyCode, "passwordForgotVerifyCode"),
+        (Self::LoadAccountFailed, "loadAccountFailed"),
+        (Self::SessionDuplicate, "sessionDuplicate"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),
         (Self::GetCredentialsStatus, "getCredentialsStatus"),

@@ -12,6 +12,7 @@ mod signing;
 
 use std::fmt;
 
+pub(crate) use account::key_fetches;
 pub(crate) use assignment::{node_url, service_key, service_uid};
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
 pub(crate) use jobs::{job, runner};

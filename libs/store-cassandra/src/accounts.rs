@@ -4,9 +4,14 @@
 //! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
 
 mod create;
+mod deletion;
 mod device;
 mod judge;
+mod operations;
+mod password;
+mod password_token;
 mod read;
+mod refresh;
 mod refresh_token;
 mod rows;
 mod session;
@@ -14,12 +19,16 @@ mod single_use;
 mod standing;
 mod statements;
 mod sweep;
+mod validity;
 mod verify;
 
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, EmailKey, RefreshToken},
+    record::{
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken,
+        Session,
+    },
 };
 use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn};
 
@@ -42,6 +51,8 @@ pub(crate) struct AccountWriting {
     uids: KeyedLocks<Uid>,
     /// Those who spend a token.
     spenders: KeyedLocks<TokenId>,
+    /// Those who refresh a session.
+    sessions: KeyedLocks<TokenId>,
 }
 
 impl AccountWriting {
@@ -53,6 +64,7 @@ impl AccountWriting {
             addresses: KeyedLocks::default(),
             uids: KeyedLocks::default(),
             spenders: KeyedLocks::default(),
+            sessions: KeyedLocks::default(),
         })
     }
 }
@@ -102,6 +114,50 @@ impl AccountWriter for CassandraStore {
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         refresh_token::delete(self, call, id).await
     }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        password_token::put(self, call, &token, key_fetch.as_ref()).await
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        password_token::miss(self, call, id).await
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        password_token::redeem(self, call, forgot, &reset).await
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        password::set(self, call, &update, sign_in.as_ref()).await
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        deletion::delete(self, call, uid, based_on).await
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        refresh::refresh(self, call, &session, &key_fetches).await
+    }
 }
 
 /// All statements about accounts, for the test that looks at every statement.
@@ -143,11 +199,8 @@ fn after(op: i64, written: impl IntoIterator<Item = i64>) -> i64 {
 
 /// Whether there is an account. Its absence is looked at twice: another region's may not have come here yet.
 async fn account_is_there(store: &CassandraStore, by: Deadline, uid: Uid) -> Result<bool, ReadError> {
-    if read::is_active(&store.reader, by, uid).await? {
-        return Ok(true);
-    }
-    let standing = standing::serial(store, by, uid).await?;
-    Ok(standing.is_some_and(|standing| standing.is_active()))
+    let validity = validity::surely(&store.reader, by, uid, |_| true);
+    Ok(validity.await?.is_some())
 }
 
 #[cfg(test)]

@@ -129,7 +129,9 @@ pub async fn run(
         apply(&tokens::Listed(kind), &audit, &mut notes).await?;
     }
     apply(&hanging::Devices, &audit, &mut notes).await?;
-    apply(&hanging::KeyFetches, &audit, &mut notes).await?;
+    for kind in hanging::SingleUse::ALL {
+        apply(&kind, &audit, &mut notes).await?;
+    }
     records::audit(&audit, &mut notes).await?;
     Ok(notes.report)
 }

@@ -5,6 +5,8 @@ pub(crate) mod claim;
 pub(crate) mod code;
 pub(crate) mod device;
 pub(crate) mod key_fetch;
+pub(crate) mod password;
+pub(crate) mod password_token;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 

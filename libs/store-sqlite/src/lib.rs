@@ -29,5 +29,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0002_accounts.sql"),
         include_str!("../schema/0003_assignments.sql"),
         include_str!("../schema/0004_jobs.sql"),
+        include_str!("../schema/0005_passwords.sql"),
     ],
 };

@@ -22,10 +22,15 @@ const PRUNE: &str =
 const PRUNE_CODES: &str = "DELETE FROM authorization_codes WHERE id IN
     (SELECT id FROM authorization_codes WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
 
+const PRUNE_PASSWORD_TOKENS: &str = "DELETE FROM password_tokens WHERE id IN
+    (SELECT id FROM password_tokens WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
+
 /// How long an outcome is remembered: far longer than anybody tries again.
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
 const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// How long a password token is kept: far longer than any of them lives (`accounts.md` (a), Tokens).
+const PASSWORD_TOKEN_KEPT: Duration = Duration::from_secs(86_400);
 /// Rows of one table removed in one step, so that other writes do not wait long.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -54,6 +59,19 @@ impl Answer for bool {
         match cell.as_deref() {
             Some([0]) => Ok(false),
             Some([1]) => Ok(true),
+            _ => Err(StoreError::Corrupt("an operation lacks its answer")),
+        }
+    }
+}
+
+impl Answer for u8 {
+    fn encode(&self) -> Option<Vec<u8>> {
+        Some(vec![*self])
+    }
+
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        match cell.as_deref() {
+            Some([count]) => Ok(*count),
             _ => Err(StoreError::Corrupt("an operation lacks its answer")),
         }
     }
@@ -132,13 +150,16 @@ pub struct Pruned {
     pub operations: usize,
     /// Authorization codes that nobody came for in time.
     pub authorization_codes: usize,
+    /// Password tokens older than a day.
+    pub password_tokens: usize,
 }
 
 impl Pruned {
     /// Whether another step would find more.
     #[must_use]
     pub fn is_full_step(&self) -> bool {
-        self.operations.max(self.authorization_codes) >= PRUNED_AT_ONCE as usize
+        let most = self.operations.max(self.authorization_codes);
+        most.max(self.password_tokens) >= PRUNED_AT_ONCE as usize
     }
 }
 
@@ -154,6 +175,11 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
             db,
             PRUNE_CODES,
             (millis(now.minus(CODE_LIFETIME))?, PRUNED_AT_ONCE),
+        )?,
+        password_tokens: change(
+            db,
+            PRUNE_PASSWORD_TOKENS,
+            (millis(now.minus(PASSWORD_TOKEN_KEPT))?, PRUNED_AT_ONCE),
         )?,
     })
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use foxhold_core::{
     Deadline, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, RefreshToken, Service,
-        ServiceKey, Session, UserKey, UserRecord,
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, PasswordToken, RefreshToken,
+        Service, ServiceKey, Session, UserKey, UserRecord,
     },
 };
 use foxhold_ports::{
@@ -18,7 +18,7 @@ use foxhold_sqlite::{OpenError, Readers, ReadersConfig, rusqlite::Connection};
 
 use crate::{
     SCHEMA,
-    accounts::{account, claim, code, device, key_fetch, refresh_token, session},
+    accounts::{account, claim, code, device, key_fetch, password_token, refresh_token, session},
     assignments::{node, service, user},
     error::{StoreError, read_error},
 };
@@ -94,6 +94,10 @@ impl AccountReader for SqliteReader {
 
     async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError> {
         self.read(by, move |db| refresh_token::of_account(db, uid)).await
+    }
+
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
+        self.read(by, move |db| password_token::find(db, id)).await
     }
 }
 

@@ -49,7 +49,8 @@ impl SqliteStore {
         Writer::start(config).map(Self)
     }
 
-    /// Removes, in one bounded step, operations older than seven days and authorization codes older than 15 minutes.
+    /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes and
+    /// password tokens older than a day.
     /// To be called now and then, again at once while [`Pruned::is_full_step`].
     ///
     /// # Errors

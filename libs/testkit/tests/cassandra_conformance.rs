@@ -1,10 +1,13 @@
 //! The suite of the account ports over real Cassandra, random sequences beside the memory store, and what only a store
-//! without transactions has to show: creations that died half-way, and what the next one makes of them.
+//! without transactions has to show: creations, new passwords and deletions that died half-way, and what the next one makes
+//! of them.
 
 #[path = "cassandra_conformance/bench.rs"]
 mod bench;
 #[path = "cassandra_conformance/claims.rs"]
 mod claims;
+#[path = "cassandra_conformance/passwords.rs"]
+mod passwords;
 #[path = "cassandra_conformance/requests.rs"]
 mod requests;
 

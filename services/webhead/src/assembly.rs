@@ -37,8 +37,8 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, NodesInBackoff, ServiceCache, TokenServer, dated,
-        events::AccountEvents, metered,
+        Discovery, EventReceiver, HomeSettings, NodesInBackoff, OwnAccounts, ServiceCache, TokenServer,
+        dated, events::AccountEvents, metered,
     },
 };
 
@@ -148,7 +148,8 @@ pub fn assemble(
         dated(Arc::clone(&ports.public_keys), Arc::clone(&ports.clock)),
         Arc::clone(&ports.clock),
     ));
-    let token_server = token_server(&deployment, &ports, &limits, &keys, shutdown);
+    let token_server = Arc::new(token_server(&deployment, &ports, &limits, &keys, shutdown));
+    let events = OwnAccounts::new(Arc::clone(&token_server), deployment.domain.clone());
     let replay = LocalReplayGuard::new(Arc::clone(&ports.clock), deployment.remembered_max);
     Ok(App {
         keys,
@@ -165,8 +166,8 @@ pub fn assemble(
         budget: deployment.budget,
         in_work_max: deployment.in_work_max,
         health: health.clone(),
-        token_server: Some(Arc::new(token_server)),
-        accounts: accounts(deployment, ports, limits)?,
+        token_server: Some(token_server),
+        accounts: accounts(deployment, ports, limits, Arc::new(events))?,
     })
 }
 
@@ -292,6 +293,7 @@ fn accounts(
     deployment: Deployment,
     ports: Ports,
     limits: Arc<LocalLimits>,
+    events: Arc<OwnAccounts>,
 ) -> Result<Accounts, TemplateError> {
     Ok(Accounts {
         reader: ports.account_reader,
@@ -301,6 +303,7 @@ fn accounts(
         stretcher: ports.stretcher,
         mailer: ports.mailer,
         templates: Arc::new(MailTemplates::new(&deployment.site.public_url)?),
+        events,
         limits,
         clock: ports.clock,
         random: ports.random,

@@ -85,6 +85,9 @@ impl From<AccountError> for ApiError {
             AccountError::Throttled { retry_after } => base
                 .with("retryAfterLocalized", in_words(secs_up(retry_after)))
                 .retrying_after(retry_after),
+            AccountError::WrongResetCode { tries, ttl } => {
+                base.with("tries", tries).with("ttl", ttl.as_secs())
+            }
             AccountError::DeviceConflict { device } => base.with("deviceId", device.to_string()),
             AccountError::UnknownClient { client } => base.with("clientId", client.to_string()),
             AccountError::ScopesNotAllowed { scopes } => base.with("invalidScopes", scopes),
@@ -104,6 +107,9 @@ impl From<AccountError> for ApiError {
             | AccountError::UnknownDevice
             | AccountError::UnverifiedSession
             | AccountError::MailNotSent { new_address: false }
+            | AccountError::WrongTokenCode
+            | AccountError::ExpiredTokenCode
+            | AccountError::UnknownRecoveryKey
             | AccountError::BadRedirect
             | AccountError::BadResponseType
             | AccountError::MissingPkce
@@ -193,6 +199,9 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::DeviceConflict => "Session already registered by another device",
         ErrorCode::UnverifiedSession => "Unverified session",
         ErrorCode::MailNotSent => "Failed to send mail",
+        ErrorCode::WrongTokenCode => "Invalid token verification code",
+        ErrorCode::ExpiredTokenCode => "Expired token verification code",
+        ErrorCode::UnknownRecoveryKey => "Unknown recovery key",
         ErrorCode::UnknownClient => "Unknown client_id",
         ErrorCode::ScopesNotAllowed => "Requested scopes are not allowed",
         ErrorCode::StaleAuth => "Stale authentication timestamp",
@@ -291,5 +300,15 @@ mod tests {
         )
         .await;
         assert_eq!(body["email"], "A@b.c");
+        let wrong = AccountError::WrongResetCode {
+            tries: 2,
+            ttl: Duration::from_millis(59_999),
+        };
+        let (status, _, body) = told(wrong.into()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(
+            (&body["errno"], &body["tries"], &body["ttl"]),
+            (&json!(105), &json!(2), &json!(59))
+        );
     }
 }

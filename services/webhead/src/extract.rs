@@ -1,7 +1,7 @@
 //! From a request to what a handler needs: who is calling, under which token, with which fields. Everything that is
 //! wrong with a request before its meaning matters is refused here, the cheap checks first (`security.md` A.4).
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -9,8 +9,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use foxhold_accounts::{Caller, SignedIn, keys::KeyFetchAccess, profile::Bearer};
-use foxhold_core::{Deadline, ErrorCode};
+use foxhold_accounts::{
+    Caller, SignedIn,
+    keys::KeyFetchAccess,
+    password::{PasswordAccess, token_kind},
+    profile::Bearer,
+};
+use foxhold_core::{Deadline, ErrorCode, record::PasswordTokenKind};
 use foxhold_crypto::token::TokenKind;
 use foxhold_runtime::http_edge::{BodyFault, PeerAddress, read_body};
 use http::{HeaderMap, Method, Request, header, request::Parts};
@@ -45,8 +50,9 @@ pub struct SessionCall<const HASHED: bool> {
     pub signed_in: SignedIn,
 }
 
-/// A call that may be made in a session or without one. A token that is sent must be good.
-pub struct OptionalSessionCall {
+/// A call that may be made in a session or without one. A token that is sent must be good; `HASHED` as for
+/// [`SessionCall`].
+pub struct OptionalSessionCall<const HASHED: bool> {
     /// Who.
     pub caller: Caller,
     /// `?name=value`.
@@ -55,6 +61,49 @@ pub struct OptionalSessionCall {
     pub fields: Fields,
     /// The session and its account, if there is one.
     pub signed_in: Option<SignedIn>,
+}
+
+/// A call with a password token.
+pub struct PasswordCall<K: PasswordKind> {
+    /// Who.
+    pub caller: Caller,
+    /// `?name=value`.
+    pub query: Query,
+    /// The body.
+    pub fields: Fields,
+    /// The token's record and its account.
+    pub access: PasswordAccess,
+    kind: PhantomData<K>,
+}
+
+/// Which token a [`PasswordCall`] takes.
+pub trait PasswordKind: Send {
+    /// Its kind.
+    const KIND: PasswordTokenKind;
+    /// Whether a body must be covered by a payload hash.
+    const HASHED: bool;
+}
+
+/// `passwordChangeToken`, signed.
+pub enum ByChangeToken {}
+/// `passwordForgotToken`.
+pub enum ByForgotToken {}
+/// `accountResetToken`, signed.
+pub enum ByResetToken {}
+
+impl PasswordKind for ByChangeToken {
+    const KIND: PasswordTokenKind = PasswordTokenKind::Change;
+    const HASHED: bool = true;
+}
+
+impl PasswordKind for ByForgotToken {
+    const KIND: PasswordTokenKind = PasswordTokenKind::Forgot;
+    const HASHED: bool = false;
+}
+
+impl PasswordKind for ByResetToken {
+    const KIND: PasswordTokenKind = PasswordTokenKind::Reset;
+    const HASHED: bool = true;
 }
 
 /// A call with a key-fetch token.
@@ -121,14 +170,14 @@ impl<const HASHED: bool> FromRequest<Arc<App>> for SessionCall<HASHED> {
     }
 }
 
-impl FromRequest<Arc<App>> for OptionalSessionCall {
+impl<const HASHED: bool> FromRequest<Arc<App>> for OptionalSessionCall<HASHED> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = read(request).await?;
         let caller = caller(app, &parts);
         let signed_in = if is_claimed(&parts.headers) {
-            Some(session(app, &caller, &parts, &body, false).await?)
+            Some(session(app, &caller, &parts, &body, HASHED).await?)
         } else {
             None
         };
@@ -137,6 +186,36 @@ impl FromRequest<Arc<App>> for OptionalSessionCall {
             query: query(&parts)?,
             fields: fields(&parts, &body)?,
             signed_in,
+        })
+    }
+}
+
+impl<K: PasswordKind> FromRequest<Arc<App>> for PasswordCall<K> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = read(request).await?;
+        let caller = caller(app, &parts);
+        let claim = app.hawk.read(token_kind(K::KIND), &parts.headers)?;
+        let found = app
+            .accounts
+            .password_access(caller.deadline, K::KIND, claim.id())
+            .await?;
+        let access = found.ok_or_else(|| ApiError::new(ErrorCode::BadToken))?;
+        let signed = Signed {
+            parts: &parts,
+            body: &body,
+            needs_payload_hash: K::HASHED,
+        };
+        app.hawk
+            .check(&claim, &access.token.key, signed, app.accounts.clock.now())
+            .await?;
+        Ok(Self {
+            caller,
+            query: query(&parts)?,
+            fields: fields(&parts, &body)?,
+            access,
+            kind: PhantomData,
         })
     }
 }

@@ -5,8 +5,9 @@
 
 use foxhold_accounts::{
     VerifyMail,
-    mail::{MailOptions, TemplateError},
+    mail::{MailOptions, PasswordMail, PasswordNews, RecoveryMail, TemplateError},
 };
+use foxhold_core::{Uid, hex};
 use foxhold_ports::mail::Mail;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use url::form_urlencoded;
@@ -20,11 +21,36 @@ pub struct MailTemplates {
     host: String,
 }
 
-const SOURCES: [(&str, &str); 3] = [
-    ("verify.subject", include_str!("mail_templates/verify.subject")),
-    ("verify.txt", include_str!("mail_templates/verify.txt")),
-    ("verify.html", include_str!("mail_templates/verify.html")),
+macro_rules! sources {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("mail_templates/", $name))),)*]
+    };
+}
+
+const SOURCES: [(&str, &str); 12] = sources![
+    "verify.subject",
+    "verify.txt",
+    "verify.html",
+    "recovery.subject",
+    "recovery.txt",
+    "recovery.html",
+    "password_changed.subject",
+    "password_changed.txt",
+    "password_changed.html",
+    "password_reset.subject",
+    "password_reset.txt",
+    "password_reset.html",
 ];
+
+/// What goes with a mail whatever it says.
+struct Envelope<'a> {
+    to: &'a str,
+    uid: Uid,
+    /// As the hosted service's test suites call it.
+    name: &'static str,
+    service: Option<&'a str>,
+    link: String,
+}
 
 impl MailTemplates {
     /// Reads all templates. `content_url` is the root of the pages, without trailing slash.
@@ -50,14 +76,37 @@ impl MailTemplates {
         })
     }
 
-    fn render(&self, name: &str, values: [(&str, &str); 4]) -> Result<String, TemplateError> {
-        let template = self.environment.get_template(name).map_err(|_| TemplateError)?;
-        template
-            .render(Value::from_pairs(values))
-            .map_err(|_| TemplateError)
+    /// Renders the three parts of a template. `more` is what it is told beside host, address and link, `headers` are those
+    /// of the mail beside what every mail has.
+    fn mail(
+        &self,
+        template: &str,
+        envelope: Envelope<'_>,
+        more: &[(&str, &str)],
+        headers: Vec<(&'static str, String)>,
+    ) -> Result<Mail, TemplateError> {
+        let known = [
+            ("host", self.host.as_str()),
+            ("email", envelope.to),
+            ("link", &envelope.link),
+        ];
+        let values = Value::from_pairs(known.iter().chain(more).copied());
+        let render = |part: &str| {
+            let template = self.environment.get_template(&format!("{template}.{part}"));
+            let rendered = template.and_then(|template| template.render(&values));
+            rendered.map_err(|_| TemplateError)
+        };
+        let (subject, text, html) = (render("subject")?, render("txt")?, render("html")?);
+        Ok(Mail {
+            to: envelope.to.to_owned(),
+            subject: subject.trim().to_owned(),
+            text,
+            html,
+            headers: envelope.headers(headers),
+        })
     }
 
-    fn link(&self, page: &str, members: &[(&str, &str)], options: &MailOptions) -> String {
+    fn link(&self, page: &str, members: &[(&str, String)], options: &MailOptions) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(members);
         let said = [
@@ -73,51 +122,75 @@ impl MailTemplates {
     }
 }
 
-impl foxhold_accounts::MailTemplates for MailTemplates {
-    fn verify(&self, mail: &VerifyMail<'_>) -> Result<Mail, TemplateError> {
-        let uid = mail.uid.to_string();
-        let link = self.link(
-            "verify_email",
-            &[("uid", &uid), ("code", mail.link_code)],
-            mail.options,
-        );
-        let values = [
-            ("host", self.host.as_str()),
-            ("email", mail.to),
-            ("link", &link),
-            ("short_code", mail.short_code),
+impl Envelope<'_> {
+    fn headers(self, more: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("X-Template-Name", self.name.to_owned()),
+            ("X-Uid", self.uid.to_string()),
         ];
-        let (subject, text, html) = (
-            self.render("verify.subject", values)?.trim().to_owned(),
-            self.render("verify.txt", values)?,
-            self.render("verify.html", values)?,
-        );
-        let mut headers = vec![("X-Template-Name", "verify".to_owned()), ("X-Uid", uid)];
-        if let Some(service) = mail
-            .options
-            .service
-            .as_deref()
-            .filter(|service| !service.is_empty())
-        {
+        if let Some(service) = self.service.filter(|service| !service.is_empty()) {
             headers.push(("X-Service-Id", service.to_owned()));
         }
-        headers.push(("X-Link", link));
-        headers.push(("X-Verify-Code", mail.link_code.to_owned()));
-        headers.push(("X-Verify-Short-Code", mail.short_code.to_owned()));
-        Ok(Mail {
-            to: mail.to.to_owned(),
-            subject,
-            text,
-            html,
-            headers,
-        })
+        headers.push(("X-Link", self.link));
+        headers.extend(more);
+        headers
+    }
+}
+
+impl foxhold_accounts::MailTemplates for MailTemplates {
+    fn verify(&self, mail: &VerifyMail<'_>) -> Result<Mail, TemplateError> {
+        let members = [("uid", mail.uid.to_string()), ("code", mail.link_code.to_owned())];
+        let envelope = Envelope {
+            to: mail.to,
+            uid: mail.uid,
+            name: "verify",
+            service: mail.options.service.as_deref(),
+            link: self.link("verify_email", &members, mail.options),
+        };
+        let headers = vec![
+            ("X-Verify-Code", mail.link_code.to_owned()),
+            ("X-Verify-Short-Code", mail.short_code.to_owned()),
+        ];
+        self.mail("verify", envelope, &[("short_code", mail.short_code)], headers)
+    }
+
+    fn recovery(&self, mail: &RecoveryMail<'_>) -> Result<Mail, TemplateError> {
+        let members = [
+            ("email", mail.to.to_owned()),
+            ("token", hex::encode(mail.token.expose())),
+            ("code", mail.code.to_owned()),
+        ];
+        let envelope = Envelope {
+            to: mail.to,
+            uid: mail.uid,
+            name: "recovery",
+            service: mail.options.service.as_deref(),
+            link: self.link("complete_reset_password", &members, mail.options),
+        };
+        let headers = vec![("X-Recovery-Code", mail.code.to_owned())];
+        self.mail("recovery", envelope, &[], headers)
+    }
+
+    fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError> {
+        let (template, name) = match mail.news {
+            PasswordNews::Changed => ("password_changed", "passwordChanged"),
+            PasswordNews::Reset => ("password_reset", "passwordReset"),
+        };
+        let envelope = Envelope {
+            to: mail.to,
+            uid: mail.uid,
+            name,
+            service: None,
+            link: format!("{}/reset_password", self.content_url),
+        };
+        self.mail(template, envelope, &[], Vec::new())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use foxhold_accounts::MailTemplates as _;
-    use foxhold_core::Uid;
+    use foxhold_core::Secret;
 
     use super::*;
 
@@ -165,6 +238,83 @@ mod tests {
         );
     }
 
+    fn recovery(to: &str, options: &MailOptions) -> Mail {
+        let templates = MailTemplates::new("http://localhost:9000").unwrap();
+        templates
+            .recovery(&RecoveryMail {
+                to,
+                uid: Uid::from_bytes([0xab; 16]),
+                token: &Secret::new([0x5e; 32]),
+                code: "00112233445566778899aabbccddeeff",
+                options,
+                locale: None,
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn the_mail_for_a_new_password_says_all_in_text_and_html_and_nothing_secret_in_its_subject() {
+        let mail = recovery(
+            "a+b@example.test",
+            &MailOptions {
+                service: Some("sync".into()),
+                ..MailOptions::default()
+            },
+        );
+        let link = format!(
+            "http://localhost:9000/complete_reset_password?email=a%2Bb%40example.test&token={}\
+             &code=00112233445566778899aabbccddeeff&service=sync",
+            "5e".repeat(32)
+        );
+        assert!(mail.text.contains(&link));
+        assert!(
+            mail.html
+                .contains(&link.replace('&', "&amp;").replace('/', "&#x2f;"))
+        );
+        assert!(!mail.subject.contains("0011") && !mail.subject.contains('\n'));
+        assert_eq!(
+            mail.headers,
+            [
+                ("X-Template-Name", "recovery".to_owned()),
+                ("X-Uid", "ab".repeat(16)),
+                ("X-Service-Id", "sync".to_owned()),
+                ("X-Link", link),
+                ("X-Recovery-Code", "00112233445566778899aabbccddeeff".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_new_password_is_told_as_what_it_was() {
+        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        for (news, name, word) in [
+            (PasswordNews::Changed, "passwordChanged", "changed"),
+            (PasswordNews::Reset, "passwordReset", "reset"),
+        ] {
+            let mail = templates
+                .password_news(&PasswordMail {
+                    to: "a&b@example.test",
+                    uid: Uid::from_bytes([0xab; 16]),
+                    news,
+                    locale: None,
+                })
+                .unwrap();
+            assert_eq!(
+                mail.subject,
+                format!("Your password on accounts.example.test was {word}")
+            );
+            let link = "https://accounts.example.test/reset_password".to_owned();
+            assert!(mail.text.contains(&link) && mail.text.contains("a&b@example.test"));
+            assert!(mail.html.contains("a&amp;b@example.test"));
+            let headers = [
+                ("X-Template-Name", name.to_owned()),
+                ("X-Uid", "ab".repeat(16)),
+                ("X-Link", link),
+            ];
+            assert_eq!(mail.headers, headers);
+        }
+    }
+
     #[test]
     fn what_a_client_said_does_not_get_out_of_its_place() {
         let resume = "\"><script>{{7*7}}&x=\r\nBcc: a@b.c";
@@ -180,5 +330,18 @@ mod tests {
                 .all(|(_, value)| !value.contains(['\r', '\n']))
         );
         assert!(mail.html.contains("o&#x27;hara&amp;co@example.test"));
+        let mail = recovery(
+            "o'hara&co@example.test",
+            &MailOptions {
+                resume: Some(resume.into()),
+                ..MailOptions::default()
+            },
+        );
+        assert!(!mail.html.contains("<script>") && !mail.html.contains("{{"));
+        assert!(
+            mail.headers
+                .iter()
+                .all(|(_, value)| !value.contains(['\r', '\n']))
+        );
     }
 }

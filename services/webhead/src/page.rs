@@ -30,16 +30,18 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 13] = assets! {
+static ASSETS: [Asset; 15] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
     "context.js": "text/javascript; charset=utf-8",
+    "credentials.js": "text/javascript; charset=utf-8",
     "crypto-worker.js": "text/javascript; charset=utf-8",
     "crypto.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "messages.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "password.js": "text/javascript; charset=utf-8",
     "page_crypto.wasm": "application/wasm",
     "screens.js": "text/javascript; charset=utf-8",
     "signin.js": "text/javascript; charset=utf-8",

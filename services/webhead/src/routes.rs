@@ -6,6 +6,7 @@ mod device;
 mod email;
 mod health;
 mod oauth;
+mod password;
 mod profile;
 mod session;
 mod well_known;
@@ -19,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use foxhold_accounts::{AccountError, error::RETRY_AFTER};
 use foxhold_core::{Clock, ErrorCode};
 use foxhold_runtime::{
     SystemClock,
@@ -26,6 +28,7 @@ use foxhold_runtime::{
 };
 use http::{HeaderValue, Request};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::{
     App,
@@ -38,6 +41,20 @@ pub(crate) use health::version;
 
 /// What a handler answers.
 pub(crate) type Answer = Result<Json<Value>, ApiError>;
+
+/// Lets a call end whether or not its client waits for it: what follows a write must follow it.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+) -> Result<T, AccountError> {
+    let ended = tokio::spawn(work.in_current_span()).await;
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // The process ends, and the runtime with it.
+        Err(_) => Err(AccountError::Busy {
+            retry_after: RETRY_AFTER,
+        }),
+    })
+}
 
 /// All public routes of the webhead, complete with their layers.
 pub fn router(app: App) -> Router {
@@ -104,9 +121,22 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/account/devices/notify", post(device::notify))
         .route("/v1/account/device/commands", get(device::commands))
         .route("/v1/account/attached_clients", get(device::attached_clients))
+        .route("/v1/account/attached_client/destroy", post(device::detach))
+        .route("/v1/account/sessions", get(device::sessions))
+        .route("/v1/account/reset", post(password::reset))
+        .route("/v1/account/destroy", post(account::destroy))
+        .route("/v1/password/change/start", post(password::start_change))
+        .route("/v1/password/change/finish", post(password::finish_change))
+        .route("/v1/password/forgot/send_code", post(password::send_code))
+        .route("/v1/password/forgot/resend_code", post(password::resend_code))
+        .route("/v1/password/forgot/verify_code", post(password::verify_code))
+        .route("/v1/password/forgot/status", get(password::forgot_status))
         .route("/v1/session/status", get(session::status))
         .route("/v1/session/destroy", post(session::destroy))
+        .route("/v1/session/reauth", post(session::reauth))
+        .route("/v1/session/duplicate", post(session::duplicate))
         .route("/v1/session/verify_code", post(session::verify_code))
+        .route("/v1/session/verify/token", post(session::verify_token))
         .route("/v1/session/resend_code", post(session::resend_code))
         .route("/v1/recovery_email/status", get(email::status))
         .route("/v1/recovery_email/resend_code", post(email::resend_code))

@@ -11,6 +11,7 @@ mod home;
 mod line;
 mod metered;
 mod node_gauges;
+mod own_accounts;
 mod service_cache;
 mod status;
 mod user_agent;
@@ -41,6 +42,7 @@ pub use events::EventReceiver;
 pub use home::HomeSettings;
 pub use metered::{dated, metered};
 pub use node_gauges::NodesInBackoff;
+pub use own_accounts::OwnAccounts;
 pub use service_cache::ServiceCache;
 pub use status::{Condition, Dependencies, Discovery};
 

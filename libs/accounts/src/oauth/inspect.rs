@@ -8,7 +8,7 @@ use foxhold_core::{
     record::{Account, RefreshToken},
 };
 
-use super::Scopes;
+use super::{Scopes, is_current};
 use crate::{AccountError, Accounts, profile::Bearer, session::is_of, token::hashed_id};
 
 /// An access token of ours that holds by itself.
@@ -156,7 +156,7 @@ impl Accounts {
             return Ok(None);
         };
         let account = self.reader.account(by, token.uid).await?;
-        let Some(account) = account.filter(|account| token.generation >= account.verifier_set_at) else {
+        let Some(account) = account.filter(|account| is_current(&token, account)) else {
             return Ok(None);
         };
         if let Some(session) = token.session {

@@ -119,7 +119,8 @@ impl Verification {
     }
 }
 
-/// A signed-in session. Immutable once written.
+/// A signed-in session. Giving the password again in it sets `auth_at`, `verification`, `must_verify` and `generation`;
+/// everything else stays as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The Hawk id.

@@ -1,11 +1,17 @@
 //! What every store of accounts promises.
 
+mod belongings;
 mod claims;
 mod clocks;
+mod deletion;
 mod devices;
 mod log;
 mod operations;
+mod password_races;
+mod password_tokens;
+mod passwords;
 mod races;
+mod reauth;
 mod sessions;
 mod tokens;
 
@@ -29,6 +35,11 @@ pub(super) fn cases() -> Vec<Case> {
         operations::CASES,
         clocks::CASES,
         races::CASES,
+        password_tokens::CASES,
+        passwords::CASES,
+        deletion::CASES,
+        reauth::CASES,
+        password_races::CASES,
     ]
     .concat()
 }

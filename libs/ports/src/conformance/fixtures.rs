@@ -2,6 +2,8 @@
 //! they also differ from those of all other cases, so that a store that is slow to empty may be shared by them: ids and
 //! addresses bear the case's number. What is drawn, and so what is done, is the same with any number.
 
+mod passwords;
+
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
 
 use foxhold_core::{

@@ -3,12 +3,16 @@
 //! operations an intent is repeated as callers do it, at once: later, a refusal may have become a yes.
 
 mod assignments;
+mod passwords;
 
 use std::sync::Arc;
 
 use foxhold_core::{
     DeviceId, OpId, ServiceUid, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
+    record::{
+        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Service,
+        ServiceKey, Session, UserRecord,
+    },
 };
 
 use super::{
@@ -36,6 +40,12 @@ enum Intent {
     ConsumeCode(TokenId),
     PutRefreshToken(RefreshToken),
     DeleteRefreshToken(TokenId),
+    PutPasswordToken(PasswordToken, Option<KeyFetch>),
+    MissPasswordToken(TokenId),
+    RedeemPasswordToken(TokenId, PasswordToken),
+    SetPassword(Box<PasswordUpdate>, Option<SignIn>),
+    DeleteAccount(Uid, u64),
+    RefreshSession(Session, Vec<KeyFetch>),
     Assign(RecordRef, UserValues, Target, Timestamp),
     Raise(RecordRef, UserValues),
     Rekey(RecordRef, UserValues, Timestamp),
@@ -59,6 +69,7 @@ enum Answer {
     Nothing,
     Record(Box<UserRecord>),
     Flag(bool),
+    Count(u8),
 }
 
 const ADDRESSES: u64 = 4;
@@ -74,6 +85,7 @@ struct Names {
     devices: Vec<(Uid, DeviceId)>,
     codes: Vec<TokenId>,
     refresh_tokens: Vec<TokenId>,
+    password_tokens: Vec<TokenId>,
     past: Vec<(OpId, Intent)>,
 }
 
@@ -120,6 +132,21 @@ async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Answer, Writ
         Intent::ConsumeCode(id) => accounts.consume_authorization_code(call, id).await,
         Intent::PutRefreshToken(token) => accounts.put_refresh_token(call, token).await,
         Intent::DeleteRefreshToken(id) => accounts.delete_refresh_token(call, id).await,
+        Intent::PutPasswordToken(token, key_fetch) => {
+            accounts.put_password_token(call, token, key_fetch).await
+        }
+        Intent::MissPasswordToken(id) => {
+            let misses = accounts.miss_password_token(call, id).await;
+            return misses.map(Answer::Count);
+        }
+        Intent::RedeemPasswordToken(forgot, reset) => {
+            accounts.redeem_password_token(call, forgot, reset).await
+        }
+        Intent::SetPassword(update, sign_in) => accounts.set_password(call, *update, sign_in).await,
+        Intent::DeleteAccount(uid, based_on) => accounts.delete_account(call, uid, based_on).await,
+        Intent::RefreshSession(session, key_fetches) => {
+            accounts.refresh_session(call, session, key_fetches).await
+        }
         Intent::PutService(service) => admin.put_service(call, service).await,
         Intent::CreateNode(node) => admin.create_node(call, node).await,
         Intent::RenameNode(service, from, to) => admin.rename_node(call, &service, &from, &to).await,
@@ -177,7 +204,7 @@ impl Names {
     async fn intent(&mut self, make: &Maker, model: &Subject, knows_uids: bool) -> Intent {
         let uid = pick(make, &self.uids).copied();
         let session = pick(make, &self.sessions).copied();
-        match (make.below(24), uid, session) {
+        match (make.below(32), uid, session) {
             (0..3, ..) | (_, None, _) | (_, _, None) => self.creation(make),
             (3..5, Some(uid), _) => self.sign_in(make, uid),
             (5, _, Some((uid, id))) => Intent::CloseSession(uid, id),
@@ -203,6 +230,7 @@ impl Names {
             }
             (15, ..) => Intent::DeleteRefreshToken(chosen(make, &self.refresh_tokens)),
             (16, ..) => assignments::turn(make),
+            (17..25, ..) => self.about_a_password(make, model).await,
             _ => assignments::intent(make, model, knows_uids).await,
         }
     }
@@ -285,6 +313,13 @@ impl Names {
             let (expected, found) = (
                 a.authorization_code(soon(), id).await,
                 b.authorization_code(soon(), id).await,
+            );
+            assert_eq!(found, expected, "{at}");
+        }
+        for id in self.password_tokens.iter().copied() {
+            let (expected, found) = (
+                a.password_token(soon(), id).await,
+                b.password_token(soon(), id).await,
             );
             assert_eq!(found, expected, "{at}");
         }

@@ -9,7 +9,10 @@ use std::sync::{
 use async_trait::async_trait;
 use foxhold_core::{
     DeviceId, ServiceUid, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
+    record::{
+        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Service,
+        ServiceKey, Session, UserRecord,
+    },
 };
 
 use crate::{
@@ -86,6 +89,50 @@ impl<W: AccountWriter> AccountWriter for Turns<W> {
 
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.next().delete_refresh_token(call, id).await
+    }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.next().put_password_token(call, token, key_fetch).await
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        self.next().miss_password_token(call, id).await
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        self.next().redeem_password_token(call, forgot, reset).await
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        self.next().set_password(call, update, sign_in).await
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.next().delete_account(call, uid, based_on).await
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.next().refresh_session(call, session, key_fetches).await
     }
 }
 

@@ -1,11 +1,16 @@
 //! Account ports in memory: the plainest reading of what the traits promise.
 
+mod passwords;
+
 use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, RefreshToken, Session},
+    record::{
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken,
+        Session,
+    },
 };
 
 use super::store::{MemoryStore, State};
@@ -65,6 +70,10 @@ impl AccountReader for MemoryStore {
         self.read(by, |state| {
             select(&state.refresh_tokens, |t| t.uid == uid, |t| (t.created_at, t.id))
         })
+    }
+
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
+        self.read(by, |state| state.password_token(id).cloned())
     }
 }
 
@@ -177,6 +186,62 @@ impl AccountWriter for MemoryStore {
             Ok(())
         })
     }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::PutPasswordToken, |state| {
+            state.put_password_token(token, key_fetch)
+        })
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        self.intent(call, IntentKind::MissPasswordToken, |state| {
+            state.miss_password_token(id)
+        })
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RedeemPasswordToken, |state| {
+            state.redeem_password_token(forgot, reset)
+        })
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::SetPassword, |state| {
+            state.set_password(&update, sign_in)
+        })
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::DeleteAccount, |state| {
+            state.delete_account(uid, based_on)
+        })
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RefreshSession, |state| {
+            state.refresh_session(&session, key_fetches)
+        })
+    }
 }
 
 impl State {
@@ -216,6 +281,7 @@ impl State {
         self.key_fetches.retain(|_, k| k.uid != uid);
         self.devices.retain(|_, d| d.uid != uid);
         self.codes.retain(|_, c| c.uid != uid);
+        self.password_tokens.retain(|_, t| t.uid != uid);
         self.refresh_tokens.retain(|_, t| t.uid != uid);
     }
 
@@ -226,16 +292,23 @@ impl State {
             return Err(Refusal::UnknownAccount.into());
         }
         check_unused(&self.sessions, &session.id)?;
-        key_fetches
+        self.check_key_fetches(key_fetches)
+    }
+
+    fn check_key_fetches(&self, tokens: &[KeyFetch]) -> Result<(), WriteError> {
+        tokens
             .iter()
             .try_for_each(|token| check_unused(&self.key_fetches, &token.id))
     }
 
     fn add_sign_in(&mut self, sign_in: SignIn) {
         self.sessions.insert(sign_in.session.id, sign_in.session);
-        for token in sign_in.key_fetches {
-            self.key_fetches.insert(token.id, token);
-        }
+        self.add_key_fetches(sign_in.key_fetches);
+    }
+
+    fn add_key_fetches(&mut self, tokens: impl IntoIterator<Item = KeyFetch>) {
+        self.key_fetches
+            .extend(tokens.into_iter().map(|token| (token.id, token)));
     }
 }
 

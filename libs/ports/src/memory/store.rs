@@ -12,8 +12,8 @@ use std::{
 use foxhold_core::{
     Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, RefreshToken, Service,
-        ServiceKey, Session, UserKey, UserRecord,
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, PasswordToken, RefreshToken,
+        Service, ServiceKey, Session, UserKey, UserRecord,
     },
 };
 
@@ -45,6 +45,7 @@ pub(super) struct State {
     pub(super) devices: HashMap<(Uid, DeviceId), Device>,
     pub(super) codes: HashMap<TokenId, AuthorizationCode>,
     pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
+    pub(super) password_tokens: HashMap<TokenId, PasswordToken>,
     pub(super) services: BTreeMap<ServiceKey, StoredService>,
     pub(super) nodes: Vec<NodeRecord>,
     /// Nodes ever made: a number is never used twice.
@@ -65,6 +66,7 @@ pub(super) enum Answer {
     Nothing,
     Record(Box<UserRecord>),
     Flag(bool),
+    Count(u8),
 }
 
 /// What intents answer, as the operation log keeps it.
@@ -91,7 +93,7 @@ impl Remembered for UserRecord {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Record(record) => Some(*record),
-            Answer::Nothing | Answer::Flag(_) => None,
+            Answer::Nothing | Answer::Flag(_) | Answer::Count(_) => None,
         }
     }
 }
@@ -104,7 +106,20 @@ impl Remembered for bool {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Flag(flag) => Some(flag),
-            Answer::Nothing | Answer::Record(_) => None,
+            Answer::Nothing | Answer::Record(_) | Answer::Count(_) => None,
+        }
+    }
+}
+
+impl Remembered for u8 {
+    fn keep(&self) -> Answer {
+        Answer::Count(*self)
+    }
+
+    fn recall(answer: Answer) -> Option<Self> {
+        match answer {
+            Answer::Count(count) => Some(count),
+            Answer::Nothing | Answer::Record(_) | Answer::Flag(_) => None,
         }
     }
 }

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, OpId, ServiceUid, Timestamp, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken, Service, ServiceKey, UserRecord},
+    record::{
+        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Service,
+        ServiceKey, Session, UserRecord,
+    },
 };
 use foxhold_ports::{
     AccountWriter, AssignmentAdmin, AssignmentWriter, Call, Cause, WriteError,
@@ -13,7 +16,7 @@ use foxhold_ports::{
 
 use super::{Transport, attempts, outgoing};
 use crate::{
-    convert,
+    convert::{self, FieldError},
     status::to_write_error,
     wire::dbwriter::{
         self as pb, account_writer_client::AccountWriterClient,
@@ -158,6 +161,89 @@ impl AccountWriter for RemoteAccountWriter {
         };
         intent!(self, AccountWriterClient, call, delete_refresh_token, message).map(|_| ())
     }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        let message = pb::PutPasswordTokenRequest {
+            op_id: op(call.op),
+            token: Some(token.into()),
+            key_fetch: key_fetch.map(Into::into),
+        };
+        intent!(self, AccountWriterClient, call, put_password_token, message).map(|_| ())
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        let message = pb::MissPasswordTokenRequest {
+            op_id: op(call.op),
+            id: id.as_bytes().to_vec(),
+        };
+        let answer = intent!(self, AccountWriterClient, call, miss_password_token, message)?;
+        answer
+            .misses
+            .try_into()
+            .map_err(|_| senseless(FieldError::new("misses")))
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        let message = pb::RedeemPasswordTokenRequest {
+            op_id: op(call.op),
+            forgot: forgot.as_bytes().to_vec(),
+            reset: Some(reset.into()),
+        };
+        intent!(self, AccountWriterClient, call, redeem_password_token, message).map(|_| ())
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        let message = pb::SetPasswordRequest {
+            op_id: op(call.op),
+            update: Some(update.into()),
+            sign_in: sign_in.map(Into::into),
+        };
+        intent!(self, AccountWriterClient, call, set_password, message).map(|_| ())
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        let message = pb::DeleteAccountRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+            based_on,
+        };
+        intent!(self, AccountWriterClient, call, delete_account, message).map(|_| ())
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        let message = pb::RefreshSessionRequest {
+            op_id: op(call.op),
+            session: Some(session.into()),
+            key_fetches: key_fetches.into_iter().map(Into::into).collect(),
+        };
+        intent!(self, AccountWriterClient, call, refresh_session, message).map(|_| ())
+    }
+}
+
+/// The intent was carried out, so an answer that makes no sense leaves its outcome open.
+fn senseless(error: FieldError) -> WriteError {
+    tracing::error!(%error, "the dbwriter's answer makes no sense");
+    WriteError::Unknown(Cause::Fault)
 }
 
 /// [`AssignmentWriter`] over gRPC.
@@ -172,12 +258,9 @@ impl RemoteAssignmentWriter {
     }
 }
 
-/// The record of an answer. The intent was carried out, so an answer that makes no sense leaves its outcome open.
+/// The record of an answer.
 fn record(wire: Option<pb::UserRecord>) -> Result<UserRecord, WriteError> {
-    convert::message("record", wire).map_err(|error| {
-        tracing::error!(%error, "the dbwriter's answer makes no sense");
-        WriteError::Unknown(Cause::Fault)
-    })
+    convert::message("record", wire).map_err(senseless)
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! Records of accounts: `foxhold.dbwriter.v1` and `foxhold_core::record`.
 
+mod password;
+
 use std::sync::Arc;
 
 use foxhold_core::{
@@ -208,14 +210,19 @@ impl TryFrom<pb::SignIn> for SignIn {
     type Error = FieldError;
 
     fn try_from(wire: pb::SignIn) -> Result<Self, FieldError> {
-        if wire.key_fetches.len() > KEY_FETCHES_MAX {
-            return Err(FieldError::new("key_fetches"));
-        }
         Ok(Self {
             session: message("session", wire.session)?,
-            key_fetches: messages("key_fetches", wire.key_fetches)?,
+            key_fetches: key_fetches(wire.key_fetches)?,
         })
     }
+}
+
+/// The key-fetch tokens of one sign-in.
+pub(crate) fn key_fetches(wire: Vec<pb::KeyFetch>) -> Result<Vec<KeyFetch>, FieldError> {
+    if wire.len() > KEY_FETCHES_MAX {
+        return Err(FieldError::new("key_fetches"));
+    }
+    messages("key_fetches", wire)
 }
 
 impl From<SignIn> for pb::SignIn {

@@ -126,6 +126,87 @@ pub struct SignIn {
     #[prost(message, repeated, tag = "2")]
     pub key_fetches: ::prost::alloc::vec::Vec<KeyFetch>,
 }
+/// A token of the password calls.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PasswordToken {
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "PasswordTokenKind", tag = "3")]
+    pub kind: i32,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "6")]
+    pub generation_ms: u64,
+    /// Wrong codes so far, at most 255.
+    #[prost(uint32, tag = "7")]
+    pub misses: u32,
+}
+/// Only the second verifier is new; nothing ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PasswordUpgrade {}
+/// kB stays; what is signed in ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PasswordChange {
+    /// The account's new verifier_set_at.
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+}
+/// Everything ends, and the address counts as verified.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PasswordReset {
+    /// The account's new verifier_set_at.
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+    /// Whether keys_changed_at stays.
+    #[prost(bool, tag = "2")]
+    pub keeps_keys: bool,
+    /// 16 bytes: the account's new code_nonce.
+    #[prost(bytes = "vec", tag = "3")]
+    pub code_nonce: ::prost::alloc::vec::Vec<u8>,
+}
+/// A new password, decided on an account of version `based_on`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PasswordUpdate {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub based_on: u64,
+    /// The change or reset token it is done with: 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub spends: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub credentials: ::core::option::Option<Credentials>,
+    /// Must be there.
+    #[prost(oneof = "password_update::Effect", tags = "5, 6, 7")]
+    pub effect: ::core::option::Option<password_update::Effect>,
+}
+/// Nested message and enum types in `PasswordUpdate`.
+pub mod password_update {
+    /// Must be there.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Effect {
+        #[prost(message, tag = "5")]
+        Upgrade(super::PasswordUpgrade),
+        #[prost(message, tag = "6")]
+        Change(super::PasswordChange),
+        #[prost(message, tag = "7")]
+        Reset(super::PasswordReset),
+    }
+}
 /// Where a device wants its push messages.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -600,6 +681,42 @@ impl Verification {
         }
     }
 }
+/// What a password token is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PasswordTokenKind {
+    Unspecified = 0,
+    /// The old password was right.
+    Change = 1,
+    /// A code was mailed.
+    Forgot = 2,
+    /// The mailed code was right.
+    Reset = 3,
+}
+impl PasswordTokenKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PASSWORD_TOKEN_KIND_UNSPECIFIED",
+            Self::Change => "PASSWORD_TOKEN_KIND_CHANGE",
+            Self::Forgot => "PASSWORD_TOKEN_KIND_FORGOT",
+            Self::Reset => "PASSWORD_TOKEN_KIND_RESET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PASSWORD_TOKEN_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PASSWORD_TOKEN_KIND_CHANGE" => Some(Self::Change),
+            "PASSWORD_TOKEN_KIND_FORGOT" => Some(Self::Forgot),
+            "PASSWORD_TOKEN_KIND_RESET" => Some(Self::Reset),
+            _ => None,
+        }
+    }
+}
 /// What CreateAccount is called with.
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -768,6 +885,112 @@ pub struct DeleteRefreshTokenRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct DeleteRefreshTokenResponse {}
+/// What PutPasswordToken is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutPasswordTokenRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub token: ::core::option::Option<PasswordToken>,
+    /// Absent: none comes with it.
+    #[prost(message, optional, tag = "3")]
+    pub key_fetch: ::core::option::Option<KeyFetch>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutPasswordTokenResponse {}
+/// What MissPasswordToken is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MissPasswordTokenRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MissPasswordTokenResponse {
+    /// How many wrong codes there are with this one: 1 to 3.
+    #[prost(uint32, tag = "1")]
+    pub misses: u32,
+}
+/// What RedeemPasswordToken is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RedeemPasswordTokenRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub forgot: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub reset: ::core::option::Option<PasswordToken>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RedeemPasswordTokenResponse {}
+/// What SetPassword is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetPasswordRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub update: ::core::option::Option<PasswordUpdate>,
+    /// Absent: nobody is signed in by it.
+    #[prost(message, optional, tag = "3")]
+    pub sign_in: ::core::option::Option<SignIn>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetPasswordResponse {}
+/// What DeleteAccount is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteAccountRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// The account's version this was decided on.
+    #[prost(uint64, tag = "3")]
+    pub based_on: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteAccountResponse {}
+/// What RefreshSession is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RefreshSessionRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// Of it, auth_at_ms, generation_ms, verification and must_verify are written.
+    #[prost(message, optional, tag = "2")]
+    pub session: ::core::option::Option<Session>,
+    /// None to two.
+    #[prost(message, repeated, tag = "3")]
+    pub key_fetches: ::prost::alloc::vec::Vec<KeyFetch>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RefreshSessionResponse {}
 /// Generated client implementations.
 pub mod account_writer_client {
     #![allow(
@@ -1197,6 +1420,203 @@ pub mod account_writer_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Keeps a password token and, if there is one, a key-fetch token of the same account: both or neither.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such account; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn put_password_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPasswordTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/PutPasswordToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.AccountWriter",
+                        "PutPasswordToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts a wrong code for a forgot token; the last one that may be spends it.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION no such forgot token, spent, or of an older password; ALREADY_EXISTS the op_id belongs to
+        /// another intent; and the common ones.
+        pub async fn miss_password_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MissPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MissPasswordTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/MissPasswordToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.AccountWriter",
+                        "MissPasswordToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Spends a forgot token and keeps a reset token in its place: of all operation ids exactly one is told done.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION no such forgot token, spent, or of an older password, or the other is no reset token of the
+        /// same account; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn redeem_password_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RedeemPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedeemPasswordTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/RedeemPasswordToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.AccountWriter",
+                        "RedeemPasswordToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets a new password, spends the token it is set with, and ends what the effect says; a sign-in may come with it.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such account; FAILED_PRECONDITION no such token, spent, another's, or not of the kind the effect
+        /// wants; ABORTED the account has changed, and the token is not spent; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        pub async fn set_password(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPasswordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPasswordResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/SetPassword",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AccountWriter", "SetPassword"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes an account with all that is its own; done, too, if it is gone. Its address is free from then on.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the account has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn delete_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/DeleteAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AccountWriter", "DeleteAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes that the password was given again in a session, and adds key-fetch tokens. Brings no session back.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION the account has no such session; NOT_FOUND a key-fetch token is another account's;
+        /// ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn refresh_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefreshSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefreshSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/RefreshSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.AccountWriter",
+                        "RefreshSession",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1334,6 +1754,77 @@ pub mod account_writer_server {
             request: tonic::Request<super::DeleteRefreshTokenRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DeleteRefreshTokenResponse>,
+            tonic::Status,
+        >;
+        /// Keeps a password token and, if there is one, a key-fetch token of the same account: both or neither.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such account; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn put_password_token(
+            &self,
+            request: tonic::Request<super::PutPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPasswordTokenResponse>,
+            tonic::Status,
+        >;
+        /// Counts a wrong code for a forgot token; the last one that may be spends it.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION no such forgot token, spent, or of an older password; ALREADY_EXISTS the op_id belongs to
+        /// another intent; and the common ones.
+        async fn miss_password_token(
+            &self,
+            request: tonic::Request<super::MissPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MissPasswordTokenResponse>,
+            tonic::Status,
+        >;
+        /// Spends a forgot token and keeps a reset token in its place: of all operation ids exactly one is told done.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION no such forgot token, spent, or of an older password, or the other is no reset token of the
+        /// same account; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn redeem_password_token(
+            &self,
+            request: tonic::Request<super::RedeemPasswordTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedeemPasswordTokenResponse>,
+            tonic::Status,
+        >;
+        /// Sets a new password, spends the token it is set with, and ends what the effect says; a sign-in may come with it.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: NOT_FOUND no such account; FAILED_PRECONDITION no such token, spent, another's, or not of the kind the effect
+        /// wants; ABORTED the account has changed, and the token is not spent; ALREADY_EXISTS the op_id belongs to another intent;
+        /// and the common ones.
+        async fn set_password(
+            &self,
+            request: tonic::Request<super::SetPasswordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPasswordResponse>,
+            tonic::Status,
+        >;
+        /// Removes an account with all that is its own; done, too, if it is gone. Its address is free from then on.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED the account has changed; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn delete_account(
+            &self,
+            request: tonic::Request<super::DeleteAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteAccountResponse>,
+            tonic::Status,
+        >;
+        /// Writes that the password was given again in a session, and adds key-fetch tokens. Brings no session back.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION the account has no such session; NOT_FOUND a key-fetch token is another account's;
+        /// ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn refresh_session(
+            &self,
+            request: tonic::Request<super::RefreshSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefreshSessionResponse>,
             tonic::Status,
         >;
     }
@@ -1907,6 +2398,279 @@ pub mod account_writer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteRefreshTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/PutPasswordToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutPasswordTokenSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::PutPasswordTokenRequest>
+                    for PutPasswordTokenSvc<T> {
+                        type Response = super::PutPasswordTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutPasswordTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::put_password_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutPasswordTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/MissPasswordToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct MissPasswordTokenSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::MissPasswordTokenRequest>
+                    for MissPasswordTokenSvc<T> {
+                        type Response = super::MissPasswordTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MissPasswordTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::miss_password_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MissPasswordTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/RedeemPasswordToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct RedeemPasswordTokenSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::RedeemPasswordTokenRequest>
+                    for RedeemPasswordTokenSvc<T> {
+                        type Response = super::RedeemPasswordTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RedeemPasswordTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::redeem_password_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RedeemPasswordTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/SetPassword" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPasswordSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::SetPasswordRequest>
+                    for SetPasswordSvc<T> {
+                        type Response = super::SetPasswordResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPasswordRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::set_password(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPasswordSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/DeleteAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteAccountSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::DeleteAccountRequest>
+                    for DeleteAccountSvc<T> {
+                        type Response = super::DeleteAccountResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::delete_account(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/RefreshSession" => {
+                    #[allow(non_camel_case_types)]
+                    struct RefreshSessionSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::RefreshSessionRequest>
+                    for RefreshSessionSvc<T> {
+                        type Response = super::RefreshSessionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RefreshSessionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::refresh_session(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RefreshSessionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -8,7 +8,10 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{deadline, traced};
 use crate::{
-    convert::{self, FieldError, field, message, node_url, service_key, service_uid, time},
+    convert::{
+        self, FieldError, field, key_fetches, message, node_url, optional_message, service_key, service_uid,
+        time,
+    },
     status::{of_field_error, of_write_error},
     trace,
     wire::dbwriter::{
@@ -223,6 +226,103 @@ impl AccountService for Accounts {
             },
             delete_refresh_token(id),
             |()| pb::DeleteRefreshTokenResponse {}
+        )
+    }
+
+    async fn put_password_token(
+        &self,
+        request: Request<pb::PutPasswordTokenRequest>,
+    ) -> Result<Response<pb::PutPasswordTokenResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                token = message("token", wire.token);
+                key_fetch = optional_message("key_fetch", wire.key_fetch);
+            },
+            put_password_token(token, key_fetch),
+            |()| pb::PutPasswordTokenResponse {}
+        )
+    }
+
+    async fn miss_password_token(
+        &self,
+        request: Request<pb::MissPasswordTokenRequest>,
+    ) -> Result<Response<pb::MissPasswordTokenResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                id = token("id", &wire.id);
+            },
+            miss_password_token(id),
+            |misses| pb::MissPasswordTokenResponse {
+                misses: misses.into()
+            }
+        )
+    }
+
+    async fn redeem_password_token(
+        &self,
+        request: Request<pb::RedeemPasswordTokenRequest>,
+    ) -> Result<Response<pb::RedeemPasswordTokenResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                forgot = token("forgot", &wire.forgot);
+                reset = message("reset", wire.reset);
+            },
+            redeem_password_token(forgot, reset),
+            |()| pb::RedeemPasswordTokenResponse {}
+        )
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<pb::SetPasswordRequest>,
+    ) -> Result<Response<pb::SetPasswordResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                update = message("update", wire.update);
+                sign_in = optional_message("sign_in", wire.sign_in);
+            },
+            set_password(update, sign_in),
+            |()| pb::SetPasswordResponse {}
+        )
+    }
+
+    async fn delete_account(
+        &self,
+        request: Request<pb::DeleteAccountRequest>,
+    ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                uid = uid(&wire.uid);
+                based_on = Ok::<_, FieldError>(wire.based_on);
+            },
+            delete_account(uid, based_on),
+            |()| pb::DeleteAccountResponse {}
+        )
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<pb::RefreshSessionRequest>,
+    ) -> Result<Response<pb::RefreshSessionResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                session = message("session", wire.session);
+                key_fetches = key_fetches(wire.key_fetches);
+            },
+            refresh_session(session, key_fetches),
+            |()| pb::RefreshSessionResponse {}
         )
     }
 }

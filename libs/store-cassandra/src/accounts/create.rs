@@ -14,9 +14,8 @@ use foxhold_ports::{
 
 use super::{
     judge::{Claim, Creator, Rest, Step, View, judge},
-    read,
     rows::{NewAccount, time},
-    session, standing, sweep,
+    session, standing, sweep, validity,
 };
 use crate::{
     CassandraStore,
@@ -194,7 +193,7 @@ impl Creation<'_> {
     /// What hung on the account goes before its claim does: while the claim is there, whoever comes next finds it.
     async fn take_over(&self, claim: &Claim, rest: &Rest) -> Result<Step, WriteError> {
         self.touch();
-        sweep::sweep(self.store, self.call, claim.uid, self.sign_in.session.id).await?;
+        sweep::sweep(self.store, self.call, claim.uid, Some(self.sign_in.session.id)).await?;
         fail_point("create.holder_swept");
         let values = (
             self.me.uid.as_bytes(),
@@ -237,9 +236,9 @@ impl Creation<'_> {
         pause(by, &*store.random).await;
         let (there, written) = futures_util::join!(
             standing::claim_here(store, by, &self.me.email_key),
-            read::is_active(&store.reader, by, claim.uid),
+            validity::here(&store.reader, by, claim.uid),
         );
-        let nothing_new = there.is_ok_and(|there| there.as_ref() == Some(&claim)) && written == Ok(false);
+        let nothing_new = there.is_ok_and(|there| there.as_ref() == Some(&claim)) && written == Ok(None);
         if nothing_new && !claim.is_old(self.now()) {
             return Ok(Step::Wait { claim });
         }

@@ -56,6 +56,8 @@ pub(super) struct Standing {
     pub(super) made_by: Option<OpId>,
     /// What changes are made on.
     pub(super) version: i64,
+    /// Of an account that its owner has deleted: the address it held, until that is released.
+    pub(super) held: Option<EmailKey>,
     /// Operations of the last day.
     pub(super) operations: Vec<OpId>,
 }
@@ -69,17 +71,14 @@ pub(super) enum AccountStanding {
         email_key: EmailKey,
         /// Whether its address was shown to be the owner's.
         verified: bool,
+        /// The generation of its password.
+        verifier_set_at: Timestamp,
     },
     /// There is none any more, or must not be.
     Deleting,
 }
 
 impl Standing {
-    /// Whether there is an account.
-    pub(super) const fn is_active(&self) -> bool {
-        matches!(self.account, AccountStanding::Active { .. })
-    }
-
     /// Whether this operation has made the account, also if another has replaced it since.
     pub(super) fn was_made_by(&self, op: &OpId) -> bool {
         self.made_by.as_ref() == Some(op) || self.operations.contains(op)

@@ -1,6 +1,7 @@
 //! Reading accounts and what hangs on them, for every tier.
 //!
-//! The end of an account does not find all its single-use tokens, so those are asked whose they are.
+//! The end of an account, or a new password, does not find all single-use tokens, so those are asked whose they are and of
+//! which password; so are refresh tokens, which a new password may not have come to remove yet.
 //!
 //! Must stay true: a row that is missing here is no absence while its home region has not been asked; a contradiction is
 //! told only after it was looked at serially, since the halves of one write may come to a region one after the other.
@@ -10,14 +11,17 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use foxhold_core::{
     Deadline, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, RefreshToken, Session},
+    record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, RefreshToken, Session},
 };
 use foxhold_ports::{AccountReader, Cause, ReadError};
 use scylla::deserialize::row::DeserializeRow;
 
-use super::rows::{
-    ACTIVE, AccountRow, ClaimRow, CodeRow, DeviceRow, Found, KeyFetchRow, RefreshTokenRow, SessionRow,
-    SingleUse,
+use super::{
+    rows::{
+        ACTIVE, AccountRow, ClaimRow, CodeRow, DeviceRow, Found, KeyFetchRow, PasswordTokenRow,
+        RefreshTokenRow, SessionRow, SingleUse,
+    },
+    validity::{self, Validity},
 };
 use crate::{
     CassandraReader, CassandraStore,
@@ -59,10 +63,13 @@ impl AccountReader for CassandraReader {
 
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {
         let row: Option<KeyFetchRow> = self.token_row(by, &self.accounts.key_fetch, &id).await?;
-        match unspent(row.map(KeyFetchRow::read))? {
-            Some(token) if self.is_active_somewhere(by, token.uid).await? => Ok(Some(token)),
-            _ => Ok(None),
-        }
+        let Some(token) = unspent(row.map(KeyFetchRow::read))? else {
+            return Ok(None);
+        };
+        let validity = self.validity(by, token.uid, |_| true).await?;
+        Ok(validity
+            .is_some_and(|of| of.admits(token.generation))
+            .then_some(token))
     }
 
     async fn devices(&self, by: Deadline, uid: Uid) -> Result<Vec<Device>, ReadError> {
@@ -76,22 +83,49 @@ impl AccountReader for CassandraReader {
         id: TokenId,
     ) -> Result<Option<AuthorizationCode>, ReadError> {
         let row: Option<CodeRow> = self.token_row(by, &self.accounts.code, &id).await?;
-        match unspent(row.map(CodeRow::read))? {
-            Some(code) if self.is_active_somewhere(by, code.uid).await? => Ok(Some(code)),
-            _ => Ok(None),
-        }
+        let Some(code) = unspent(row.map(CodeRow::read))? else {
+            return Ok(None);
+        };
+        let validity = self.validity(by, code.uid, |_| true).await?;
+        Ok(validity
+            .is_some_and(|of| of.admits(code.generation))
+            .then_some(code))
     }
 
     async fn refresh_token(&self, by: Deadline, id: TokenId) -> Result<Option<RefreshToken>, ReadError> {
         let row: Option<RefreshTokenRow> = self.token_row(by, &self.accounts.refresh_token, &id).await?;
-        row.map(|row| sound(row.read())).transpose()
+        let Some(token) = row.map(|row| sound(row.read())).transpose()? else {
+            return Ok(None);
+        };
+        // That its account is gone is for whoever asks to say, who reads that, too.
+        let validity = validity::here(self, by, token.uid).await?;
+        let is_dead = validity.is_some_and(|of| !of.admits_refresh_token(&token));
+        Ok((!is_dead).then_some(token))
     }
 
     async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError> {
         let rows: Vec<RefreshTokenRow> = self.rows_of(by, &self.accounts.refresh_tokens_of, uid).await?;
-        sorted(rows.into_iter().map(RefreshTokenRow::read), |t| {
+        let mut tokens = sorted(rows.into_iter().map(RefreshTokenRow::read), |t| {
             (t.created_at, t.id)
-        })
+        })?;
+        if !tokens.is_empty()
+            && let Some(validity) = validity::here(self, by, uid).await?
+        {
+            tokens.retain(|token| validity.admits_refresh_token(token));
+        }
+        Ok(tokens)
+    }
+
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
+        let row: Option<PasswordTokenRow> = self.token_row(by, &self.accounts.password_token, &id).await?;
+        let Some(token) = unspent(row.map(PasswordTokenRow::read))? else {
+            return Ok(None);
+        };
+        let validity = self.validity(by, token.uid, |of| of.knows(token.generation));
+        Ok(validity
+            .await?
+            .is_some_and(|of| of.is_of(token.generation))
+            .then_some(token))
     }
 }
 
@@ -102,24 +136,19 @@ enum Depth {
     Serial,
 }
 
-/// Whether an account's row says, here and now, that there is one.
-pub(super) async fn is_active(reader: &CassandraReader, by: Deadline, uid: Uid) -> Result<bool, ReadError> {
-    let statement = &reader.accounts.account_state;
-    let row: Option<(Vec<u8>, Option<String>)> = reader.cql.row(by, statement, (uid.as_bytes(),)).await?;
-    Ok(row.and_then(|(_, state)| state).as_deref() == Some(ACTIVE))
-}
-
 impl CassandraReader {
-    /// Whether there is an account, surely.
-    async fn is_active_somewhere(&self, by: Deadline, uid: Uid) -> Result<bool, ReadError> {
-        if is_active(self, by, uid).await? {
-            return Ok(true);
+    /// What an account says of all that hangs on it, as new as is asked for.
+    async fn validity(
+        &self,
+        by: Deadline,
+        uid: Uid,
+        new_enough: impl Fn(&Validity) -> bool,
+    ) -> Result<Option<Validity>, ReadError> {
+        if self.may_lag() {
+            validity::surely(self, by, uid, new_enough).await
+        } else {
+            validity::here(self, by, uid).await
         }
-        if !self.may_lag() {
-            return Ok(false);
-        }
-        let row = self.account_row(by, uid, Depth::Serial).await?;
-        Ok(matches!(row, Some(Found::Account(_))))
     }
 
     /// Whether an account may be in another region and not here yet: then a quorum of this one cannot say that there is
@@ -258,5 +287,9 @@ impl AccountReader for CassandraStore {
 
     async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError> {
         self.reader.refresh_tokens(by, uid).await
+    }
+
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
+        self.reader.password_token(by, id).await
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod device;
+mod password_token;
 mod refresh_token;
 mod session;
 mod single_use;
@@ -15,10 +16,13 @@ use foxhold_core::{Secret, Timestamp, record::Verification};
 use scylla::value::CqlTimestamp;
 use zeroize::Zeroizing;
 
-pub(super) use account::{ACTIVE, AccountRow, ClaimRow, DELETING, Found, NewAccount};
+pub(super) use account::{ACTIVE, AccountRow, ClaimRow, DELETING, Found, NewAccount, NewPassword};
 pub(super) use device::{DeviceRow, NewDevice};
+pub(super) use password_token::{NewPasswordToken, PasswordTokenRow, kind_numbered};
 pub(super) use refresh_token::{NewRefreshToken, RefreshTokenRow};
-pub(super) use session::{NewSession, SessionRow};
+pub(super) use session::{
+    ListedSessionToRefresh, NewSession, SessionRow, SessionToRefresh, SessionToRefreshRow,
+};
 pub(super) use single_use::{CodeRow, KeyFetchRow, NewCode, NewKeyFetch, SingleUse};
 
 /// As a `timestamp`. Times beyond Cassandra's are its last.

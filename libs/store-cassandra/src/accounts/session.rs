@@ -67,7 +67,18 @@ pub(super) async fn write(store: &CassandraStore, call: &Call, sign_in: &SignIn)
     together(tokens)
 }
 
-/// Removes a sign-in whose account does not come to be.
+/// Whether the session of a sign-in was written.
+pub(super) async fn is_written(
+    store: &CassandraStore,
+    call: &Call,
+    sign_in: &SignIn,
+) -> Result<bool, ReadError> {
+    let (statement, id) = (&store.accounts.writes.session_written, sign_in.session.id);
+    let row: Option<(Vec<u8>, i64)> = store.cql.row(call.deadline, statement, (id.as_bytes(),)).await?;
+    Ok(row.is_some_and(|(uid, _)| uid == sign_in.session.uid.as_bytes()))
+}
+
+/// Removes a sign-in whose account, or password, does not come to be.
 pub(super) async fn take_back(
     store: &CassandraStore,
     call: &Call,

@@ -1,18 +1,19 @@
-//! Key-fetch tokens and authorization codes: spent once, decided by conditional writes in the region whose mark the id
-//! bears. The row stays for as long as an operation may be repeated, and says which one has spent it.
+//! Key-fetch tokens and authorization codes, and what password tokens have in common with them: spent once, decided by
+//! conditional writes in the region whose mark the id bears. The row stays for as long as an operation may be repeated, and says which one has spent it.
 
 use foxhold_core::{
     OpId, TokenId, Uid,
     record::{AuthorizationCode, KeyFetch},
 };
 use foxhold_ports::{Call, Cause, ReadError, Refusal, WriteError};
-use scylla::{DeserializeRow, serialize::row::SerializeRow};
+use scylla::{DeserializeRow, serialize::row::SerializeRow, value::CqlTimestamp};
 
 use super::{
     account_is_there, not_done,
     read::sound,
-    rows::{NewCode, NewKeyFetch},
+    rows::{NewCode, NewKeyFetch, read_time},
     statements::NOBODY,
+    validity,
 };
 use crate::{
     CassandraStore,
@@ -24,6 +25,7 @@ use crate::{
 #[derive(DeserializeRow)]
 struct Trace {
     uid: Option<Vec<u8>>,
+    generation: Option<CqlTimestamp>,
     made_by: Option<Vec<u8>>,
     spent_by: Option<Vec<u8>>,
 }
@@ -36,11 +38,19 @@ impl Trace {
     fn was_spent_by(&self, op: &OpId) -> bool {
         self.spent_by.as_deref() == Some(&op.as_bytes()[..])
     }
+
+    /// Whether its account is there, and has no newer password.
+    async fn is_of_use(&self, store: &CassandraStore, call: &Call) -> Result<bool, ReadError> {
+        let uid = sound(self.uid.as_deref().and_then(Uid::from_slice))?;
+        let generation = sound(self.generation.and_then(read_time))?;
+        let validity = validity::surely(&store.reader, call.deadline, uid, |_| true);
+        Ok(validity.await?.is_some_and(|of| of.admits(generation)))
+    }
 }
 
 /// The statements of one kind of token.
 #[derive(Clone, Copy)]
-struct Kind<'a> {
+pub(super) struct Kind<'a> {
     trace: &'a Read,
     put: &'a RegionalConditional,
     spend: &'a RegionalConditional,
@@ -61,6 +71,23 @@ fn codes(store: &CassandraStore) -> Kind<'_> {
         trace: &statements.code_trace,
         put: &statements.put_code,
         spend: &statements.spend_code,
+    }
+}
+
+pub(super) fn password_tokens(store: &CassandraStore) -> Kind<'_> {
+    let statements = &store.accounts.tokens;
+    Kind {
+        trace: &statements.password_token_trace,
+        put: &statements.put_password_token,
+        spend: &statements.spend_password_token,
+    }
+}
+
+/// Password tokens, spent so that they can be given back.
+pub(super) fn held_password_tokens(store: &CassandraStore) -> Kind<'_> {
+    Kind {
+        spend: &store.accounts.tokens.hold_password_token,
+        ..password_tokens(store)
     }
 }
 
@@ -111,29 +138,58 @@ pub(super) async fn void_key_fetch(
     call: &Call,
     id: TokenId,
 ) -> Result<(), WriteError> {
-    match spend(store, call, key_fetches(store), id).await {
-        Err(WriteError::Refused(_)) => Ok(()),
-        answer => answer,
-    }
+    void(store, call, key_fetches(store), id).await
 }
 
-/// Spends a key-fetch token of a condemned account. Where its region cannot be asked it stays: without its account it is
-/// worth nothing, and nobody shall wait for that region to make a new one.
+/// Spends a key-fetch token of a condemned account.
 pub(super) async fn void_of_condemned(
     store: &CassandraStore,
     call: &Call,
     id: TokenId,
 ) -> Result<(), WriteError> {
-    let answer = void_key_fetch(store, call, id).await;
+    void_what_is_dead(store, call, key_fetches(store), id).await
+}
+
+/// Spends a token that is dead without that. Where its region cannot be asked it stays: it is worth nothing, and nobody
+/// shall wait for that region to have a new account or password.
+pub(super) async fn void_what_is_dead(
+    store: &CassandraStore,
+    call: &Call,
+    kind: Kind<'_>,
+    id: TokenId,
+) -> Result<(), WriteError> {
+    let answer = void(store, call, kind, id).await;
     if answer.is_err() && store.cql.regions().foreign_home(&id).is_some() {
-        tracing::info!("a key-fetch token of a replaced account stays in another region");
+        tracing::info!("a dead token stays in another region");
         return Ok(());
     }
     answer
 }
 
-/// The end of an account does not find its codes, nor the key-fetch tokens of sessions that ended before it: so the account
-/// is asked.
+async fn void(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenId) -> Result<(), WriteError> {
+    match spend(store, call, kind, id).await {
+        Err(WriteError::Refused(_)) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Gives a password token back that this operation holds.
+pub(super) async fn give_back(store: &CassandraStore, call: &Call, id: TokenId) -> Result<(), WriteError> {
+    let (cql, by, regions) = (&store.cql, call.deadline, store.cql.regions());
+    let (home, statement) = (regions.home(&id), &store.accounts.tokens.give_password_token_back);
+    let values = (id.as_bytes(), call.op.as_bytes());
+    settle(
+        by,
+        &*store.random,
+        || cql.decide_in(home, by, statement, values),
+        || look(store, call, password_tokens(store), &id),
+        |trace| Ok(judge_giving_back(trace.as_ref(), &call.op)),
+    )
+    .await
+}
+
+/// The end of an account, or a new password, does not find its codes, nor the key-fetch tokens of sessions that ended before
+/// it: so the account is asked.
 async fn consume(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenId) -> Result<(), WriteError> {
     let by = call.deadline;
     let _turn = store.accounts.spenders.turn(&id, by).await?;
@@ -145,8 +201,7 @@ async fn consume(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenI
     match trace {
         None => return Err(Refusal::TokenSpent.into()),
         Some(trace) if trace.is_unspent() => {
-            let uid = sound(trace.uid.as_deref().and_then(Uid::from_slice)).map_err(not_done)?;
-            if !account_is_there(store, by, uid).await.map_err(not_done)? {
+            if !trace.is_of_use(store, call).await.map_err(not_done)? {
                 return Err(Refusal::TokenSpent.into());
             }
         }
@@ -158,7 +213,13 @@ async fn consume(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenI
     Ok(())
 }
 
-async fn spend(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenId) -> Result<(), WriteError> {
+/// Spends a token, if nobody has.
+pub(super) async fn spend(
+    store: &CassandraStore,
+    call: &Call,
+    kind: Kind<'_>,
+    id: TokenId,
+) -> Result<(), WriteError> {
     let (cql, by, regions) = (&store.cql, call.deadline, store.cql.regions());
     let home = regions.home(&id);
     settle(
@@ -171,7 +232,8 @@ async fn spend(store: &CassandraStore, call: &Call, kind: Kind<'_>, id: TokenId)
     .await
 }
 
-async fn put(
+/// Keeps a token under an id that nobody has used.
+pub(super) async fn put(
     store: &CassandraStore,
     call: &Call,
     kind: Kind<'_>,
@@ -213,6 +275,14 @@ fn judge_spending(trace: Option<&Trace>, op: &OpId) -> Verdict {
     }
 }
 
+/// Whoever else has spent it since, or nobody: it is not this operation's any more.
+fn judge_giving_back(trace: Option<&Trace>, op: &OpId) -> Verdict {
+    match trace {
+        Some(trace) if trace.was_spent_by(op) => Verdict::Again,
+        _ => Verdict::Done,
+    }
+}
+
 /// Ids are random and long: one that is taken by another operation means a broken caller, not bad luck.
 fn judge_putting(trace: Option<&Trace>, op: &OpId) -> Result<Verdict, WriteError> {
     match trace {
@@ -232,6 +302,7 @@ mod tests {
     fn trace(made_by: OpId, spent_by: Option<OpId>) -> Trace {
         Trace {
             uid: Some(vec![9; 16]),
+            generation: Some(CqlTimestamp(8)),
             made_by: Some(made_by.as_bytes().to_vec()),
             spent_by: spent_by.map(|op| op.as_bytes().to_vec()),
         }
@@ -251,6 +322,20 @@ mod tests {
         for (name, trace, expected) in table {
             assert_eq!(judge_spending(trace.as_ref(), &OWN), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_token_is_given_back_by_whoever_holds_it() {
+        let table = [
+            ("by this operation", Some(OWN), Verdict::Again),
+            ("by another", Some(OTHER), Verdict::Done),
+            ("by nobody", Some(OpId::from_bytes(NOBODY)), Verdict::Done),
+        ];
+        for (name, spent_by, expected) in table {
+            let found = trace(OTHER, spent_by);
+            assert_eq!(judge_giving_back(Some(&found), &OWN), expected, "{name}");
+        }
+        assert_eq!(judge_giving_back(None, &OWN), Verdict::Done, "expired");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use foxhold_core::{Deadline, OpId, Uid, record::EmailKey};
 use foxhold_ports::ReadError;
-use scylla::DeserializeRow;
+use scylla::{DeserializeRow, value::CqlTimestamp};
 
 use super::{
     judge::{AccountStanding, Claim, ClaimState, Standing},
@@ -32,6 +32,7 @@ struct StandingRow {
     made_by: Option<Vec<u8>>,
     email_key: Option<String>,
     email_verified: Option<bool>,
+    verifier_set_at: Option<CqlTimestamp>,
     version: Option<i64>,
 }
 
@@ -107,12 +108,17 @@ fn read_standing(rows: Vec<StandingRow>) -> Result<Option<Standing>, ReadError> 
         return Ok(None);
     };
     let made_by = row.made_by.as_deref().map(|op| sound(OpId::from_slice(op)));
-    let account = match row.state.as_deref() {
-        Some(ACTIVE) => AccountStanding::Active {
-            email_key: EmailKey::from_normalized(sound(row.email_key)?),
-            verified: sound(row.email_verified)?,
-        },
-        Some(DELETING) => AccountStanding::Deleting,
+    let email_key = row.email_key.map(EmailKey::from_normalized);
+    let (account, held) = match row.state.as_deref() {
+        Some(ACTIVE) => {
+            let account = AccountStanding::Active {
+                email_key: sound(email_key)?,
+                verified: sound(row.email_verified)?,
+                verifier_set_at: sound(row.verifier_set_at.and_then(read_time))?,
+            };
+            (account, None)
+        }
+        Some(DELETING) => (AccountStanding::Deleting, email_key),
         // Operations outlive what they changed by a moment at most.
         None => return Ok(None),
         Some(_) => return sound(None),
@@ -121,6 +127,7 @@ fn read_standing(rows: Vec<StandingRow>) -> Result<Option<Standing>, ReadError> 
         account,
         made_by: made_by.transpose()?,
         version: sound(row.version)?,
+        held,
         operations,
     }))
 }

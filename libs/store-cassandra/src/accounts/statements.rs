@@ -15,7 +15,7 @@ statements! {
         account: Read = "SELECT DISTINCT uid, state, email, email_key, email_verified, credentials, code_nonce,
             created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, version
             FROM accounts WHERE uid = ?";
-        account_state: Read = "SELECT DISTINCT uid, state FROM accounts WHERE uid = ?";
+        account_validity: Read = "SELECT DISTINCT uid, state, verifier_set_at, reset_at FROM accounts WHERE uid = ?";
         session: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
             FROM sessions WHERE id = ?";
         sessions_of: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
@@ -24,6 +24,8 @@ statements! {
             FROM key_fetches WHERE id = ?";
         code: Read = "SELECT id, uid, client, scope, session, code_challenge, keys_jwe, offline, auth_at, created_at,
             generation, spent_by FROM codes WHERE id = ?";
+        password_token: Read = "SELECT id, uid, kind, key, created_at, generation, missed_by, spent_by
+            FROM password_tokens WHERE id = ?";
         devices_of: Read = "SELECT id, uid, session, name, kind, created_at, last_access_at, push_callback,
             push_public_key, push_auth_key, available_commands FROM devices WHERE uid = ?";
         refresh_token: Read = "SELECT id, uid, client, scope, session, created_at, generation
@@ -46,7 +48,9 @@ statements! {
         release: Conditional = "DELETE FROM claims WHERE email_key = :email_key
             IF claim_id = :claim_id AND state = 'pending'";
 
-        standing: Read = "SELECT op, state, made_by, email_key, email_verified, version
+        release_of_deleted: Conditional = "DELETE FROM claims WHERE email_key = :email_key IF uid = :uid";
+
+        standing: Read = "SELECT op, state, made_by, email_key, email_verified, verifier_set_at, version
             FROM accounts WHERE uid = ?";
         create: Conditional = "INSERT INTO accounts (uid, state, made_by, email, email_key, email_verified, credentials,
             code_nonce, created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, version)
@@ -63,21 +67,29 @@ statements! {
             WHERE uid = :uid IF state = 'active' AND version = :was";
         condemn: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
             email_key = null, email_verified = null, credentials = null, code_nonce = null, created_at = null,
-            verifier_set_at = null, keys_changed_at = null, profile_changed_at = null, locale = null
+            verifier_set_at = null, keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null
             WHERE uid = :uid IF state = 'active' AND version = :was AND email_verified = false";
+        set_password: Conditional = "UPDATE accounts SET credentials = :credentials, verifier_set_at = :verifier_set_at,
+            reset_at = :reset_at, keys_changed_at = :keys_changed_at, email_verified = :email_verified,
+            code_nonce = :code_nonce, version = :version
+            WHERE uid = :uid IF state = 'active' AND version = :was AND verifier_set_at = :generation";
+        delete: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
+            email_verified = null, credentials = null, code_nonce = null, created_at = null, verifier_set_at = null,
+            keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null
+            WHERE uid = :uid IF state = 'active' AND version = :was";
         bar: Conditional = "INSERT INTO accounts (uid, state, version) VALUES (:uid, 'deleting', 0)
             IF NOT EXISTS USING TTL 86400";
         bar_again: Conditional = "UPDATE accounts SET made_by = null, version = :version
             WHERE uid = :uid IF state = 'deleting' AND version = :was";
         forget: Conditional = "UPDATE accounts USING TTL 86400 SET state = 'deleting', made_by = :made_by,
-            version = :version WHERE uid = :uid IF state = 'deleting' AND version = :was";
+            version = :version, email_key = null WHERE uid = :uid IF state = 'deleting' AND version = :was";
     }
 }
 
 statements! {
     /// Single-use tokens: conditional, decided in the region whose mark the id bears.
     TokenDecisions {
-        key_fetch_trace: Read = "SELECT uid, made_by, spent_by FROM key_fetches WHERE id = ?";
+        key_fetch_trace: Read = "SELECT uid, generation, made_by, spent_by FROM key_fetches WHERE id = ?";
         put_key_fetch: RegionalConditional = "INSERT INTO key_fetches (id, uid, key, bundle, created_at, verification,
             generation, made_by, spent_by) VALUES (:id, :uid, :key, :bundle, :created_at, :verification,
             :generation, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
@@ -85,13 +97,30 @@ statements! {
             SET spent_by = :spent_by, key = null, bundle = null WHERE id = :id
             IF spent_by = 0x00000000000000000000000000000000";
 
-        code_trace: Read = "SELECT uid, made_by, spent_by FROM codes WHERE id = ?";
+        code_trace: Read = "SELECT uid, generation, made_by, spent_by FROM codes WHERE id = ?";
         put_code: RegionalConditional = "INSERT INTO codes (id, uid, client, scope, session, code_challenge, keys_jwe,
             offline, auth_at, created_at, generation, made_by, spent_by) VALUES (:id, :uid, :client, :scope, :session,
             :code_challenge, :keys_jwe, :offline, :auth_at, :created_at, :generation, :made_by,
             0x00000000000000000000000000000000) IF NOT EXISTS";
         spend_code: RegionalConditional = "UPDATE codes SET spent_by = :spent_by, keys_jwe = null
             WHERE id = :id IF spent_by = 0x00000000000000000000000000000000";
+
+        password_token_trace: Read = "SELECT uid, generation, made_by, spent_by FROM password_tokens WHERE id = ?";
+        password_token_use: Read = "SELECT uid, kind, generation, missed_by, spent_by FROM password_tokens WHERE id = ?";
+        put_password_token: RegionalConditional = "INSERT INTO password_tokens (id, uid, kind, key, created_at,
+            generation, missed_by, made_by, spent_by) VALUES (:id, :uid, :kind, :key, :created_at, :generation,
+            :missed_by, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
+        spend_password_token: RegionalConditional = "UPDATE password_tokens SET spent_by = :spent_by, key = null
+            WHERE id = :id IF spent_by = 0x00000000000000000000000000000000";
+        hold_password_token: RegionalConditional = "UPDATE password_tokens SET spent_by = :spent_by
+            WHERE id = :id IF spent_by = 0x00000000000000000000000000000000";
+        give_password_token_back: RegionalConditional = "UPDATE password_tokens
+            SET spent_by = 0x00000000000000000000000000000000 WHERE id = :id IF spent_by = :held_by";
+        miss_password_token: RegionalConditional = "UPDATE password_tokens SET missed_by = :missed_by
+            WHERE id = :id IF spent_by = 0x00000000000000000000000000000000 AND missed_by = :was";
+        miss_password_token_for_good: RegionalConditional = "UPDATE password_tokens SET missed_by = :missed_by,
+            spent_by = :spent_by, key = null
+            WHERE id = :id IF spent_by = 0x00000000000000000000000000000000 AND missed_by = :was";
     }
 }
 
@@ -110,8 +139,19 @@ statements! {
         session_written: Read = "SELECT uid, WRITETIME(uid) AS written_at FROM sessions WHERE id = ?";
         listed_session_written: Read = "SELECT uid, WRITETIME(key) AS written_at FROM sessions_by_account
             WHERE uid = ? AND id = ?";
-        sessions_written: Read = "SELECT id, key_fetches, WRITETIME(key) AS written_at FROM sessions_by_account
-            WHERE uid = ?";
+        sessions_written: Read = "SELECT id, key_fetches, generation, WRITETIME(key) AS written_at
+            FROM sessions_by_account WHERE uid = ?";
+        session_to_refresh: Read = "SELECT uid, key, created_at, user_agent, refreshed_by, WRITETIME(key) AS written_at
+            FROM sessions WHERE id = ?";
+        listed_session_to_refresh: Read = "SELECT key_fetches, refreshed_by, WRITETIME(key) AS written_at
+            FROM sessions_by_account WHERE uid = ? AND id = ?";
+        refresh_session: Plain = "INSERT INTO sessions (id, uid, key, created_at, auth_at, verification, must_verify,
+            generation, user_agent, refreshed_by) VALUES (:id, :uid, :key, :created_at, :auth_at, :verification,
+            :must_verify, :generation, :user_agent, :refreshed_by) USING TIMESTAMP :written_at";
+        refresh_listed_session: Plain = "INSERT INTO sessions_by_account (uid, id, key, created_at, auth_at,
+            verification, must_verify, generation, user_agent, key_fetches, refreshed_by) VALUES (:uid, :id, :key,
+            :created_at, :auth_at, :verification, :must_verify, :generation, :user_agent, :key_fetches, :refreshed_by)
+            USING TIMESTAMP :written_at";
 
         put_device: Plain = "INSERT INTO devices (uid, id, session, name, kind, created_at, last_access_at,
             push_callback, push_public_key, push_auth_key, available_commands) VALUES (:uid, :id, :session, :name, :kind,
@@ -130,7 +170,7 @@ statements! {
         unlist_refresh_token: Plain = "DELETE FROM refresh_tokens_by_account USING TIMESTAMP :written_at
             WHERE uid = :uid AND id = :id";
         refresh_token_written: Read = "SELECT uid, WRITETIME(uid) AS written_at FROM refresh_tokens WHERE id = ?";
-        refresh_tokens_written: Read = "SELECT id, session, WRITETIME(client) AS written_at
+        refresh_tokens_written: Read = "SELECT id, session, generation, WRITETIME(client) AS written_at
             FROM refresh_tokens_by_account WHERE uid = ?";
     }
 }

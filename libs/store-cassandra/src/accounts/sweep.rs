@@ -1,14 +1,16 @@
-//! Removing what hangs on an account or on a session.
+//! Removing what hangs on an account or on a session, or is older than an account's password.
 //!
 //! Must stay true: what is found by a list is removed before its place in the list, so that whoever repeats this finds
 //! what is left; every deletion is later than what it deletes.
 
-use foxhold_core::{DeviceId, TokenId, Uid};
+use std::collections::HashSet;
+
+use foxhold_core::{DeviceId, Timestamp, TokenId, Uid};
 use foxhold_ports::{Call, ReadError, WriteError};
 use futures_util::{StreamExt as _, stream};
-use scylla::DeserializeRow;
+use scylla::{DeserializeRow, value::CqlTimestamp};
 
-use super::{after, not_done, read::sound, single_use, together};
+use super::{after, not_done, read::sound, rows::read_time, single_use, together};
 use crate::{CassandraStore, cql::Plain};
 
 /// Writes of one intent that are under way at a time.
@@ -25,13 +27,24 @@ pub(super) struct DeviceWritten {
 pub(super) struct RefreshTokenWritten {
     pub(super) id: TokenId,
     pub(super) session: Option<TokenId>,
+    pub(super) generation: Timestamp,
     pub(super) written: i64,
+}
+
+/// The same as it is read.
+#[derive(DeserializeRow)]
+struct RefreshTokenRow {
+    id: Vec<u8>,
+    session: Option<Vec<u8>>,
+    generation: CqlTimestamp,
+    written_at: i64,
 }
 
 /// A session of an account's list, and when it was written.
 struct SessionWritten {
     id: TokenId,
     key_fetches: Vec<TokenId>,
+    generation: Timestamp,
     written: i64,
 }
 
@@ -40,6 +53,7 @@ struct SessionWritten {
 struct SessionRow {
     id: Vec<u8>,
     key_fetches: Option<Vec<Vec<u8>>>,
+    generation: CqlTimestamp,
     written_at: i64,
 }
 
@@ -52,14 +66,14 @@ pub(super) enum Reach {
     Home,
 }
 
-/// Removes all that hangs on an account, except one session: the new one of an account that is made again.
+/// Removes all that hangs on an account, except perhaps one session: the new one of an account that is made again.
 ///
 /// The account is condemned, so nothing of it is of use any more, wherever it is seen.
 pub(super) async fn sweep(
     store: &CassandraStore,
     call: &Call,
     uid: Uid,
-    spared: TokenId,
+    spared: Option<TokenId>,
 ) -> Result<(), WriteError> {
     let (sessions, devices, refresh_tokens) = futures_util::try_join!(
         sessions(store, call, uid),
@@ -68,7 +82,7 @@ pub(super) async fn sweep(
     )
     .map_err(not_done)?;
     let op = call.op.write_timestamp();
-    let sessions = sessions.into_iter().filter(|session| session.id != spared);
+    let sessions = sessions.into_iter().filter(|session| Some(session.id) != spared);
     let sessions = sessions
         .map(|session| remove(store, call, uid, session))
         .collect();
@@ -104,6 +118,68 @@ async fn remove(
     answers.push(ended);
     together(answers)?;
     unlist_session(store, call, uid, session.id, at).await
+}
+
+/// What a new password ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Older {
+    /// What is of an older generation than this.
+    pub(super) than: Timestamp,
+    /// The session that came with the password.
+    pub(super) spared: Option<TokenId>,
+    /// Whether refresh tokens that hang on no session are meant, too.
+    pub(super) every_refresh_token: bool,
+}
+
+/// Removes what is older than an account's password: sessions, the devices of all but those that stay, refresh tokens.
+///
+/// Whatever of it is not reached is dead by its generation all the same. Key-fetch tokens and codes are left to that: not
+/// all of them can be found, and spending one is a decision in its own region. Repeated, it removes what is left, and
+/// nothing of a session that was opened since.
+pub(super) async fn sweep_older(
+    store: &CassandraStore,
+    call: &Call,
+    uid: Uid,
+    older: Older,
+) -> Result<(), WriteError> {
+    // Devices before sessions: one that is found has its session then, or had none any more.
+    let (devices, refresh_tokens) = futures_util::try_join!(
+        self::devices(store, call, uid),
+        self::refresh_tokens(store, call, uid)
+    )
+    .map_err(not_done)?;
+    let sessions = sessions(store, call, uid).await.map_err(not_done)?;
+    let stays =
+        |session: &SessionWritten| session.generation >= older.than || Some(session.id) == older.spared;
+    let (left, ended): (Vec<_>, Vec<_>) = sessions.into_iter().partition(stays);
+    let left: HashSet<TokenId> = left.into_iter().map(|session| session.id).collect();
+    let op = call.op.write_timestamp();
+    let sessions = ended.into_iter().map(|session| async move {
+        let at = after(op, [session.written]);
+        end_session(store, call, session.id, at, Reach::Here).await?;
+        unlist_session(store, call, uid, session.id, at).await
+    });
+    let devices = devices
+        .into_iter()
+        .filter(|device| !left.contains(&device.session));
+    let devices = devices.map(|device| {
+        // As it was found: one that moves to another session meanwhile was written later, and stays.
+        let at = after(device.written, [device.written]);
+        delete_device(store, call, uid, device.id, at)
+    });
+    let is_ended = |token: &RefreshTokenWritten| {
+        token.generation < older.than && (older.every_refresh_token || token.session.is_some())
+    };
+    let tokens = refresh_tokens.into_iter().filter(is_ended).map(|token| {
+        let at = after(op, [token.written]);
+        revoke(store, call, uid, token.id, at, Reach::Here)
+    });
+    let (sessions, devices, tokens) = futures_util::join!(
+        few_at_once(sessions.collect()),
+        few_at_once(devices.collect()),
+        few_at_once(tokens.collect()),
+    );
+    together([sessions, devices, tokens].concat())
 }
 
 /// Carries out writes side by side, some at a time.
@@ -250,17 +326,18 @@ pub(super) async fn refresh_tokens(
     uid: Uid,
 ) -> Result<Vec<RefreshTokenWritten>, ReadError> {
     let statement = &store.accounts.writes.refresh_tokens_written;
-    let rows: Vec<(Vec<u8>, Option<Vec<u8>>, i64)> = store
+    let rows: Vec<RefreshTokenRow> = store
         .cql
         .rows(call.deadline, statement, (uid.as_bytes(),))
         .await?;
     rows.into_iter()
-        .map(|(id, session, written)| {
-            let session = session.map(|session| sound(TokenId::from_slice(&session)));
+        .map(|row| {
+            let session = row.session.map(|session| sound(TokenId::from_slice(&session)));
             Ok(RefreshTokenWritten {
-                id: sound(TokenId::from_slice(&id))?,
+                id: sound(TokenId::from_slice(&row.id))?,
                 session: session.transpose()?,
-                written,
+                generation: sound(read_time(row.generation))?,
+                written: row.written_at,
             })
         })
         .collect()
@@ -279,6 +356,7 @@ async fn sessions(store: &CassandraStore, call: &Call, uid: Uid) -> Result<Vec<S
             Ok(SessionWritten {
                 id: sound(TokenId::from_slice(&row.id))?,
                 key_fetches: key_fetches.collect::<Result<_, _>>()?,
+                generation: sound(read_time(row.generation))?,
                 written: row.written_at,
             })
         })

@@ -92,7 +92,7 @@ fn judge(standing: Option<&Standing>) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::record::EmailKey;
+    use foxhold_core::{Timestamp, record::EmailKey};
 
     use super::*;
 
@@ -101,6 +101,7 @@ mod tests {
         let active = |verified| AccountStanding::Active {
             email_key: EmailKey::from_normalized("a@example.test".into()),
             verified,
+            verifier_set_at: Timestamp::default(),
         };
         let table = [
             ("verified", Some(active(true)), Judgement::Done),
@@ -117,6 +118,7 @@ mod tests {
                 account,
                 made_by: None,
                 version: 3,
+                held: None,
                 operations: vec![],
             });
             assert_eq!(judge(standing.as_ref()), expected, "{name}");

@@ -102,6 +102,10 @@ findings! {
     RefreshTokenOfNoAccount = "refresh_token_of_no_account", Contradiction,
         "The account of a refresh token does not exist.",
         "The token is removed.";
+    /// A refresh token that no rule accepts any more.
+    RefreshTokenRanOut = "refresh_token_ran_out", Leftover,
+        "A refresh token is older than the last reset of its account's password, or older than the password and of a session.",
+        "It is removed.";
     /// A refresh token missing in its account's list.
     RefreshTokenNotListed = "refresh_token_not_listed", Contradiction,
         "A refresh token is missing in the list of its account.",
@@ -114,9 +118,17 @@ findings! {
     DeviceOfNoAccount = "device_of_no_account", Contradiction,
         "The account of a device does not exist.",
         "The device is removed.";
+    /// A device whose session is not there, or too old.
+    DeviceOfEndedSession = "device_of_ended_session", Leftover,
+        "The session of a device has ended, or is older than its account's password.",
+        "The device is removed.";
     /// An unspent key-fetch token whose account is not there.
-    KeyFetchOfNoAccount = "key_fetch_of_no_account", Contradiction,
+    KeyFetchOfNoAccount = "key_fetch_of_no_account", Leftover,
         "The account of an unspent key-fetch token does not exist.",
+        "The token is removed.";
+    /// An unspent password token whose account is not there.
+    PasswordTokenOfNoAccount = "password_token_of_no_account", Leftover,
+        "The account of an unspent password token does not exist.",
         "The token is removed.";
     /// A record on a node that its service does not have.
     RecordOnUnknownNode = "record_on_unknown_node", Contradiction,

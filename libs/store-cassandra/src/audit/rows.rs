@@ -64,6 +64,7 @@ pub(super) struct AccountRow {
     made_by: Option<Vec<u8>>,
     email_key: Option<String>,
     verifier_set_at: Option<CqlTimestamp>,
+    reset_at: Option<CqlTimestamp>,
     version: Option<i64>,
     written: Option<i64>,
     expires_after: Option<i32>,
@@ -77,6 +78,8 @@ pub(super) struct Account {
     pub(super) made_by: Option<Vec<u8>>,
     pub(super) email_key: Option<String>,
     pub(super) verifier_set_at: Timestamp,
+    /// The beginning of time, if its password was never reset.
+    pub(super) reset_at: Timestamp,
     pub(super) version: Option<i64>,
     /// When its state was written, by the clock of the node that decided.
     pub(super) written: Timestamp,
@@ -94,6 +97,7 @@ impl AccountRow {
             made_by: self.made_by,
             email_key: self.email_key,
             verifier_set_at: self.verifier_set_at.map_or(Timestamp::default(), timestamp),
+            reset_at: self.reset_at.map_or(Timestamp::default(), timestamp),
             version: self.version,
             written: micros(self.written),
             expires: self.expires_after.is_some(),

@@ -18,7 +18,7 @@ macro_rules! refresh_columns {
 
 macro_rules! account_columns {
     () => {
-        "uid, state, made_by, email_key, verifier_set_at, version, WRITETIME(state) AS written, \
+        "uid, state, made_by, email_key, verifier_set_at, reset_at, version, WRITETIME(state) AS written, \
          TTL(state) AS expires_after"
     };
 }
@@ -42,17 +42,18 @@ statements! {
         bar_account_again: Conditional = "UPDATE accounts SET made_by = null, version = ? \
             WHERE uid = ? IF state = 'deleting' AND version = ?";
         forget_account: Conditional = "UPDATE accounts USING TTL 86400 SET state = 'deleting', made_by = ?, \
-            version = ? WHERE uid = ? IF state = 'deleting' AND version = ?";
+            version = ?, email_key = null WHERE uid = ? IF state = 'deleting' AND version = ?";
 
         sessions: Read =
-            "SELECT id, uid, created_at, generation, WRITETIME(created_at) AS written FROM sessions";
+            "SELECT id, uid, id AS session, created_at, generation, WRITETIME(created_at) AS written FROM sessions";
+        session_generation: Read = "SELECT generation FROM sessions WHERE id = ?";
         session: Read = concat!("SELECT ", session_columns!(), ", WRITETIME(created_at) FROM sessions WHERE id = ?");
         restore_session: Plain = concat!("INSERT INTO sessions (", session_columns!(), ") \
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?");
         remove_session: Plain = "DELETE FROM sessions USING TIMESTAMP ? WHERE id = ?";
 
-        listed_sessions: Read =
-            "SELECT uid, id, WRITETIME(created_at) AS written FROM sessions_by_account";
+        listed_sessions: Read = "SELECT uid, id, id AS session, generation, \
+            WRITETIME(created_at) AS written FROM sessions_by_account";
         listed_session: Read = concat!("SELECT ", session_columns!(), ", WRITETIME(created_at) \
             FROM sessions_by_account WHERE uid = ? AND id = ?");
         list_session: Plain = concat!("INSERT INTO sessions_by_account (", session_columns!(), ") \
@@ -62,16 +63,16 @@ statements! {
         sessions_of: Read = "SELECT id, key_fetches, WRITETIME(created_at) AS written \
             FROM sessions_by_account WHERE uid = ?";
 
-        refresh_tokens: Read =
-            "SELECT id, uid, created_at, generation, WRITETIME(created_at) AS written FROM refresh_tokens";
+        refresh_tokens: Read = "SELECT id, uid, session, created_at, generation, \
+            WRITETIME(created_at) AS written FROM refresh_tokens";
         refresh_token: Read = concat!("SELECT ", refresh_columns!(), ", WRITETIME(created_at) \
             FROM refresh_tokens WHERE id = ?");
         restore_refresh_token: Plain = concat!("INSERT INTO refresh_tokens (", refresh_columns!(), ") \
             VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?");
         remove_refresh_token: Plain = "DELETE FROM refresh_tokens USING TIMESTAMP ? WHERE id = ?";
 
-        listed_refresh_tokens: Read =
-            "SELECT uid, id, WRITETIME(created_at) AS written FROM refresh_tokens_by_account";
+        listed_refresh_tokens: Read = "SELECT uid, id, session, generation, \
+            WRITETIME(created_at) AS written FROM refresh_tokens_by_account";
         listed_refresh_token: Read = concat!("SELECT ", refresh_columns!(), ", WRITETIME(created_at) \
             FROM refresh_tokens_by_account WHERE uid = ? AND id = ?");
         list_refresh_token: Plain = concat!("INSERT INTO refresh_tokens_by_account (", refresh_columns!(), ") \
@@ -81,7 +82,7 @@ statements! {
         refresh_tokens_of: Read =
             "SELECT id, WRITETIME(created_at) AS written FROM refresh_tokens_by_account WHERE uid = ?";
 
-        devices: Read = "SELECT uid, id, WRITETIME(created_at) AS written FROM devices";
+        devices: Read = "SELECT uid, id, session, WRITETIME(created_at) AS written FROM devices";
         devices_of: Read = "SELECT id, session, WRITETIME(created_at) AS written FROM devices WHERE uid = ?";
         remove_device: Plain = "DELETE FROM devices USING TIMESTAMP ? WHERE uid = ? AND id = ?";
 
@@ -90,6 +91,13 @@ statements! {
         key_fetch: Read =
             "SELECT id, uid, spent_by, WRITETIME(spent_by) AS written FROM key_fetches WHERE id = ?";
         remove_key_fetch: RegionalConditional = "DELETE FROM key_fetches WHERE id = ? \
+            IF uid = ? AND spent_by = 0x00000000000000000000000000000000";
+
+        password_tokens: Read =
+            "SELECT id, uid, spent_by, WRITETIME(made_by) AS written FROM password_tokens";
+        password_token: Read =
+            "SELECT id, uid, spent_by, WRITETIME(made_by) AS written FROM password_tokens WHERE id = ?";
+        remove_password_token: RegionalConditional = "DELETE FROM password_tokens WHERE id = ? \
             IF uid = ? AND spent_by = 0x00000000000000000000000000000000";
 
         services: Read = "SELECT DISTINCT service FROM placement";

@@ -4,7 +4,7 @@ use foxhold_core::TokenId;
 use scylla::DeserializeRow;
 
 use super::{Audit, AuditError, rows::Account, scan::soon};
-use crate::cql::Outcome;
+use crate::cql::{Outcome, RegionalConditional};
 
 #[derive(DeserializeRow)]
 struct SessionOf {
@@ -104,7 +104,7 @@ pub(super) async fn remove_all_of(audit: &Audit<'_>, uid: &[u8]) -> Result<(), A
     let sessions: Vec<SessionOf> = cql.rows(soon(), &statements.sessions_of, (uid,)).await?;
     for session in sessions {
         for id in session.key_fetches.unwrap_or_default() {
-            remove_key_fetch(audit, uid, &id).await?;
+            remove_single_use(audit, &statements.remove_key_fetch, uid, &id).await?;
         }
         let at = just_after(session.written);
         cql.write(soon(), &statements.remove_session, (at, &session.id))
@@ -115,18 +115,20 @@ pub(super) async fn remove_all_of(audit: &Audit<'_>, uid: &[u8]) -> Result<(), A
     Ok(())
 }
 
-/// Removes a key-fetch token, in the region that decides about it. `false` = it is not known to be gone.
-pub(super) async fn remove_key_fetch(audit: &Audit<'_>, uid: &[u8], id: &[u8]) -> Result<bool, AuditError> {
+/// Removes an unspent token, in the region that decides about it. `false` = it is not known to be gone.
+pub(super) async fn remove_single_use(
+    audit: &Audit<'_>,
+    statement: &RegionalConditional,
+    uid: &[u8],
+    id: &[u8],
+) -> Result<bool, AuditError> {
     let Some(token) = TokenId::from_slice(id) else {
         return Ok(false);
     };
     let regions = audit.cql.regions();
     let values = (id, uid);
-    let outcome = audit.cql.decide_in(
-        regions.home(&token),
-        soon(),
-        &audit.statements.remove_key_fetch,
-        values,
-    );
+    let outcome = audit
+        .cql
+        .decide_in(regions.home(&token), soon(), statement, values);
     Ok(!matches!(outcome.await?, Outcome::InDoubt(_)))
 }

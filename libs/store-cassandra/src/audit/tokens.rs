@@ -61,6 +61,13 @@ impl Kind {
         }
     }
 
+    const fn ran_out(self) -> Finding {
+        match self {
+            Self::Session => Finding::SessionRanOut,
+            Self::RefreshToken => Finding::RefreshTokenRanOut,
+        }
+    }
+
     const fn listed_only(self) -> Finding {
         match self {
             Self::Session => Finding::SessionListedOnly,
@@ -133,6 +140,8 @@ impl Drop for Half {
 pub(super) struct TokenRow {
     id: Vec<u8>,
     uid: Option<Vec<u8>>,
+    /// What it hangs on; a session on itself.
+    session: Option<Vec<u8>>,
     created_at: Option<CqlTimestamp>,
     generation: Option<CqlTimestamp>,
     written: Option<i64>,
@@ -143,15 +152,45 @@ pub(super) struct TokenRow {
 pub(super) struct ListedRow {
     uid: Vec<u8>,
     id: Vec<u8>,
+    session: Option<Vec<u8>>,
+    generation: Option<CqlTimestamp>,
     written: Option<i64>,
+}
+
+/// Which password a token is of.
+#[derive(Debug, Clone, Copy)]
+struct Age {
+    hangs_on_a_session: bool,
+    generation: Timestamp,
+}
+
+impl Age {
+    fn read(session: Option<&Vec<u8>>, generation: Option<CqlTimestamp>) -> Self {
+        Self {
+            hangs_on_a_session: session.is_some(),
+            generation: generation.map_or_else(Timestamp::default, timestamp),
+        }
+    }
+
+    /// Whether a newer password has ended it. Whoever set that may have died before he came to remove it, or between its
+    /// two rows; no rule accepts it any more, so it makes no difference which of them are left. What hangs on no session
+    /// lasts until a reset.
+    fn is_over(self, account: &Account) -> bool {
+        let since = if self.hangs_on_a_session {
+            account.verifier_set_at
+        } else {
+            account.reset_at
+        };
+        self.generation < since
+    }
 }
 
 /// A token that looks wrong.
 pub(super) struct Suspect {
     id: Vec<u8>,
     uid: Vec<u8>,
+    age: Age,
     created_at: Timestamp,
-    generation: Timestamp,
     is_listed: bool,
 }
 
@@ -177,8 +216,8 @@ impl Check for Tokens {
         let mut suspect = Suspect {
             id: row.id,
             uid: row.uid.unwrap_or_default(),
+            age: Age::read(row.session.as_ref(), row.generation),
             created_at: row.created_at.map_or_else(Timestamp::default, timestamp),
-            generation: row.generation.map_or_else(Timestamp::default, timestamp),
             is_listed: true,
         };
         let account = audit.account_here(&suspect.uid).await?;
@@ -217,8 +256,9 @@ impl Check for Tokens {
             None => self.0.of_no_account(),
             Some(account) if !account.is_active && listed.is_some() => return Ok(Verdict::Fine),
             Some(account) if !account.is_active => self.0.of_no_account(),
+            Some(account) if suspect.age.is_over(account) => self.0.ran_out(),
             Some(_) if listed.is_none() => self.0.not_listed(),
-            Some(account) if self.ran_out(audit, suspect, account).await? => Finding::SessionRanOut,
+            Some(account) if self.ran_out(audit, suspect, account).await? => self.0.ran_out(),
             Some(_) => return Ok(Verdict::Fine),
         };
         if !audit.options.repair {
@@ -237,20 +277,18 @@ impl Check for Tokens {
 }
 
 impl Tokens {
-    /// Whether no rule accepts a session any more. Refresh tokens do not run out.
+    /// Whether no rule accepts it any more. Refresh tokens last until a new password ends them.
     async fn ran_out(
         &self,
         audit: &Audit<'_>,
         suspect: &Suspect,
         account: &Account,
     ) -> Result<bool, AuditError> {
-        if self.0 == Kind::RefreshToken {
-            return Ok(false);
-        }
-        if suspect.generation < account.verifier_set_at {
+        if suspect.age.is_over(account) {
             return Ok(true);
         }
-        if audit.clock.now().since(suspect.created_at) <= LIFE_WITHOUT_DEVICE {
+        if self.0 == Kind::RefreshToken || audit.clock.now().since(suspect.created_at) <= LIFE_WITHOUT_DEVICE
+        {
             return Ok(false);
         }
         let devices = audit
@@ -307,12 +345,18 @@ impl Check for Listed {
             // Found among the accounts.
             return Ok(Verdict::Fine);
         }
-        let finding = self.0.listed_only();
+        let age = Age::read(row.session.as_ref(), row.generation);
+        let is_over = account.as_ref().is_some_and(|account| age.is_over(account));
+        let finding = if is_over {
+            self.0.ran_out()
+        } else {
+            self.0.listed_only()
+        };
         if audit.options.repair {
             if account.is_none() && !sweep::end_of_none(audit, &row.uid).await? {
                 return Ok(Verdict::Changed);
             }
-            let is_back = account.is_some() && restore(audit, &statements, row, &listed).await?;
+            let is_back = account.is_some() && !is_over && restore(audit, &statements, row, &listed).await?;
             if !is_back {
                 let values = (just_after(listed.written()), &row.uid, &row.id);
                 audit.cql.write(soon(), statements.unlist, values).await?;

@@ -84,6 +84,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0004_processes.cql",
         include_str!("../../schema/0004_processes.cql"),
     ),
+    (
+        "0005_passwords.cql",
+        include_str!("../../schema/0005_passwords.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

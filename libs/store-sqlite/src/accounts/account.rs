@@ -23,6 +23,8 @@ const INSERT: &str = "INSERT INTO accounts (uid, email, email_key, email_verifie
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const VERIFY: &str = "UPDATE accounts SET email_verified = 1, version = version + 1
     WHERE uid = ?1 AND email_verified = 0";
+const REPLACE: &str = "UPDATE accounts SET email_verified = ?2, credentials = ?3, code_nonce = ?4,
+    verifier_set_at_ms = ?5, keys_changed_at_ms = ?6, version = ?7 WHERE uid = ?1";
 /// Takes along what belongs to the account (`ON DELETE CASCADE`).
 const DELETE: &str = "DELETE FROM accounts WHERE uid = ?1";
 
@@ -51,6 +53,21 @@ pub(super) fn insert(db: &Connection, account: &Account) -> Result<(), StoreErro
         signed(account.version)?,
     ];
     change(db, INSERT, params).map(drop)
+}
+
+/// The account after a new password; address, creation and profile are not its business.
+pub(super) fn replace(db: &Connection, account: &Account) -> Result<(), StoreError> {
+    let credentials = codec::encode_credentials(&account.credentials);
+    let params = params![
+        account.uid.as_bytes(),
+        account.email_verified,
+        credentials.as_slice(),
+        account.code_nonce,
+        millis(account.verifier_set_at)?,
+        millis(account.keys_changed_at)?,
+        signed(account.version)?,
+    ];
+    change(db, REPLACE, params).map(drop)
 }
 
 /// `AccountWriter::verify_email`

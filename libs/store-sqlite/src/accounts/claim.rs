@@ -18,6 +18,7 @@ const ACTIVE: u8 = 1;
 const SELECT: &str = "SELECT uid, state FROM email_claims WHERE email_key = ?1";
 const PUT: &str = "INSERT INTO email_claims (email_key, uid, state) VALUES (?1, ?2, ?3)
     ON CONFLICT (email_key) DO UPDATE SET uid = excluded.uid, state = excluded.state";
+const RELEASE: &str = "DELETE FROM email_claims WHERE email_key = ?1 AND uid = ?2";
 
 /// The account that holds an address (`security.md` D.2, sanity check). A pending claim is no account.
 pub(crate) fn holder(db: &Connection, key: &EmailKey) -> Result<Option<Account>, StoreError> {
@@ -45,6 +46,11 @@ pub(super) fn holder_to_replace(db: &Connection, key: &EmailKey) -> Result<Optio
         Some(account) => Ok(Some(account.uid)),
         None => Ok(None),
     }
+}
+
+/// Gives an address away, if it is still the account's.
+pub(super) fn release(db: &Connection, key: &EmailKey, uid: Uid) -> Result<(), StoreError> {
+    change(db, RELEASE, (key.as_str(), uid.as_bytes())).map(drop)
 }
 
 pub(super) fn put(db: &Connection, key: &EmailKey, uid: Uid) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Authorization codes: a row that is there is unspent. Whether it has expired is for the rules to say.
 
-use foxhold_core::{ClientId, TokenId, record::AuthorizationCode};
+use foxhold_core::{ClientId, TokenId, Uid, record::AuthorizationCode};
 use foxhold_ports::Refusal;
 use foxhold_sqlite::rusqlite::{Connection, params};
 
@@ -16,6 +16,7 @@ const INSERT: &str =
     "INSERT INTO authorization_codes (id, uid, client, scope, session, code_challenge, keys_jwe,
     offline, auth_at_ms, created_at_ms, generation_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const DELETE: &str = "DELETE FROM authorization_codes WHERE id = ?1";
+const DELETE_OF: &str = "DELETE FROM authorization_codes WHERE uid = ?1";
 
 pub(crate) fn find(db: &Connection, id: TokenId) -> Result<Option<AuthorizationCode>, StoreError> {
     one(db, SELECT, [id.as_bytes()], read)
@@ -48,6 +49,10 @@ pub(crate) fn consume(db: &Connection, id: TokenId) -> Result<(), Stop> {
         0 => Err(Refusal::TokenSpent.into()),
         _ => Ok(()),
     }
+}
+
+pub(super) fn delete_of_account(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF, [uid.as_bytes()]).map(drop)
 }
 
 fn read(row: &mut Columns<'_>) -> Result<AuthorizationCode, StoreError> {

@@ -18,6 +18,7 @@ const PUT: &str =
     push, commands) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const DELETE: &str = "DELETE FROM devices WHERE uid = ?1 AND id = ?2";
 const DELETE_OF_SESSION: &str = "DELETE FROM devices WHERE uid = ?1 AND session = ?2";
+const DELETE_OF: &str = "DELETE FROM devices WHERE uid = ?1";
 
 pub(crate) fn of_account(db: &Connection, uid: Uid) -> Result<Vec<Device>, StoreError> {
     all(db, SELECT_OF, [uid.as_bytes()], read)
@@ -49,6 +50,10 @@ pub(crate) fn delete(db: &Connection, uid: Uid, id: DeviceId) -> Result<(), Stor
 
 pub(super) fn delete_of_session(db: &Connection, uid: Uid, session: TokenId) -> Result<(), StoreError> {
     change(db, DELETE_OF_SESSION, (uid.as_bytes(), session.as_bytes())).map(drop)
+}
+
+pub(super) fn delete_of_account(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF, [uid.as_bytes()]).map(drop)
 }
 
 fn read(row: &mut Columns<'_>) -> Result<Device, StoreError> {

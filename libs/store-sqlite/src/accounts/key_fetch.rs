@@ -1,6 +1,6 @@
 //! Key-fetch tokens: a row that is there is unspent.
 
-use foxhold_core::{TokenId, record::KeyFetch};
+use foxhold_core::{TokenId, Uid, record::KeyFetch};
 use foxhold_ports::Refusal;
 use foxhold_sqlite::rusqlite::{Connection, params};
 
@@ -16,6 +16,7 @@ const INSERT: &str =
     "INSERT INTO key_fetches (id, key, bundle, uid, created_at_ms, verification, generation_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const DELETE: &str = "DELETE FROM key_fetches WHERE id = ?1";
+const DELETE_OF: &str = "DELETE FROM key_fetches WHERE uid = ?1";
 
 pub(crate) fn find(db: &Connection, id: TokenId) -> Result<Option<KeyFetch>, StoreError> {
     one(db, SELECT, [id.as_bytes()], read)
@@ -40,6 +41,10 @@ pub(crate) fn consume(db: &Connection, id: TokenId) -> Result<(), Stop> {
         0 => Err(Refusal::TokenSpent.into()),
         _ => Ok(()),
     }
+}
+
+pub(super) fn delete_of_account(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF, [uid.as_bytes()]).map(drop)
 }
 
 fn read(row: &mut Columns<'_>) -> Result<KeyFetch, StoreError> {

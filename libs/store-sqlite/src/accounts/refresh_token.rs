@@ -18,6 +18,8 @@ const INSERT: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const DELETE: &str = "DELETE FROM refresh_tokens WHERE id = ?1";
 const DELETE_OF_SESSION: &str = "DELETE FROM refresh_tokens WHERE uid = ?1 AND session = ?2";
+const DELETE_OF_SESSIONS: &str = "DELETE FROM refresh_tokens WHERE uid = ?1 AND session IS NOT NULL";
+const DELETE_OF: &str = "DELETE FROM refresh_tokens WHERE uid = ?1";
 
 pub(crate) fn find(db: &Connection, id: TokenId) -> Result<Option<RefreshToken>, StoreError> {
     one(db, SELECT, [id.as_bytes()], read)
@@ -51,6 +53,15 @@ pub(crate) fn delete(db: &Connection, id: TokenId) -> Result<(), StoreError> {
 
 pub(super) fn delete_of_session(db: &Connection, uid: Uid, session: TokenId) -> Result<(), StoreError> {
     change(db, DELETE_OF_SESSION, (uid.as_bytes(), session.as_bytes())).map(drop)
+}
+
+/// Those that hang on any session.
+pub(super) fn delete_of_sessions(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF_SESSIONS, [uid.as_bytes()]).map(drop)
+}
+
+pub(super) fn delete_of_account(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF, [uid.as_bytes()]).map(drop)
 }
 
 fn read(row: &mut Columns<'_>) -> Result<RefreshToken, StoreError> {

@@ -1,4 +1,4 @@
-//! Session rows: immutable once written.
+//! Session rows: written once, but for what the password says when it is given again.
 
 use foxhold_core::{TokenId, Uid, record::Session};
 use foxhold_sqlite::rusqlite::{Connection, params};
@@ -18,7 +18,11 @@ const SELECT_OF: &str =
 const INSERT: &str =
     "INSERT INTO sessions (id, key, uid, created_at_ms, auth_at_ms, verification, must_verify,
     generation_ms, user_agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const REFRESH: &str =
+    "UPDATE sessions SET auth_at_ms = ?3, verification = ?4, must_verify = ?5, generation_ms = ?6
+    WHERE id = ?1 AND uid = ?2";
 const DELETE: &str = "DELETE FROM sessions WHERE id = ?1 AND uid = ?2";
+const DELETE_OF: &str = "DELETE FROM sessions WHERE uid = ?1";
 
 pub(crate) fn find(db: &Connection, id: TokenId) -> Result<Option<Session>, StoreError> {
     one(db, SELECT, [id.as_bytes()], read)
@@ -43,8 +47,25 @@ pub(super) fn insert(db: &Connection, session: &Session) -> Result<(), StoreErro
     change(db, INSERT, params).map(drop)
 }
 
+/// Whether the account has the session; then it is refreshed.
+pub(super) fn refresh(db: &Connection, session: &Session) -> Result<bool, StoreError> {
+    let params = params![
+        session.id.as_bytes(),
+        session.uid.as_bytes(),
+        millis(session.auth_at)?,
+        verification_number(session.verification),
+        session.must_verify,
+        millis(session.generation)?,
+    ];
+    change(db, REFRESH, params).map(|changed| changed > 0)
+}
+
 pub(super) fn delete(db: &Connection, uid: Uid, id: TokenId) -> Result<(), StoreError> {
     change(db, DELETE, (id.as_bytes(), uid.as_bytes())).map(drop)
+}
+
+pub(super) fn delete_of_account(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, DELETE_OF, [uid.as_bytes()]).map(drop)
 }
 
 fn read(row: &mut Columns<'_>) -> Result<Session, StoreError> {

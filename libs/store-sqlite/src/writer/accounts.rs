@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use foxhold_core::{
     DeviceId, TokenId, Uid,
-    record::{Account, AuthorizationCode, Device, RefreshToken},
+    record::{
+        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Session,
+    },
 };
 use foxhold_ports::{AccountWriter, Call, IntentKind, WriteError, accounts::SignIn};
 
 use super::SqliteStore;
-use crate::accounts::{self, account, code, device, key_fetch, refresh_token};
+use crate::accounts::{self, account, code, device, key_fetch, password, password_token, refresh_token};
 
 #[async_trait]
 impl AccountWriter for SqliteStore {
@@ -85,6 +87,68 @@ impl AccountWriter for SqliteStore {
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.intent(call, IntentKind::DeleteRefreshToken, move |db| {
             Ok(refresh_token::delete(db, id)?)
+        })
+        .await
+    }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::PutPasswordToken, move |db| {
+            password_token::put(db, &token, key_fetch.as_ref())
+        })
+        .await
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        self.intent(call, IntentKind::MissPasswordToken, move |db| {
+            password_token::miss(db, id)
+        })
+        .await
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RedeemPasswordToken, move |db| {
+            password_token::redeem(db, forgot, &reset)
+        })
+        .await
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::SetPassword, move |db| {
+            password::set(db, &update, sign_in.as_ref())
+        })
+        .await
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::DeleteAccount, move |db| {
+            password::delete_account(db, uid, based_on)
+        })
+        .await
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::RefreshSession, move |db| {
+            password::refresh_session(db, &session, &key_fetches)
         })
         .await
     }

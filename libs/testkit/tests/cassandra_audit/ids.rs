@@ -118,14 +118,51 @@ impl Ids {
     }
 
     pub(crate) fn refresh_token(self) -> Vec<String> {
+        self.refresh_token_made("null", self.then.as_millis())
+    }
+
+    pub(crate) fn refresh_token_made(self, session: &str, generation: u64) -> Vec<String> {
         let (id, uid, at, ms) = (self.token(), self.uid(), self.at(), self.then.as_millis());
         let table = |name: &str| {
             format!(
-                "INSERT INTO {name} (id, uid, client, scope, created_at, generation)
-                VALUES ({id}, {uid}, 0x5882386c6d801776, 'profile', {ms}, {ms}) {at}"
+                "INSERT INTO {name} (id, uid, client, scope, session, created_at, generation)
+                VALUES ({id}, {uid}, 0x5882386c6d801776, 'profile', {session}, {ms}, {generation}) {at}"
             )
         };
         vec![table("refresh_tokens"), table("refresh_tokens_by_account")]
+    }
+
+    /// The password of this account was reset when it was made.
+    pub(crate) fn reset(self) -> String {
+        format!(
+            "UPDATE accounts {} SET reset_at = {} WHERE uid = {}",
+            self.at(),
+            self.then.as_millis(),
+            self.uid()
+        )
+    }
+
+    /// A deleted account that names its address still.
+    pub(crate) fn deleted_holding(self) -> Vec<String> {
+        let address = format!(
+            "UPDATE accounts {} SET email_key = '{}' WHERE uid = {}",
+            self.at(),
+            self.address(),
+            self.uid()
+        );
+        vec![self.deleted(false), address]
+    }
+
+    pub(crate) fn password_token(self, spent_by: &str) -> String {
+        format!(
+            "INSERT INTO password_tokens (id, uid, kind, key, created_at, generation, missed_by, made_by, spent_by)
+            VALUES ({}, {}, 1, 0x00, {ms}, {ms}, 0x, {}, {spent_by}) {}",
+            self.token(),
+            self.uid(),
+            self.op(),
+            self.at(),
+            ms = self.then.as_millis()
+        )
     }
 
     pub(crate) fn device(self) -> String {

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use foxhold_core::{Clock as _, OpId, Uid, record::Service};
+use foxhold_core::{
+    Clock as _, OpId, Uid,
+    record::{PasswordEffect, PasswordTokenKind, Service},
+};
 use foxhold_ports::{
     AccountReader as _, AccountWriter as _, AssignmentAdmin as _, AssignmentWriter as _, Call,
     accounts::SignIn,
@@ -59,7 +62,8 @@ pub(crate) async fn users(store: Arc<CassandraStore>, service: Service, is_over:
     is_over.store(true, Ordering::Release);
 }
 
-/// Signs up twice (the first one never confirmed), confirms, signs in and out, and is given a node.
+/// Signs up twice (the first one never confirmed), confirms, signs in and out, and is given a node; has new passwords, and
+/// another account, which ends.
 async fn one(store: &CassandraStore, service: &Service, number: u64) {
     let make = Maker::new(number);
     let address = format!("user{number}@example.com");
@@ -86,6 +90,51 @@ async fn one(store: &CassandraStore, service: &Service, number: u64) {
         )
         .await
         .expect("there is room");
+    for turn in 0..3 {
+        let effect = match turn {
+            0 => PasswordEffect::Upgrade,
+            1 => make.change(),
+            _ => make.reset(false),
+        };
+        new_password(store, &make, uid, effect).await;
+        hang_on(store, &make, uid).await;
+    }
+    let gone = sign_up(store, &make, &format!("gone{number}@example.com")).await;
+    hang_on(store, &make, gone).await;
+    let deleted = store.delete_account(&call(), gone, 1).await;
+    deleted.expect("deleted");
+}
+
+async fn new_password(store: &CassandraStore, make: &Maker, uid: Uid, effect: PasswordEffect) {
+    let account = store.account(soon(), uid).await.expect("it reads");
+    let account = account.expect("the account is there");
+    let token = make.password_token(&account, effect.wants());
+    let id = token.id;
+    if token.kind == PasswordTokenKind::Reset {
+        let forgot = make.password_token(&account, PasswordTokenKind::Forgot);
+        let forgot_id = forgot.id;
+        let put = store.put_password_token(&call(), forgot, None).await;
+        put.expect("kept");
+        let missed = store.miss_password_token(&call(), forgot_id).await;
+        assert_eq!(missed, Ok(1));
+        let redeemed = store.redeem_password_token(&call(), forgot_id, token).await;
+        redeemed.expect("redeemed");
+    } else {
+        let key_fetch = Some(make.key_fetch(uid));
+        let put = store.put_password_token(&call(), token, key_fetch).await;
+        put.expect("kept");
+    }
+    let update = make.password_update(&account, id, effect);
+    let mut sign_in = make.sign_in_to(&update.applied_to(&account));
+    sign_in.session.created_at = SystemClock.now();
+    let mut session = sign_in.session.clone();
+    let set = store.set_password(&call(), update, Some(sign_in)).await;
+    set.expect("set");
+    session.auth_at = make.now();
+    let refreshed = store
+        .refresh_session(&call(), session, vec![make.key_fetch(uid)])
+        .await;
+    refreshed.expect("refreshed");
 }
 
 async fn sign_up(store: &CassandraStore, make: &Maker, address: &str) -> Uid {

@@ -102,7 +102,7 @@ fn claims() -> Vec<Plant> {
 }
 
 fn accounts() -> Vec<Plant> {
-    let [a, b, c, d, e] = [20, 21, 22, 23, 24].map(Ids::of);
+    let [a, b, c, d, e, f] = [20, 21, 22, 23, 24, 25].map(Ids::of);
     vec![
         plant(
             "an account that lost its address",
@@ -135,6 +135,19 @@ fn accounts() -> Vec<Plant> {
             Finding::DeletedAccountKept,
             vec![e.deleted(false)],
         ),
+        plant(
+            "a deletion that came as far as the address",
+            Finding::DeletedAccountKept,
+            f.deleted_holding(),
+        )
+        .leaving(vec![(
+            format!(
+                "accounts WHERE uid = {} AND email_key = '{}' ALLOW FILTERING",
+                f.uid(),
+                f.address()
+            ),
+            0,
+        )]),
     ]
 }
 
@@ -204,7 +217,7 @@ fn tokens(first: u16, kind: Tokens) -> Vec<Plant> {
 }
 
 fn hanging() -> Vec<Plant> {
-    let [a, b, c, d, e] = [80, 81, 82, 83, 84].map(Ids::of);
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = [80, 81, 82, 83, 84, 90, 91, 92, 93, 94, 97, 98].map(Ids::of);
     let unspent = "0x00000000000000000000000000000000";
     let old = days_ago(40);
     vec![
@@ -227,17 +240,91 @@ fn hanging() -> Vec<Plant> {
             .concat(),
         )
         .leaving([b.rows_of("sessions", 0, 0), c.rows_of("sessions", 1, 1)].concat()),
+        plant(
+            "a session older than the password, in the list only",
+            Finding::SessionRanOut,
+            [
+                k.sound(),
+                vec![k.session_made(k.then.as_millis(), old)[1].clone()],
+            ]
+            .concat(),
+        )
+        .leaving(k.rows_of("sessions", 0, 0)),
+        plant(
+            "a session older than the password, missing in the list",
+            Finding::SessionRanOut,
+            [
+                l.sound(),
+                vec![l.session_made(l.then.as_millis(), old)[0].clone()],
+            ]
+            .concat(),
+        )
+        .leaving(l.rows_of("sessions", 0, 0)),
         plant("a device of nobody", Finding::DeviceOfNoAccount, vec![d.device()])
             .leaving(vec![(format!("devices WHERE uid = {}", d.uid()), 0)]),
         plant(
-            "a key-fetch token of nobody, beside a spent one",
+            "a key-fetch token of nobody, beside one that is spent and one that was long ago",
             Finding::KeyFetchOfNoAccount,
-            vec![e.key_fetch(unspent), Ids::of(85).key_fetch(&e.op())],
+            vec![
+                e.key_fetch(unspent),
+                Ids::of(85).key_fetch(&e.op()),
+                Ids::of(86).key_fetch("null"),
+            ],
         )
         .leaving(vec![
             (format!("key_fetches WHERE id = {}", e.token()), 0),
             (format!("key_fetches WHERE id = {}", Ids::of(85).token()), 1),
+            (format!("key_fetches WHERE id = {}", Ids::of(86).token()), 1),
         ]),
+        plant(
+            "a password token of nobody, beside one that is spent and the rest of one that was missed",
+            Finding::PasswordTokenOfNoAccount,
+            vec![
+                f.password_token(unspent),
+                Ids::of(95).password_token(&f.op()),
+                format!(
+                    "UPDATE password_tokens {} SET missed_by = {} WHERE id = {}",
+                    f.at(),
+                    f.op(),
+                    Ids::of(96).token()
+                ),
+            ],
+        )
+        .leaving(vec![
+            (format!("password_tokens WHERE id = {}", f.token()), 0),
+            (format!("password_tokens WHERE id = {}", Ids::of(95).token()), 1),
+            (format!("password_tokens WHERE id = {}", Ids::of(96).token()), 1),
+        ]),
+        plant(
+            "a device whose session has ended",
+            Finding::DeviceOfEndedSession,
+            [g.sound(), vec![g.device()]].concat(),
+        )
+        .leaving(vec![(format!("devices WHERE uid = {}", g.uid()), 0)]),
+        plant(
+            "a refresh token of a session, older than the password, beside one of no session",
+            Finding::RefreshTokenRanOut,
+            [
+                h.sound(),
+                h.refresh_token_made(&h.token(), old),
+                i.sound(),
+                i.refresh_token_made("null", old),
+            ]
+            .concat(),
+        )
+        .leaving(
+            [
+                h.rows_of("refresh_tokens", 0, 0),
+                i.rows_of("refresh_tokens", 1, 1),
+            ]
+            .concat(),
+        ),
+        plant(
+            "a refresh token of no session, older than the last reset",
+            Finding::RefreshTokenRanOut,
+            [j.sound(), vec![j.reset()], j.refresh_token_made("null", old)].concat(),
+        )
+        .leaving(j.rows_of("refresh_tokens", 0, 0)),
     ]
 }
 

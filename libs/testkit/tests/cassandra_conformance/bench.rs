@@ -111,12 +111,23 @@ impl Bench {
 
     /// Carries out a statement as the superuser; `KS` in it stands for the keyspace.
     pub(crate) async fn execute(&self, statement: &str) {
+        let (mut connection, statement) = self.by_hand(statement).await;
+        let executed = connection.execute_at_quorum(&statement).await;
+        executed.unwrap_or_else(|error| panic!("{statement}: {error:#}"));
+    }
+
+    /// How many rows there are, by hand.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        let (mut connection, statement) = self.by_hand(&format!("SELECT count(*) FROM {from}")).await;
+        let count = connection.number(&statement).await;
+        count.unwrap_or_else(|error| panic!("{statement}: {error:#}"))
+    }
+
+    async fn by_hand(&self, statement: &str) -> (Connection, String) {
         let Shared { cluster, keyspace } = self.shared;
         let statement = statement.replace("KS.", &format!("\"{keyspace}\"."));
         let connection = Connection::login(cluster.contact_points[0], &cluster.user, &cluster.password).await;
-        let mut connection = connection.expect("the superuser is let in");
-        let executed = connection.execute_at_quorum(&statement).await;
-        executed.expect("a statement of the test");
+        (connection.expect("the superuser is let in"), statement)
     }
 }
 

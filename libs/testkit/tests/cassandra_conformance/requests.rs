@@ -2,8 +2,13 @@
 
 use std::fmt::Debug;
 
+use foxhold_core::{
+    Uid,
+    record::{Account, PasswordEffect, PasswordTokenKind},
+};
 use foxhold_ports::{
     AccountReader as _, AccountWriter as _,
+    accounts::SignIn,
     conformance::fixtures::{Maker, soon},
 };
 use foxhold_store_cassandra::{CassandraStore, Requests};
@@ -74,9 +79,24 @@ async fn intents_keep_to_their_budgets() {
         ("put_authorization_code", (1, 0, 1)),
         ("consume_authorization_code", (2, 0, 1)),
         ("put_refresh_token", (1, 2, 0)),
-        ("refresh_token", (1, 0, 0)),
+        // And whether its account has ended it.
+        ("refresh_token", (2, 0, 0)),
         // Session, its place in the list, devices, refresh tokens; then the token and the session, each in two tables.
         ("close_session", (4, 4, 0)),
+        // The account; the token and a key-fetch token.
+        ("put_password_token", (1, 0, 2)),
+        ("password_token", (2, 0, 0)),
+        ("miss_password_token", (2, 0, 1)),
+        ("redeem_password_token", (2, 0, 2)),
+        // A session in two tables, and again; a key-fetch token.
+        ("refresh_session", (2, 2, 1)),
+        // Token and account; the token is held, the account changed.
+        ("an upgrade", (2, 0, 2)),
+        // Token and account, and lists of devices, refresh tokens and sessions; a session that comes and one that goes, in
+        // two tables each; a key-fetch token, the account, the token.
+        ("a change", (5, 4, 3)),
+        // The account, and the same lists; a session; the account, its key-fetch token, the address, the account.
+        ("delete_account", (4, 2, 4)),
     ];
     assert_eq!(entries, expected);
 }
@@ -89,6 +109,7 @@ async fn every_intent(store: &CassandraStore, attempt: u64) -> Ledger<'_> {
     let id = first.session.id;
     let mut second = make.sign_in(uid);
     second.key_fetches.truncate(1);
+    let left = second.clone();
     let key_fetch = second.key_fetches[0].id;
     let (device, code, token) = (
         make.device(uid, id),
@@ -126,5 +147,56 @@ async fn every_intent(store: &CassandraStore, attempt: u64) -> Ledger<'_> {
         .await;
     l.note("refresh_token", s.refresh_token(soon(), token_id)).await;
     l.note("close_session", s.close_session(&call(), uid, id)).await;
+    about_the_password(l, &make, uid, &left).await;
     ledger
+}
+
+/// From an account with one session, whose key-fetch token is spent, to none.
+async fn about_the_password(l: &mut Ledger<'_>, make: &Maker, uid: Uid, left: &SignIn) {
+    let (s, call) = (l.store, || make.call());
+    let now = async || {
+        let account: Option<Account> = s.account(soon(), uid).await.expect("it reads");
+        account.expect("the account is there")
+    };
+    let account = now().await;
+    let [change, forgot, reset] = PasswordTokenKind::ALL.map(|kind| make.password_token(&account, kind));
+    let (change_id, forgot_id) = (change.id, forgot.id);
+    let put = s.put_password_token(&call(), forgot, None).await;
+    assert_eq!(put, Ok(()));
+    let key_fetch = Some(make.key_fetch(uid));
+    l.note(
+        "put_password_token",
+        s.put_password_token(&call(), change, key_fetch),
+    )
+    .await;
+    l.note("password_token", s.password_token(soon(), change_id))
+        .await;
+    l.note("miss_password_token", s.miss_password_token(&call(), forgot_id))
+        .await;
+    l.note(
+        "redeem_password_token",
+        s.redeem_password_token(&call(), forgot_id, reset),
+    )
+    .await;
+    let (session, key_fetches) = (left.session.clone(), vec![make.key_fetch(uid)]);
+    l.note(
+        "refresh_session",
+        s.refresh_session(&call(), session, key_fetches),
+    )
+    .await;
+    let update = make.password_update(&account, change_id, PasswordEffect::Upgrade);
+    l.note("an upgrade", s.set_password(&call(), update, None)).await;
+
+    let account = now().await;
+    let token = make.password_token(&account, PasswordTokenKind::Change);
+    let update = make.password_update(&account, token.id, make.change());
+    let put = s.put_password_token(&call(), token, None).await;
+    assert_eq!(put, Ok(()));
+    let mut sign_in = make.sign_in_to(&update.applied_to(&account));
+    sign_in.key_fetches.truncate(1);
+    l.note("a change", s.set_password(&call(), update, Some(sign_in)))
+        .await;
+    let version = now().await.version;
+    l.note("delete_account", s.delete_account(&call(), uid, version))
+        .await;
 }

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use foxhold_core::{
     Deadline, DeviceId, ServiceUid, Timestamp, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, RefreshToken, Service,
-        ServiceKey, Session, UserKey, UserRecord,
+        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, PasswordToken, PasswordUpdate,
+        RefreshToken, Service, ServiceKey, Session, UserKey, UserRecord,
     },
 };
 use foxhold_ports::{
@@ -178,6 +178,10 @@ impl AccountReader for FaultyStore {
     async fn refresh_tokens(&self, by: Deadline, uid: Uid) -> Result<Vec<RefreshToken>, ReadError> {
         self.store.refresh_tokens(by, uid).await
     }
+
+    async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
+        self.store.password_token(by, id).await
+    }
 }
 
 #[async_trait]
@@ -232,6 +236,50 @@ impl AccountWriter for FaultyStore {
 
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.store.delete_refresh_token(call, id).await
+    }
+
+    async fn put_password_token(
+        &self,
+        call: &Call,
+        token: PasswordToken,
+        key_fetch: Option<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.store.put_password_token(call, token, key_fetch).await
+    }
+
+    async fn miss_password_token(&self, call: &Call, id: TokenId) -> Result<u8, WriteError> {
+        self.store.miss_password_token(call, id).await
+    }
+
+    async fn redeem_password_token(
+        &self,
+        call: &Call,
+        forgot: TokenId,
+        reset: PasswordToken,
+    ) -> Result<(), WriteError> {
+        self.store.redeem_password_token(call, forgot, reset).await
+    }
+
+    async fn set_password(
+        &self,
+        call: &Call,
+        update: PasswordUpdate,
+        sign_in: Option<SignIn>,
+    ) -> Result<(), WriteError> {
+        self.store.set_password(call, update, sign_in).await
+    }
+
+    async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.store.delete_account(call, uid, based_on).await
+    }
+
+    async fn refresh_session(
+        &self,
+        call: &Call,
+        session: Session,
+        key_fetches: Vec<KeyFetch>,
+    ) -> Result<(), WriteError> {
+        self.store.refresh_session(call, session, key_fetches).await
     }
 }
 

@@ -374,6 +374,25 @@ async fn six_digits_cannot_be_guessed_from_many_addresses() {
     }
 }
 
+/// NIST 800-63B: however many addresses they come from, and whichever call takes the password.
+#[tokio::test]
+async fn a_password_cannot_be_guessed_from_many_addresses() {
+    let bench = Bench::new(&LimitSettings::default());
+    let calls = [
+        Action::AccountLogin,
+        Action::PasswordChange,
+        Action::AccountDestroy,
+    ];
+    let mut judged = 0;
+    for (guess, call) in (0..200_u8).zip(calls.into_iter().cycle()) {
+        let address = format!("2001:db8:0:{guess:x}::1");
+        let keys = login(&address, "a@example.com");
+        let passed = bench.count(call, keys).await.is_ok();
+        judged += usize::from(passed && bench.count(Action::PasswordCheckFailed, keys).await.is_ok());
+    }
+    assert_eq!(judged, 50);
+}
+
 #[tokio::test]
 async fn profiles_can_be_switched_off_or_changed_per_action() {
     let off = Bench::new(&LimitSettings {

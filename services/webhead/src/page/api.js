@@ -1,5 +1,5 @@
 // The calls the page makes to the accounts server, signed with Hawk where the contract asks for it. Called by
-// signin.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
+// signin.js, password.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
 
 import { randomHex } from "./crypto.js";
 
@@ -81,6 +81,30 @@ export class Accounts {
   resendCode(sessionToken, service) {
     const body = service ? { service } : {};
     return this.#post("/session/resend_code", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** Mails a link with which a new password can be set. */
+  sendResetCode(email, service) {
+    return this.#post("/password/forgot/send_code", { email, ...(service ? { service } : {}) });
+  }
+
+  /** Shows that the mail was read: resolves to {accountResetToken}. */
+  verifyResetCode(passwordForgotToken, code) {
+    const credentials = { kind: "passwordForgotToken", token: passwordForgotToken };
+    return this.#post("/password/forgot/verify_code", { code }, credentials);
+  }
+
+  resetAccount(accountResetToken, body) {
+    return this.#post("/account/reset", body, { kind: "accountResetToken", token: accountResetToken });
+  }
+
+  startPasswordChange(sessionToken, body) {
+    return this.#post("/password/change/start", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  finishPasswordChange(passwordChangeToken, body) {
+    const credentials = { kind: "passwordChangeToken", token: passwordChangeToken };
+    return this.#post("/password/change/finish", body, credentials);
   }
 
   /** The call behind the link in the mail. */

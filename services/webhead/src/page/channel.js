@@ -70,6 +70,11 @@ export class FirefoxChannel {
     return this.#send("fxaccounts:oauth_flow_begin", { scopes }, LOGIN_WAIT_MS);
   }
 
+  /** Hands over the session that takes the place of the one a new password has ended. */
+  changePassword({ uid, email, sessionToken, verified }) {
+    return this.#send("fxaccounts:change_password", { uid, email, sessionToken, verified }, LOGIN_WAIT_MS);
+  }
+
   /**
    * Tells Firefox that its session has been ended here. Not waited for: with its sign-out Firefox forgets this
    * origin, and the answer with it.

@@ -18,7 +18,7 @@ const FLOW_MEMBERS = {
 /**
  * Reads a page address.
  *
- * `view` is one of: start, signin, settings, verify, pair, connect. `flow` holds the OAuth members Firefox put in the
+ * `view` is one of: start, signin, settings, password, forgot, reset, verify, pair, connect. `flow` holds the OAuth members Firefox put in the
  * address, or null when there are none or one is malformed. Unknown paths land on start.
  */
 export function readAddress(url) {
@@ -30,12 +30,15 @@ export function readAddress(url) {
     flow,
     email: query.get("email") ?? "",
     service: query.get("service") ?? "",
-    link: { uid: query.get("uid") ?? "", code: query.get("code") ?? "" },
+    link: { uid: query.get("uid") ?? "", token: query.get("token") ?? "", code: query.get("code") ?? "" },
   };
 }
 
 function viewOf(pathname, query, flow) {
   const path = pathname.replace(/\/+$/, "");
+  if (path === "/settings/change_password") return "password";
+  if (path === "/reset_password") return "forgot";
+  if (path === "/complete_reset_password") return "reset";
   if (path === "/settings" || path.startsWith("/settings/") || path.startsWith("/post_verify/")) return "settings";
   if (path === "/verify_email" || path === "/complete_signin") return "verify";
   if (path === "/pair" || path.startsWith("/pair/")) return "pair";

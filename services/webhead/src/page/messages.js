@@ -56,6 +56,12 @@ export function sentenceFor(error) {
   return `This page met a fault of its own: ${error.message}. Please reload it.`;
 }
 
+/** The sentence for a link to a new password that leads nowhere any more, or null if it may still be good. */
+export function resetLinkSentence(error) {
+  const isSpent = error.name === "ApiError" && (error.errno === 105 || error.errno === 110);
+  return isSpent ? "It has been used, or has run out. Please ask for another mail." : null;
+}
+
 /** The screen that helps with an error, or null. */
 export function nextScreenFor(error) {
   return (error.name === "ApiError" && NEXT_SCREEN[error.errno]) || null;

@@ -1,9 +1,10 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
-// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, connecting, done,
-// settings, notice. In the screens: #email, #password, #code, #submit (the one main button), #status (the sentence
-// for the person, data-kind note, good or error), #account-email, #other-address, #toggle-password, #resend,
-// #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #notice, #notice-link.
+// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, forgot, reset,
+// connecting, done, settings, password, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
+// main button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
+// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password,
+// #notice, #notice-link.
 //
 // Kept in this origin's localStorage after a plain web sign-in: uid, email, session token. Never a password or key.
 
@@ -11,7 +12,8 @@ import { Accounts } from "./api.js";
 import { FirefoxChannel } from "./channel.js";
 import { agoInWords, codeDigits, emailProblem, passwordProblem, readAddress } from "./context.js";
 import { startCrypto } from "./crypto.js";
-import { nextScreenFor, sentenceFor, waitInWords } from "./messages.js";
+import { nextScreenFor, resetLinkSentence, sentenceFor, waitInWords } from "./messages.js";
+import { PasswordReset, changePassword } from "./password.js";
 import {
   blame, byId, clientLine, declinedEngines, listEngines, onClick, onSubmit, say, show, wireCopyButtons,
   wirePasswordToggle,
@@ -46,6 +48,12 @@ async function open() {
   switch (address.view) {
     case "settings":
       return openSettings();
+    case "password":
+      return openChangePassword();
+    case "forgot":
+      return askForgotten(address.email);
+    case "reset":
+      return openResetLink();
     case "connect":
       return openStart();
     case "start":
@@ -104,6 +112,7 @@ function newAttempt() {
 
 function askPassword(email) {
   showPasswordScreen("signin", email);
+  onClick("forgot", () => askForgotten(email));
   onSubmit(async () => {
     const password = byId("password").value;
     if (password === "") return blame("password", "Please enter your password.");
@@ -204,8 +213,7 @@ function watchForLink(watched) {
 /** The account is ready: join this Firefox with it, or on a plain visit keep the session. */
 async function finish() {
   if (!firefox) {
-    const { uid, email, sessionToken } = attempt.session;
-    localStorage.setItem(SESSION_PLACE, JSON.stringify({ uid, email, sessionToken }));
+    keepSession(attempt.session);
     return openSettings();
   }
   show("connecting");
@@ -239,6 +247,103 @@ async function recover(field, error) {
     askCode();
   }
   blame(document.body.dataset.screen === shown ? field : "password", sentenceFor(error));
+}
+
+// --- A new password ------------------------------------------------------------------------------------------------
+
+/** The link is asked for; it is opened in whichever browser the mail is read in. */
+function askForgotten(email = "") {
+  attempt = null;
+  show("forgot", { fill: { email } });
+  onSubmit(async () => {
+    const typed = byId("email").value.trim();
+    const problem = emailProblem(typed);
+    if (problem) return blame("email", problem);
+    say("Sending the link…");
+    try {
+      await accounts.sendResetCode(typed, address.service);
+    } catch (error) {
+      return blame("email", sentenceFor(error));
+    }
+    notice("Look at your mail", `We have sent a link to ${typed}. It is good for an hour.`, "/");
+  });
+}
+
+function openResetLink() {
+  const { email, link } = address;
+  // Nobody who looks over a shoulder, and no list of visited pages, needs the link any more.
+  history.replaceState(null, "", location.pathname);
+  if (!email || !link.token || !link.code) {
+    return notice("This link is incomplete", "Please open the link of the mail once more, or copy all of it.", "/");
+  }
+  const reset = new PasswordReset({ accounts, seal, link: { email, token: link.token, code: link.code } });
+  show("reset", { fill: { "account-email": email, email } });
+  wirePasswordToggle();
+  onSubmit(async () => {
+    const password = byId("password").value;
+    const problem = passwordProblem(password);
+    if (problem) return blame("password", problem);
+    say("Setting the new password…");
+    try {
+      await afterReset(await reset.set(password, { signIn: firefox === null }));
+    } catch (error) {
+      const spent = resetLinkSentence(error);
+      if (spent) notice("This link does not work", spent, "/reset_password");
+      else blame("password", sentenceFor(error));
+    }
+  });
+}
+
+/** A Firefox has to begin its sign-in itself; any other browser is signed in to this page. */
+async function afterReset(session) {
+  if (!session) {
+    return notice("Your password is set", "Now sign in with it from Firefox’s menu, in this and every other one.", "/");
+  }
+  keepSession(session);
+  await openSettings();
+}
+
+async function openChangePassword() {
+  const session = currentSession();
+  if (!session) {
+    askEmail(address.email);
+    return say("Please sign in to change your password.");
+  }
+  show("password", { fill: { "account-email": session.email, email: session.email } });
+  wirePasswordToggle();
+  onSubmit(async () => {
+    const oldPassword = byId("old-password").value;
+    const newPassword = byId("password").value;
+    if (oldPassword === "") return blame("old-password", "Please enter your present password.");
+    const problem = passwordProblem(newPassword);
+    if (problem) return blame("password", problem);
+    let renewed;
+    try {
+      renewed = await changePassword({ accounts, seal, session, oldPassword, newPassword, onStep: (step) => say(step) });
+    } catch (error) {
+      return blame(error.errno === 103 ? "old-password" : "password", sentenceFor(error));
+    }
+    await afterChange(session, renewed);
+  });
+}
+
+/** The session of before has ended: whoever held it gets the new one. */
+async function afterChange(session, renewed) {
+  const text = "Your other browsers have to sign in again. What is stored stays.";
+  if (!session.ofFirefox) {
+    keepSession(renewed);
+    return notice("Your password is changed", text, "/settings");
+  }
+  try {
+    await channel.changePassword(renewed);
+    notice("Your password is changed", text, "/settings");
+  } catch (error) {
+    notice("Your password is changed", `${sentenceFor(error)} Sign in to this Firefox again.`, "/");
+  }
+}
+
+function keepSession({ uid, email, sessionToken }) {
+  localStorage.setItem(SESSION_PLACE, JSON.stringify({ uid, email, sessionToken }));
 }
 
 // --- Other screens -------------------------------------------------------------------------------------------------

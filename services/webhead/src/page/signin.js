@@ -1,6 +1,7 @@
 // The order of a sign-in, without a word about screens (accounts contract (g), "Order that works"). Called by page.js.
 // Password, unwrapBKey and kB live here only between two steps, never in storage and never in a request.
 
+import { inStoredSpelling, newCredentials, stretch } from "./credentials.js";
 import { randomHex, xorHex } from "./crypto.js";
 import { SYNC_FLOW_SCOPES, SYNC_SCOPE, oauthFlow } from "./context.js";
 
@@ -32,25 +33,14 @@ export class SignIn {
     this.#engines = { offeredEngines: engines.filter(isUsual), declinedEngines: [] };
   }
 
-  /** Makes the account. Always version 2; the version 1 verifier goes along for clients that know no other. */
+  /** Makes the account. */
   async create(email, password) {
     this.action = "signup";
     const keys = this.#channel !== null;
     const k_b = randomHex(32);
-    const made = await this.#seal("sign_up", { email, password, salt_core: randomHex(16), k_b });
-    const answer = await this.#accounts.create(
-      {
-        email,
-        authPW: made.auth_pw,
-        wrapKb: made.wrap_kb,
-        authPWVersion2: made.auth_pw_version2,
-        wrapKbVersion2: made.wrap_kb_version2,
-        clientSalt: made.client_salt,
-        ...this.#serviceMember(),
-      },
-      { keys },
-    );
-    this.#keepKeyAccess(answer.keyFetchTokenVersion2, xorHex(k_b, made.wrap_kb_version2));
+    const made = await newCredentials(this.#seal, email, password, k_b);
+    const answer = await this.#accounts.create({ email, ...made, ...this.#serviceMember() }, { keys });
+    this.#keepKeyAccess(answer.keyFetchTokenVersion2, xorHex(k_b, made.wrapKbVersion2));
     this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: false };
     // A server that sends no mail verifies at once.
     await this.refresh();
@@ -59,29 +49,16 @@ export class SignIn {
   /** Signs in with whichever version the account has. */
   async login(email, password) {
     this.action = "signin";
-    try {
-      await this.#loginAs(email, password);
-    } catch (error) {
-      // The address is the salt of version 1, so it must be spelled as it was at sign-up. Once only.
-      const spelled = error.errno === 120 ? error.extras.email : undefined;
-      if (!spelled || spelled === email) throw error;
-      await this.#loginAs(spelled, password);
-    }
+    await inStoredSpelling(email, (spelled) => this.#loginAs(spelled, password));
   }
 
   async #loginAs(email, password) {
     const keys = this.#channel !== null;
-    const { auth_pw, unwrap_b_key } = await this.#stretch(email, password);
+    const { auth_pw, unwrap_b_key } = await stretch(this.#accounts, this.#seal, email, password);
     const body = { email, authPW: auth_pw, reason: "login", ...this.#serviceMember() };
     const answer = await this.#accounts.login(body, { keys });
     this.#keepKeyAccess(answer.keyFetchTokenVersion2 ?? answer.keyFetchToken, unwrap_b_key);
     this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
-  }
-
-  async #stretch(email, password) {
-    const { currentVersion, clientSalt } = await this.#accounts.credentialsStatus(email);
-    if (currentVersion === "v2" && clientSalt) return this.#seal("stretch_v2", { password, client_salt: clientSalt });
-    return this.#seal("stretch_v1", { email, password });
   }
 
   /** Asks whether the address has been confirmed meanwhile, for instance through the link in another tab. */

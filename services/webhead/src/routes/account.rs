@@ -6,6 +6,7 @@ use axum::{Json, extract::State};
 use foxhold_accounts::{
     AccountError,
     credentials::{NewPassword, NewVersionTwo, Version},
+    deletion::DeletionRequest,
     login::{LoggedIn, LoginRequest},
     mail::MailOptions,
     signup::CreateRequest,
@@ -13,11 +14,12 @@ use foxhold_accounts::{
 use foxhold_core::{ClientId, Secret, hex};
 use serde_json::{Map, Value, json};
 
-use super::Answer;
+use super::{Answer, to_the_end};
 use crate::{
     App,
     extract::{KeyFetchCall, OpenCall, OptionalSessionCall, SessionCall},
     json::Fields,
+    query::Query,
 };
 
 /// POST /account/create.
@@ -49,7 +51,7 @@ fn create_request(call: &mut OpenCall) -> Result<CreateRequest, AccountError> {
     })
 }
 
-fn new_password(fields: &mut Fields) -> Result<NewPassword, AccountError> {
+pub(super) fn new_password(fields: &mut Fields) -> Result<NewPassword, AccountError> {
     let auth_pw = fields.secret("authPW")?;
     let wrap_kb = fields.optional_secret("wrapKb")?;
     let two = fields.optional_secret("authPWVersion2")?;
@@ -82,7 +84,7 @@ pub(super) fn mail_options(fields: &mut Fields) -> Result<MailOptions, AccountEr
     })
 }
 
-fn put_token(answer: &mut Value, name: &str, token: Option<&Secret<32>>) {
+pub(super) fn put_token(answer: &mut Value, name: &str, token: Option<&Secret<32>>) {
     if let Some(token) = token {
         answer[name] = hex::encode(token.expose()).into();
     }
@@ -100,30 +102,33 @@ pub(super) async fn registration(State(app): State<Arc<App>>) -> Json<Value> {
 
 /// POST /account/login.
 pub(super) async fn login(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
-    let fields = &mut call.fields;
-    let request = LoginRequest {
-        email: fields.text("email")?,
-        auth_pw: fields.secret("authPW")?,
-        keys: call.query.flag("keys")?,
-        mail: mail_options(fields)?,
-        reason: fields.optional_text("reason")?,
-        verification_method: fields.optional_text("verificationMethod")?,
-    };
+    let request = login_request(&mut call.fields, &call.query)?;
     let logged_in = app.accounts.login(&call.caller, request).await?;
     Ok(Json(login_answer(&logged_in)))
 }
 
-fn login_answer(logged_in: &LoggedIn) -> Value {
+pub(super) fn login_request(fields: &mut Fields, query: &Query) -> Result<LoginRequest, AccountError> {
+    Ok(LoginRequest {
+        email: fields.text("email")?,
+        auth_pw: fields.secret("authPW")?,
+        keys: query.flag("keys")?,
+        mail: mail_options(fields)?,
+        reason: fields.optional_text("reason")?,
+        verification_method: fields.optional_text("verificationMethod")?,
+    })
+}
+
+pub(super) fn login_answer(logged_in: &LoggedIn) -> Value {
     let signed_in = &logged_in.signed_in;
     let mut answer = json!({
         "uid": logged_in.uid().to_string(),
-        "sessionToken": hex::encode(logged_in.session_token.expose()),
         "verified": signed_in.verified(),
         "emailVerified": signed_in.account.email_verified,
         "sessionVerified": signed_in.session_verified(),
         "authAt": logged_in.auth_at().as_secs(),
         "metricsEnabled": false,
     });
+    put_token(&mut answer, "sessionToken", logged_in.session_token.as_ref());
     if let Some((version, token)) = &logged_in.key_fetch_token {
         let name = match version {
             Version::One => "keyFetchToken",
@@ -144,7 +149,7 @@ fn login_answer(logged_in: &LoggedIn) -> Value {
 }
 
 /// GET /account/status, for a session or a uid.
-pub(super) async fn status_by_uid(State(app): State<Arc<App>>, call: OptionalSessionCall) -> Answer {
+pub(super) async fn status_by_uid(State(app): State<Arc<App>>, call: OptionalSessionCall<false>) -> Answer {
     if let Some(signed_in) = call.signed_in {
         let mut answer = json!({ "exists": true });
         if let Some(locale) = signed_in.account.locale {
@@ -183,6 +188,27 @@ pub(super) async fn credentials_status(State(app): State<Arc<App>>, mut call: Op
 pub(super) async fn keys(State(app): State<Arc<App>>, call: KeyFetchCall) -> Answer {
     let bundle = app.accounts.fetch_keys(&call.caller, &call.access).await?;
     Ok(Json(json!({ "bundle": hex::encode(bundle.expose()) })))
+}
+
+/// POST /account/destroy.
+pub(super) async fn destroy(State(app): State<Arc<App>>, call: OptionalSessionCall<true>) -> Answer {
+    let OptionalSessionCall {
+        caller,
+        mut fields,
+        signed_in,
+        ..
+    } = call;
+    let request = DeletionRequest {
+        email: fields.text("email")?,
+        auth_pw: fields.secret("authPW")?,
+    };
+    to_the_end(async move {
+        app.accounts
+            .destroy_account(&caller, signed_in.as_ref(), request)
+            .await
+    })
+    .await?;
+    Ok(Json(json!({})))
 }
 
 /// POST /account/scoped-key-data.

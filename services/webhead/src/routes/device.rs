@@ -7,7 +7,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use foxhold_accounts::{AccountError, attached::AttachedClient, device::DeviceRequest};
+use foxhold_accounts::{
+    AccountError, attached::AttachedClient, detach::DetachRequest, device::DeviceRequest,
+};
 use foxhold_core::{Timestamp, record::Device};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -117,6 +119,47 @@ pub(super) async fn attached_clients(
         .headers_mut()
         .insert(HeaderName::from_static("x-timestamp"), now_ms);
     Ok(response)
+}
+
+/// POST /account/attached_client/destroy.
+pub(super) async fn detach(State(app): State<Arc<App>>, mut call: SessionCall<false>) -> Answer {
+    let fields = &mut call.fields;
+    let request = DetachRequest {
+        client: fields.optional_id("clientId")?,
+        session: fields.optional_id("sessionTokenId")?,
+        refresh_token: fields.optional_id("refreshTokenId")?,
+        device: fields.optional_id("deviceId")?,
+    };
+    app.accounts
+        .detach(&call.caller, &call.signed_in, request)
+        .await?;
+    Ok(Json(json!({})))
+}
+
+/// GET /account/sessions: what older clients ask for in place of attached clients.
+pub(super) async fn sessions(State(app): State<Arc<App>>, call: SessionCall<false>) -> Answer {
+    let clients = app
+        .accounts
+        .attached_clients(&call.caller, &call.signed_in)
+        .await?;
+    let sessions = clients.iter().filter(|client| client.session.is_some());
+    Ok(Json(sessions.map(session).collect()))
+}
+
+fn session(client: &AttachedClient) -> Value {
+    json!({
+        "id": client.session.map(|id| id.to_string()),
+        "isCurrentDevice": client.is_current_session,
+        "isDevice": client.device.is_some(),
+        "deviceId": client.device.map(|id| id.to_string()),
+        "deviceName": client.name,
+        "deviceType": client.device_type,
+        "createdTime": client.created_at.as_millis(),
+        "lastAccessTime": client.last_access_at.as_millis(),
+        "location": {},
+        "userAgent": client.user_agent,
+        "os": client.os,
+    })
 }
 
 fn attached(client: &AttachedClient) -> Value {

@@ -16,6 +16,7 @@ use crate::{
     App,
     error::ApiError,
     extract::{OpenCall, SessionCall},
+    json::Fields,
 };
 
 /// GET /recovery_email/status.
@@ -41,10 +42,7 @@ pub(super) async fn resend_code(State(app): State<Arc<App>>, mut call: SessionCa
 /// POST /recovery_email/verify_code: the link of the mail, through the page.
 pub(super) async fn verify_code(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
     let uid = call.fields.id("uid")?;
-    let code = call.fields.text("code")?;
-    if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(AccountError::BadParameter("code").into());
-    }
+    let code = mailed_code(&mut call.fields)?;
     app.accounts.verify_by_link(&call.caller, uid, &code).await?;
     Ok(Json(json!({})))
 }
@@ -56,4 +54,13 @@ pub(super) async fn to_page(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     let location = HeaderValue::try_from(format!("{}{page}", app.site.public_url));
     let location = location.map_err(|_| AccountError::Internal)?;
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
+}
+
+/// The code of a mail's link: 32 hex digits.
+pub(super) fn mailed_code(fields: &mut Fields) -> Result<String, AccountError> {
+    let code = fields.text("code")?;
+    if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(AccountError::BadParameter("code"));
+    }
+    Ok(code)
 }

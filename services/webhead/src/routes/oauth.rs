@@ -54,7 +54,7 @@ pub(super) async fn authorization(State(app): State<Arc<App>>, mut call: Session
 }
 
 /// POST /oauth/token.
-pub(super) async fn token(State(app): State<Arc<App>>, call: OptionalSessionCall) -> Answer {
+pub(super) async fn token(State(app): State<Arc<App>>, call: OptionalSessionCall<false>) -> Answer {
     let OptionalSessionCall {
         caller,
         mut fields,

@@ -37,7 +37,7 @@ use foxhold_sync::{
 
 pub use self::settings::{AccountEvents, AccountEventsError, AccountEventsSettings};
 
-pub(super) use self::second_look::SecondLooks;
+pub(super) use self::second_look::{After, SecondLooks};
 use self::settings::EventKeys;
 use super::{TokenServer, TokenServerError, single};
 use crate::{
@@ -130,7 +130,7 @@ async fn take(
 }
 
 impl TokenServer {
-    fn event_ports(&self) -> events::Ports<'_> {
+    pub(super) fn event_ports(&self) -> events::Ports<'_> {
         events::Ports {
             reader: &*self.ports.reader,
             writer: &*self.ports.writer,

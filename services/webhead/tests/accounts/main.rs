@@ -14,8 +14,11 @@ mod oauth;
 mod outage;
 #[cfg(test)]
 mod pages;
+mod passwords;
 #[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod signin;
 #[cfg(test)]

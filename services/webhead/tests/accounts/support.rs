@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use foxhold_accounts::{Accounts, CodeKey, Settings, oauth::Clients, registration::CurrentRegistration};
+use foxhold_accounts::{
+    AccountEvent, AccountEvents, Accounts, CodeKey, Settings, oauth::Clients,
+    registration::CurrentRegistration,
+};
 use foxhold_core::{ClientId, Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
 use foxhold_crypto::{
     access_token::NewAccessToken,
@@ -148,10 +151,29 @@ impl PublicKeySource for TestSigner {
     }
 }
 
-/// Not scrypt, so that tests are quick: a hash of both inputs. Counts, and can be full.
+/// Notes what is told of accounts.
+#[derive(Default)]
+pub(crate) struct NotingEvents(std::sync::Mutex<Vec<AccountEvent>>);
+
+impl NotingEvents {
+    /// All since the last time.
+    pub(crate) fn take(&self) -> Vec<AccountEvent> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl AccountEvents for NotingEvents {
+    async fn tell(&self, event: AccountEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// Not scrypt, so that tests are quick: a hash of both inputs. Counts, can be full, and works while nobody holds the gate.
 #[derive(Default)]
 pub(crate) struct QuickStretcher {
     pub(crate) jobs: AtomicU64,
+    pub(crate) gate: tokio::sync::RwLock<()>,
     pub(crate) full: std::sync::atomic::AtomicBool,
     pub(crate) real: std::sync::atomic::AtomicBool,
 }
@@ -170,6 +192,7 @@ impl Stretcher for QuickStretcher {
             });
         }
         self.jobs.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.read().await);
         if self.real.load(Ordering::SeqCst) {
             return Ok(foxhold_crypto::scrypt::stretch(&auth_pw, &salt));
         }
@@ -186,6 +209,7 @@ pub(crate) struct Bench {
     pub(crate) signer: Arc<TestSigner>,
     pub(crate) stretcher: Arc<QuickStretcher>,
     pub(crate) registration: Arc<CurrentRegistration>,
+    pub(crate) events: Arc<NotingEvents>,
     target: Target,
     nonces: AtomicU64,
 }
@@ -245,6 +269,7 @@ impl Bench {
         let mailer = Arc::new(MemoryMailer::new());
         let clock = Arc::new(ManualClock::new(NOW));
         let stretcher = Arc::new(QuickStretcher::default());
+        let events = Arc::new(NotingEvents::default());
         let signer = Arc::new(TestSigner {
             clock: clock.clone(),
             issuer: options.root.to_owned(),
@@ -261,6 +286,7 @@ impl Bench {
             stretcher: stretcher.clone(),
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
             templates: Arc::new(MailTemplates::new(options.root).unwrap()),
+            events: events.clone(),
             limits: options.limits,
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
@@ -307,6 +333,7 @@ impl Bench {
             signer,
             stretcher,
             registration,
+            events,
             target,
             nonces: AtomicU64::new(0),
         }

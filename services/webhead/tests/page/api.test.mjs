@@ -120,6 +120,30 @@ test("keys are asked for only where they are wanted", async () => {
   assert.deepEqual(paths, ["/v1/account/create?keys=true", "/v1/account/login?keys=true", "/v1/account/login"]);
 });
 
+test("each password call is signed with its own token, its body covered", async () => {
+  const { client, seen } = accounts({}, {}, {}, {}, {});
+  await client.sendResetCode("fox@example.test", "sync");
+  await client.verifyResetCode("forgot", "code");
+  await client.resetAccount("reset", { authPW: "a" });
+  await client.startPasswordChange("session", { oldAuthPW: "o" });
+  await client.finishPasswordChange("change", { authPW: "a" });
+  const signed = seen.sealed.filter((order) => order.op === "token").map(({ kind, token }) => [kind, token]);
+  assert.deepEqual(signed, [
+    ["passwordForgotToken", "forgot"],
+    ["accountResetToken", "reset"],
+    ["sessionToken", "session"],
+    ["passwordChangeToken", "change"],
+  ]);
+  const paths = seen.requests.map((request) => request.url.slice(ORIGIN.length + 3));
+  assert.deepEqual(paths, [
+    "/password/forgot/send_code", "/password/forgot/verify_code", "/account/reset", "/password/change/start",
+    "/password/change/finish",
+  ]);
+  assert.equal(seen.requests[0].body, '{"email":"fox@example.test","service":"sync"}');
+  const covered = seen.sealed.filter((order) => order.op === "hawk").map((order) => order.body);
+  assert.deepEqual(covered, seen.requests.slice(1).map((request) => request.body));
+});
+
 test("the bundle is opened with the token's bundle key", async () => {
   const { client, seen } = accounts({ body: { bundle: "b" } });
   assert.deepEqual((await client.accountKeys("kft")).wrap_kb, "w");

@@ -31,6 +31,13 @@ test("a login hands over exactly the members Firefox takes", async () => {
   });
 });
 
+test("a changed password hands over the new session and nothing else", async () => {
+  const { channel, sent } = firefox(() => ({ ok: true }));
+  await channel.changePassword({ email: "e", uid: "u", sessionToken: "s", verified: true, secret: "no" });
+  assert.equal(sent[0].command, "fxaccounts:change_password");
+  assert.deepEqual(sent[0].data, { email: "e", uid: "u", sessionToken: "s", verified: true });
+});
+
 test("the merge question names the uid", async () => {
   const { channel, sent } = firefox(() => ({ ok: false }));
   assert.equal(await channel.canLink("e", "u"), false);

@@ -63,9 +63,19 @@ test("each path opens its screen, an unknown one the start", () => {
     ["/pair", "pair"],
     ["/verify_email?uid=00&code=11", "verify"],
     ["/complete_signin?uid=00&code=11", "verify"],
+    ["/settings/change_password", "password"],
+    ["/reset_password?email=fox@example.test", "forgot"],
+    ["/complete_reset_password?email=fox@example.test&token=00&code=11", "reset"],
     ["/no/such/page", "start"],
   ];
   for (const [path, view] of cases) assert.equal(readAddress(new URL(path, "http://localhost:1")).view, view, path);
+});
+
+test("the link of a mail is read whole", () => {
+  const path = "/complete_reset_password?email=a%2Bb%40example.test&token=00&code=11&service=sync";
+  const address = readAddress(new URL(path, "http://localhost:1"));
+  assert.equal(address.email, "a+b@example.test");
+  assert.deepEqual(address.link, { uid: "", token: "00", code: "11" });
 });
 
 test("addresses", () => {

@@ -5,7 +5,7 @@ import test from "node:test";
 
 import { ApiError } from "../../src/page/api.js";
 import { ChannelError } from "../../src/page/channel.js";
-import { nextScreenFor, sentenceFor, waitInWords } from "../../src/page/messages.js";
+import { nextScreenFor, resetLinkSentence, sentenceFor, waitInWords } from "../../src/page/messages.js";
 
 const REFUSALS = [
   [400, [100, 101, 102, 103, 104, 105, 106, 107, 108, 120, 125, 126, 133, 134, 135, 138, 142, 149, 152, 153, 160]],
@@ -61,4 +61,11 @@ test("some errors lead to another screen", () => {
   assert.equal(nextScreenFor(new ApiError(400, { errno: 102 }, null)), "signup");
   assert.equal(nextScreenFor(new ApiError(400, { errno: 103 }, null)), null);
   assert.equal(nextScreenFor(new TypeError("x")), null);
+});
+
+test("a link that is spent is told from one that may be tried again", () => {
+  for (const errno of [105, 110]) assert.match(resetLinkSentence(new ApiError(400, { errno }, null)), /another mail/);
+  for (const error of [new ApiError(503, { errno: 201 }, "1"), new ApiError(0, {}, null), new TypeError("x")]) {
+    assert.equal(resetLinkSentence(error), null);
+  }
 });

@@ -46,6 +46,7 @@ async fn before_the_first_write_there_is_nothing(s: Arc<Subject>) {
     assert_eq!(reader.authorization_code(soon(), id).await, Ok(None));
     assert_eq!(reader.refresh_token(soon(), id).await, Ok(None));
     assert_eq!(reader.refresh_tokens(soon(), uid).await, Ok(vec![]));
+    assert_eq!(reader.password_token(soon(), id).await, Ok(None));
 }
 
 async fn an_account_comes_with_its_sign_in(s: Arc<Subject>) {

@@ -1,7 +1,9 @@
 //! Clocks that disagree (`security.md` D.1.5): a sign-out is never lost, also if the process that takes it is behind the
-//! one that wrote what it ends.
+//! one that wrote what it ends. The same holds for a new password and for the end of an account.
 
 use std::sync::Arc;
+
+use foxhold_core::record::PasswordTokenKind;
 
 use crate::conformance::{
     Subject, cases,
@@ -11,6 +13,9 @@ use crate::conformance::{
 cases![
     a_slow_clock_ends_a_session_with_all_that_hangs_on_it,
     a_slow_clock_revokes_a_refresh_token,
+    a_slow_clock_sets_a_password,
+    a_slow_clock_deletes_an_account,
+    a_slow_clock_refreshes_a_session,
 ];
 
 async fn a_slow_clock_ends_a_session_with_all_that_hangs_on_it(s: Arc<Subject>) {
@@ -60,4 +65,65 @@ async fn a_slow_clock_revokes_a_refresh_token(s: Arc<Subject>) {
         s.account_reader.refresh_tokens(soon(), account.uid).await,
     );
     assert_eq!((one, all), (Ok(None), Ok(vec![])));
+}
+
+async fn a_slow_clock_sets_a_password(s: Arc<Subject>) {
+    let make = Maker::new(3);
+    let (account, sign_in) = s.signed_up(&make, "a@example.test").await;
+    let had = s.furnish(&make, &account, sign_in).await;
+    let [change, ..] = PasswordTokenKind::ALL;
+    let token = s.given_token(&make, &account, change).await;
+    let update = make.password_update(&account, token.id, make.change());
+    let (now, slow) = (update.applied_to(&account), make.slow_call());
+    let new = make.sign_in_to(&now);
+    for round in ["once", "again"] {
+        let set = s
+            .account_writer
+            .set_password(&slow, update.clone(), Some(new.clone()))
+            .await;
+        assert_eq!(set, Ok(()), "{round}");
+        assert!(s.account(now.uid).await.as_ref() == Some(&now), "{round}");
+        s.assert_gone(&make, &had, true).await;
+        s.assert_signed_in(&new).await;
+    }
+}
+
+async fn a_slow_clock_deletes_an_account(s: Arc<Subject>) {
+    let make = Maker::new(4);
+    let (account, sign_in) = s.signed_up(&make, "a@example.test").await;
+    let had = s.furnish(&make, &account, sign_in).await;
+    let slow = make.slow_call();
+    for round in ["once", "again"] {
+        let deleted = s
+            .account_writer
+            .delete_account(&slow, account.uid, account.version)
+            .await;
+        assert_eq!(deleted, Ok(()), "{round}");
+        assert!(s.account(account.uid).await.is_none(), "{round}");
+        assert!(s.holder(&account.email_key).await.is_none(), "{round}");
+        s.assert_gone(&make, &had, false).await;
+    }
+    // The slow process has not made the address unusable.
+    let (next, sign_in) = s.signed_up(&make, "a@example.test").await;
+    assert!(s.holder(&account.email_key).await == Some(next));
+    s.assert_signed_in(&sign_in).await;
+}
+
+async fn a_slow_clock_refreshes_a_session(s: Arc<Subject>) {
+    let make = Maker::new(5);
+    let (account, sign_in) = s.signed_up(&make, "a@example.test").await;
+    let (uid, writer) = (account.uid, &s.account_writer);
+    let mut session = sign_in.session;
+    session.auth_at = make.now();
+    session.must_verify = false;
+    let refreshed = writer
+        .refresh_session(&make.slow_call(), session.clone(), Vec::new())
+        .await;
+    assert_eq!(refreshed, Ok(()));
+    assert_eq!(s.session(session.id).await.as_ref(), Some(&session));
+    assert_eq!(s.sessions(uid).await, vec![session.clone()]);
+    let closed = writer.close_session(&make.slow_call(), uid, session.id).await;
+    assert_eq!(closed, Ok(()));
+    assert_eq!(s.session(session.id).await, None);
+    assert_eq!(s.sessions(uid).await, vec![]);
 }

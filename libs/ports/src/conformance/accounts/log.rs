@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use foxhold_core::record::PasswordTokenKind;
+
 use crate::{
     Refusal,
     conformance::{
@@ -12,6 +14,7 @@ use crate::{
 
 cases![
     a_refusal_is_final_for_its_operation,
+    a_refusal_around_a_password_is_final_for_its_operation,
     an_operation_id_serves_one_kind_of_intent,
 ];
 
@@ -46,6 +49,51 @@ async fn a_refusal_is_final_for_its_operation(s: Arc<Subject>) {
     assert_eq!(writer.consume_key_fetch(&make.call(), key_fetch).await, Ok(()));
 }
 
+async fn a_refusal_around_a_password_is_final_for_its_operation(s: Arc<Subject>) {
+    let make = Maker::new(12);
+    let (account, _) = s.signed_up(&make, "a@example.test").await;
+    let writer = &s.account_writer;
+    let [change, forgot, reset] = PasswordTokenKind::ALL.map(|kind| make.password_token(&account, kind));
+    let update = make.password_update(&account, change.id, make.change());
+    let later = make.sign_in(account.uid);
+    let [miss, redeem, set, delete, refresh] = [(); 5].map(|()| make.call());
+    for round in ["before the tokens and the session are there", "after"] {
+        let answers = [
+            writer.miss_password_token(&miss, forgot.id).await.map(|_| ()),
+            writer
+                .redeem_password_token(&redeem, forgot.id, reset.clone())
+                .await,
+            writer.set_password(&set, update.clone(), None).await,
+            writer
+                .refresh_session(&refresh, later.session.clone(), Vec::new())
+                .await,
+        ];
+        assert_eq!(answers, [Err(Refusal::TokenSpent.into()); 4], "{round}");
+        let deleted = writer
+            .delete_account(&delete, account.uid, account.version + 1)
+            .await;
+        assert_eq!(deleted, Err(Refusal::Conflict.into()), "{round}");
+        assert!(s.account(account.uid).await.as_ref() == Some(&account), "{round}");
+        if s.password_token(forgot.id).await.is_none() {
+            for token in [&change, &forgot] {
+                let put = writer.put_password_token(&make.call(), token.clone(), None).await;
+                assert_eq!(put, Ok(()), "{round}");
+            }
+            let opened = writer.open_session(&make.call(), later.clone()).await;
+            assert_eq!(opened, Ok(()), "{round}");
+        }
+    }
+    assert_eq!(s.password_token(reset.id).await, None);
+    assert_eq!(s.password_token(forgot.id).await, Some(forgot));
+    // The version has come to be what the deletion asked for; its operation stays refused.
+    assert_eq!(writer.verify_email(&make.call(), account.uid).await, Ok(()));
+    let deleted = writer
+        .delete_account(&delete, account.uid, account.version + 1)
+        .await;
+    assert_eq!(deleted, Err(Refusal::Conflict.into()));
+    assert!(s.account(account.uid).await.is_some());
+}
+
 async fn an_operation_id_serves_one_kind_of_intent(s: Arc<Subject>) {
     let make = Maker::new(11);
     let (account, sign_in) = s.signed_up(&make, "a@example.test").await;
@@ -55,6 +103,12 @@ async fn an_operation_id_serves_one_kind_of_intent(s: Arc<Subject>) {
     let fresh = make.account("b@example.test");
     let (device, code) = (make.device(uid, session), make.code(uid, session));
     let token = make.refresh_token(uid, None);
+    let [change, forgot, reset] = PasswordTokenKind::ALL.map(|kind| make.password_token(&account, kind));
+    let put = writer
+        .put_password_token(&make.call(), forgot.clone(), None)
+        .await;
+    assert_eq!(put, Ok(()));
+    let update = make.password_update(&account, change.id, make.change());
     let answers = [
         writer
             .create_account(&used, fresh.clone(), make.sign_in(fresh.uid))
@@ -68,11 +122,22 @@ async fn an_operation_id_serves_one_kind_of_intent(s: Arc<Subject>) {
         writer.consume_authorization_code(&used, code.id).await,
         writer.put_refresh_token(&used, token.clone()).await,
         writer.delete_refresh_token(&used, token.id).await,
+        writer.put_password_token(&used, change, None).await,
+        writer.miss_password_token(&used, forgot.id).await.map(|_| ()),
+        writer
+            .redeem_password_token(&used, forgot.id, reset.clone())
+            .await,
+        writer.set_password(&used, update, None).await,
+        writer.delete_account(&used, uid, account.version + 1).await,
+        writer.refresh_session(&used, make.session(uid), Vec::new()).await,
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer, Err(Refusal::OperationReused.into()), "intent {number}");
     }
     assert!(s.account(fresh.uid).await.is_none());
+    assert!(s.account(uid).await.is_some());
+    assert_eq!(s.password_token(forgot.id).await, Some(forgot));
+    assert_eq!(s.password_token(reset.id).await, None);
     assert_eq!(s.sessions(uid).await, vec![sign_in.session]);
     assert_eq!(s.devices(uid).await, vec![]);
     assert_eq!(

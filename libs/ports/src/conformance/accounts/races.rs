@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const CALLERS: usize = 64;
+pub(super) const CALLERS: usize = 64;
 
 cases![
     of_many_who_spend_a_key_fetch_token_one_does,
@@ -25,9 +25,9 @@ cases![
     a_verification_and_many_creations_leave_one_whole_account,
 ];
 
-type Answers = Vec<Result<(), WriteError>>;
+pub(super) type Answers = Vec<Result<(), WriteError>>;
 
-fn assert_one_winner(answers: &Answers, loser: Refusal) {
+pub(super) fn assert_one_winner(answers: &Answers, loser: Refusal) {
     let won = answers.iter().filter(|answer| answer.is_ok()).count();
     let lost = answers
         .iter()
@@ -107,7 +107,7 @@ async fn one_operation_sent_many_times_at_once_is_done_for_all(s: Arc<Subject>) 
 }
 
 /// Accounts with their sign-ins, all after one address.
-fn rivals(make: &Maker, verified: bool) -> Vec<(Account, SignIn)> {
+pub(super) fn rivals(make: &Maker, verified: bool) -> Vec<(Account, SignIn)> {
     let rival = |_| {
         let mut account = make.account("a@example.test");
         account.email_verified = verified;
@@ -127,7 +127,7 @@ async fn create_all(s: &Arc<Subject>, make: &Maker, rivals: &[(Account, SignIn)]
 }
 
 /// Exactly one of the rivals is there: with its claim, its session and its tokens. Of the others nothing is.
-async fn assert_one_whole_account(s: &Subject, rivals: &[(Account, SignIn)]) -> Account {
+pub(super) async fn assert_one_whole_account(s: &Subject, rivals: &[(Account, SignIn)]) -> Account {
     let key = &rivals[0].0.email_key;
     let holder = s.holder(key).await.expect("somebody holds the address");
     for (account, sign_in) in rivals {

@@ -26,9 +26,11 @@ fn active(made_by: OpId, verified: bool) -> Option<Standing> {
         account: AccountStanding::Active {
             email_key: key(),
             verified,
+            verifier_set_at: THEN,
         },
         made_by: Some(made_by),
         version: 5,
+        held: None,
         operations: vec![],
     })
 }
@@ -38,6 +40,7 @@ fn deleting(made_by: Option<OpId>) -> Option<Standing> {
         account: AccountStanding::Deleting,
         made_by,
         version: 6,
+        held: None,
         operations: vec![],
     })
 }
@@ -132,6 +135,7 @@ fn of_anothers_active_claim() {
         account: AccountStanding::Active {
             email_key: EmailKey::from_normalized("b@example.test".into()),
             verified: false,
+            verifier_set_at: THEN,
         },
         ..standing
     });

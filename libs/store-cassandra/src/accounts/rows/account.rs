@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use foxhold_core::{
-    OpId, Uid,
-    record::{Account, EmailKey},
+    OpId, Timestamp, Uid,
+    record::{Account, EmailKey, PasswordEffect, PasswordUpdate},
 };
 use foxhold_ports::accounts::encoding;
-use scylla::{DeserializeRow, SerializeRow, value::CqlTimestamp};
+use scylla::{
+    DeserializeRow, SerializeRow,
+    value::{CqlTimestamp, MaybeUnset},
+};
 use zeroize::Zeroizing;
 
 use super::{read_time, time};
@@ -128,10 +131,57 @@ impl<'a> NewAccount<'a> {
     }
 }
 
+/// What a new password writes into an account's row; what is not set stays as it is.
+#[derive(SerializeRow, Clone)]
+pub(in crate::accounts) struct NewPassword<'a> {
+    uid: &'a [u8; 16],
+    credentials: &'a [u8],
+    verifier_set_at: MaybeUnset<CqlTimestamp>,
+    reset_at: MaybeUnset<CqlTimestamp>,
+    keys_changed_at: MaybeUnset<CqlTimestamp>,
+    email_verified: MaybeUnset<bool>,
+    code_nonce: MaybeUnset<&'a [u8; 16]>,
+    version: i64,
+    was: i64,
+    generation: CqlTimestamp,
+}
+
+impl<'a> NewPassword<'a> {
+    /// On an account of that version and generation.
+    pub(in crate::accounts) fn new(
+        update: &'a PasswordUpdate,
+        credentials: &'a [u8],
+        was: i64,
+        generation: Timestamp,
+    ) -> Self {
+        let reset = match &update.effect {
+            PasswordEffect::Upgrade | PasswordEffect::Change { .. } => None,
+            PasswordEffect::Reset {
+                at,
+                keeps_keys,
+                code_nonce,
+            } => Some((time(*at), *keeps_keys, code_nonce)),
+        };
+        let keys_changed_at = reset.and_then(|(at, keeps_keys, _)| (!keeps_keys).then_some(at));
+        Self {
+            uid: update.uid.as_bytes(),
+            credentials,
+            verifier_set_at: MaybeUnset::from_option(update.effect.verifier_set_at().map(time)),
+            reset_at: MaybeUnset::from_option(reset.map(|(at, ..)| at)),
+            keys_changed_at: MaybeUnset::from_option(keys_changed_at),
+            email_verified: MaybeUnset::from_option(reset.map(|_| true)),
+            code_nonce: MaybeUnset::from_option(reset.map(|(_, _, code_nonce)| code_nonce)),
+            version: was + 1,
+            was,
+            generation: time(generation),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use foxhold_core::{
-        Secret,
+        Secret, TokenId,
         record::{Credentials, Verifier},
     };
 
@@ -191,6 +241,54 @@ mod tests {
             (CqlTimestamp(9), CqlTimestamp(10))
         );
         assert_eq!(written.over(3).was, 3);
+    }
+
+    fn set<T>(value: MaybeUnset<T>) -> Option<T> {
+        match value {
+            MaybeUnset::Set(value) => Some(value),
+            MaybeUnset::Unset => None,
+        }
+    }
+
+    #[test]
+    fn a_new_password_writes_what_its_effect_says_and_leaves_the_rest() {
+        let at = Timestamp::from_millis(9);
+        let reset = |keeps_keys| PasswordEffect::Reset {
+            at,
+            keeps_keys,
+            code_nonce: [6; 16],
+        };
+        // When the verifier, the last reset and the keys were set, whether the address is verified, the nonce of codes.
+        let table = [
+            (PasswordEffect::Upgrade, None, None, None, None, None),
+            (PasswordEffect::Change { at }, Some(9), None, None, None, None),
+            (reset(true), Some(9), Some(9), None, Some(true), Some([6; 16])),
+            (reset(false), Some(9), Some(9), Some(9), Some(true), Some([6; 16])),
+        ];
+        for (effect, verifier_set_at, reset_at, keys_changed_at, email_verified, code_nonce) in table {
+            let update = PasswordUpdate {
+                uid: Uid::from_bytes([5; 16]),
+                based_on: 3,
+                spends: TokenId::from_bytes([7; 32]),
+                credentials: Arc::new(credentials()),
+                effect: effect.clone(),
+            };
+            let written = NewPassword::new(&update, b"cell", 3, Timestamp::from_millis(8));
+            let times = [written.verifier_set_at, written.reset_at, written.keys_changed_at];
+            let expected = [verifier_set_at, reset_at, keys_changed_at];
+            assert_eq!(
+                times.map(set),
+                expected.map(|time| time.map(CqlTimestamp)),
+                "{effect:?}"
+            );
+            assert_eq!(set(written.email_verified), email_verified, "{effect:?}");
+            assert_eq!(set(written.code_nonce).copied(), code_nonce, "{effect:?}");
+            assert_eq!((written.uid, written.credentials), (&[5; 16], &b"cell"[..]));
+            assert_eq!(
+                (written.version, written.was, written.generation),
+                (4, 3, CqlTimestamp(8))
+            );
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(in crate::routes) async fn authorization(
 /// POST {oauth}/token.
 pub(in crate::routes) async fn token(
     app: State<Arc<App>>,
-    call: Result<OptionalSessionCall, ApiError>,
+    call: Result<OptionalSessionCall<false>, ApiError>,
 ) -> Result<Response, OauthError> {
     let call = call?;
     let is_refresh = call.fields.has("refresh_token");
@@ -135,6 +135,9 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::UnknownDevice
         | ErrorCode::DeviceConflict
         | ErrorCode::MailNotSent
+        | ErrorCode::WrongTokenCode
+        | ErrorCode::ExpiredTokenCode
+        | ErrorCode::UnknownRecoveryKey
         | ErrorCode::StoreConflict
         | ErrorCode::Busy
         | ErrorCode::FeatureOff

@@ -26,7 +26,8 @@ pub(in crate::token_server) struct SecondLooks {
 
 /// When.
 #[derive(Clone)]
-enum After {
+pub(in crate::token_server) enum After {
+    /// So much later.
     Span(Duration),
     /// When a test says so.
     #[cfg(test)]
@@ -34,7 +35,7 @@ enum After {
 }
 
 impl After {
-    async fn wait(self) {
+    pub(in crate::token_server) async fn wait(self) {
         match self {
             Self::Span(span) => tokio::time::sleep(span).await,
             #[cfg(test)]
@@ -62,7 +63,7 @@ impl SecondLooks {
     }
 
     /// Looks again later, if the event is one that may have come too early.
-    pub(super) fn plan(&self, server: &Arc<TokenServer>, told: Told) {
+    pub(in crate::token_server) fn plan(&self, server: &Arc<TokenServer>, told: Told) {
         if told.event != AccountEvent::Retire {
             return;
         }

@@ -1,5 +1,6 @@
 //! The webhook of account events: what is refused and how, and what an accepted one does to the exchanges after it.
 
+mod own_accounts;
 mod second_look;
 mod settings;
 

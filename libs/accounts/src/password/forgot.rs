@@ -1,0 +1,210 @@
+//! /password/forgot/…: a code is mailed, and proves that the account's mail is read. The token that it goes with is bound to
+//! three tries; the right one is changed for a reset token.
+
+use std::time::Duration;
+
+use foxhold_core::{
+    Secret, Timestamp, random,
+    record::{Account, PASSWORD_TOKEN_MISSES_MAX, PasswordToken, PasswordTokenKind},
+};
+use foxhold_crypto::token::{TokenKeys, TokenKind};
+use foxhold_ports::{
+    Refusal,
+    limits::{Action, LimitKeys},
+};
+
+use super::{PasswordAccess, record_of, ttl_of};
+use crate::{AccountError, Accounts, Address, Caller, field, mail::MailOptions, token::Minted};
+
+/// Digits of a code.
+pub const CODE_LEN: usize = 32;
+/// Tokens of one account that can be told apart if they are made in the same millisecond.
+const NUMBERS: u16 = 1024;
+
+/// A code was mailed.
+pub struct Forgotten {
+    /// For the client; the mail's link bears it, too.
+    pub token: Secret<32>,
+    /// What is left of it.
+    pub status: ForgottenStatus,
+}
+
+/// What is left of a forgot token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgottenStatus {
+    /// How many codes may be tried.
+    pub tries: u8,
+    /// For how long.
+    pub ttl: Duration,
+}
+
+impl Accounts {
+    /// POST /password/forgot/send_code.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 102, 107, 114, 151, 201, 202.
+    pub async fn send_reset_code(
+        &self,
+        caller: &Caller,
+        email: &str,
+        options: &MailOptions,
+    ) -> Result<Forgotten, AccountError> {
+        let address = Address::parse(email)?;
+        self.check_mailing(options)?;
+        let keys = caller.limit_keys(&address);
+        let actions = [Action::PasswordForgotSendCode, Action::LoadAccountFailed];
+        self.reserve(&actions, keys).await?;
+        let found = self.reader.account_by_email(caller.deadline, address.key()).await;
+        if !matches!(found, Ok(None)) {
+            self.give_back(&[Action::LoadAccountFailed], keys).await;
+        }
+        let unknown = || AccountError::UnknownAccount {
+            email: Some(email.to_owned()),
+        };
+        let account = found?.ok_or_else(unknown)?;
+        let now = self.now();
+        let minted = self.mint_forgot_token(&account, now)?;
+        let token = record_of(&account, PasswordTokenKind::Forgot, minted.keys, now);
+        let kept = self
+            .write(caller, |call| {
+                let token = token.clone();
+                async move { self.writer.put_password_token(&call, token, None).await }
+            })
+            .await;
+        kept.map_err(|failure| failure.telling(Refusal::UnknownAccount, unknown))?;
+        self.mail_code(&account, &token, minted.token, options).await
+    }
+
+    /// POST /password/forgot/resend_code: the same code and the same link once more.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 110, 114, 151, 201, 202.
+    pub async fn resend_reset_code(
+        &self,
+        caller: &Caller,
+        access: &PasswordAccess,
+        email: &str,
+        options: &MailOptions,
+    ) -> Result<Forgotten, AccountError> {
+        // Whatever address is named: the code goes to the account's own.
+        Address::parse(email)?;
+        self.check_mailing(options)?;
+        let PasswordAccess { token, account } = access;
+        let keys = keys_of(caller, account);
+        self.limits.count(Action::PasswordForgotResendCode, keys).await?;
+        let made_again = self.forgot_token_again(account, token);
+        // The code key is another one than when it was made: its code is not good any more either.
+        let secret = made_again.ok_or(AccountError::BadToken)?;
+        self.mail_code(account, token, secret, options).await
+    }
+
+    /// GET /password/forgot/status.
+    #[must_use]
+    pub fn forgotten_status(&self, access: &PasswordAccess) -> ForgottenStatus {
+        self.left_of(&access.token)
+    }
+
+    /// POST /password/forgot/verify_code: the right code changes the token for one that resets the account. Of parallel uses
+    /// one is answered.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 105, 110, 114, 201.
+    pub async fn verify_reset_code(
+        &self,
+        caller: &Caller,
+        access: &PasswordAccess,
+        code: &str,
+    ) -> Result<Secret<32>, AccountError> {
+        let PasswordAccess { token, account } = access;
+        let keys = keys_of(caller, account);
+        self.limits.count(Action::PasswordForgotVerifyCode, keys).await?;
+        if !self
+            .code_key
+            .is_reset_code(account.uid, &account.code_nonce, &token.id, code)
+        {
+            return Err(self.miss(caller, token).await?);
+        }
+        self.limits.refund(Action::PasswordForgotVerifyCode, keys).await;
+        let minted = self.mint(TokenKind::AccountReset)?;
+        let reset = record_of(account, PasswordTokenKind::Reset, minted.keys, self.now());
+        self.write(caller, |call| {
+            let reset = reset.clone();
+            async move { self.writer.redeem_password_token(&call, token.id, reset).await }
+        })
+        .await?;
+        Ok(minted.token)
+    }
+
+    /// Counts a wrong code, and says what is told of it.
+    async fn miss(&self, caller: &Caller, token: &PasswordToken) -> Result<AccountError, AccountError> {
+        let id = token.id;
+        let misses = self
+            .write(caller, |call| async move {
+                self.writer.miss_password_token(&call, id).await
+            })
+            .await?;
+        Ok(AccountError::WrongResetCode {
+            tries: PASSWORD_TOKEN_MISSES_MAX.saturating_sub(misses),
+            ttl: ttl_of(token, self.now()),
+        })
+    }
+
+    fn check_mailing(&self, options: &MailOptions) -> Result<(), AccountError> {
+        field::check_mail_options(options, &self.settings.domain)?;
+        if self.mailer.delivers() {
+            Ok(())
+        } else {
+            Err(AccountError::FeatureOff)
+        }
+    }
+
+    async fn mail_code(
+        &self,
+        account: &Account,
+        token: &PasswordToken,
+        secret: Secret<32>,
+        options: &MailOptions,
+    ) -> Result<Forgotten, AccountError> {
+        let code = self
+            .code_key
+            .reset_code(account.uid, &account.code_nonce, &token.id);
+        let sent = self.send_recovery_mail(account, &secret, &code, options).await;
+        sent.map_err(|_| AccountError::MailNotSent { new_address: false })?;
+        Ok(Forgotten {
+            token: secret,
+            status: self.left_of(token),
+        })
+    }
+
+    fn left_of(&self, token: &PasswordToken) -> ForgottenStatus {
+        ForgottenStatus {
+            tries: PASSWORD_TOKEN_MISSES_MAX.saturating_sub(token.misses),
+            ttl: ttl_of(token, self.now()),
+        }
+    }
+
+    /// Derived, not drawn: a mail that is sent again has the same link, and the store has no token (docs/adr/0008).
+    fn mint_forgot_token(&self, account: &Account, now: Timestamp) -> Result<Minted, AccountError> {
+        let (uid, nonce) = (account.uid, &account.code_nonce);
+        self.mint_of(TokenKind::PasswordForgot, || {
+            let number = u16::from_be_bytes(random::bytes(&*self.random)) % NUMBERS;
+            self.code_key.forgot_token(uid, nonce, now, number)
+        })
+    }
+
+    fn forgot_token_again(&self, account: &Account, token: &PasswordToken) -> Option<Secret<32>> {
+        let (uid, nonce) = (account.uid, &account.code_nonce);
+        (0..NUMBERS)
+            .map(|number| self.code_key.forgot_token(uid, nonce, token.created_at, number))
+            .find(|secret| TokenKeys::derive(TokenKind::PasswordForgot, secret).id == token.id)
+    }
+}
+
+/// Limit keys of a call by whoever holds an account's token.
+fn keys_of<'a>(caller: &Caller, account: &'a Account) -> LimitKeys<'a> {
+    LimitKeys {
+        ip: caller.ip,
+        email: Some(account.email_key.as_str()),
+        uid: Some(account.uid),
+    }
+}

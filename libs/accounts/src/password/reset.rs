@@ -1,0 +1,175 @@
+//! POST /account/reset: a new password by whoever reads the account's mail. Everything else of the account that knew the
+//! old one ends, and kB with it.
+
+use std::sync::Arc;
+
+use foxhold_core::{
+    random,
+    record::{Account, PasswordEffect},
+};
+
+use super::{
+    PasswordAccess, Renewed,
+    update::{Decision, Wanted},
+};
+use crate::{
+    AccountError, Accounts, Caller,
+    credentials::{self, NewPassword},
+    field,
+    mail::PasswordNews,
+};
+
+/// The new password.
+pub struct ResetRequest {
+    /// With version 2 the client has chosen a new kB; without, it is random.
+    pub password: NewPassword,
+    /// The recovery key that brought kB back.
+    pub recovery_key_id: Option<String>,
+    /// Whether a session is wanted.
+    pub session: bool,
+    /// Whether a key-fetch token is wanted with it.
+    pub keys: bool,
+}
+
+impl ResetRequest {
+    /// Whether the fields go together (`accounts.md` (c), Reset).
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 158.
+    fn check(&self) -> Result<(), AccountError> {
+        let wraps = self.password.wrap_kb.is_some();
+        let fits = match &self.recovery_key_id {
+            Some(_) => wraps,
+            // A kB of the client's own goes with both verifiers.
+            None => wraps == self.password.version_two.is_some(),
+        };
+        field::check("wrapKb", fits)?;
+        self.password.check()?;
+        if self.keys && !self.session {
+            return Err(AccountError::MissingParameter("sessionToken"));
+        }
+        let Some(id) = &self.recovery_key_id else {
+            return Ok(());
+        };
+        field::check("recoveryKeyId", field::is_recovery_key_id(id))?;
+        // Nobody has one yet.
+        Err(AccountError::UnknownRecoveryKey)
+    }
+}
+
+impl Accounts {
+    /// Sets the new password. The address counts as verified: its mail was read.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 110, 158, 165, 201.
+    pub async fn reset_account(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        request: ResetRequest,
+    ) -> Result<Option<Renewed>, AccountError> {
+        request.check()?;
+        let k_a = credentials::copy(&access.account.credentials.k_a);
+        let made = self.make_credentials(caller, request.password, k_a).await?;
+        let new_credentials = Arc::new(made.credentials);
+        let wanted = Wanted {
+            session: request.session,
+            wrap_kbs: request.keys.then_some(made.wrap_kbs),
+        };
+        let decide = |_: &Account, at| Decision {
+            credentials: Arc::clone(&new_credentials),
+            effect: PasswordEffect::Reset {
+                at,
+                keeps_keys: false,
+                code_nonce: random::bytes(&*self.random),
+            },
+            news: Some(PasswordNews::Reset),
+        };
+        self.set_password(caller, access, wanted, decide).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::Secret;
+
+    use super::*;
+    use crate::credentials::NewVersionTwo;
+
+    #[test]
+    fn which_bodies_go_together() {
+        let salt = "identity.mozilla.com/picl/v1/quickStretchV2:c2dc400c9cc1a93dd3cd3af1b05ebd60";
+        let check = |wraps: bool, two: bool, key: Option<&str>, session: bool, keys: bool| {
+            let secret = |byte| Secret::new([byte; 32]);
+            let request = ResetRequest {
+                password: NewPassword {
+                    auth_pw: secret(1),
+                    wrap_kb: wraps.then(|| secret(2)),
+                    version_two: two.then(|| NewVersionTwo {
+                        auth_pw: secret(3),
+                        wrap_kb: secret(4),
+                        client_salt: salt.to_owned(),
+                    }),
+                },
+                recovery_key_id: key.map(str::to_owned),
+                session,
+                keys,
+            };
+            request.check().err().map(|error| error.code().number())
+        };
+        let key = Some("07c78d9d5b185d059ab32e8ef4305b88");
+        let table = [
+            ("only a password", check(false, false, None, false, false), None),
+            ("with a session", check(false, false, None, true, true), None),
+            (
+                "a kB of the client's",
+                check(true, true, None, false, false),
+                None,
+            ),
+            (
+                "keys without a session",
+                check(false, false, None, false, true),
+                Some(108),
+            ),
+            (
+                "a kB for one verifier",
+                check(true, false, None, false, false),
+                Some(107),
+            ),
+            (
+                "two verifiers without a kB",
+                check(false, true, None, false, false),
+                Some(107),
+            ),
+            (
+                "a key without a kB",
+                check(false, false, key, false, false),
+                Some(107),
+            ),
+            (
+                "a key, two verifiers, no kB",
+                check(false, true, key, false, false),
+                Some(107),
+            ),
+            (
+                "a key that is none",
+                check(true, true, Some("xyz"), false, false),
+                Some(107),
+            ),
+            (
+                "a key that is too long",
+                check(true, true, Some(&"ab".repeat(17)), false, false),
+                Some(107),
+            ),
+            ("a key", check(true, false, key, false, false), Some(158)),
+            (
+                "a key, two verifiers",
+                check(true, true, key, true, true),
+                Some(158),
+            ),
+        ];
+        for (name, refused, expected) in table {
+            assert_eq!(refused, expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Setting a new password: one intent on the account it was decided on, and what follows it.
+
+use std::sync::Arc;
+
+use foxhold_core::{
+    Secret, Timestamp,
+    record::{Account, Credentials, PasswordEffect, PasswordToken, PasswordUpdate},
+};
+use foxhold_ports::Refusal;
+
+use super::PasswordAccess;
+use crate::{
+    AccountError, AccountEvent, Accounts, Caller, SignedIn, mail::PasswordNews, session::Opening,
+    write::WriteFailure,
+};
+
+/// How often a new password is decided anew because something else of the account has changed meanwhile.
+const ROUNDS: usize = 3;
+
+/// A session that came with a new password.
+pub struct Renewed {
+    /// Session and account.
+    pub signed_in: SignedIn,
+    /// For the client.
+    pub session_token: Secret<32>,
+    /// Of the first verifier, if keys were asked for.
+    pub key_fetch_token: Option<Secret<32>>,
+    /// Of the second one, if one was sent and keys were asked for.
+    pub key_fetch_token_version_two: Option<Secret<32>>,
+}
+
+impl Renewed {
+    fn of(opening: Opening, account: Account) -> Self {
+        let mut tokens = opening.key_fetch_tokens.into_iter();
+        Self {
+            signed_in: SignedIn {
+                session: opening.sign_in.session,
+                account,
+            },
+            session_token: opening.session_token,
+            key_fetch_token: tokens.next(),
+            key_fetch_token_version_two: tokens.next(),
+        }
+    }
+}
+
+/// What a client wants beside the new password.
+pub(super) struct Wanted {
+    /// A session.
+    pub(super) session: bool,
+    /// What key-fetch tokens are to be made of, if they are wanted.
+    pub(super) wrap_kbs: Option<Vec<Secret<32>>>,
+}
+
+/// What a new password is to an account.
+pub(super) struct Decision {
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) effect: PasswordEffect,
+    /// What its owner is told.
+    pub(super) news: Option<PasswordNews>,
+}
+
+impl Decision {
+    /// Nothing that anybody has to know.
+    pub(super) const fn quiet(credentials: Arc<Credentials>) -> Self {
+        Self {
+            credentials,
+            effect: PasswordEffect::Upgrade,
+            news: None,
+        }
+    }
+}
+
+impl Accounts {
+    /// Puts the intent, decided again where the account's version has moved on. `decide` is given the account and the time
+    /// its new verifier would be set at.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 110, 165, 201.
+    pub(super) async fn set_password(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        wanted: Wanted,
+        decide: impl Fn(&Account, Timestamp) -> Decision,
+    ) -> Result<Option<Renewed>, AccountError> {
+        let PasswordAccess { token, mut account } = access;
+        for _ in 0..ROUNDS {
+            let now = self.now();
+            let decision = decide(&account, later_than(&account, now));
+            let update = PasswordUpdate {
+                uid: account.uid,
+                based_on: account.version,
+                spends: token.id,
+                credentials: decision.credentials,
+                effect: decision.effect,
+            };
+            let after = update.applied_to(&account);
+            let opening = self.opening(caller, &after, &wanted, now)?;
+            match self.put(caller, &update, opening.as_ref()).await {
+                Ok(()) => {
+                    self.tell_of(&after, decision.news).await;
+                    return Ok(opening.map(|opening| Renewed::of(opening, after)));
+                }
+                Err(WriteFailure::Refused(Refusal::Conflict)) => {
+                    account = self.account_of(caller, &token).await?;
+                }
+                Err(failure) => {
+                    return Err(failure.telling(Refusal::UnknownAccount, || AccountError::BadToken));
+                }
+            }
+        }
+        Err(AccountError::StoreConflict)
+    }
+
+    fn opening(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<Option<Opening>, AccountError> {
+        let open = || self.open_for(caller, account, wanted.wrap_kbs.as_deref(), now);
+        wanted.session.then(open).transpose()
+    }
+
+    /// Puts the intent once. If its outcome stays unknown the account tells: what is done has to be followed by all that
+    /// follows it, and the client can be told.
+    async fn put(
+        &self,
+        caller: &Caller,
+        update: &PasswordUpdate,
+        opening: Option<&Opening>,
+    ) -> Result<(), WriteFailure> {
+        let outcome = self
+            .write(caller, |call| {
+                let update = update.clone();
+                let sign_in = opening.map(|opening| opening.sign_in.clone());
+                async move { self.writer.set_password(&call, update, sign_in).await }
+            })
+            .await;
+        let Some(at) = update.effect.verifier_set_at() else {
+            return outcome;
+        };
+        match outcome {
+            Err(WriteFailure::Unknown) => {
+                let is_ours = |account: &Account| {
+                    account.verifier_set_at == at && account.credentials == update.credentials
+                };
+                let found = self.look_again(update.uid).await;
+                let is_done = found.is_some_and(|account| account.as_ref().is_some_and(is_ours));
+                if is_done {
+                    Ok(())
+                } else {
+                    Err(WriteFailure::Unknown)
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The token's account as it is now, if the token is still good for it.
+    async fn account_of(&self, caller: &Caller, token: &PasswordToken) -> Result<Account, AccountError> {
+        let account = self.reader.account(caller.deadline, token.uid).await?;
+        account
+            .filter(|account| token.is_of(account))
+            .ok_or(AccountError::BadToken)
+    }
+
+    async fn tell_of(&self, account: &Account, news: Option<PasswordNews>) {
+        let Some(news) = news else { return };
+        let event = AccountEvent::PasswordSet {
+            uid: account.uid,
+            generation: account.verifier_set_at,
+        };
+        self.events.tell(event).await;
+        self.send_password_mail(account, news).await;
+    }
+}
+
+/// When a new verifier is set: later than the present one, also where the clocks of two webheads disagree.
+fn later_than(account: &Account, now: Timestamp) -> Timestamp {
+    now.max(account.verifier_set_at.plus(std::time::Duration::from_millis(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fixtures::{MADE, account};
+
+    #[test]
+    fn a_new_verifier_is_later_than_the_one_before() {
+        let millis = Duration::from_millis;
+        let table = [
+            ("as usual", MADE.plus(millis(5)), MADE.plus(millis(5))),
+            ("at once", MADE, MADE.plus(millis(1))),
+            ("clock behind", MADE.minus(millis(5)), MADE.plus(millis(1))),
+        ];
+        for (name, now, expected) in table {
+            assert_eq!(later_than(&account(true), now), expected, "{name}");
+        }
+    }
+}

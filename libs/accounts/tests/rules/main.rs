@@ -1,0 +1,15 @@
+//! Rules about passwords and sessions over the in-memory store, called as the webhead calls them, with a store, a pool or a
+//! client that fails at the worst moment.
+
+#[cfg(test)]
+mod change;
+#[cfg(test)]
+mod deletion;
+#[cfg(test)]
+mod forgot;
+#[cfg(test)]
+mod reset;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,55 @@
+// New passwords, without a word about screens: one that is changed by whoever knows the old one, and one that is set
+// through a mailed link. Called by page.js. Passwords, unwrapBKey and kB live here only between two steps.
+
+import { inStoredSpelling, newCredentials, stretch } from "./credentials.js";
+import { randomHex, xorHex } from "./crypto.js";
+
+/**
+ * Changes the password in a session. The account's key stays, so what is stored can still be read. Resolves to the
+ * session that takes the place of the old one, which has ended with all others.
+ */
+export function changePassword({ accounts, seal, session, oldPassword, newPassword, onStep }) {
+  return inStoredSpelling(session.email, async (email) => {
+    onStep("Checking your password…");
+    const old = await stretch(accounts, seal, email, oldPassword);
+    const started = await accounts.startPasswordChange(session.sessionToken, { email, oldAuthPW: old.auth_pw });
+    const { wrap_kb } = await accounts.accountKeys(started.keyFetchToken2 ?? started.keyFetchToken);
+    onStep("Setting the new one…");
+    const made = await newCredentials(seal, email, newPassword, xorHex(wrap_kb, old.unwrap_b_key));
+    const { id } = await seal("token", { kind: "sessionToken", token: session.sessionToken });
+    const body = { ...made, sessionToken: id };
+    const answer = await accounts.finishPasswordChange(started.passwordChangeToken, body);
+    return sessionOf(answer, email);
+  });
+}
+
+/** One link of a mail. Its code is shown to the server once: what comes after may be tried again. */
+export class PasswordReset {
+  #accounts;
+  #seal;
+  #link;
+  #resetToken = null;
+
+  /** `link` is {email, token, code} of the address. */
+  constructor({ accounts, seal, link }) {
+    this.#accounts = accounts;
+    this.#seal = seal;
+    this.#link = link;
+  }
+
+  /**
+   * Sets the password, with a new key: what was stored under the old one cannot be read any more. Resolves to a session
+   * if `signIn`, else to null.
+   */
+  async set(password, { signIn }) {
+    const { email, token, code } = this.#link;
+    this.#resetToken ??= (await this.#accounts.verifyResetCode(token, code)).accountResetToken;
+    const made = await newCredentials(this.#seal, email, password, randomHex(32));
+    const answer = await this.#accounts.resetAccount(this.#resetToken, { ...made, sessionToken: signIn });
+    return signIn ? sessionOf(answer, email) : null;
+  }
+}
+
+function sessionOf(answer, email) {
+  return { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
+}
