@@ -19,7 +19,7 @@ use foxhold_store_cassandra::{CassandraStore, ConnectSettings, Requests, migrate
 use foxhold_testkit::{
     cassandra::shared,
     fleet::Cassandra,
-    person::{OLDSYNC, Person, Server},
+    person::{OLDSYNC, Person, Server, mailed_header},
 };
 use foxhold_webhead::{
     Site,
@@ -65,6 +65,12 @@ impl World {
     pub(crate) async fn verify(&self, person: &Person) {
         let answer = person.verify(&self.server, self.mailbox).await;
         assert_eq!(answer.expect("an answer").status, hyper::StatusCode::OK);
+    }
+
+    /// A header of the newest mail.
+    pub(crate) async fn mailed(&self, person: &Person, header: &str) -> String {
+        let mailed = mailed_header(self.mailbox, &person.email, header).await;
+        mailed.expect("a mail")
     }
 
     /// What `work` asks of the cluster.
