@@ -1,6 +1,8 @@
 //! A mixed load of sign-ups, logins and exchanges that writes down what the service acknowledged, and afterwards holds the
 //! service to it. For tests that kill processes in between.
 
+mod passwords;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -13,6 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use foxhold_crypto::token::TokenKeys;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+
+use passwords::{Password, Past};
 
 use crate::{
     http::Answer,
@@ -30,6 +34,8 @@ struct Entry {
     keys_fetched: bool,
     signed_out: Option<SignOut>,
     service_uid: Option<u64>,
+    password: Password,
+    past: Past,
 }
 
 /// A session that was signed out, or may have been.
@@ -99,14 +105,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// One user's way: sign up, type the code in, sign in again, fetch keys, sign out where it began, get a node. Every
-    /// fourth finds the address taken by somebody who never confirmed it. `false` after silence.
+    /// One user's way: sign up, type the code in, sign in again, fetch keys, sign out where it began, get a node, do
+    /// something about the password. Every fourth finds the address taken by somebody who never confirmed it. `false` after
+    /// silence.
     ///
     /// # Errors
     /// As [`Self::work_until_silence`].
     pub async fn one_person(&self, server: &Server, mailbox: SocketAddr) -> Result<bool> {
         let (email, auth_pw) = (format!("{}@example.test", &unique_hex()[..20]), unique_hex());
-        let squatted = self.people.fetch_add(1, Ordering::Relaxed) % SQUATTED_EVERY == 1;
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        let squatted = number % SQUATTED_EVERY == 1;
         if squatted {
             // Whatever becomes of this one, the address is the next one's who confirms it.
             self.told(Person::sign_up(server, &email, &unique_hex()).await)?;
@@ -128,13 +136,21 @@ impl Ledger {
             keys_fetched: false,
             signed_out: None,
             service_uid: None,
+            password: Password::default(),
+            past: Past::default(),
         };
-        let went_on = self.later_steps(server, mailbox, &mut entry).await;
+        let went_on = self.later_steps(number, server, mailbox, &mut entry).await;
         lock(&self.entries).push(entry);
         went_on
     }
 
-    async fn later_steps(&self, server: &Server, mailbox: SocketAddr, entry: &mut Entry) -> Result<bool> {
+    async fn later_steps(
+        &self,
+        number: usize,
+        server: &Server,
+        mailbox: SocketAddr,
+        entry: &mut Entry,
+    ) -> Result<bool> {
         // The mailbox is on the process that may just have died: no mail is silence, too.
         let Ok(answer) = entry.person.verify(server, mailbox).await else {
             return Ok(false);
@@ -187,7 +203,7 @@ impl Ledger {
             Step::Done(answer) => entry.service_uid = answer.json()?["uid"].as_u64(),
             step => return Ok(matches!(step, Step::Later)),
         }
-        Ok(true)
+        self.about_the_password(number, server, mailbox, entry).await
     }
 
     fn answered(&self, outcome: Result<Answer>) -> Result<Step<Answer>> {
@@ -211,8 +227,8 @@ impl Ledger {
     }
 
     /// Holds the service to all of it: every session lives but those that were signed out, spent tokens are spent, every
-    /// verified address is verified, every user has the node it was given, and a sign-up without an answer is either whole
-    /// or not there. Then forgets it.
+    /// verified address is verified, every user has the node it was given, and a sign-up or a new password without an answer
+    /// is either whole or not there. Then forgets it.
     ///
     /// # Errors
     /// For the first thing that is not so.
@@ -235,6 +251,14 @@ impl Ledger {
 
 async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
     let person = &entry.person;
+    match &entry.password {
+        Password::Sure => {}
+        Password::Perhaps(other) => return passwords::settle_perhaps(server, person, other).await,
+        Password::Gone { acknowledged } => {
+            return passwords::settle_gone(server, person, *acknowledged).await;
+        }
+    }
+    passwords::settle_past(server, entry).await?;
     let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
     ensure!(
         status.status == StatusCode::OK,

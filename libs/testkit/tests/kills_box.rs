@@ -26,7 +26,7 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
             })
             .collect();
         // Killed at another point of the users' way in each round.
-        let enough = before + 1 + round % 17;
+        let enough = before + 1 + round % 47;
         wait_until("some acknowledged work", || {
             let reached = ledger.acknowledged() >= enough;
             async move { reached }

@@ -20,7 +20,7 @@ use foxhold_testkit::{
     cassandra::shared,
     fleet::Cassandra,
     insist::answered,
-    person::{OLDSYNC, Person, Server},
+    person::{OLDSYNC, Person, Server, mailed_header},
 };
 use foxhold_webhead::{
     Site,
@@ -66,6 +66,12 @@ impl World {
     pub(crate) async fn verify(&self, person: &Person) {
         let answer = answered(async || person.verify(&self.server, self.mailbox).await).await;
         assert_eq!(answer.expect("an answer").status, hyper::StatusCode::OK);
+    }
+
+    /// A header of the newest mail.
+    pub(crate) async fn mailed(&self, person: &Person, header: &str) -> String {
+        let mailed = mailed_header(self.mailbox, &person.email, header).await;
+        mailed.expect("a mail")
     }
 
     /// What `work` asks of the cluster.
