@@ -6,7 +6,8 @@
 Scripts: journey (sign-up by code, first sync, a bookmark, a second profile that gets it), again (settings, sign-out
 and a second sign-in in the same profile), link (confirmation through
 the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
-Firefox's own sign-in), vectors (known answers through the page's WebAssembly worker).
+Firefox's own sign-in), passwords (a password that is changed, and one that is forgotten), vectors (known answers through
+the page's WebAssembly worker).
 
 Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
 With --interactive it waits after each step for a line on stdin; with --step-hook it runs a command with the step's
@@ -144,8 +145,7 @@ class Flow:
         firefox.marionette.navigate(link)
         page = SignInPage(firefox)
         page.wait_for("notice")
-        heading = firefox.content("return document.querySelector('h1').textContent;")
-        assert heading == "Your address is confirmed", f"the link's page says: {heading}: {page.text('notice')}"
+        self.heading_is(firefox, "Your address is confirmed")
         firefox.marionette.close()
 
     def refusals(self):
@@ -200,6 +200,61 @@ class Flow:
             self.open_plainly(firefox, "/no/such/page").wait_for("start")
             self.report.step("web-held")
 
+    def passwords(self):
+        """A password changed in the settings leaves this Firefox signed in; a forgotten one is set by the mail's link."""
+        changed, remembered = "battery staple horse", "horse battery correct"
+        with self.firefox("changed") as firefox:
+            sync = self.sign_in(firefox, "signed-up")
+            page = self.open_plainly(firefox, "/settings")
+            page.wait_for("settings")
+            page.click("change-password")
+            page.wait_for("password")
+            page.type_into("password", changed)
+            self.refused(page, "old-password", "wrong horse battery", "password is wrong")
+            page.type_into("old-password", self.password)
+            page.submit("notice")
+            self.heading_is(firefox, "Your password is changed")
+            self.password = changed
+            url = BOOKMARK_URL.format(uuid.uuid4().hex)
+            sync.add_bookmark(url, "After the change")
+            sync.upload_bookmark(url, self.options.patient)
+            self.report.step("changed", **sync.status())
+        with self.firefox("forgotten") as firefox:
+            page = self.open_from_menu(firefox)
+            page.type_into("email", self.email)
+            page.submit("signin")
+            page.click("forgot")
+            page.wait_for("forgot")
+            page.submit("notice")
+            self.heading_is(firefox, "Look at your mail")
+            self.mailbox.newest_header(self.email, "x-recovery-code")
+            link = self.link_of("recovery")
+            firefox.marionette.navigate(link)
+            page.wait_for("reset")
+            shown = firefox.content("return location.href;")
+            assert "code" not in shown, f"the link stays in sight: {shown}"
+            self.refused(page, "password", "short", "at least 8 characters")
+            page.type_into("password", remembered)
+            page.submit("notice")
+            self.heading_is(firefox, "Your password is set")
+            self.open_plainly(firefox, "/").wait_for("start")
+            firefox.marionette.navigate(link)
+            page.wait_for("reset")
+            page.type_into("password", changed)
+            page.submit("notice")
+            self.heading_is(firefox, "This link does not work")
+            self.password = remembered
+            self.sign_in(firefox, "signed-in-again")
+            self.report.step("reset")
+
+    def link_of(self, template):
+        mails = [mail["headers"] for mail in self.mailbox.mails(self.email)]
+        return [headers["x-link"] for headers in mails if headers["x-template-name"] == template][-1]
+
+    def heading_is(self, firefox, expected):
+        heading = firefox.content("return document.querySelector('h1').textContent;")
+        assert heading == expected, f"the page says: {heading}"
+
     def nothing_secret_kept(self, firefox):
         """The page may keep who is signed in, and nothing else."""
         kept = firefox.content("return [Object.entries(localStorage), Object.entries(sessionStorage)];")
@@ -250,7 +305,7 @@ RUN_IN_WORKER = """
   }
 """
 
-SCRIPTS = ["journey", "again", "link", "refusals", "web", "vectors"]
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "passwords", "vectors"]
 
 
 def main():

@@ -285,7 +285,11 @@ fn nonce() -> String {
     unique_hex()[..16].to_owned()
 }
 
-fn token(kind: TokenKind, text: &str) -> Result<TokenKeys> {
+/// The keys of a token as a client has it.
+///
+/// # Errors
+/// When it is none.
+pub fn token(kind: TokenKind, text: &str) -> Result<TokenKeys> {
     Ok(TokenKeys::derive(kind, &Secret::new(hex::decode(text)?)))
 }
 

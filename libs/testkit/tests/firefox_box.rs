@@ -53,6 +53,8 @@ async fn firefox_signs_up_signs_in_and_syncs() {
     run("refusals", BTreeMap::new()).await.unwrap();
     // Sign-up, list and sign-out in a browser that is not pointed here.
     run("web", BTreeMap::new()).await.unwrap();
+    // A password changed in the settings, and a forgotten one set by the mail's link.
+    run("passwords", BTreeMap::new()).await.unwrap();
 
     // The known answers of the page's cryptography, in the browser.
     let vectors = concat!(

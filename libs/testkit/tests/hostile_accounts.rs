@@ -73,6 +73,7 @@ async fn signatures_and_tokens() {
         signatures::id_rows(&cast),
         signatures::mac_rows(&cast),
         signatures::payload_rows(&cast),
+        signatures::uncovered_rows(&cast),
         times::time_rows(&cast),
         times::ended_rows(&stage, &cast).await.unwrap(),
         oauth::authorization_rows(&cast),

@@ -30,6 +30,12 @@ pub enum Auth {
     SessionHashed,
     /// By a key-fetch token; the contract's K.
     KeyFetch,
+    /// By a password change token, the body under the signature; the contract's C ●.
+    Change,
+    /// By a password forgot token; the contract's G.
+    Forgot,
+    /// By an account reset token, the body under the signature; the contract's R ●.
+    Reset,
     /// By an access token.
     Bearer,
     /// By a session or by an access token.
@@ -86,6 +92,11 @@ const fn of_oauth_base(mut call: Call) -> Call {
 
 const CREDENTIALS: &str = r#"{"email":"EMAIL","authPW":"AUTHPW"}"#;
 const EMAIL: &str = r#"{"email":"EMAIL"}"#;
+const OLD_PASSWORD: &str = r#"{"email":"EMAIL","oldAuthPW":"AUTHPW"}"#;
+const NEW_PASSWORD: &str = r#"{"authPW":"AUTHPW","wrapKb":"AUTHPW"}"#;
+const RESET_CODE: &str = r#"{"code":"0123456789abcdef0123456789abcdef"}"#;
+const ATTACHED: &str =
+    r#"{"sessionTokenId":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}"#;
 const AUTHORIZATION: &str = r#"{"client_id":"5882386c6d801776","state":"s","scope":"profile",
     "access_type":"online","response_type":"code","code_challenge_method":"S256",
     "code_challenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}"#;
@@ -165,7 +176,87 @@ pub const CALLS: &[Call] = &[
     ),
     call("GET", "/v1/account/device/commands", Auth::Session, "", &[]),
     call("GET", "/v1/account/attached_clients", Auth::Session, "", &[]),
+    call(
+        "POST",
+        "/v1/account/attached_client/destroy",
+        Auth::Session,
+        ATTACHED,
+        &[],
+    ),
+    call("GET", "/v1/account/sessions", Auth::Session, "", &[]),
+    // With a session, too: see `signatures`.
+    call(
+        "POST",
+        "/v1/account/destroy",
+        Auth::Open,
+        CREDENTIALS,
+        &["email", "authPW"],
+    ),
+    call(
+        "POST",
+        "/v1/account/reset",
+        Auth::Reset,
+        r#"{"authPW":"AUTHPW"}"#,
+        &["authPW"],
+    ),
+    call(
+        "POST",
+        "/v1/password/change/start",
+        Auth::Open,
+        OLD_PASSWORD,
+        &["email", "oldAuthPW"],
+    ),
+    call(
+        "POST",
+        "/v1/password/change/finish",
+        Auth::Change,
+        NEW_PASSWORD,
+        &["authPW", "wrapKb"],
+    ),
+    call(
+        "POST",
+        "/v1/password/forgot/send_code",
+        Auth::Open,
+        EMAIL,
+        &["email"],
+    ),
+    call(
+        "POST",
+        "/v1/password/forgot/resend_code",
+        Auth::Forgot,
+        EMAIL,
+        &["email"],
+    ),
+    call(
+        "POST",
+        "/v1/password/forgot/verify_code",
+        Auth::Forgot,
+        RESET_CODE,
+        &["code"],
+    ),
+    call("GET", "/v1/password/forgot/status", Auth::Forgot, "", &[]),
     call("GET", "/v1/session/status", Auth::Session, "", &[]),
+    call(
+        "POST",
+        "/v1/session/reauth",
+        Auth::SessionHashed,
+        CREDENTIALS,
+        &["email", "authPW"],
+    ),
+    call(
+        "POST",
+        "/v1/session/duplicate",
+        Auth::SessionHashed,
+        r#"{"reason":"test"}"#,
+        &[],
+    ),
+    call(
+        "POST",
+        "/v1/session/verify/token",
+        Auth::Session,
+        r#"{"code":"000000"}"#,
+        &["code"],
+    ),
     call("POST", "/v1/session/destroy", Auth::SessionHashed, "{}", &[]),
     call(
         "POST",
@@ -311,6 +402,14 @@ pub struct Cast {
     pub session: Signer,
     /// Signs with their key-fetch token, which is not spent.
     pub key_fetch: Signer,
+    /// Signs with their password change token.
+    pub change: Signer,
+    /// Signs with their password forgot token.
+    pub forgot: Signer,
+    /// Signs with a password forgot token that is spent.
+    pub spent: Signer,
+    /// Signs with their account reset token.
+    pub reset: Signer,
     /// Their access token for the profile.
     pub access_token: String,
 }
@@ -323,8 +422,13 @@ impl Cast {
     pub async fn call_in(stage: &Stage) -> Result<Self> {
         let person = stage.person().await?;
         let root = stage.server().root.clone();
+        let tokens = stage.password_tokens(&person).await?;
         Ok(Self {
             host: stage.host().to_owned(),
+            change: Signer::of_token(&root, &tokens.change)?,
+            forgot: Signer::of_token(&root, &tokens.forgot)?,
+            spent: Signer::of_token(&root, &tokens.spent)?,
+            reset: Signer::of_token(&root, &tokens.reset)?,
             session: Signer::of_token(&root, &person.session)?,
             key_fetch: Signer::of_token(&root, &person.key_fetch)?,
             access_token: stage.access_token(&person, "profile").await?,
@@ -347,17 +451,22 @@ impl Cast {
     pub fn request(&self, call: &Call, body: &[u8]) -> RawRequest {
         let without_body = call.body.is_empty();
         let open = RawRequest::new(call.method, call.path);
+        let by = |signer: &Signer| {
+            if without_body {
+                signer.request(call.method, call.path)
+            } else {
+                signer.request_with(call.method, call.path, body)
+            }
+        };
         match call.auth {
             Auth::Open if without_body => open,
             Auth::Open => open.json(body),
             Auth::Bearer => open.header("authorization", format!("Bearer {}", self.access_token)),
             Auth::KeyFetch => self.key_fetch.request(call.method, call.path),
-            Auth::Session | Auth::SessionHashed | Auth::SessionOrBearer if without_body => {
-                self.session.request(call.method, call.path)
-            }
-            Auth::Session | Auth::SessionHashed | Auth::SessionOrBearer => {
-                self.session.request_with(call.method, call.path, body)
-            }
+            Auth::Session | Auth::SessionHashed | Auth::SessionOrBearer => by(&self.session),
+            Auth::Change => by(&self.change),
+            Auth::Forgot => by(&self.forgot),
+            Auth::Reset => by(&self.reset),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use foxhold_crypto::token::{TokenKeys, TokenKind};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -34,6 +35,18 @@ pub struct Syncing {
     pub base: String,
     /// The user's number in the service.
     pub uid: u64,
+}
+
+/// Tokens of the password calls.
+pub struct PasswordTokens {
+    /// `passwordChangeToken`.
+    pub change: TokenKeys,
+    /// `passwordForgotToken`.
+    pub forgot: TokenKeys,
+    /// One that was changed for `reset`.
+    pub spent: TokenKeys,
+    /// `accountResetToken`.
+    pub reset: TokenKeys,
 }
 
 impl Stage {
@@ -112,6 +125,43 @@ impl Stage {
     /// When there is no answer.
     pub async fn verify(&self, person: &Person) -> Result<StatusCode> {
         Ok(person.verify(self.server(), self.running.private).await?.status)
+    }
+
+    /// Somebody's tokens of the password calls, none of them spent.
+    ///
+    /// # Errors
+    /// When the box does not give them.
+    pub async fn password_tokens(&self, person: &Person) -> Result<PasswordTokens> {
+        let email = json!({ "email": person.email, "oldAuthPW": person.auth_pw });
+        let started = self.server().post("/v1/password/change/start", &email).await?;
+        let member = |answer: &Value, name: &str| {
+            let text = answer[name].as_str().map(str::to_owned);
+            text.with_context(|| format!("no {name} in {answer}"))
+        };
+        let change = member(&started.json()?, "passwordChangeToken")?;
+        let send = async || {
+            let sent = self
+                .server()
+                .post("/v1/password/forgot/send_code", &email)
+                .await?;
+            let text = member(&sent.json()?, "passwordForgotToken")?;
+            person::token(TokenKind::PasswordForgot, &text)
+        };
+        let spent = send().await?;
+        let code = person::mailed_header(self.running.private, &person.email, "x-recovery-code").await?;
+        let verify = "/v1/password/forgot/verify_code";
+        let code = json!({ "code": code });
+        let verified = self
+            .server()
+            .signed(Method::POST, verify, &spent, Some(&code))
+            .await?;
+        let reset = member(&verified.json()?, "accountResetToken")?;
+        Ok(PasswordTokens {
+            change: person::token(TokenKind::PasswordChange, &change)?,
+            forgot: send().await?,
+            spent,
+            reset: person::token(TokenKind::AccountReset, &reset)?,
+        })
     }
 
     /// An access token with a scope.

@@ -9,7 +9,7 @@ use foxhold_crypto::token::{TokenKeys, TokenKind};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Entry, Ledger, Step, accepted, answered, decided, in_words, signed};
+use super::{Entry, Ledger, Step, answered, decided, granted, in_words, signed};
 use crate::{
     http::Answer,
     person::{Person, Server, mailed_header, unique_hex},
@@ -280,7 +280,7 @@ pub(super) async fn settle_gone(server: &Server, person: &Person, acknowledged: 
     let status = answered(async || server.post("/v1/account/status", &whose).await).await?;
     ensure!(status.json()?["exists"] == false, "an acknowledged end is lost");
     let next = decided(async || Person::sign_up(server, &person.email, &unique_hex()).await).await?;
-    let next = accepted(next).context("the address of an account that ended")?;
+    let next = granted(next).context("the address of an account that ended")?;
     ensure!(next.uid != person.uid, "an account came back");
     Ok(())
 }

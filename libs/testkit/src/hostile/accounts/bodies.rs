@@ -183,6 +183,8 @@ pub fn extra_rows(cast: &Cast) -> Vec<Row> {
         "/v1/account/scoped-key-data",
         "/v1/account/device",
         "/v1/account/devices/notify",
+        "/v1/account/attached_client/destroy",
+        "/v1/session/duplicate",
         "/v1/oauth/authorization",
         "/v1/oauth/token",
         "/v1/oauth/introspect",

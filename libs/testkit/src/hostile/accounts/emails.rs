@@ -15,11 +15,14 @@ use crate::{
 };
 
 /// The calls that take an address from anybody.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 7] = [
     "/v1/account/create",
     "/v1/account/login",
     "/v1/account/status",
     "/v1/account/credentials/status",
+    "/v1/account/destroy",
+    "/v1/password/change/start",
+    "/v1/password/forgot/send_code",
 ];
 
 /// Refused wherever an address is taken.
@@ -109,7 +112,7 @@ pub fn refused_rows(cast: &Cast) -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, email) in REFUSED.iter().chain(&more) {
         for path in PATHS {
-            let body = json!({ "email": email, "authPW": AUTH_PW }).to_string();
+            let body = json!({ "email": email, "authPW": AUTH_PW, "oldAuthPW": AUTH_PW }).to_string();
             let request = RawRequest::new("POST", path).json(body);
             let expected = Expected::Accounts(400, &[107]);
             rows.push(Row::new(

@@ -60,6 +60,8 @@ const REDIRECT_FORMS: &[&str] = &[
     "\"not a url\"",
 ];
 
+const CODE_FORMS: &[&str] = &["\"\"", "\"00000\"", "\"0000000\"", "\"00000a\"", "\"-00001\""];
+
 const ID_FORMS: &[&str] = &[
     "\"\"",
     "\"xyz\"",
@@ -110,11 +112,36 @@ const WRONG: &[Wrong] = &[
     wrong("/v1/account/login", "verificationMethod", &["\"pigeon\"", "7"]),
     wrong("/v1/recovery_email/verify_code", "uid", ID_FORMS),
     wrong("/v1/recovery_email/verify_code", "code", ID_FORMS),
+    wrong("/v1/session/verify_code", "code", CODE_FORMS),
+    wrong("/v1/session/verify/token", "code", CODE_FORMS),
+    wrong("/v1/session/verify/token", "uid", ID_FORMS),
+    wrong("/v1/session/reauth", "authPW", HEX_FORMS),
+    wrong("/v1/session/reauth", "redirectTo", REDIRECT_FORMS),
+    wrong("/v1/session/reauth", "reason", &["\"12345678901234567\"", "7"]),
+    wrong("/v1/session/reauth", "verificationMethod", &["\"pigeon\"", "7"]),
+    wrong("/v1/session/duplicate", "reason", &["\"12345678901234567\"", "7"]),
+    wrong("/v1/account/attached_client/destroy", "clientId", ID_FORMS),
+    wrong("/v1/account/attached_client/destroy", "sessionTokenId", ID_FORMS),
+    wrong("/v1/account/attached_client/destroy", "refreshTokenId", ID_FORMS),
+    wrong("/v1/account/attached_client/destroy", "deviceId", ID_FORMS),
+    wrong("/v1/account/destroy", "authPW", HEX_FORMS),
+    wrong("/v1/account/reset", "authPW", HEX_FORMS),
+    wrong("/v1/account/reset", "wrapKb", HEX_FORMS),
+    wrong("/v1/account/reset", "recoveryKeyId", ID_FORMS),
+    wrong("/v1/account/reset", "sessionToken", &["\"yes\"", "1", "[]"]),
+    wrong("/v1/password/change/start", "oldAuthPW", HEX_FORMS),
+    wrong("/v1/password/change/finish", "authPW", HEX_FORMS),
+    wrong("/v1/password/change/finish", "wrapKb", HEX_FORMS),
+    wrong("/v1/password/change/finish", "sessionToken", ID_FORMS),
+    wrong("/v1/password/change/finish", "authPWVersion2", HEX_FORMS),
+    wrong("/v1/password/forgot/send_code", "redirectTo", REDIRECT_FORMS),
     wrong(
-        "/v1/session/verify_code",
-        "code",
-        &["\"\"", "\"00000\"", "\"0000000\"", "\"00000a\"", "\"-00001\""],
+        "/v1/password/forgot/send_code",
+        "service",
+        &["\"sync sync\"", "\"12345678901234567\""],
     ),
+    wrong("/v1/password/forgot/resend_code", "redirectTo", REDIRECT_FORMS),
+    wrong("/v1/password/forgot/verify_code", "code", ID_FORMS),
     wrong("/v1/account/scoped-key-data", "client_id", ID_FORMS),
     wrong(
         "/v1/account/scoped-key-data",
@@ -206,6 +233,37 @@ const TEXTS: &[(&str, &[&str])] = &[
         "/v1/account/login",
         &["service", "redirectTo", "resume", "reason", "verificationMethod"],
     ),
+    ("/v1/session/reauth", &["service", "resume", "reason"]),
+    ("/v1/session/duplicate", &["reason"]),
+    (
+        "/v1/account/attached_client/destroy",
+        &["clientId", "sessionTokenId", "refreshTokenId", "deviceId"],
+    ),
+    ("/v1/account/destroy", &[]),
+    (
+        "/v1/account/reset",
+        &[
+            "wrapKb",
+            "authPWVersion2",
+            "wrapKbVersion2",
+            "clientSalt",
+            "recoveryKeyId",
+        ],
+    ),
+    ("/v1/password/change/start", &[]),
+    (
+        "/v1/password/change/finish",
+        &["authPWVersion2", "wrapKbVersion2", "clientSalt", "sessionToken"],
+    ),
+    (
+        "/v1/password/forgot/send_code",
+        &["service", "redirectTo", "resume"],
+    ),
+    (
+        "/v1/password/forgot/resend_code",
+        &["service", "redirectTo", "resume"],
+    ),
+    ("/v1/password/forgot/verify_code", &[]),
     ("/v1/session/resend_code", &["service", "redirectTo"]),
     ("/v1/recovery_email/resend_code", &["service", "redirectTo"]),
     (
@@ -295,6 +353,10 @@ fn long_rows(cast: &Cast) -> Vec<Row> {
         ),
         ("/v1/account/create", "resume", "a".repeat(2049)),
         ("/v1/account/login", "resume", "a".repeat(2049)),
+        ("/v1/session/reauth", "resume", "a".repeat(2049)),
+        ("/v1/password/forgot/send_code", "resume", "a".repeat(2049)),
+        ("/v1/password/forgot/resend_code", "resume", "a".repeat(2049)),
+        ("/v1/password/change/finish", "clientSalt", "a".repeat(200)),
         ("/v1/account/scoped-key-data", "scope", "a".repeat(257)),
         ("/v1/account/device", "name", "a".repeat(256)),
         ("/v1/account/device", "pushCallback", url(256)),
@@ -362,7 +424,58 @@ pub fn missing_rows(cast: &Cast, without_device: &Signer) -> Vec<Row> {
         }
     }
     rows.extend(incomplete_rows(cast));
+    rows.extend(mixed_rows(cast));
     rows
+}
+
+/// Fields of a new password that do not go together (`accounts.md` (c), Reset).
+fn mixed_rows(cast: &Cast) -> Vec<Row> {
+    let (finish, reset) = (
+        of_path("/v1/password/change/finish"),
+        of_path("/v1/account/reset"),
+    );
+    let hex = "\"00000000000000000000000000000000000000000000000000000000000000aa\"";
+    let salt = "\"identity.mozilla.com/picl/v1/quickStretchV2:00112233445566778899aabbccddeeff\"";
+    let key = "\"07c78d9d5b185d059ab32e8ef4305b88\"";
+    let refused = |number: &'static [u16]| Expected::Accounts(400, number);
+    let table = [
+        (
+            finish,
+            "half of version 2",
+            "authPWVersion2",
+            hex,
+            refused(&[108]),
+        ),
+        (finish, "only a salt", "clientSalt", salt, refused(&[108])),
+        (
+            finish,
+            "only a second wrapKb",
+            "wrapKbVersion2",
+            hex,
+            refused(&[108]),
+        ),
+        (
+            reset,
+            "a wrapKb without version 2",
+            "wrapKb",
+            hex,
+            refused(&[107]),
+        ),
+        (reset, "half of version 2", "authPWVersion2", hex, refused(&[108])),
+        (
+            reset,
+            "a recovery key without a wrapKb",
+            "recoveryKeyId",
+            key,
+            refused(&[107]),
+        ),
+    ];
+    table
+        .into_iter()
+        .map(|(call, what, field, value, expected)| {
+            cast.row(call, what, &with(cast, call, field, value), expected)
+        })
+        .collect()
 }
 
 /// Fields that go together or not at all.
@@ -458,16 +571,33 @@ pub fn query_rows(cast: &Cast) -> Vec<Row> {
             bad.clone(),
         ));
     }
-    for path in ["/v1/account/create", "/v1/account/login"] {
+    rows.extend(keys_rows(cast));
+    rows
+}
+
+/// `?keys=`, of calls that give key-fetch tokens.
+fn keys_rows(cast: &Cast) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (path, signer) in [
+        ("/v1/account/create", None),
+        ("/v1/account/login", None),
+        ("/v1/session/reauth", Some(&cast.session)),
+        ("/v1/account/reset", Some(&cast.reset)),
+        ("/v1/password/change/finish", Some(&cast.change)),
+    ] {
         for query in ["keys=maybe", "keys=1", "keys=TRUE", "keys=%ff"] {
             let target = format!("{path}?{query}");
             let body = cast.body_of(of_path(path));
-            let request = RawRequest::new("POST", target.as_str()).json(body);
+            let request = match signer {
+                Some(signer) => signer.request_with("POST", &target, body.as_bytes()),
+                None => RawRequest::new("POST", target.as_str()).json(body),
+            };
+            let name = format!("POST {target}");
             rows.push(Row::new(
-                format!("POST {target}"),
+                name,
                 &cast.host,
                 &request,
-                bad.clone(),
+                Expected::Accounts(400, &[107]),
             ));
         }
     }

@@ -18,6 +18,11 @@ const KEY_DATA: &str = "/v1/account/scoped-key-data";
 const KEY_DATA_BODY: &[u8] =
     br#"{"client_id":"5882386c6d801776","scope":"https://identity.mozilla.com/apps/oldsync"}"#;
 
+const FORGOT: &str = "/v1/password/forgot/status";
+const FINISH: &str = "/v1/password/change/finish";
+const RESET: &str = "/v1/account/reset";
+const DESTROY: &str = "/v1/account/destroy";
+
 pub(super) const BAD_SIGNATURE: Expected = Expected::Accounts(401, &[109]);
 pub(super) const BAD_TOKEN: Expected = Expected::Accounts(401, &[110]);
 pub(super) const FINE: Expected = Expected::Status(200);
@@ -151,6 +156,21 @@ pub fn id_rows(cast: &Cast) -> Vec<Row> {
     for (name, method, path, signer) in [
         ("a key-fetch token for a session", "GET", STATUS, &cast.key_fetch),
         ("a session for keys", "GET", "/v1/account/keys", &cast.session),
+        ("a change token for a session", "GET", STATUS, &cast.change),
+        ("a reset token for a session", "GET", STATUS, &cast.reset),
+        ("a session for a forgot token", "GET", FORGOT, &cast.session),
+        ("a reset token for a forgot token", "GET", FORGOT, &cast.reset),
+        ("a forgot token that is spent", "GET", FORGOT, &cast.spent),
+        ("a session for a change token", "POST", FINISH, &cast.session),
+        ("a reset token for a change token", "POST", FINISH, &cast.reset),
+        ("a change token for a reset token", "POST", RESET, &cast.change),
+        ("a forgot token for a reset token", "POST", RESET, &cast.forgot),
+        (
+            "a key-fetch token where one may be",
+            "POST",
+            DESTROY,
+            &cast.key_fetch,
+        ),
     ] {
         let request = signer.request(method, path);
         rows.push(Row::new(format!("Hawk: {name}"), &cast.host, &request, BAD_TOKEN));
@@ -284,6 +304,33 @@ pub fn mac_rows(cast: &Cast) -> Vec<Row> {
     let mut delegated = signing();
     delegated.app_dlg = Some(("app".into(), "dlg".into()));
     rows.push(get(cast, "app and dlg are fine", delegated.header(), FINE));
+    rows
+}
+
+/// The other calls that take a body only under the signature, each with its own token: without a hash, and with another's.
+#[must_use]
+pub fn uncovered_rows(cast: &Cast) -> Vec<Row> {
+    let calls = [
+        (FINISH, &cast.change),
+        (RESET, &cast.reset),
+        (DESTROY, &cast.session),
+        ("/v1/session/reauth", &cast.session),
+        ("/v1/session/duplicate", &cast.session),
+    ];
+    let mut rows = Vec::new();
+    for (path, signer) in calls {
+        let signing = signer.signing("POST", path);
+        for (name, signing) in [
+            ("no payload hash", signing.clone()),
+            ("the hash of another body", signing.covering(b"{ }")),
+        ] {
+            let request = RawRequest::new("POST", path)
+                .header("authorization", signing.header())
+                .json(b"{}");
+            let name = format!("Hawk: {name} for {path}");
+            rows.push(Row::new(name, &cast.host, &request, BAD_SIGNATURE));
+        }
+    }
     rows
 }
 
