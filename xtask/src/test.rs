@@ -29,10 +29,11 @@ pub(crate) enum Extent {
 }
 
 /// What must be there before anything can be tested.
-const ENVIRONMENT: [Step; 5] = [
+const ENVIRONMENT: [Step; 6] = [
     ("system packages", environment::packages),
     ("compiler's WebAssembly target", wasm::add_target),
     ("Python environment of the browser tests", environment::python),
+    ("Node's BrowserID libraries", environment::node),
     ("Cassandra's jars", cluster::jars),
     ("toxiproxy", cluster::proxy),
 ];

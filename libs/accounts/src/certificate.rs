@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn which_sessions_get_one_and_what_it_says_of_them() {
         use Verification::{Verified, WithAccount};
-        let table: [(bool, Verification, bool, Result<&[AuthMethod], u16>); 6] = [
+        type Row = (bool, Verification, bool, Result<&'static [AuthMethod], u16>);
+        let table: [Row; 6] = [
             (false, WithAccount, true, Err(104)),
             (false, WithAccount, false, Err(104)),
             (false, Verified, true, Err(104)),

@@ -49,7 +49,7 @@ mod tests {
 
     /// By trial: for small ones.
     fn is_prime(number: u64) -> bool {
-        (2..=number.isqrt()).all(|divisor| number % divisor != 0)
+        (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
     }
 
     fn primes_from(start: u64) -> impl Iterator<Item = u64> {

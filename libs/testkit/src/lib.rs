@@ -5,6 +5,7 @@ pub mod audit;
 pub mod balancer;
 pub mod bound;
 pub mod browser;
+pub mod browserid;
 pub mod cassandra;
 pub mod deeds;
 pub mod fleet;

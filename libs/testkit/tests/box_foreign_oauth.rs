@@ -17,17 +17,31 @@ async fn start(work: &WorkFolder, name: &str, more: &[&str]) -> SingleBox {
     SingleBox::start(&folder, more).await.expect("a box")
 }
 
-/// Tells the second box whose users it has.
-async fn serve_users_of(storage: &mut SingleBox, accounts: &SingleBox, work: &WorkFolder) {
+/// What its users are called, as the second box is told.
+const DOMAIN: &str = "domain = \"localhost\"";
+
+/// Tells the second box whose users it has. `settings` are its own, before that; `domain` may be nothing: then it asks.
+async fn serve_users_of(
+    storage: &mut SingleBox,
+    accounts: &SingleBox,
+    (work, settings): (&WorkFolder, &str),
+    domain: &str,
+) {
     storage.process.terminate().await.expect("its end");
-    let file = work.path().join("storage/data/foxhold.toml");
-    let settings = std::fs::read_to_string(&file).expect("its settings");
     let table = format!(
-        "{settings}\n[foreign_oauth]\nserver_url = \"http://{}/v1\"\ndomain = \"localhost\"\nissuer = {:?}\n",
+        "{settings}\n[foreign_oauth]\nserver_url = \"http://{}/v1\"\n{domain}\nissuer = {:?}\n",
         accounts.server.address, accounts.server.root
     );
-    std::fs::write(&file, table).expect("its settings");
+    std::fs::write(settings_file(work), table).expect("its settings");
     storage.restart().await.expect("the box again");
+}
+
+fn settings_file(work: &WorkFolder) -> std::path::PathBuf {
+    work.path().join("storage/data/foxhold.toml")
+}
+
+fn settings(work: &WorkFolder) -> String {
+    std::fs::read_to_string(settings_file(work)).expect("its settings")
 }
 
 async fn signed_up(server: &Server, mailbox: std::net::SocketAddr) -> Person {
@@ -39,16 +53,47 @@ async fn signed_up(server: &Server, mailbox: std::net::SocketAddr) -> Person {
     person
 }
 
+fn storage_server(there: &SingleBox) -> Server {
+    Server {
+        address: there.server.address,
+        root: STORAGE.to_owned(),
+    }
+}
+
+/// The first box says at `/config` what its users are called, and verifies tokens that the second one shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_box_asks_the_first_one_what_its_users_are_called() {
+    let work = WorkFolder::of("box_foreign_oauth_discovery").unwrap();
+    let accounts = start(&work, "accounts", &[]).await;
+    let mut there = start(&work, "storage", &["--public-url", STORAGE]).await;
+    let own_settings = settings(&work);
+    let person = signed_up(&accounts.server, accounts.private).await;
+    let access = person.access_token(&accounts.server).await.unwrap().ok().unwrap();
+    let key_id = person.key_id(&accounts.server).await.unwrap().ok().unwrap();
+    let mut uids = Vec::new();
+    for domain in ["", DOMAIN] {
+        serve_users_of(&mut there, &accounts, (&work, &own_settings), domain).await;
+        let node = storage_server(&there);
+        let answer = exchange(&node, &access, &key_id).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{domain}: {answer:?}");
+        uids.push(answer.json().unwrap()["uid"].clone());
+        // No JWT, so the first box is shown it, and says that it is none.
+        let refused = exchange(&node, "0123456789abcdef", &key_id).await.unwrap();
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{domain}: {refused:?}");
+    }
+    assert_eq!(
+        uids[0], uids[1],
+        "the same user by the discovered domain and by the configured one"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_here_and_data_there() {
     let work = WorkFolder::of("box_foreign_oauth").unwrap();
     let mut accounts = start(&work, "accounts", &[]).await;
     let mut there = start(&work, "storage", &["--public-url", STORAGE]).await;
-    serve_users_of(&mut there, &accounts, &work).await;
-    let node = Server {
-        address: there.server.address,
-        root: STORAGE.to_owned(),
-    };
+    serve_users_of(&mut there, &accounts, (&work, &settings(&work)), DOMAIN).await;
+    let node = storage_server(&there);
 
     let person = signed_up(&accounts.server, accounts.private).await;
     let access = person.access_token(&accounts.server).await.unwrap().ok().unwrap();

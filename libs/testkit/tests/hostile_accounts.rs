@@ -3,7 +3,9 @@
 
 use foxhold_testkit::{
     hostile::{
-        accounts::{Cast, absent_rows, bodies, emails, fields, method_rows, oauth, signatures, times},
+        accounts::{
+            Cast, absent_rows, bodies, certificates, emails, fields, method_rows, oauth, signatures, times,
+        },
         row::{Row, run},
         signer::Signer,
         stage::Stage,
@@ -55,6 +57,8 @@ async fn fields_and_addresses() {
         emails::refused_rows(&cast),
         emails::spelling_rows(&stage, &cast).await.unwrap(),
         emails::injection_rows(&cast),
+        certificates::key_rows(&cast),
+        certificates::duration_rows(&cast),
     ];
     let count = attack("fields and addresses", &stage, tables).await;
     let held = stage.strike().await.unwrap();

@@ -172,9 +172,9 @@ impl LocalSigner {
         })
     }
 
-    /// Whether the current key has made and verified a signature in the last 10 s (`ecosystem.md` 3.6), and no key
-    /// has failed three times in a row, and decisions can be written down. A key that is only published signs nothing but probes, and those find no place
-    /// in a queue that is full for long: it need not be fresh.
+    /// Whether the current key has made and verified a signature in the last 10 s (`ecosystem.md` 3.6), no key has failed
+    /// three times in a row, and decisions can be written down. A key that is only published signs nothing but probes, and
+    /// those find no place in a queue that is full for long: it need not be fresh.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let can_write = self.audit.as_ref().is_none_or(AuditLog::works);

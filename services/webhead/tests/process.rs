@@ -8,7 +8,7 @@ mod tests {
     use foxhold_runtime::{
         Shutdown, SystemClock, SystemRandom,
         certificates::{Authority, Subject},
-        config::Secrets,
+        config::{Secrets, Sources},
         crypto_provider,
         metrics::scraped,
         tls::SpiffeId,
@@ -27,6 +27,10 @@ mod tests {
 
     /// Keys, certificates, an empty store and a configuration that leads to nobody.
     fn config(folder: &Path) -> Config {
+        toml::from_str(&settings(folder)).unwrap()
+    }
+
+    fn settings(folder: &Path) -> String {
         let authority = Authority::create("foxhold.test", &SystemClock, &SystemRandom).unwrap();
         let id: SpiffeId = "spiffe://foxhold.test/here/webhead".parse().unwrap();
         let subject = Subject::of(&id, Duration::from_secs(3600));
@@ -38,7 +42,7 @@ mod tests {
         write(&folder.join("metrics.key"), "metrics");
         SqliteStore::open_writer(folder.join("store.db")).unwrap().close();
         let at = |name: &str| folder.join(name).display().to_string();
-        let text = format!(
+        format!(
             r#"
             public_url = "http://localhost:9000"
             listen = "127.0.0.1:0"
@@ -58,8 +62,7 @@ mod tests {
             key = at("webhead.key"),
             authority = at("authority.pem"),
             store = at("store.db"),
-        );
-        toml::from_str(&text).unwrap()
+        )
     }
 
     /// Sends a request as it stands and reads the answer to its end.
@@ -139,6 +142,38 @@ mod tests {
         assert!(scraped::sum(&samples, expiry, &[("use", "tier")]) > 1e9);
         assert!(!text.contains("alice"), "{text}");
 
+        shutdown.trigger();
+        serving.await.unwrap().unwrap();
+    }
+
+    /// As a process of its own is told where its configuration is.
+    #[tokio::test]
+    async fn a_webhead_takes_over_rules_of_registration_from_its_file() {
+        crypto_provider::install();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("webhead.toml");
+        let settings = settings(folder.path());
+        write(&path, &settings);
+        let sources = Sources {
+            files: vec![path.clone()],
+            ..Sources::default()
+        };
+        let mut config: Config = foxhold_runtime::config::load("webhead", &sources).unwrap();
+        config.sources = sources;
+        let shutdown = Shutdown::new();
+        let webhead = Webhead::open(config, &Secrets::default(), &shutdown)
+            .await
+            .unwrap();
+        let address = webhead.address();
+        let serving = tokio::spawn(webhead.serve(shutdown.clone()));
+        let told = async || exchange(address, "GET", "/v1/account/registration", "").await;
+        assert!(told().await.ends_with(r#"{"mode":"open"}"#));
+        let new = folder.path().join("new.toml");
+        write(&new, &format!("registration = \"closed\"\n{settings}"));
+        std::fs::rename(&new, &path).unwrap();
+        let closed = async { while !told().await.ends_with(r#"{"mode":"closed"}"#) {} };
+        let waited = tokio::time::timeout(Duration::from_secs(60), closed).await;
+        assert!(waited.is_ok(), "{}", told().await);
         shutdown.trigger();
         serving.await.unwrap().unwrap();
     }

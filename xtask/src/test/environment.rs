@@ -31,6 +31,10 @@ const PARTS: &[Part] = &[
         package: "nodejs",
         probe: &["node", "--version"],
     },
+    Part {
+        package: "npm",
+        probe: &["npm", "--version"],
+    },
     // Cassandra 5 runs on 11 and 17, on no later one.
     Part {
         package: "openjdk-17-jre-headless",
@@ -116,6 +120,44 @@ pub(super) fn python(root: &Path) -> Result<()> {
             .arg(&list),
     )?;
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Makes `node-browserid` below the target folder with the packages that `libs/testkit/browserid` locks. It is made anew
+/// when those change, or when an earlier run was cut.
+pub(super) fn node(root: &Path) -> Result<()> {
+    let wanted = root.join("libs/testkit/browserid");
+    let folder = wasm::target_dir(root)?.join("node-browserid");
+    let lock = |folder: &Path| fs::read_to_string(folder.join("package-lock.json"));
+    let locked = lock(&wanted).with_context(|| format!("reading {}", wanted.display()))?;
+    // Written last, so that it tells of a whole folder.
+    let stamp = folder.join("made");
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == locked) {
+        return Ok(());
+    }
+    say(&format!("making {} with npm", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(wanted.join(name), folder.join(name)).with_context(|| format!("copying {name}"))?;
+    }
+    // No script of 219 packages is run but the one that is needed: it writes what the library was split into.
+    must(
+        Command::new("npm")
+            .args([
+                "ci",
+                "--ignore-scripts",
+                "--omit=optional",
+                "--no-audit",
+                "--no-fund",
+            ])
+            .args(["--loglevel", "error"])
+            .current_dir(&folder),
+    )?;
+    must(
+        Command::new("node")
+            .arg("scripts/package.js")
+            .current_dir(folder.join("node_modules/browserid-crypto")),
+    )?;
+    fs::write(&stamp, locked).with_context(|| format!("writing {}", stamp.display()))
 }
 
 /// Whether a command is there and ends well; its output does not matter.

@@ -1,7 +1,8 @@
 //! The accounts server's public calls (`accounts.md` (c) and (e)), as far as they are served, and what goes wrong with
-//! each: see [`bodies`], [`fields`], [`emails`], [`signatures`], [`times`], [`oauth`].
+//! each: see [`bodies`], [`fields`], [`emails`], [`certificates`], [`signatures`], [`times`], [`oauth`].
 
 pub mod bodies;
+pub mod certificates;
 pub mod emails;
 pub mod fields;
 pub mod oauth;
@@ -109,6 +110,12 @@ const SHOWN: &str = r#"{"token":"AUTHPW"}"#;
 const DEVICE: &str = r#"{"name":"hostile","type":"desktop","availableCommands":{}}"#;
 const NOTIFY: &str = r#"{"to":"all","payload":{"version":1,"command":"c","data":{}},"TTL":0}"#;
 const DEVICE_ID: &str = r#"{"id":"0123456789abcdef0123456789abcdef"}"#;
+/// With a key of 1024 bits.
+const CERTIFICATE: &str = "{\"duration\":60000,\"publicKey\":{\"algorithm\":\"RS\",\"e\":\"65537\",\"n\":\"\
+    174635839251201739391609814406746879255100817047180136584923203917811385328599787981337001\
+    569477004948873952911139918345139927428687238423561293042873263751407988775552729085852279\
+    738147088395799296420990281967871284987168064780871932383703233545838829399348825439832459\
+    395972422292861132543133449841315961337\"}}";
 const LINK_CODE: &str = r#"{"uid":"UID","code":"0123456789abcdef0123456789abcdef"}"#;
 
 /// Every call that is served. Bodies are chosen so that nothing is changed by them in vain.
@@ -278,6 +285,13 @@ pub const CALLS: &[Call] = &[
     call("GET", "/v1/verify_email", Auth::Open, "", &[]),
     call("GET", "/v1/complete_reset_password", Auth::Open, "", &[]),
     call("POST", "/v1/get_random_bytes", Auth::Open, "", &[]),
+    call(
+        "POST",
+        "/v1/certificate/sign",
+        Auth::SessionHashed,
+        CERTIFICATE,
+        &["publicKey", "duration"],
+    ),
     call("GET", "/v1/profile", Auth::Bearer, "", &[]),
     call("GET", "/v1/email", Auth::Bearer, "", &[]),
     call("GET", "/v1/uid", Auth::Bearer, "", &[]),
@@ -350,6 +364,7 @@ pub const CALLS: &[Call] = &[
         &[],
     ),
     call("GET", "/.well-known/openid-configuration", Auth::Open, "", &[]),
+    call("GET", "/.well-known/browserid", Auth::Open, "", &[]),
     call("GET", "/__version__", Auth::Open, "", &[]),
     call("GET", "/__heartbeat__", Auth::Open, "", &[]),
     call("GET", "/__lbheartbeat__", Auth::Open, "", &[]),

@@ -14,7 +14,7 @@ use super::support::{Up, examples, run};
 fn done(folder: &Path, arguments: &[&str]) -> Value {
     let ran = run(folder, &[arguments, &["--output", "json"]].concat());
     assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.err);
-    serde_json::from_str(&ran.out).unwrap()
+    serde_json::from_str(&ran.out).expect("JSON")
 }
 
 /// The document at a path of a box.

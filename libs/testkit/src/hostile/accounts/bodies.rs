@@ -115,6 +115,7 @@ pub fn oversized_rows(cast: &Cast) -> Vec<Row> {
     for path in [
         "/v1/session/status",
         "/v1/jwks",
+        "/.well-known/browserid",
         "/.well-known/fxa-client-configuration",
     ] {
         let request = RawRequest::new("GET", path).body(Body::Promised(LEN_MAX as u64 + 1));
@@ -185,6 +186,7 @@ pub fn extra_rows(cast: &Cast) -> Vec<Row> {
         "/v1/account/devices/notify",
         "/v1/account/attached_client/destroy",
         "/v1/session/duplicate",
+        "/v1/certificate/sign",
         "/v1/oauth/authorization",
         "/v1/oauth/token",
         "/v1/oauth/introspect",
