@@ -20,6 +20,7 @@ use foxhold_accounts::{
     mail::{MailOptions, PasswordMail, RecoveryMail, TemplateError},
     oauth::Clients,
     password::PasswordAccess,
+    registration::CurrentRegistration,
     signup::CreateRequest,
 };
 use foxhold_core::{
@@ -31,11 +32,11 @@ use foxhold_crypto::{
     token::{KeyBundle, TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, Limits, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Stretcher,
     limits::{Action, LimitKeys, Throttled},
     mail::Mail,
     memory::{ManualClock, MemoryMailer, MemoryStore, SeededRandom},
-    signer::{AccessTokenOrder, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, SignError},
     stretcher::StretchError,
 };
 
@@ -122,6 +123,13 @@ impl MailTemplates for PlainTemplates {
 struct NoSigner;
 
 #[async_trait]
+impl CertificateSigner for NoSigner {
+    async fn sign_certificate(&self, _: Deadline, _: &CertificateOrder) -> Result<SecretText, SignError> {
+        panic!("no password call signs a certificate");
+    }
+}
+
+#[async_trait]
 impl AccessTokenSigner for NoSigner {
     async fn sign_access_token(&self, _: Deadline, _: &AccessTokenOrder) -> Result<SecretText, SignError> {
         Err(SignError::Refused)
@@ -205,6 +213,7 @@ impl Bench {
             reader: store.clone(),
             writer: store.clone(),
             signer: Arc::new(NoSigner),
+            certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),
             mailer: mailer.clone(),
             templates: Arc::new(PlainTemplates),
@@ -213,6 +222,7 @@ impl Bench {
             clock: clock.clone(),
             random,
             code_key: CodeKey::new(Secret::new([5; 32])),
+            registration: Arc::new(CurrentRegistration::default()),
             settings: Arc::new(Settings {
                 domain: "localhost".into(),
                 token_server_url: "http://localhost:9000".into(),

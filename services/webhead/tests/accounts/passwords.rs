@@ -65,8 +65,9 @@ async fn reset_token(bench: &Bench) -> Token {
 async fn wrap_kb(bench: &Bench, token: &Value) -> String {
     let token = Token::of(TokenKind::KeyFetch, token);
     let answer = bench.signed_get("/v1/account/keys", &token).await.ok();
-    let bundle = KeyBundle::from_bytes(hex::decode(answer["bundle"].as_str().unwrap()).unwrap());
-    let (_, wrap_kb): (_, Secret<32>) = bundle.open(&token.keys().bundle_key).unwrap();
+    let bundle =
+        KeyBundle::from_bytes(hex::decode(answer["bundle"].as_str().expect("a bundle")).expect("hex"));
+    let (_, wrap_kb): (_, Secret<32>) = bundle.open(&token.keys().bundle_key).expect("it is ours");
     hex::encode(wrap_kb.expose())
 }
 
@@ -513,7 +514,7 @@ async fn limited(rule: &str) -> (Bench, SignedUp) {
         ..LimitSettings::default()
     };
     let clock = Arc::new(ManualClock::new(NOW));
-    let limits = LocalLimits::new(&settings, clock, &SeededRandom::new(1)).unwrap();
+    let limits = LocalLimits::new(&settings, clock, &SeededRandom::new(1)).expect("rules as they ship");
     let bench = Bench::with(Options {
         limits: Arc::new(limits),
         ..Options::default()
@@ -525,7 +526,7 @@ async fn limited(rule: &str) -> (Bench, SignedUp) {
 #[track_caller]
 fn assert_blocked(answer: &Answer, name: &str) {
     assert_eq!(answer.refusal(), (429, 114), "{name}");
-    let waits = answer.headers["retry-after"].to_str().unwrap();
+    let waits = answer.headers["retry-after"].to_str().expect("text");
     assert_eq!(waits, answer.body["retryAfter"].to_string(), "{name}");
 }
 
