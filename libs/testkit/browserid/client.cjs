@@ -18,10 +18,23 @@ function promised(work) {
   return new Promise((resolve, reject) => work((error, value) => (error ? reject(error) : resolve(value))));
 }
 
+// The product of two primes of half the size may be a bit short: a third of the library's RSA keys are, and a key that is
+// too short is refused. So one is drawn that is whole.
+const RSA_BITS = { 64: 512, 128: 1024, 256: 2048 };
+
+function isWhole({ algorithm, n }, keysize) {
+  return algorithm !== "RS" || BigInt(n).toString(2).length === RSA_BITS[keysize];
+}
+
 async function generate({ algorithm, keysize }) {
-  const pair = await promised((done) => jwcrypto.generateKeypair({ algorithm, keysize }, done));
-  keys.push(pair.secretKey);
-  return { key: keys.length - 1, publicKey: JSON.parse(pair.publicKey.serialize()) };
+  for (;;) {
+    const pair = await promised((done) => jwcrypto.generateKeypair({ algorithm, keysize }, done));
+    const publicKey = JSON.parse(pair.publicKey.serialize());
+    if (isWhole(publicKey, keysize)) {
+      keys.push(pair.secretKey);
+      return { key: keys.length - 1, publicKey };
+    }
+  }
 }
 
 async function bundle({ key, certificate, audience, expiresAt }) {
