@@ -356,7 +356,6 @@ fn long_rows(cast: &Cast) -> Vec<Row> {
         ("/v1/session/reauth", "resume", "a".repeat(2049)),
         ("/v1/password/forgot/send_code", "resume", "a".repeat(2049)),
         ("/v1/password/forgot/resend_code", "resume", "a".repeat(2049)),
-        ("/v1/password/change/finish", "clientSalt", "a".repeat(200)),
         ("/v1/account/scoped-key-data", "scope", "a".repeat(257)),
         ("/v1/account/device", "name", "a".repeat(256)),
         ("/v1/account/device", "pushCallback", url(256)),
