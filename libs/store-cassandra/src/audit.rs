@@ -122,17 +122,18 @@ pub async fn run(
         report: Report::default(),
         progress,
     };
-    apply(&claim_rows::Claims, &audit, &mut notes).await?;
-    apply(&account_rows::Accounts, &audit, &mut notes).await?;
+    // Each in a box: side by side in one future, with all they may repair, they are too large for a thread's stack.
+    Box::pin(apply(&claim_rows::Claims, &audit, &mut notes)).await?;
+    Box::pin(apply(&account_rows::Accounts, &audit, &mut notes)).await?;
     for kind in tokens::Kind::ALL {
-        apply(&tokens::Tokens(kind), &audit, &mut notes).await?;
-        apply(&tokens::Listed(kind), &audit, &mut notes).await?;
+        Box::pin(apply(&tokens::Tokens(kind), &audit, &mut notes)).await?;
+        Box::pin(apply(&tokens::Listed(kind), &audit, &mut notes)).await?;
     }
-    apply(&hanging::Devices, &audit, &mut notes).await?;
+    Box::pin(apply(&hanging::Devices, &audit, &mut notes)).await?;
     for kind in hanging::SingleUse::ALL {
-        apply(&kind, &audit, &mut notes).await?;
+        Box::pin(apply(&kind, &audit, &mut notes)).await?;
     }
-    records::audit(&audit, &mut notes).await?;
+    Box::pin(records::audit(&audit, &mut notes)).await?;
     Ok(notes.report)
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn settle(
     look: impl AsyncFn() -> Result<Verdict, AuditError>,
 ) -> Result<(), AuditError> {
     for _ in 0..LOOKS_MAX {
-        let verdict = look().await?;
+        let verdict = Box::pin(look()).await?;
         if !matches!(verdict, Verdict::Changed) {
             notes.verdict(verdict);
             return Ok(());
