@@ -33,11 +33,12 @@ pub(crate) fn assign(
     change::check_version(at, record)?;
     record.map_or(Ok(()), change::check_past)?;
 
+    if record.is_none() {
+        let users = || node::users(db, &at.service).map_err(Stop::from);
+        change::check_admission(at, &service::admission(db, &at.service)?, users)?;
+    }
     let nodes = node::candidates(db, &at.service, target)?;
     let mut candidates = nodes.clone();
-    if record.is_none() {
-        change::check_admission(at, &service::admission(db, &at.service)?, &candidates)?;
-    }
     let node = choice::take_slot(&mut candidates, target).ok_or(Refusal::NoNode)?;
     let uid = uids.next().ok_or(Refusal::NoUid)?;
 

@@ -14,6 +14,16 @@ pub(crate) mod up;
 
 use thiserror::Error;
 
+/// What was named is nowhere.
+#[derive(Debug, Error)]
+#[error("{what}\nfix: {fix}")]
+pub(crate) struct NotThere {
+    /// `no service has a record of the user`
+    pub(crate) what: &'static str,
+    /// Where to look.
+    pub(crate) fix: &'static str,
+}
+
 /// What was to be made is there already, and stays as it is.
 #[derive(Debug, Error)]
 #[error("{what} exists already\nfix: {fix}")]

@@ -21,7 +21,7 @@ use foxhold_webhead::{config::ConfigError, mail::MailSettingsError};
 use crate::{
     admin_client::AdminError,
     commands::{
-        Exists,
+        Exists, NotThere,
         audit::{ContradictionsLeft, LogChanged},
         doctor::ChecksFailed,
         key::provider::RotationRefused,
@@ -89,6 +89,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<ContradictionsLeft>() || error.is::<ChecksFailed>() || error.is::<LogChanged>() {
         PARTLY
+    } else if error.is::<NotThere>() {
+        NOT_FOUND
     } else if is_refused(error) {
         REFUSED
     } else if is_invalid(error) {

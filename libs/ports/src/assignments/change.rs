@@ -6,7 +6,7 @@ use foxhold_core::{
     record::{Admission, Assignment, ClientState, Generation, PastRecord, UserRecord},
 };
 
-use super::{PAST_MAX, RecordRef, UserValues, choice::Candidate};
+use super::{PAST_MAX, RecordRef, UserValues};
 use crate::Refusal;
 
 /// Where a new record points.
@@ -35,10 +35,13 @@ pub fn check_version(at: &RecordRef, stored: Option<&UserRecord>) -> Result<(), 
 ///
 /// # Errors
 /// [`Refusal::Closed`]
-pub fn check_admission(at: &RecordRef, admission: &Admission, nodes: &[Candidate]) -> Result<(), Refusal> {
-    let users = || nodes.iter().map(|node| node.figures.current_load).sum::<u64>();
+pub fn check_admission<E: From<Refusal>>(
+    at: &RecordRef,
+    admission: &Admission,
+    users: impl FnOnce() -> Result<u64, E>,
+) -> Result<(), E> {
     match admission.user_limit() {
-        Some(limit) if at.version.is_none() && users() >= limit => Err(Refusal::Closed),
+        Some(limit) if at.version.is_none() && users()? >= limit => Err(Refusal::Closed.into()),
         Some(_) | None => Ok(()),
     }
 }

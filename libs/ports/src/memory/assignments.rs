@@ -80,7 +80,8 @@ impl AssignmentWriter for MemoryStore {
             change::check_version(at, before)?;
             before.map_or(Ok(()), change::check_past)?;
             let mut candidates = state.candidates(&at.service, target);
-            change::check_admission(at, &service.service.policy.admission, &candidates)?;
+            let users = || Ok::<u64, Refusal>(candidates.iter().map(|node| node.figures.current_load).sum());
+            change::check_admission(at, &service.service.policy.admission, users)?;
             let id = choice::take_slot(&mut candidates, target).ok_or(Refusal::NoNode)?;
             let uid = service.free_uid().ok_or(Refusal::NoUid)?;
             let place = state.place(id).ok_or(Refusal::NoNode)?;

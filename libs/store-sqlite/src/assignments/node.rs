@@ -26,10 +26,17 @@ const SELECT_OF: &str =
 const SELECT_ONE: &str =
     "SELECT capacity, available, current_load, downed, backoff, unhealthy, id, service, url,
     node_type, pool FROM nodes WHERE service = ?1 AND url = ?2";
-/// Read for every user who is assigned, so no text is. The table is small, and one pass over it cheaper than a look at the
-/// index and one at the table for each node.
-const SELECT_CANDIDATES: &str = "SELECT capacity, available, current_load, downed, backoff, unhealthy, id,
-    CASE WHEN ?3 IS NULL THEN pool IS ?2 ELSE url = ?3 END FROM nodes NOT INDEXED WHERE service = ?1";
+const SELECT_FIRST: &str =
+    "SELECT capacity, available, current_load, downed, backoff, unhealthy, id FROM nodes
+    WHERE service = ?1 AND pool IS ?2
+    AND available > 0 AND current_load < capacity AND downed = 0 AND backoff = 0 AND unhealthy = 0
+    ORDER BY CAST(current_load AS REAL) / capacity, available DESC, id LIMIT 1";
+const SELECT_POOL: &str =
+    "SELECT capacity, available, current_load, downed, backoff, unhealthy, id FROM nodes
+    WHERE service = ?1 AND pool IS ?2";
+const SELECT_AT: &str = "SELECT capacity, available, current_load, downed, backoff, unhealthy, id FROM nodes
+    WHERE service = ?1 AND url = ?2";
+const SUM_USERS: &str = "SELECT coalesce(sum(current_load), 0) FROM nodes WHERE service = ?1";
 const SELECT_PLACE: &str = "SELECT url, node_type FROM nodes WHERE id = ?1";
 const INSERT: &str = "INSERT INTO nodes (service, url, node_type, pool, capacity, available)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -47,23 +54,36 @@ fn at(db: &Connection, service: &ServiceKey, url: &str) -> Result<Option<NodeRec
     one(db, SELECT_ONE, (&service.0, url), read)
 }
 
-/// A service's nodes as the choice looks at them, in no order.
+/// The nodes among which the choice finds the right one. Of a pool the index knows which is first, so that an assignment does
+/// not cost more the more nodes there are; only if none has a slot is it all of them, for a release.
 pub(super) fn candidates(
     db: &Connection,
     service: &ServiceKey,
     target: &Target,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let (pool, url) = match target {
-        Target::Pool(pool) => (pool.as_ref().map(PoolName::as_str), None),
-        Target::Node(url) => (None, Some(url)),
-    };
-    all(db, SELECT_CANDIDATES, (&service.0, pool, url), |row| {
-        Ok(Candidate {
-            figures: figures(row)?,
-            id: NodeId(row.number()?),
-            fits: row.get()?,
-        })
+    match target {
+        Target::Node(url) => all(db, SELECT_AT, (&service.0, url), candidate),
+        Target::Pool(pool) => {
+            let of_pool = (&service.0, pool.as_ref().map(PoolName::as_str));
+            match one(db, SELECT_FIRST, of_pool, candidate)? {
+                Some(first) => Ok(vec![first]),
+                None => all(db, SELECT_POOL, of_pool, candidate),
+            }
+        }
+    }
+}
+
+fn candidate(row: &mut Columns<'_>) -> Result<Candidate, StoreError> {
+    Ok(Candidate {
+        figures: figures(row)?,
+        id: NodeId(row.number()?),
+        fits: true,
     })
+}
+
+/// Slots that a service's users hold.
+pub(super) fn users(db: &Connection, service: &ServiceKey) -> Result<u64, StoreError> {
+    one(db, SUM_USERS, [&service.0], |row| row.number()).map(Option::unwrap_or_default)
 }
 
 /// Where the one that was chosen is.
@@ -205,4 +225,89 @@ fn pool(row: &mut Columns<'_>) -> Result<Option<PoolName>, StoreError> {
     };
     let pool = PoolName::new(&name).ok_or(StoreError::Corrupt("a pool has a name that none can have"))?;
     Ok(Some(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_sqlite::rusqlite::Connection;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::SCHEMA;
+
+    /// A file's tables with these nodes of the default pool, and one of another pool that is always the emptiest.
+    fn tables(nodes: &[NodeFigures]) -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        for script in SCHEMA.migrations {
+            db.execute_batch(script).unwrap();
+        }
+        db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        for (number, figures) in (1..).zip(nodes) {
+            insert(&db, number, None, figures);
+        }
+        let empty = NodeFigures {
+            capacity: 1_000_000,
+            available: 1_000_000,
+            ..NodeFigures::default()
+        };
+        insert(&db, 1000, Some("other"), &empty);
+        db
+    }
+
+    fn insert(db: &Connection, number: u64, pool: Option<&str>, figures: &NodeFigures) {
+        let url = format!("https://node-{number}.example");
+        let params = params![number.cast_signed(), url, pool];
+        let sql =
+            "INSERT INTO nodes (id, service, url, pool, capacity, available) VALUES (?1, 's', ?2, ?3, 0, 0)";
+        change(db, sql, params).unwrap();
+        put_figures(db, NodeId(number), figures).unwrap();
+    }
+
+    fn some_figures() -> impl Strategy<Value = NodeFigures> {
+        // Small numbers, so that ratios are often equal and nodes often full.
+        let flags = (0_u8..12, 0_u8..12, 0_u8..12);
+        (0_u64..12, 0_u64..4, 0_u64..12, flags).prop_map(|(capacity, available, current_load, flags)| {
+            NodeFigures {
+                capacity,
+                available,
+                current_load,
+                downed: flags.0 == 0,
+                backoff: flags.1 == 0,
+                unhealthy: flags.2 == 0,
+            }
+        })
+    }
+
+    proptest! {
+        /// The index takes the node that the rule takes from all of them, and where none has a slot the same are released.
+        #[test]
+        fn the_index_and_the_rule_choose_alike(nodes in vec(some_figures(), 0..9)) {
+            let db = tables(&nodes);
+            let mut all: Vec<_> = (1..).zip(&nodes)
+                .map(|(id, figures)| Candidate { id: NodeId(id), fits: true, figures: *figures })
+                .collect();
+            let target = Target::default();
+            let mut found = candidates(&db, &ServiceKey("s".to_owned()), &target).unwrap();
+            let chosen = choice::take_slot(&mut found, &target);
+            prop_assert_eq!(chosen, choice::take_slot(&mut all, &target));
+            for node in &found {
+                prop_assert!(all.contains(node), "{node:?} of {all:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_node_is_found_in_the_index() {
+        let db = tables(&[]);
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {SELECT_FIRST}")).unwrap();
+        let steps = statement
+            .query_map(("s", "p"), |row| row.get::<_, String>(3))
+            .unwrap();
+        let steps: Vec<_> = steps.map(Result::unwrap).collect();
+        // One step: nothing is sorted.
+        assert_eq!(
+            steps,
+            ["SEARCH nodes USING INDEX nodes_by_load (service=? AND pool=?)"]
+        );
+    }
 }

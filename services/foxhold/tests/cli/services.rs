@@ -284,6 +284,12 @@ fn what_is_refused_has_its_code_and_says_what_to_do() {
         ),
         ("not confirmed", &["service", "retire-user", USER], 6, "--yes"),
         (
+            "nobody to retire",
+            &["service", "retire-user", "nobody@example.org", "--yes"],
+            5,
+            "uid@domain",
+        ),
+        (
             "no certificate",
             &[
                 "node",
@@ -305,6 +311,16 @@ fn what_is_refused_has_its_code_and_says_what_to_do() {
         assert!(code == 2 || is_told, "{name}: {}", ran.err);
         assert!(ran.out.is_empty(), "{name}: {}", ran.out);
     }
+}
+
+#[test]
+fn who_asks_for_more_places_than_there_are_is_told_how_many_it_is() {
+    let bench = Bench::new();
+    bench.done(&["node", "create", SYNC_2, "--capacity", "10"]);
+    let cut = bench.done(&["node", "update", SYNC_2, "--available", "11"]);
+    assert!(cut.err.contains("the capacity leaves 10 places"), "{}", cut.err);
+    let fits = bench.done(&["node", "update", SYNC_2, "--available", "9"]);
+    assert!(!fits.err.contains("places"), "{}", fits.err);
 }
 
 /// Through the socket in its folder, without anything else said on the command line.

@@ -314,7 +314,7 @@ fn nodes(facts: &Facts) -> Vec<Finding> {
             )];
         }
     };
-    let mut found: Vec<_> = nodes.iter().map(node).collect();
+    let mut found: Vec<_> = nodes.iter().map(node).chain(own_node(facts, nodes)).collect();
     if !nodes.iter().any(|node| node.has_room) {
         found.push(bad(
             "room",
@@ -326,9 +326,28 @@ fn nodes(facts: &Facts) -> Vec<Finding> {
     found
 }
 
+/// A box keeps its users' data itself, unless somebody took its node away.
+fn own_node(facts: &Facts, nodes: &[NodeFacts]) -> Option<Finding> {
+    let url = &facts.settings.as_ref().ok()?.public_url;
+    let what = format!("{url}, this box's own node, is not among its nodes: nobody's data comes here");
+    let fix = format!("foxhold node create {url} --capacity USERS, unless that is meant");
+    let is_listed = nodes.iter().any(|node| node.url == *url);
+    (!is_listed).then(|| bad("own_node", State::Warn, what, fix))
+}
+
+/// What an administrator has said, and may take back.
+pub(super) fn out_of_service(url: &str) -> Finding {
+    let fix = format!("foxhold node enable {url}, when it is back");
+    let what = format!("{url} is out of service, as an administrator said, and was not asked");
+    bad("node", State::Warn, what, fix)
+}
+
 fn node(node: &NodeFacts) -> Finding {
     let (check, url) = ("node", &node.url);
-    match &node.answer {
+    let Some(answer) = &node.answer else {
+        return out_of_service(url);
+    };
+    match answer {
         Ok(200) => ok(check, format!("{url} takes a token made with our secret")),
         Ok(401) => bad(
             check,

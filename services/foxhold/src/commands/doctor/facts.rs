@@ -76,6 +76,7 @@ pub(super) struct NodeFacts {
     pub(super) url: String,
     /// Whether new users may come to it.
     pub(super) has_room: bool,
-    /// The status of a read with a token of ours, or, of a fleet's, of a look at whether it is alive.
-    pub(super) answer: Result<u16, Fault>,
+    /// The status of a read with a token of ours, or, of a fleet's, of a look at whether it is alive. Absent where an
+    /// administrator took the node out of service: nobody expects an answer.
+    pub(super) answer: Option<Result<u16, Fault>>,
 }

@@ -8,7 +8,7 @@ use foxhold_ops::wire::{Health, Node, Nodes, Services};
 use foxhold_runtime::SystemClock;
 
 use super::{
-    checks::{Finding, State, bad, offset, ok, unreachable},
+    checks::{Finding, State, bad, offset, ok, out_of_service, unreachable},
     facts::{Fault, NodeFacts, Reply},
     gather::{Asking, has_room},
 };
@@ -26,7 +26,6 @@ pub(super) struct FleetFacts {
 #[derive(Debug, Clone)]
 struct ServiceFacts {
     key: String,
-    /// But for those that an administrator took out of service.
     nodes: Vec<NodeFacts>,
 }
 
@@ -67,7 +66,7 @@ pub(super) async fn gather(admin: &mut Admin, public_url: Option<&str>) -> Resul
 
 async fn nodes(asking: &Asking, listed: Vec<Node>) -> Vec<NodeFacts> {
     let mut nodes = Vec::new();
-    for node in listed.into_iter().filter(|node| !node.downed) {
+    for node in listed {
         let figures = NodeFigures {
             capacity: node.capacity,
             available: node.available,
@@ -76,10 +75,15 @@ async fn nodes(asking: &Asking, listed: Vec<Node>) -> Vec<NodeFacts> {
             backoff: node.backoff,
             unhealthy: node.unhealthy,
         };
-        let answer = asking.document(&node.url, "/__lbheartbeat__").await;
+        let answer = if node.downed {
+            None
+        } else {
+            let reply = asking.document(&node.url, "/__lbheartbeat__").await;
+            Some(reply.map(|reply| reply.status))
+        };
         nodes.push(NodeFacts {
             has_room: has_room(&figures),
-            answer: answer.map(|reply| reply.status),
+            answer,
             url: node.url,
         });
     }
@@ -135,14 +139,15 @@ pub(super) fn all(facts: &FleetFacts) -> Vec<Finding> {
 fn node(node: &NodeFacts) -> Finding {
     let url = &node.url;
     match &node.answer {
-        Ok(status) if *status < 500 => ok("node", format!("{url} answers")),
-        Ok(status) => bad(
+        None => out_of_service(url),
+        Some(Ok(status)) if *status < 500 => ok("node", format!("{url} answers")),
+        Some(Ok(status)) => bad(
             "node",
             State::Fail,
             format!("{url} answers {status}"),
             "see the node's log",
         ),
-        Err(fault) => unreachable("node", url, fault),
+        Some(Err(fault)) => unreachable("node", url, fault),
     }
 }
 
@@ -232,7 +237,7 @@ mod tests {
                 nodes: vec![NodeFacts {
                     url: "https://sync-1.example.org".into(),
                     has_room: true,
-                    answer: Ok(404),
+                    answer: Some(Ok(404)),
                 }],
             }],
             public: Some(PublicFacts {
@@ -255,9 +260,13 @@ mod tests {
         let table: [Row; 12] = [
             (|f| f.store_answers = false, "store", State::Fail),
             (|f| f.services.clear(), "service", State::Fail),
-            (|f| f.services[0].nodes[0].answer = Ok(503), "node", State::Fail),
             (
-                |f| f.services[0].nodes[0].answer = Err(Fault::NoAnswer),
+                |f| f.services[0].nodes[0].answer = Some(Ok(503)),
+                "node",
+                State::Fail,
+            ),
+            (
+                |f| f.services[0].nodes[0].answer = Some(Err(Fault::NoAnswer)),
                 "node",
                 State::Fail,
             ),

@@ -263,9 +263,14 @@ impl Asking {
         let listed = reader.nodes(by, &ServiceKey(SERVICE.to_owned())).await;
         let mut nodes = Vec::new();
         for node in listed.map_err(|error| error.to_string())? {
+            let answer = if node.figures.downed {
+                None
+            } else {
+                Some(self.node(&node.url, secrets).await)
+            };
             nodes.push(NodeFacts {
                 has_room: has_room(&node.figures),
-                answer: self.node(&node.url, secrets).await,
+                answer,
                 url: node.url,
             });
         }

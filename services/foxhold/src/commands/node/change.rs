@@ -11,6 +11,7 @@ use crate::{
     admin_client::{self, Admin, AdminError, Path},
     commands::Exists,
     confirm,
+    progress::note,
 };
 
 pub(super) fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
@@ -48,7 +49,18 @@ pub(super) fn update(arguments: &UpdateArgs) -> anyhow::Result<()> {
         unhealthy: arguments.unhealthy,
         pool: pool.map(|pool| Some(pool).filter(|pool| !pool.is_empty())),
     };
-    patch(&arguments.one, &change)
+    let put = patch(&arguments.one, &change)?;
+    if arguments
+        .available
+        .is_some_and(|asked| put.node.available < asked)
+    {
+        let left = format!(
+            "the capacity leaves {} places, and no more are open",
+            put.node.available
+        );
+        note(arguments.one.node.admin.quiet, &left);
+    }
+    print(&arguments.one, &put)
 }
 
 pub(super) fn enable(arguments: &OneArgs) -> anyhow::Result<()> {
@@ -57,7 +69,7 @@ pub(super) fn enable(arguments: &OneArgs) -> anyhow::Result<()> {
         backoff: Some(false),
         ..NodeChange::default()
     };
-    patch(arguments, &change)
+    print(arguments, &patch(arguments, &change)?)
 }
 
 pub(super) fn disable(arguments: &OneArgs) -> anyhow::Result<()> {
@@ -65,14 +77,13 @@ pub(super) fn disable(arguments: &OneArgs) -> anyhow::Result<()> {
         downed: Some(true),
         ..NodeChange::default()
     };
-    patch(arguments, &change)
+    print(arguments, &patch(arguments, &change)?)
 }
 
-fn patch(one: &OneArgs, change: &NodeChange) -> anyhow::Result<()> {
-    let put = admin_client::with(&one.node.admin, async |admin| {
+fn patch(one: &OneArgs, change: &NodeChange) -> anyhow::Result<NodePut> {
+    admin_client::with(&one.node.admin, async |admin| {
         Ok(patched(admin, one, change).await?)
-    })?;
-    print(one, &put)
+    })
 }
 
 /// Changes the node that is meant.

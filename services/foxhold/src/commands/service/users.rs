@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{ChangeUserArgs, CountArgs, PlaceArgs, RetireArgs, UserArgs};
 use crate::{
     admin_client::{self, Path},
+    commands::NotThere,
     confirm,
     output::{moment, table},
     progress::Progress,
@@ -61,6 +62,13 @@ pub(super) fn retire(arguments: &RetireArgs) -> anyhow::Result<()> {
     let retired: Retired = admin_client::with(&change.admin, async |admin| {
         Ok(admin.post(&path, &json!({})).await?)
     })?;
+    if retired.known == 0 {
+        return Err(NotThere {
+            what: "no service has a record of this user",
+            fix: "a user's key is uid@domain; foxhold service export lists them",
+        }
+        .into());
+    }
     let word = if retired.dry_run {
         "would be retired"
     } else {

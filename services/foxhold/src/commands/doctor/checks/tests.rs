@@ -39,7 +39,7 @@ fn node_at(url: &str, has_room: bool, answer: Result<u16, Fault>) -> NodeFacts {
     NodeFacts {
         url: url.into(),
         has_room,
-        answer,
+        answer: Some(answer),
     }
 }
 
@@ -216,6 +216,7 @@ const HARMS: [(&str, Harm, &str, State, &str); 25] = [
         |facts| {
             facts.settings.as_mut().unwrap().public_url = "http://sync.example.org".into();
             facts.configuration = Ok(configuration("http://sync.example.org"));
+            facts.nodes = Ok(vec![node_at("http://sync.example.org", true, Ok(200))]);
         },
         "public_url",
         State::Warn,
@@ -250,22 +251,36 @@ const HARMS: [(&str, Harm, &str, State, &str); 25] = [
         "our key one",
     ),
     (
+        "a node out of service",
+        |facts| facts.nodes.as_mut().unwrap()[0].answer = None,
+        "node",
+        State::Warn,
+        "foxhold node enable",
+    ),
+    (
+        "its own node deleted",
+        |facts| facts.nodes.as_mut().unwrap()[0].url = "https://sync-2.example.org".into(),
+        "own_node",
+        State::Warn,
+        "foxhold node create https://sync.example.org",
+    ),
+    (
         "a refusing node",
-        |facts| facts.nodes.as_mut().unwrap()[0].answer = Ok(401),
+        |facts| facts.nodes.as_mut().unwrap()[0].answer = Some(Ok(401)),
         "node",
         State::Fail,
         "Host",
     ),
     (
         "a node elsewhere",
-        |facts| facts.nodes.as_mut().unwrap()[0].answer = Err(Fault::NoAnswer),
+        |facts| facts.nodes.as_mut().unwrap()[0].answer = Some(Err(Fault::NoAnswer)),
         "node",
         State::Fail,
         "nobody answers",
     ),
     (
         "a broken node",
-        |facts| facts.nodes.as_mut().unwrap()[0].answer = Ok(503),
+        |facts| facts.nodes.as_mut().unwrap()[0].answer = Some(Ok(503)),
         "node",
         State::Fail,
         "503",
