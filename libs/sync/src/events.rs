@@ -1,13 +1,12 @@
 //! Account events (`tokenserver.md` section 10): an account is gone, or its credentials have changed.
 //!
-//! They are told by a queue ([`message`], [`queue`]), by a webhook, whose claims [`security_event`] reads, and by the
+//! They are told by a queue ([`message`]), by a webhook, whose claims [`security_event`] reads, and by the
 //! accounts area of the same process. [`apply`] carries one out in all services. What must stay true: events come more
 //! than once and in any order, so both effects may be repeated and neither lowers a number; a user who had a record when
 //! retired has no active one afterwards, whoever writes at the same time.
 
 mod apply;
 pub mod message;
-pub mod queue;
 pub mod security_event;
 
 use foxhold_core::{
@@ -40,6 +39,17 @@ impl AccountEvent {
     pub fn credentials_changed_at(millis: u64) -> Option<Self> {
         let generation = Generation(millis.saturating_sub(1));
         (millis <= Generation::RETIRED.0).then_some(Self::RaiseGeneration(generation))
+    }
+}
+
+impl AccountEvent {
+    /// Its kind, as metrics and logs name it.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Retire => "retire",
+            Self::RaiseGeneration(_) => "raise_generation",
+        }
     }
 }
 

@@ -162,6 +162,10 @@ pub async fn exchange_telling(
     count(ports, &proof, request.ip).await?;
     signed_in_lately(ports, service, &proof)?;
     conditions(service, request.conditions_accepted)?;
+    // Before anybody takes a slot: a token without an endpoint is none.
+    if service.pattern.is_empty() {
+        return Err(ExchangeError::NoPattern(service.key.clone()));
+    }
     let record = settle(ports, service, by, &proof, request.ip).await?;
     let asking = (&proof.user, metrics);
     mint(ports, settings, service, by, asking, record, request.duration).await

@@ -9,7 +9,8 @@ use std::{
 use foxhold_core::{
     Deadline, OpId, Random, ServiceUid, Timestamp,
     record::{
-        Admission, Allocation, Bucket, PoolName, PoolRule, Schemes, Service, ServiceKey, ServicePolicy, Whom,
+        Admission, Allocation, Bucket, NodeRecord, PoolName, PoolRule, Schemes, Service, ServiceKey,
+        ServicePolicy, Whom,
     },
 };
 use foxhold_ports::{
@@ -19,14 +20,15 @@ use foxhold_ports::{
 };
 use serde::Deserialize;
 use thiserror::Error;
+use tracing::warn;
 
 /// Services and nodes that must exist.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bootstrap {
-    /// Brought to what stands here, also if somebody changed them meanwhile.
+    /// Made if there is none under that key; otherwise left as they are.
     pub services: Vec<ServiceSettings>,
-    /// Made if there is none under that URL; otherwise left as they are.
+    /// Made if their service has no nodes; otherwise left as they are.
     pub nodes: Vec<NodeSettings>,
 }
 
@@ -195,27 +197,48 @@ impl Bootstrap {
         }
     }
 
-    /// What of it is missing or otherwise. A process that starts while decisions cannot be made, because another region is
-    /// away, has nothing to decide if all is there.
+    /// What of it is to be made: services that are not there, and the nodes of a service that has none at all. What stands
+    /// is the administrators', who may have changed, renamed or deleted it: a crash of a process must not bring it back. A
+    /// process that starts while decisions cannot be made, because another region is away, has nothing to decide if all
+    /// is there.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn missing(self, reader: &dyn AssignmentReader, by: Deadline) -> Result<Self, ReadError> {
+    pub async fn missing(mut self, reader: &dyn AssignmentReader, by: Deadline) -> Result<Self, ReadError> {
         let standing = reader.services(by).await?;
-        let is_other = |wanted: &ServiceSettings| !standing.contains(&wanted.into());
-        let services = self.services.into_iter().filter(is_other).collect();
-        let mut nodes = self.nodes;
-        for service in nodes
-            .iter()
-            .map(|node| node.service.clone())
-            .collect::<BTreeSet<_>>()
-        {
+        self.services.retain(|wanted| is_missing(wanted, &standing));
+        let of: BTreeSet<_> = self.nodes.iter().map(|node| node.service.clone()).collect();
+        for service in of {
             let standing = reader.nodes(by, &ServiceKey(service.clone())).await?;
-            nodes
-                .retain(|node| node.service != service || standing.iter().all(|there| there.url != node.url));
+            self.nodes
+                .retain(|node| node.service != service || is_first(node, &standing));
         }
-        Ok(Self { services, nodes })
+        Ok(self)
     }
+}
+
+fn is_missing(wanted: &ServiceSettings, standing: &[Service]) -> bool {
+    let Some(there) = standing.iter().find(|there| there.key.0 == wanted.key) else {
+        return true;
+    };
+    if *there != wanted.into() {
+        warn!(
+            service = wanted.key,
+            "the service was changed since it was made, and stays as it is: `bootstrap` makes only what is missing"
+        );
+    }
+    false
+}
+
+fn is_first(wanted: &NodeSettings, standing: &[NodeRecord]) -> bool {
+    if !standing.is_empty() && standing.iter().all(|there| there.url != wanted.url) {
+        warn!(
+            service = wanted.service,
+            node = wanted.url,
+            "the service has other nodes, so this one of `bootstrap` is not made: foxhold node create makes it"
+        );
+    }
+    standing.is_empty()
 }
 
 /// A key, and what to give.
@@ -335,7 +358,7 @@ fn broken<const N: usize>(rules: [(bool, &'static str, &'static str); N]) -> Opt
 /// How long one step may take; another process may be writing.
 const STEP_MAX: Duration = Duration::from_secs(30);
 
-/// Makes what must exist. To be repeated at every start.
+/// Makes these services and nodes; to be called with what is [missing](Bootstrap::missing).
 ///
 /// # Errors
 /// The store is not there, or refuses: a node names a service that does not exist.

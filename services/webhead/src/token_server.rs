@@ -151,7 +151,7 @@ async fn exchanged(
         version: &version,
         authorization: single(&parts.headers, &header::AUTHORIZATION),
         key_id: single(&parts.headers, &X_KEY_ID),
-        client_state: single(&parts.headers, &X_CLIENT_STATE),
+        client_state: client_state(&parts.headers),
         conditions_accepted: parts.headers.contains_key(&X_CONDITIONS_ACCEPTED),
         duration: parts.uri.query().and_then(duration),
         ip: parts
@@ -208,6 +208,17 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         .next()
         .filter(|_| values.next().is_none())
         .map(HeaderValue::as_bytes)
+}
+
+/// The client state as it was sent. Two of them are one list to HTTP, with a comma, which no client state has: they are refused,
+/// and not taken for none.
+fn client_state(headers: &HeaderMap) -> Option<&[u8]> {
+    let is_list = headers.get_all(&X_CLIENT_STATE).iter().nth(1).is_some();
+    if is_list {
+        Some(b",")
+    } else {
+        single(headers, &X_CLIENT_STATE)
+    }
 }
 
 /// The first `duration` of the query.

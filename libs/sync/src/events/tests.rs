@@ -1,7 +1,6 @@
 //! Events against the in-memory store: what they leave, in any order, in races and in outages; and the queue as a stream.
 
 mod order;
-mod stream;
 
 use std::{
     num::NonZeroU64,

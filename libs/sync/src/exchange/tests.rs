@@ -678,6 +678,8 @@ async fn full_and_unfinished_services_say_so() {
     .await;
     let expected = ExchangeError::NoPattern(ServiceKey("sync-1.5".into()));
     assert_eq!(nowhere.alice(1, "1-qqo").await.unwrap_err(), expected);
+    let writes = nowhere.watched.writes.load(Ordering::Relaxed);
+    assert_eq!(writes, 0, "nobody takes a slot for a token that cannot be");
 }
 
 #[tokio::test]

@@ -199,9 +199,13 @@ async fn what_is_there_is_not_missing() {
     let done = bootstrap(&store, &wanted(), Timestamp::default(), &random).await;
     assert_eq!(done, Ok(()));
     assert_eq!(missing(wanted()).await, (0, 0));
+    // Changed, renamed or deleted since, by an administrator: it does not come back.
     let mut other = wanted();
     other.services[0].token_lifetime_secs += 1;
     other.nodes[0].url.push('2');
+    assert_eq!(missing(other.clone()).await, (0, 0));
+    other.services[0].key = "notes-1.0".into();
+    other.nodes[0].service = "notes-1.0".into();
     assert_eq!(missing(other).await, (1, 1));
 }
 

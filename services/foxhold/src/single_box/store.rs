@@ -46,18 +46,9 @@ pub(super) async fn open(
     follow_address(&store, &reader, public_url, now, random)
         .await
         .context("giving the node its new address")?;
-    let mut first = first_service(public_url, issuer);
-    let standing = reader.services(Deadline::after(STEP_MAX)).await;
-    let standing = standing.context("reading the services")?;
-    // What an administrator has made of it since the first start stays.
-    let is_missing = |wanted: &ServiceSettings| standing.iter().all(|there| there.key.0 != wanted.key);
-    first.services.retain(is_missing);
-    let service = ServiceKey(SERVICE.to_owned());
-    let nodes = reader.nodes(Deadline::after(STEP_MAX), &service).await;
-    if !nodes.context("reading the nodes")?.is_empty() {
-        first.nodes.clear();
-    }
-    bootstrap(&store, &first, now, random)
+    let missing = first_service(public_url, issuer).missing(&reader, Deadline::after(STEP_MAX));
+    let missing = missing.await.context("reading the services and nodes")?;
+    bootstrap(&store, &missing, now, random)
         .await
         .context("making the service and its node")?;
     Ok((Arc::new(store), Arc::new(reader)))

@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State};
 use foxhold_core::Deadline;
+use foxhold_runtime::metrics::{label, list as metrics};
 use foxhold_sync::events::{
-    self,
+    self, Applied,
     message::{self, MessageError},
 };
 use serde_json::Value;
@@ -40,23 +41,36 @@ impl OpsPorts {
     async fn take_event(&self, by: Deadline, message: &Value, dry_run: bool) -> EventOutcome {
         let told = match message::parse(message.to_string().as_bytes()) {
             Ok(told) if !told.event.is_ahead_of(self.clock.now()) => told,
-            Err(MessageError::Other) => return EventOutcome::Other,
+            Err(MessageError::Other) => {
+                received(label::OTHER, dry_run);
+                return EventOutcome::Other;
+            }
             Ok(_)
             | Err(
                 MessageError::Envelope | MessageError::Event | MessageError::User | MessageError::Generation,
             ) => return EventOutcome::Malformed,
         };
+        let kind = told.event.kind();
+        received(kind, dry_run);
         let applied = if dry_run {
             self.foretold(by, &told).await.ok()
         } else {
             let applied = events::apply(self.event_ports(), by, &told).await;
             let failed = |error: &events::ApplyError| tracing::warn!(%error, "account event not applied");
-            applied.inspect_err(failed).ok()
+            let done = |_: &Applied| metrics::TOKEN_EVENTS_PROCESSED.of([kind]).increment(1);
+            applied.inspect(done).inspect_err(failed).ok()
         };
         match applied {
             None => EventOutcome::Failed,
             Some(applied) if applied.changed > 0 => EventOutcome::Changed,
             Some(_) => EventOutcome::Unchanged,
         }
+    }
+}
+
+/// A look at what would be done is no event.
+fn received(kind: &'static str, dry_run: bool) {
+    if !dry_run {
+        metrics::TOKEN_EVENTS_RECEIVED.of([kind]).increment(1);
     }
 }

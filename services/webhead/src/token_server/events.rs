@@ -14,10 +14,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use foxhold_core::{
-    Clock, Deadline,
-    record::{Generation, Schemes},
-};
+use foxhold_core::{Clock, Deadline, record::Schemes};
 use foxhold_crypto::{
     jws::{self, JwsError},
     rsa_key::KeySet,
@@ -29,7 +26,7 @@ use foxhold_sync::{
     ExchangeError,
     credential::Authorization,
     events::{
-        self, AccountEvent, Applied, ApplyError,
+        self, Applied, ApplyError,
         security_event::{self, Expected, SecurityEventError},
     },
     reason::Reason,
@@ -114,7 +111,7 @@ async fn take(
     };
     let now = server.ports.clock.now();
     let told = security_event::parse(&payload, expected, now).map_err(refused_claims)?;
-    let kind = told.as_ref().map_or(label::OTHER, |told| name(told.event));
+    let kind = told.as_ref().map_or(label::OTHER, |told| told.event.kind());
     metrics::TOKEN_EVENTS_RECEIVED.of([kind]).increment(1);
     let Some(told) = told else {
         tracing::debug!("account event ignored");
@@ -222,12 +219,5 @@ fn not_applied(error: ApplyError) -> ExchangeError {
         ApplyError::Store(cause) => ExchangeError::Store(cause),
         ApplyError::Refused(refusal) => refusal.into(),
         ApplyError::Contended => ExchangeError::Contended,
-    }
-}
-
-const fn name(event: AccountEvent) -> &'static str {
-    match event {
-        AccountEvent::Retire => "retire",
-        AccountEvent::RaiseGeneration(Generation(_)) => "raise_generation",
     }
 }

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use foxhold_accounts::{AccountEvent, AccountEvents};
 use foxhold_core::{Deadline, Uid, record::UserKey};
+use foxhold_runtime::metrics::list as metrics;
 use foxhold_sync::events::{self, Applied, ApplyError, Told};
 use tokio::sync::Semaphore;
 
@@ -105,6 +106,9 @@ impl AccountEvents for OwnAccounts {
             tracing::error!("an account has a password of a time that no store holds");
             return;
         };
+        metrics::TOKEN_EVENTS_RECEIVED
+            .of([told.event.kind()])
+            .increment(1);
         let span = FIRST_SPAN.min(self.server.budget);
         if applied(&self.server, span, &told).await.is_err() {
             self.carry_out_later(told.clone());
@@ -116,6 +120,9 @@ impl AccountEvents for OwnAccounts {
 async fn applied(server: &TokenServer, span: Duration, told: &Told) -> Result<(), ApplyError> {
     match events::apply(server.event_ports(), Deadline::after(span), told).await {
         Ok(Applied { known, changed }) => {
+            metrics::TOKEN_EVENTS_PROCESSED
+                .of([told.event.kind()])
+                .increment(1);
             tracing::info!(known, changed, "event of an own account applied");
             Ok(())
         }

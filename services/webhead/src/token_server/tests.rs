@@ -178,13 +178,23 @@ async fn headers_that_are_wrong_or_sent_twice() {
             (400, "error", "header", "X-Client-State", state),
         ),
         (
-            "two client states",
+            "another client state than the key id's",
             vec![
                 ("authorization", bearer.as_bytes()),
                 ("x-keyid", b"1234-qqo"),
                 ("x-client-state", b"abcd"),
             ],
             (401, "invalid-client-state", "body", "", "Unauthorized"),
+        ),
+        (
+            "two client states",
+            vec![
+                ("authorization", bearer.as_bytes()),
+                ("x-keyid", b"1234-qqo"),
+                ("x-client-state", b"aaaa"),
+                ("x-client-state", b"aaaa"),
+            ],
+            (400, "error", "header", "X-Client-State", state),
         ),
     ];
     for (name, headers, expected) in table {
