@@ -117,7 +117,10 @@ mod tests {
         let now = after(&mut names, Ok(one)).await;
         assert_eq!(now, ["127.0.0.1:1", &fixed, "[::1]:9"]);
         let scaled = after(&mut names, Ok(three)).await;
-        assert_eq!(scaled, ["127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", &fixed, "[::1]:9"]);
+        assert_eq!(
+            scaled,
+            ["127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", &fixed, "[::1]:9"]
+        );
         let silent = Err(io::Error::other("no answer"));
         assert_eq!(after(&mut names, silent).await, scaled);
         assert_eq!(after(&mut names, Ok(&[])).await, scaled);

@@ -16,7 +16,10 @@ use tower::ServiceExt as _;
 use foxhold_core::Clock as _;
 
 use super::{GrpcLimits, caller::Peer};
-use crate::{Shutdown, SystemClock, tls::{SpiffeId, left_of}};
+use crate::{
+    Shutdown, SystemClock,
+    tls::{SpiffeId, left_of},
+};
 
 /// Most streams a peer may reset before they were worked on, and most bytes of headers.
 const PENDING_RESETS_MAX: usize = 20;

@@ -29,8 +29,7 @@ impl TlsIdentity {
         let files = [&settings.certificate_file, &settings.authority_file];
         let mut files: Vec<_> = files.into_iter().cloned().map(SecretFile).collect();
         files.push(settings.key_file.clone());
-        let (watch, identity) =
-            FileWatch::reading(PART, secrets, files, || Self::load(settings, secrets))?;
+        let (watch, identity) = FileWatch::reading(PART, secrets, files, || Self::load(settings, secrets))?;
         let following = Following {
             watch,
             settings: settings.clone(),
