@@ -6,11 +6,12 @@
 
 mod backoff;
 mod endpoint;
+mod names;
 mod pick;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Once, PoisonError, RwLock},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -26,13 +27,14 @@ use tonic::{Code, Status, body::Body};
 
 use crate::grpc_status::turned_away;
 use endpoint::{Endpoint, Outcome, Slot};
+use names::Names;
 use pick::Dice;
 
 /// The tier's instances, and bounds of what goes to them. Every one is configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelSettings {
-    /// `host:port` of each instance; a name is looked up at each connecting.
+    /// `host:port` of each instance. A name may stand for several; it is looked up every ten seconds.
     pub addresses: Vec<String>,
     /// Calls at once to one instance.
     pub in_flight_max: usize,
@@ -85,6 +87,7 @@ struct Shared {
     tls: Arc<ClientConfig>,
     settings: ChannelSettings,
     dice: Dice,
+    keeps_names: Once,
 }
 
 impl fmt::Debug for Balanced {
@@ -111,6 +114,7 @@ impl Balanced {
             tls,
             dice: Dice::seeded(random),
             settings,
+            keeps_names: Once::new(),
         })))
     }
 
@@ -126,11 +130,22 @@ impl Balanced {
         Ok(())
     }
 
+    /// Looks the names up from now on.
+    fn keep_names(&self) {
+        self.0.keeps_names.call_once(|| {
+            let names = Names::of(&self.0.settings.addresses);
+            if names.has_any() {
+                tokio::spawn(names::keep(Arc::downgrade(&self.0), names));
+            }
+        });
+    }
+
     fn endpoints(&self) -> Arc<[Arc<Endpoint>]> {
         Arc::clone(&self.0.endpoints.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn send(self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        self.keep_names();
         let deadline = request
             .extensions()
             .get::<Deadline>()

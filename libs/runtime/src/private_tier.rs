@@ -18,7 +18,7 @@ use crate::{
     health::private_router,
     http_edge::{self, EdgeLimits},
     layers,
-    tls::{Role, TlsError, TlsIdentity, TlsSettings},
+    tls::{Following, Role, TlsError, TlsIdentity, TlsSettings},
 };
 
 /// A private tier that cannot start or go on.
@@ -55,6 +55,7 @@ pub struct PrivateTier {
     operators: Option<(TcpListener, SocketAddr)>,
     operators_routes: Router,
     tls: Arc<ServerConfig>,
+    certificate: Following,
     limits: GrpcLimits,
 }
 
@@ -83,7 +84,7 @@ impl PrivateTier {
         secrets: &Secrets,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TierError> {
-        let identity = TlsIdentity::load(settings.tls, secrets)?;
+        let (identity, certificate) = TlsIdentity::load_following(settings.tls, secrets)?;
         let (expected, found) = (settings.role, identity.id().role());
         if found != expected {
             return Err(TierError::Role { expected, found });
@@ -100,6 +101,7 @@ impl PrivateTier {
             operators,
             operators_routes: Router::new(),
             tls: identity.server_config(clock)?,
+            certificate,
             limits: settings.limits.clone(),
         })
     }
@@ -152,11 +154,16 @@ impl PrivateTier {
         };
         let serving = async { server.serve(health, shutdown).await.map_err(TierError::Serving) };
         // Should the gRPC listener fail, the process ends with it, and with it the operators' listener.
-        tokio::try_join!(serving, async {
-            operators.await;
-            Ok(())
-        })?;
-        Ok(())
+        let both = async {
+            tokio::try_join!(serving, async {
+                operators.await;
+                Ok(())
+            })
+        };
+        tokio::select! {
+            ended = both => ended.map(drop),
+            never = self.certificate.run() => never,
+        }
     }
 }
 

@@ -2,32 +2,38 @@
 //! authority, and who a peer is stands in the certificate's URI name, never in an address or a host name.
 //!
 //! What must stay true: the name is judged inside the handshake, so that a wrong peer never gets to send a request; a
-//! client also says which role it expects of the server; nothing is resumed, so that an expired certificate ends there.
+//! client also says which role it expects of the server; nothing is resumed, and no connection outlives the certificate that
+//! it was opened with, so that an expired certificate ends there.
 
+mod current;
+mod follow;
 mod identity;
 mod verify;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use foxhold_core::Clock;
+use foxhold_core::{Clock, Timestamp};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::Resumption,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
     server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
+    sign::CertifiedKey,
     time_provider::TimeProvider,
 };
 use serde::Deserialize;
 use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
+pub use follow::Following;
 pub use identity::{IdentityError, Role, SpiffeId};
 
 use crate::{
     config::{SecretError, SecretFile, Secrets},
     metrics::{amount, list as metrics},
 };
+use current::{Current, Material};
 use verify::{PeerVerifier, ServerRoleVerifier};
 
 /// Where a tier's certificate lies.
@@ -67,6 +73,9 @@ pub enum TlsError {
     /// The own certificate is of another deployment than the configuration says.
     #[error("the own certificate is of another trust domain than `tls.trust_domain`")]
     OtherTrustDomain,
+    /// The files changed, and are somebody else's now.
+    #[error("the certificate is another role's or region's than the one the process began with")]
+    OtherIdentity,
     /// rustls refuses the material.
     #[error("the certificate and key cannot be used")]
     Rustls(#[from] rustls::Error),
@@ -77,9 +86,7 @@ pub enum TlsError {
 
 /// Who this process is, and whom it believes.
 pub struct TlsIdentity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    roots: Arc<RootCertStore>,
+    current: Arc<Current>,
     id: SpiffeId,
 }
 
@@ -97,25 +104,9 @@ impl TlsIdentity {
     /// # Errors
     /// [`TlsError`], which names the key of the configuration.
     pub fn load(settings: &TlsSettings, secrets: &Secrets) -> Result<Self, TlsError> {
-        let chain = certificates("tls.certificate_file", &settings.certificate_file)?;
-        let pem = secrets.read("tls.key_file", &settings.key_file)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::Key)?;
-        let authority = certificates("tls.authority_file", &settings.authority_file)?;
-        let identity = Self::from_der(chain, key, authority)?;
-        if identity.id.trust_domain() != settings.trust_domain {
-            return Err(TlsError::OtherTrustDomain);
-        }
-        identity.tell_expiry();
-        Ok(identity)
-    }
-
-    /// A certificate lives a day: somebody has to see in time that no new one has come.
-    fn tell_expiry(&self) {
-        let own = self.chain.first().map(|own| X509Certificate::from_der(own));
-        if let Some(Ok((_, own))) = own {
-            let end = u64::try_from(own.validity().not_after.timestamp()).unwrap_or_default();
-            metrics::TLS_EXPIRY.of(["tier"]).set(amount(end));
-        }
+        let (material, id) = read(settings, secrets)?;
+        material.tell_expiry();
+        Ok(Self::of(material, id))
     }
 
     /// From certificates and a key in memory.
@@ -127,20 +118,13 @@ impl TlsIdentity {
         key: PrivateKeyDer<'static>,
         authority: Vec<CertificateDer<'static>>,
     ) -> Result<Self, TlsError> {
-        let own = chain
-            .first()
-            .ok_or(TlsError::OwnIdentity(IdentityError::NoCertificate))?;
-        let id = SpiffeId::from_certificate(own).map_err(TlsError::OwnIdentity)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in authority {
-            roots.add(certificate)?;
-        }
-        Ok(Self {
-            chain,
-            key,
-            roots: Arc::new(roots),
-            id,
-        })
+        let (material, id) = material(chain, key, authority)?;
+        Ok(Self::of(material, id))
+    }
+
+    fn of(material: Material, id: SpiffeId) -> Self {
+        let current = Arc::new(Current::new(material));
+        Self { current, id }
     }
 
     /// The own identity.
@@ -154,15 +138,11 @@ impl TlsIdentity {
     /// # Errors
     /// rustls refuses the material.
     pub fn server_config(&self, clock: Arc<dyn Clock>) -> Result<Arc<ServerConfig>, TlsError> {
-        let provider = provider();
-        let chain_verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider))
-                .build()?;
-        let verifier = PeerVerifier::new(chain_verifier, self.id.trust_domain());
-        let mut config = ServerConfig::builder_with_details(provider, Arc::new(ProcessTime(clock)))
+        let verifier = PeerVerifier::new(Arc::clone(&self.current), self.id.trust_domain());
+        let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ProcessTime(clock)))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(verifier))
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_cert_resolver(Arc::clone(&self.current) as _);
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -186,7 +166,7 @@ impl TlsIdentity {
     pub fn client_config(&self, clock: Arc<dyn Clock>, server: Role) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = provider();
         let verifier = ServerRoleVerifier::new(
-            Arc::clone(&self.roots),
+            Arc::clone(&self.current),
             provider.signature_verification_algorithms,
             self.id.trust_domain(),
             server,
@@ -195,11 +175,73 @@ impl TlsIdentity {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_client_cert_resolver(Arc::clone(&self.current) as _);
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
+}
+
+impl Material {
+    /// A certificate lives a day: somebody has to see in time that no new one has come.
+    fn tell_expiry(&self) {
+        if let Some(end) = self.certified.cert.first().and_then(end_of) {
+            metrics::TLS_EXPIRY.of(["tier"]).set(amount(end.as_secs()));
+        }
+    }
+}
+
+/// Reads the files of a certificate, and whose it is.
+fn read(settings: &TlsSettings, secrets: &Secrets) -> Result<(Material, SpiffeId), TlsError> {
+    let chain = certificates("tls.certificate_file", &settings.certificate_file)?;
+    let pem = secrets.read("tls.key_file", &settings.key_file)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::Key)?;
+    let authority = certificates("tls.authority_file", &settings.authority_file)?;
+    let (material, id) = material(chain, key, authority)?;
+    if id.trust_domain() == settings.trust_domain {
+        Ok((material, id))
+    } else {
+        Err(TlsError::OtherTrustDomain)
+    }
+}
+
+fn material(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    authority: Vec<CertificateDer<'static>>,
+) -> Result<(Material, SpiffeId), TlsError> {
+    let own = chain.first();
+    let own = own.ok_or(TlsError::OwnIdentity(IdentityError::NoCertificate))?;
+    let id = SpiffeId::from_certificate(own).map_err(TlsError::OwnIdentity)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in authority {
+        roots.add(certificate)?;
+    }
+    let (roots, provider) = (Arc::new(roots), provider());
+    // Says also whether the key is the certificate's: the two files are not replaced in one moment.
+    let certified = Arc::new(CertifiedKey::from_der(chain, key, &provider)?);
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider).build()?;
+    let material = Material {
+        certified,
+        roots,
+        clients,
+    };
+    Ok((material, id))
+}
+
+/// When a certificate is over.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let secs = u64::try_from(parsed.validity().not_after.timestamp());
+    Some(Timestamp::from_secs(secs.unwrap_or_default()))
+}
+
+/// How long a peer's certificate lasts from `now` on.
+pub(crate) fn left_of(chain: Option<&[CertificateDer<'_>]>, now: Timestamp) -> Duration {
+    let end = chain.and_then(<[_]>::first).and_then(end_of);
+    end.map_or(Duration::ZERO, |end| {
+        Duration::from_millis(end.as_millis().saturating_sub(now.as_millis()))
+    })
 }
 
 /// ring, by name: which provider a process happens to have installed does not matter here.

@@ -19,7 +19,7 @@ use foxhold_runtime::{
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers,
-    tls::{Role, TlsIdentity},
+    tls::{Following, Role, TlsIdentity},
 };
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -52,6 +52,7 @@ pub struct Ops {
     reader: Arc<dyn AssignmentReader>,
     health: Health,
     store: Part,
+    certificate: Following,
 }
 
 impl Ops {
@@ -61,7 +62,7 @@ impl Ops {
     /// Whatever keeps it from serving; the message names the key or file.
     pub async fn open(config: Config, secrets: &Secrets, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let prepared = config.prepare(secrets)?;
-        let identity = TlsIdentity::load(&config.tls, secrets)?;
+        let (identity, certificate) = TlsIdentity::load_following(&config.tls, secrets)?;
         anyhow::ensure!(
             identity.id().role() == Role::Ops,
             "`tls`: the own certificate is of the role {}, not ops",
@@ -85,6 +86,7 @@ impl Ops {
             router: router(ports, Access::Operators),
             health,
             store,
+            certificate,
         })
     }
 
@@ -116,6 +118,7 @@ impl Ops {
         tokio::select! {
             drained = listeners => tracing::info!(cut = drained.cut, "stopped"),
             () = keep_probing(&*self.reader, &self.store) => {}
+            never = self.certificate.run() => never,
         }
     }
 }

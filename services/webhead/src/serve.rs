@@ -21,7 +21,7 @@ use foxhold_runtime::{
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers,
-    tls::{Role, TlsIdentity},
+    tls::{Following, Role, TlsIdentity},
 };
 use tokio::net::TcpListener;
 
@@ -65,6 +65,7 @@ pub struct Webhead {
     home: Option<Part>,
     jobs: (JobPorts, JobSettings),
     registration: (FileWatch, Arc<CurrentRegistration>),
+    certificate: Following,
     config: Config,
 }
 
@@ -75,7 +76,7 @@ impl Webhead {
     /// Whatever keeps it from serving; the message names the key or file.
     pub async fn open(config: Config, secrets: &Secrets, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let mut prepared = config.prepare(secrets)?;
-        let identity = TlsIdentity::load(&config.tls, secrets)?;
+        let (identity, certificate) = TlsIdentity::load_following(&config.tls, secrets)?;
         anyhow::ensure!(
             identity.id().role() == Role::Webhead,
             "`tls`: the own certificate is of the role {}, not webhead",
@@ -120,6 +121,7 @@ impl Webhead {
             home,
             jobs,
             registration,
+            certificate,
             config,
         })
     }
@@ -157,6 +159,7 @@ impl Webhead {
             () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
+            never = self.certificate.run() => never,
         }
         jobs.ended().await;
         Ok(())

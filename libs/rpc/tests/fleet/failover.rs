@@ -28,7 +28,7 @@ use foxhold_rpc::{
     server::{self, DBWRITER_SERVICES, DbwriterPorts},
     status::to_write_error,
 };
-use foxhold_runtime::{grpc_server::GrpcLimits, health::Need, tls::Role};
+use foxhold_runtime::{channel::ChannelSettings, grpc_server::GrpcLimits, health::Need, tls::Role};
 use foxhold_store_sqlite::SqliteReader;
 use tokio::{
     sync::{Notify, Semaphore},
@@ -37,7 +37,7 @@ use tokio::{
 
 use crate::{
     conformance::sqlite_ports,
-    support::{Deployment, FakeStretcher, memory_ports, nobody, soon},
+    support::{Deployment, FakeStretcher, channel_as, memory_ports, nobody, settings, soon},
 };
 
 /// An account to be created, and how that call is named.
@@ -252,6 +252,24 @@ async fn calls_go_on_while_connections_end_by_age_and_instances_move() {
             Ok(()),
             "{number}"
         );
+    }
+}
+
+#[tokio::test]
+async fn instances_behind_a_name_are_called() {
+    let deployment = Deployment::new();
+    let stretcher = deployment
+        .stretcher(Arc::new(FakeStretcher), GrpcLimits::default())
+        .await;
+    let named = ChannelSettings {
+        addresses: vec![format!("localhost:{}", stretcher.address.port())],
+        ..settings(&[])
+    };
+    let channel = channel_as(&deployment.identity(Role::Webhead), Role::Stretcher, named);
+    let caller = RemoteStretcher::new(transport(channel));
+    for _ in 0..3 {
+        let stretched = caller.stretch(soon(), Secret::new([3; 32]), [1; 32]).await;
+        assert!(stretched.is_ok(), "{stretched:?}");
     }
 }
 

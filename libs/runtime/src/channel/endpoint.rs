@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foxhold_core::Deadline;
+use foxhold_core::{Clock as _, Deadline};
 use http::{Request, Response, Uri, uri};
 use hyper::{
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
@@ -27,11 +27,17 @@ use tokio_rustls::TlsConnector;
 use tonic::{Code, Status, body::Body};
 
 use super::{ChannelError, ChannelSettings, backoff::Backoff};
-use crate::grpc_status::{is_out_of_rotation, turned_away};
+use crate::{
+    SystemClock,
+    grpc_status::{is_out_of_rotation, turned_away},
+    tls::left_of,
+};
 
 /// An instance that does not answer a ping is gone.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// No connection is used longer, whatever its certificate says; instances end theirs long before.
+const CONNECTION_MAX: Duration = Duration::from_secs(86_400);
 
 pub(super) struct Endpoint {
     address: String,
@@ -42,11 +48,24 @@ pub(super) struct Endpoint {
     backoff_min: Duration,
     backoff_max: Duration,
     // One that has ended is replaced by the next call.
-    connection: tokio::sync::Mutex<Option<SendRequest<Body>>>,
+    connection: tokio::sync::Mutex<Option<Open>>,
     backoff: Mutex<Backoff>,
     in_flight: Arc<Semaphore>,
     load: Arc<AtomicUsize>,
     load_max: usize,
+}
+
+/// A connection, and how long it may be used: no longer than the instance's certificate lasts.
+struct Open {
+    sender: SendRequest<Body>,
+    until: Instant,
+}
+
+impl Open {
+    fn usable(&self) -> Option<SendRequest<Body>> {
+        let is_usable = !self.sender.is_closed() && Instant::now() < self.until;
+        is_usable.then(|| self.sender.clone())
+    }
 }
 
 /// How a call went.
@@ -172,8 +191,8 @@ impl Endpoint {
         let until = deadline.at_most(self.connect_max);
         let connecting = async {
             let mut connection = self.connection.lock().await;
-            if let Some(open) = connection.as_ref().filter(|open| !open.is_closed()) {
-                return Ok(open.clone());
+            if let Some(sender) = connection.as_ref().and_then(Open::usable) {
+                return Ok(sender);
             }
             if !self.is_usable(Instant::now()) {
                 return Err(unreachable());
@@ -183,15 +202,16 @@ impl Endpoint {
                 self.failed();
                 unreachable()
             })?;
-            *connection = Some(open.clone());
-            Ok(open)
+            let sender = open.sender.clone();
+            *connection = Some(open);
+            Ok(sender)
         };
         timeout_at(until.instant().into(), connecting)
             .await
             .unwrap_or_else(|_| Err(unreachable()))
     }
 
-    async fn connect(&self) -> std::io::Result<SendRequest<Body>> {
+    async fn connect(&self) -> std::io::Result<Open> {
         let port = self.authority.port_u16().unwrap_or_default();
         let host = self
             .authority
@@ -203,6 +223,7 @@ impl Endpoint {
         let stream = TlsConnector::from(Arc::clone(&self.tls))
             .connect(self.name.clone(), stream)
             .await?;
+        let lasts = left_of(stream.get_ref().1.peer_certificates(), SystemClock.now());
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
@@ -218,7 +239,8 @@ impl Endpoint {
                 tracing::info!(address, %error, "a connection to an instance ended");
             }
         });
-        Ok(sender)
+        let until = Instant::now() + lasts.min(CONNECTION_MAX);
+        Ok(Open { sender, until })
     }
 }
 

@@ -13,8 +13,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 
+use foxhold_core::Clock as _;
+
 use super::{GrpcLimits, caller::Peer};
-use crate::{Shutdown, tls::SpiffeId};
+use crate::{
+    Shutdown, SystemClock,
+    tls::{SpiffeId, left_of},
+};
 
 /// Most streams a peer may reset before they were worked on, and most bytes of headers.
 const PENDING_RESETS_MAX: usize = 20;
@@ -83,6 +88,8 @@ pub(super) async fn serve(
         tracing::error!("a handshake let a peer without identity in");
         return;
     };
+    // Who has not got a new certificate by then is not let in again.
+    let certificate = left_of(stream.get_ref().1.peer_certificates(), SystemClock.now());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
         let mut request: Request = request.map(Body::new);
@@ -107,7 +114,7 @@ pub(super) async fn serve(
     let mut connection = pin!(connection);
     let finish = tokio::select! {
         _ = &mut connection => return,
-        () = sleep(rules.age) => rules.grace,
+        () = sleep(rules.age.min(certificate)) => rules.grace,
         () = shutdown.wait() => rules.drain,
     };
     connection.as_mut().graceful_shutdown();

@@ -11,7 +11,7 @@ const ROLE: Label = Label::named(
 );
 const VERSION: Label = Label::named("version", "the version of the program");
 const USE: Label = Label::of("use", &["tier"]);
-const CONFIG_PART: Label = Label::of("part", &["node_secrets", "registration"]);
+const CONFIG_PART: Label = Label::of("part", &["node_secrets", "registration", "tier_certificate"]);
 const ROUTE: Label = Label::named(
     "route",
     "the template of the path; `none` for a path that is no route",

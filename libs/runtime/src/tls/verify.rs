@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
@@ -17,7 +17,7 @@ use rustls::{
     },
 };
 
-use super::{Role, SpiffeId};
+use super::{Role, SpiffeId, current::Current};
 
 const REFUSED: Error = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
 
@@ -38,22 +38,23 @@ fn identity_in(trust_domain: &str, certificate: &CertificateDer<'_>) -> Result<S
 /// Checks clients: chain, time, purpose, then the URI name. Which calls its role may make is decided per call.
 #[derive(Debug)]
 pub(super) struct PeerVerifier {
-    chain: Arc<dyn ClientCertVerifier>,
+    current: Arc<Current>,
     trust_domain: String,
 }
 
 impl PeerVerifier {
-    pub(super) fn new(chain: Arc<dyn ClientCertVerifier>, trust_domain: &str) -> Self {
+    pub(super) fn new(current: Arc<Current>, trust_domain: &str) -> Self {
         Self {
-            chain,
+            current,
             trust_domain: trust_domain.to_owned(),
         }
     }
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    /// None: a tier has one certificate, and shows it.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+        &[]
     }
 
     fn verify_client_cert(
@@ -62,7 +63,8 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let chains = &self.current.get().clients;
+        let verified = chains.verify_client_cert(end_entity, intermediates, now)?;
         identity_in(&self.trust_domain, end_entity)?;
         Ok(verified)
     }
@@ -73,7 +75,10 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
+        self.current
+            .get()
+            .clients
+            .verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -82,18 +87,21 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        self.current
+            .get()
+            .clients
+            .verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.current.get().clients.supported_verify_schemes()
     }
 }
 
 /// Checks servers: chain, time, purpose, then that the URI name is of the role that is called. The host name is not
 /// compared: instances come and go under any address, and a name that resolves proves nothing about a role.
 pub(super) struct ServerRoleVerifier {
-    roots: Arc<RootCertStore>,
+    current: Arc<Current>,
     algorithms: WebPkiSupportedAlgorithms,
     trust_domain: String,
     role: Role,
@@ -109,13 +117,13 @@ impl fmt::Debug for ServerRoleVerifier {
 
 impl ServerRoleVerifier {
     pub(super) fn new(
-        roots: Arc<RootCertStore>,
+        current: Arc<Current>,
         algorithms: WebPkiSupportedAlgorithms,
         trust_domain: &str,
         role: Role,
     ) -> Self {
         Self {
-            roots,
+            current,
             algorithms,
             trust_domain: trust_domain.to_owned(),
             role,
@@ -135,7 +143,7 @@ impl ServerCertVerifier for ServerRoleVerifier {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         verify_server_cert_signed_by_trust_anchor(
             &parsed,
-            &self.roots,
+            &self.current.get().roots,
             intermediates,
             now,
             self.algorithms.all,
