@@ -44,7 +44,7 @@ pub struct App {
     pub in_work_max: usize,
     /// Health of the process.
     pub health: Health,
-    /// The Token Server, where it is served on the same listener.
+    /// The Token Server, if it is served on the same listener.
     pub token_server: Option<Arc<TokenServer>>,
 }
 

@@ -56,6 +56,9 @@ pub struct Config {
     /// Where everything public is served. TLS ends in front of it.
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Where the Token Server is served, on a listener of its own with discovery and health of its own; when absent it lies
+    /// at `/1.0` of `listen`. TLS ends in front of it.
+    pub token_server_listen: Option<SocketAddr>,
     /// Where `/healthz`, `/readyz` and a captured mailbox are served, for operators only; nowhere when absent.
     pub private_listen: Option<SocketAddr>,
     /// File with the key that mailed codes are derived from: 64 hex digits, the same for all webheads.

@@ -31,7 +31,11 @@ use foxhold_core::{
     Clock, Deadline,
     record::{Schemes, Service},
 };
-use foxhold_runtime::{Shutdown, http_edge::PeerAddress, layers::AccessLogged};
+use foxhold_runtime::{
+    Shutdown, SystemClock,
+    http_edge::PeerAddress,
+    layers::{self, AccessLogged, RequestLimits},
+};
 use foxhold_sync::{
     ExchangeError,
     exchange::{self, Token},
@@ -86,14 +90,30 @@ pub fn router(server: Arc<TokenServer>) -> Router {
         .layer(from_fn_with_state(clock, finish))
 }
 
-/// The routes of a listener of its own: discovery and health besides, and its own way to say that there is nothing.
-pub fn own_router(server: Arc<TokenServer>) -> Router {
-    let clock = server.ports.clock.clone();
-    routes()
+/// All routes of a listener of its own, complete with their layers: discovery and health besides, and its own way to say
+/// that there is nothing. `in_work_max` is how many requests are in work there at once.
+pub fn own_router(server: Arc<TokenServer>, in_work_max: usize) -> Router {
+    let limits = RequestLimits {
+        in_work_max,
+        budget: server.budget,
+        body_len_max: 0,
+        overloaded,
+        ..RequestLimits::default()
+    };
+    let (clock, random) = (server.ports.clock.clone(), server.ports.random.clone());
+    let router = routes()
         .merge(status::routes())
         .fallback(unknown_path)
         .with_state(server)
-        .layer(from_fn_with_state(clock, finish))
+        .layer(from_fn_with_state(clock, finish));
+    layers::public(router, limits, random)
+}
+
+/// Refused before any route was looked for, so [`finish`] has not seen it.
+pub(crate) fn overloaded(_retry_after_secs: u64) -> Response {
+    let mut response = TokenServerError::Overloaded.respond();
+    complete(response.headers_mut(), &SystemClock);
+    response
 }
 
 fn routes() -> Router<Arc<TokenServer>> {
@@ -218,14 +238,17 @@ fn duration(query: &str) -> Option<&str> {
 /// What every answer carries, whoever made it.
 async fn finish(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+    complete(response.headers_mut(), &*clock);
+    response
+}
+
+fn complete(headers: &mut HeaderMap, clock: &dyn Clock) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     headers.insert(X_TIMESTAMP, HeaderValue::from(clock.now().as_secs()));
-    response
 }
 
 #[cfg(test)]

@@ -43,6 +43,9 @@ pub enum TokenServerError {
     /// A body where none may be.
     #[error("unexpected body")]
     Body,
+    /// More requests are in work than may be.
+    #[error("overloaded")]
+    Overloaded,
 }
 
 impl From<ReadError> for TokenServerError {
@@ -107,7 +110,7 @@ impl TokenServerError {
     fn challenges(&self) -> impl Iterator<Item = &'static str> {
         let schemes = match self {
             Self::Exchange { schemes, .. } => *schemes,
-            Self::UnknownPath | Self::Method | Self::Body => Schemes::default(),
+            Self::UnknownPath | Self::Method | Self::Body | Self::Overloaded => Schemes::default(),
         };
         let all = [(schemes.oauth, "Bearer"), (schemes.browserid, "BrowserID")];
         all.into_iter()
@@ -128,6 +131,9 @@ fn answer(error: &TokenServerError) -> Answer {
         TokenServerError::Body => {
             Answer::new(StatusCode::PAYLOAD_TOO_LARGE, "error").describe("A body is not allowed")
         }
+        TokenServerError::Overloaded => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "error")
+            .describe("Resource is not available")
+            .wait(RETRY_AFTER),
     }
 }
 
@@ -257,6 +263,7 @@ impl TokenServerError {
             Self::UnknownPath => "unknown-path",
             Self::Method => "unknown-method",
             Self::Body => "unexpected-body",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -268,7 +275,7 @@ impl TokenServerError {
                 ..
             } => Some((*what).to_owned()),
             Self::Exchange { error, .. } => std::error::Error::source(error).map(ToString::to_string),
-            Self::UnknownPath | Self::Method | Self::Body => None,
+            Self::UnknownPath | Self::Method | Self::Body | Self::Overloaded => None,
         }
     }
 

@@ -100,7 +100,10 @@ async fn paths_and_methods() {
                 .uri(path)
                 .body(Body::empty())
                 .unwrap();
-            let response = own_router(world.server.clone()).oneshot(request).await.unwrap();
+            let response = own_router(world.server.clone(), 8)
+                .oneshot(request)
+                .await
+                .unwrap();
             assert_eq!(response.status().as_u16(), 405, "{method} {path}");
             assert_eq!(response.headers()["content-type"], "application/json");
             assert_eq!(response.headers()["allow"], "GET");

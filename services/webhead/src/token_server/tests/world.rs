@@ -207,7 +207,7 @@ impl World {
     }
 
     pub(super) async fn send(&self, request: Request) -> Answer {
-        let response = own_router(self.server.clone()).oneshot(request).await.unwrap();
+        let response = own_router(self.server.clone(), 8).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"));
