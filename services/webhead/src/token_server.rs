@@ -51,9 +51,9 @@ pub use service_cache::ServiceCache;
 pub use status::{Condition, Dependencies, Discovery};
 
 use self::line::LogLine;
-use crate::{client_address::ClientAddresses, key_set::KeySetCache};
+use crate::{client_address::ClientAddresses, headers::survive_panic, key_set::KeySetCache};
 
-pub(crate) const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
 const X_CLIENT_STATE: HeaderName = HeaderName::from_static("x-client-state");
 const X_CONDITIONS_ACCEPTED: HeaderName = HeaderName::from_static("x-conditions-accepted");
@@ -109,8 +109,14 @@ pub fn own_router(server: Arc<TokenServer>, in_work_max: usize) -> Router {
     layers::public(router, limits, random)
 }
 
+/// Whether a path of the one origin is the Token Server's.
+pub(crate) fn has(path: &str) -> bool {
+    let below = path.strip_prefix("/1.0");
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
 /// Refused before any route was looked for, so [`finish`] has not seen it.
-pub(crate) fn overloaded(_retry_after_secs: u64) -> Response {
+pub(crate) fn overloaded(_path: &str, _retry_after_secs: u64) -> Response {
     let mut response = TokenServerError::Overloaded.respond();
     complete(response.headers_mut(), &SystemClock);
     response
@@ -237,7 +243,8 @@ fn duration(query: &str) -> Option<&str> {
 
 /// What every answer carries, whoever made it.
 async fn finish(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let broken = || TokenServerError::Panicked.respond();
+    let mut response = survive_panic(next.run(request), broken).await;
     complete(response.headers_mut(), &*clock);
     response
 }

@@ -7,6 +7,7 @@ mod jwt;
 mod lines;
 mod metrics;
 mod new_users;
+mod outside;
 mod world;
 
 use foxhold_core::{
