@@ -37,8 +37,8 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, NodesInBackoff, OwnAccounts, ServiceCache, TokenServer,
-        dated, events::AccountEvents, metered,
+        Discovery, EventReceiver, HomeSettings, KeysOf, NodesInBackoff, OwnAccounts, ServiceCache,
+        TokenServer, dated, events::AccountEvents, metered,
     },
 };
 
@@ -145,7 +145,11 @@ pub fn assemble(
     let limits = Arc::new(limits);
     deployment.first_assignments.check()?;
     let keys = Arc::new(KeySetCache::new(
-        dated(Arc::clone(&ports.public_keys), Arc::clone(&ports.clock)),
+        dated(
+            Arc::clone(&ports.public_keys),
+            KeysOf::Own,
+            Arc::clone(&ports.clock),
+        ),
         Arc::clone(&ports.clock),
     ));
     let token_server = Arc::new(token_server(&deployment, &ports, &limits, &keys, shutdown));

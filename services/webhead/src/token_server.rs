@@ -44,7 +44,7 @@ use foxhold_sync::{
 pub use error::TokenServerError;
 pub use events::EventReceiver;
 pub use home::HomeSettings;
-pub use metered::{dated, metered};
+pub use metered::{KeysOf, dated, metered};
 pub use node_gauges::NodesInBackoff;
 pub use own_accounts::OwnAccounts;
 pub use service_cache::ServiceCache;

@@ -109,6 +109,7 @@ async fn every_credential_of_an_account_leads_to_one_user() {
     let signed = world.exchange(&token(&claims())).await;
     let opaque = world.exchange(OPAQUE).await;
     let bundled = world.send(vouched(DOMAIN, DOMAIN)).await;
+    assert!(metrics::are_fetched("foreign_oauth"));
     let secrets = NodeSecrets::new(vec![secret()]).unwrap();
     for answer in [signed, opaque, bundled] {
         assert_eq!((answer.http, &answer.body["uid"]), (200, &json!(1)), "{answer:?}");

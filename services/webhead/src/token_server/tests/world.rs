@@ -155,7 +155,7 @@ impl World {
         let minter = Arc::new(Minter::default());
         let clock = Arc::new(ManualClock::new(NOW));
         let keys = Arc::new(KeySetCache::new(
-            dated(published.clone(), clock.clone()),
+            dated(published.clone(), KeysOf::Own, clock.clone()),
             clock.clone(),
         ));
         let ports = exchange::Ports {
