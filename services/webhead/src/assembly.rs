@@ -62,6 +62,8 @@ pub struct Deployment {
     pub foreign_oauth: Option<ForeignOauth>,
     /// Another accounts server, whose account events are taken over HTTP.
     pub account_events: Option<AccountEvents>,
+    /// Labels of nodes for clients' telemetry.
+    pub node_types: NodeTypes,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -205,7 +207,7 @@ fn token_server(
             tokens.home,
             deployment.domain.clone(),
             Arc::clone(&deployment.metrics_key),
-            NodeTypes::default(),
+            deployment.node_types.clone(),
         ),
         services: ServiceCache::new(Arc::clone(&ports.assignment_reader), Arc::clone(&ports.clock)),
         in_backoff: NodesInBackoff::default(),

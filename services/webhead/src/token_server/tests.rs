@@ -20,12 +20,14 @@ use foxhold_ports::{
     memory::{ManualClock, SeededRandom},
     signer::SignError,
 };
+use foxhold_sync::node_type::NodeTypes;
 use serde_json::json;
 use tower::ServiceExt;
 
 use self::world::{NODE, World, get, good, secret, service};
 use super::*;
 use crate::{
+    home_domain::HomeDomain,
     key_set::signing::{NOW, SCOPE, UID, claims, token},
     limits::{LimitSettings, LocalLimits},
 };
@@ -51,6 +53,25 @@ async fn a_token_as_clients_and_nodes_read_it() {
     assert_eq!(read.fxa_uid.as_deref(), Some(UID));
     assert_eq!(read.fxa_kid.as_deref(), Some("0000000001234-qqo"));
     assert_eq!(read.expires, Timestamp::from_secs(NOW.as_secs() + 3600));
+}
+
+#[tokio::test]
+async fn a_nodes_label_is_that_of_the_first_glob_or_else_its_own() {
+    for (lines, expected) in [
+        (
+            &["big:https://big-*", "example:https://sync-?.example.com"][..],
+            "example",
+        ),
+        (&["all:*", "example:https://sync-?.example.com"], "all"),
+        (&["big:https://big-*"], "sqlite"),
+    ] {
+        let mut world = World::new().await;
+        let types = NodeTypes::parse(lines).unwrap();
+        let home = HomeDomain::configured("accounts.example");
+        Arc::get_mut(&mut world.server).unwrap().settings = world::labelled(home, types);
+        let answer = world.exchange(&token(&claims())).await;
+        assert_eq!(answer.body["node_type"], expected, "{lines:?}");
+    }
 }
 
 #[tokio::test]

@@ -115,11 +115,16 @@ pub(super) async fn store() -> Arc<MemoryStore> {
 
 /// Of a deployment whose own accounts are at `accounts.example`.
 pub(super) fn settings(home: HomeDomain) -> HomeSettings {
+    labelled(home, NodeTypes::default())
+}
+
+/// The same, with labels for its nodes.
+pub(super) fn labelled(home: HomeDomain, node_types: NodeTypes) -> HomeSettings {
     HomeSettings::new(
         Arc::new(home),
         "accounts.example".into(),
         Arc::new(SecretText::new("super-sekrit".into())),
-        NodeTypes::default(),
+        node_types,
     )
 }
 
