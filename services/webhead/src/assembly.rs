@@ -38,7 +38,7 @@ use crate::{
     mail_templates::MailTemplates,
     token_server::{
         Discovery, EventReceiver, HomeSettings, KeysOf, NodesInBackoff, OwnAccounts, ServiceCache,
-        TokenServer, dated, events::AccountEvents, metered,
+        TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
 
@@ -86,6 +86,8 @@ pub struct Deployment {
     pub budget: Duration,
     /// Requests in work at once.
     pub in_work_max: usize,
+    /// Whether `GET /__error__` answers with a deliberate 500.
+    pub error_endpoint: bool,
     /// The region this webhead issues tokens in, where there are several.
     pub region: Option<RegionMark>,
 }
@@ -171,6 +173,7 @@ pub fn assemble(
         domain: deployment.domain.clone(),
         budget: deployment.budget,
         in_work_max: deployment.in_work_max,
+        error_endpoint: deployment.error_endpoint,
         health: health.clone(),
         token_server: Some(token_server),
         accounts: accounts(deployment, ports, limits, Arc::new(events))?,
@@ -211,10 +214,12 @@ fn token_server(
         ),
         services: ServiceCache::new(Arc::clone(&ports.assignment_reader), Arc::clone(&ports.clock)),
         in_backoff: NodesInBackoff::default(),
+        without_room: WithoutRoom::default(),
         keys: Arc::clone(keys),
         account_events,
         addresses: deployment.addresses.clone(),
         budget: deployment.budget,
+        error_endpoint: deployment.error_endpoint,
         discovery: Discovery {
             url: deployment.site.token_server_url.clone(),
             oauth_issuer: tokens.issuer,

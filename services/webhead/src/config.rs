@@ -125,6 +125,9 @@ pub struct Config {
     /// How long a request may take, in milliseconds.
     #[serde(default = "request_ms_max")]
     pub request_ms_max: u64,
+    /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
+    #[serde(default)]
+    pub error_endpoint: bool,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
@@ -336,6 +339,7 @@ impl Config {
             accept_bearer: self.hawk.accept_bearer,
             budget: Duration::from_millis(self.request_ms_max),
             in_work_max: self.requests_max,
+            error_endpoint: self.error_endpoint,
             // Told by the store, once it is open.
             region: None,
         };

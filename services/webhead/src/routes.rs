@@ -71,12 +71,13 @@ pub fn router(app: App) -> Router {
     let random = Arc::clone(&app.accounts.random);
     let certificates = certificates(app.certificates);
     let token_server = app.token_server.clone();
+    let health = health::routes(&app);
     let app = Arc::new(app);
     let router = Router::new()
         .merge(accounts())
         .merge(oauth())
         .merge(certificates)
-        .merge(health::routes(&app.health))
+        .merge(health)
         .merge(page::routes())
         .route(
             "/.well-known/fxa-client-configuration",

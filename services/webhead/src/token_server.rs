@@ -15,6 +15,7 @@ mod own_accounts;
 mod service_cache;
 mod status;
 mod user_agent;
+mod without_room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +49,8 @@ pub use metered::{KeysOf, dated, metered};
 pub use node_gauges::NodesInBackoff;
 pub use own_accounts::OwnAccounts;
 pub use service_cache::ServiceCache;
-pub use status::{Condition, Dependencies, Discovery};
+pub use status::{Condition, Dependencies, Discovery, Vitals};
+pub use without_room::WithoutRoom;
 
 use self::line::LogLine;
 use crate::{client_address::ClientAddresses, headers::survive_panic, key_set::KeySetCache};
@@ -68,6 +70,8 @@ pub struct TokenServer {
     pub services: ServiceCache,
     /// Nodes whose clients are told to stay away for a while.
     pub in_backoff: NodesInBackoff,
+    /// Services whose users get no node, for the heartbeat.
+    pub without_room: WithoutRoom,
     /// The own published keys, for the heartbeat.
     pub keys: Arc<KeySetCache>,
     /// Whose account events are taken over HTTP, if anybody's.
@@ -76,6 +80,8 @@ pub struct TokenServer {
     pub addresses: ClientAddresses,
     /// How long a request may take that no layer has given a deadline.
     pub budget: Duration,
+    /// Whether `GET /__error__` answers with a deliberate 500 on a listener of its own.
+    pub error_endpoint: bool,
     /// What `GET /` says on a listener of its own.
     pub discovery: Discovery,
     /// Once the process ends, the load balancer is told to send nobody any more.
@@ -102,7 +108,7 @@ pub fn own_router(server: Arc<TokenServer>, in_work_max: usize) -> Router {
     };
     let (clock, random) = (server.ports.clock.clone(), server.ports.random.clone());
     let router = routes()
-        .merge(status::routes())
+        .merge(status::routes(server.error_endpoint))
         .fallback(unknown_path)
         .with_state(server)
         .layer(from_fn_with_state(clock, finish));
@@ -189,13 +195,16 @@ async fn exchanged(
         error,
         schemes: schemes(&services, exchange_request),
     };
-    exchange::find_service(&services, &app, &version).map_err(refused)?;
+    let service = exchange::find_service(&services, &app, &version).map_err(refused)?;
     line.asked_for(&app, &version);
     let settings = server.settings.get(by).await;
     let settings = settings.map_err(|cause| refused(ExchangeError::NoKeys(cause)))?;
     let (ports, who) = (&server.ports, &mut line.who);
-    let exchanged = exchange::exchange_telling(ports, settings, &services, by, exchange_request, who);
-    exchanged.await.map_err(refused)
+    let exchanged = exchange::exchange_telling(ports, settings, &services, by, exchange_request, who).await;
+    if let Err(ExchangeError::NoNode) = exchanged {
+        server.without_room.refused(&service.key.0, ports.clock.now());
+    }
+    exchanged.map_err(refused)
 }
 
 /// What the service that was asked for takes.

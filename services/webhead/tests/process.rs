@@ -134,6 +134,27 @@ mod tests {
             assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         }
 
+        // The first look at the store may still be on its way; the signer is away, and reads are served all the same.
+        let beat = async {
+            loop {
+                let answer = exchange(address, "GET", "/__heartbeat__", "").await;
+                if answer.starts_with("HTTP/1.1 200") {
+                    break answer;
+                }
+                assert!(
+                    answer.starts_with("HTTP/1.1 503") && answer.to_lowercase().contains("\r\nretry-after: "),
+                    "{answer}"
+                );
+            }
+        };
+        let beat = tokio::time::timeout(Duration::from_secs(60), beat).await.unwrap();
+        let (_, body) = beat.split_once("\r\n\r\n").unwrap();
+        let expected = serde_json::json!({
+            "status": "Err", "version": env!("CARGO_PKG_VERSION"), "ready": true, "degraded": ["keysigner"],
+            "store": "Ok", "database": "Ok", "keysigner": "Unknown", "nodes": "Ok",
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
+
         let public = exchange(address, "GET", "/metrics", "").await;
         assert!(!public.contains("foxhold_build_info"), "{public}");
         let scrape = exchange(private, "GET", "/metrics", "").await;

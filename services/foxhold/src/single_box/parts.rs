@@ -269,6 +269,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         accept_bearer: settings.accept_bearer,
         budget: BUDGET,
         in_work_max: 1024,
+        error_endpoint: settings.error_endpoint,
         region: None,
     })
 }

@@ -75,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) forwarded_from_right: usize,
     /// Also take derived token ids alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
     pub(crate) accept_bearer: bool,
+    /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
+    pub(crate) error_endpoint: bool,
     /// Log lines.
     pub(crate) log: LogConfig,
 }
@@ -125,6 +127,7 @@ impl Default for Settings {
             node_types: Vec::new(),
             forwarded_from_right: 0,
             accept_bearer: false,
+            error_endpoint: false,
             log: LogConfig::default(),
         }
     }

@@ -3,19 +3,19 @@
 //! On a listener of its own these are routes; on one origin the webhead asks [`TokenServer::dependencies`] for its
 //! part of the one heartbeat.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::any,
 };
 use foxhold_core::{
     Deadline,
     record::{Schemes, ServicePolicy},
 };
+use foxhold_runtime::health;
 use foxhold_sync::{ExchangeError, exchange::Settings};
 use serde_json::{Value, json};
 
@@ -79,7 +79,59 @@ impl Dependencies {
     }
 }
 
+/// How a Token Server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// What it depends on.
+    pub dependencies: Dependencies,
+    /// Whether its users' domain is asked of another server, and may be unknown.
+    discovers_home: bool,
+    /// Services whose users get no node. Who has one is served.
+    without_room: BTreeSet<String>,
+}
+
+impl Vitals {
+    /// Whether everybody can be served.
+    #[must_use]
+    pub fn are_good(&self) -> bool {
+        self.dependencies.all_ok() && self.without_room.is_empty()
+    }
+
+    /// As members of a heartbeat.
+    #[must_use]
+    pub fn members(&self) -> serde_json::Map<String, Value> {
+        let found = self.dependencies;
+        let mut members = serde_json::Map::new();
+        let mut tell = |name: &str, word: &str| members.insert(name.to_owned(), json!(word));
+        tell("database", found.database.as_str());
+        tell("keysigner", found.keysigner.as_str());
+        if self.discovers_home {
+            tell("foreign_oauth", found.home.as_str());
+        }
+        if self.without_room.is_empty() {
+            tell("nodes", "Ok");
+        } else {
+            let services: Vec<&str> = self.without_room.iter().map(String::as_str).collect();
+            tell("nodes", "Err");
+            tell(
+                "nodes_msg",
+                &format!("unable to get a node: {}", services.join(", ")),
+            );
+        }
+        members
+    }
+}
+
 impl TokenServer {
+    /// Asks store and signer, and tells whether there are nodes.
+    pub async fn vitals(&self) -> Vitals {
+        Vitals {
+            dependencies: self.dependencies().await,
+            discovers_home: self.discovers_home(),
+            without_room: self.without_room.services(self.ports.clock.now()),
+        }
+    }
+
     /// Asks store and signer.
     pub async fn dependencies(&self) -> Dependencies {
         let by = Deadline::after(HEARTBEAT_TIMEOUT);
@@ -112,12 +164,17 @@ impl TokenServer {
     }
 }
 
-pub(super) fn routes() -> Router<Arc<TokenServer>> {
-    Router::new()
+pub(super) fn routes(error_endpoint: bool) -> Router<Arc<TokenServer>> {
+    let router = Router::new()
         .route("/", any(discovery))
         .route("/__heartbeat__", any(heartbeat))
         .route("/__lbheartbeat__", any(lb_heartbeat))
-        .route("/__version__", any(version))
+        .route("/__version__", any(version));
+    if error_endpoint {
+        router.route("/__error__", any(deliberate_error))
+    } else {
+        router
+    }
 }
 
 async fn discovery(
@@ -167,19 +224,14 @@ async fn heartbeat(
     request: Request,
 ) -> Result<Response, TokenServerError> {
     only_get(&request)?;
-    let found = server.dependencies().await;
-    let (http, status) = if found.all_ok() {
-        (StatusCode::OK, "Ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "Err")
-    };
-    let body = json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "database": found.database.as_str(),
-        "keysigner": found.keysigner.as_str(),
-    });
-    Ok((http, Json(body)).into_response())
+    let vitals = server.vitals().await;
+    let status = if vitals.are_good() { "Ok" } else { "Err" };
+    let mut body = vitals.members();
+    body.insert("status".to_owned(), json!(status));
+    body.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    // Without a node new users wait, and nobody else: that is no reason to send all others away.
+    let serves = vitals.dependencies.all_ok();
+    Ok(health::answer(serves, &Value::Object(body)))
 }
 
 async fn lb_heartbeat(
@@ -187,12 +239,12 @@ async fn lb_heartbeat(
     request: Request,
 ) -> Result<Response, TokenServerError> {
     only_get(&request)?;
-    let http = if server.shutdown.has_begun() {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
-    Ok((http, Json(json!({}))).into_response())
+    Ok(health::answer(!server.shutdown.has_begun(), &json!({})))
+}
+
+/// For operators who want to see whether they are told of errors.
+async fn deliberate_error(request: Request) -> TokenServerError {
+    only_get(&request).err().unwrap_or(TokenServerError::Deliberate)
 }
 
 async fn version(request: Request) -> Result<Json<Value>, TokenServerError> {
