@@ -37,7 +37,7 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, KeysOf, NodesInBackoff, OwnAccounts, ServiceCache,
+        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts, ServiceCache,
         TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
@@ -214,6 +214,7 @@ fn token_server(
         ),
         services: ServiceCache::new(Arc::clone(&ports.assignment_reader), Arc::clone(&ports.clock)),
         in_backoff: NodesInBackoff::default(),
+        last_found: LastFound::default(),
         without_room: WithoutRoom::default(),
         keys: Arc::clone(keys),
         account_events,

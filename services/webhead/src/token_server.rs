@@ -15,6 +15,7 @@ mod own_accounts;
 mod service_cache;
 mod status;
 mod user_agent;
+mod vitals;
 mod without_room;
 
 use std::{sync::Arc, time::Duration};
@@ -49,7 +50,8 @@ pub use metered::{KeysOf, dated, metered};
 pub use node_gauges::NodesInBackoff;
 pub use own_accounts::OwnAccounts;
 pub use service_cache::ServiceCache;
-pub use status::{Condition, Dependencies, Discovery, Vitals};
+pub use status::Discovery;
+pub use vitals::{Condition, Dependencies, LastFound, Vitals};
 pub use without_room::WithoutRoom;
 
 use self::line::LogLine;
@@ -70,6 +72,8 @@ pub struct TokenServer {
     pub services: ServiceCache,
     /// Nodes whose clients are told to stay away for a while.
     pub in_backoff: NodesInBackoff,
+    /// How store and signer were, for the heartbeat.
+    pub last_found: LastFound,
     /// Services whose users get no node, for the heartbeat.
     pub without_room: WithoutRoom,
     /// The own published keys, for the heartbeat.

@@ -372,6 +372,9 @@ async fn discovery_and_heartbeats() {
     assert_eq!((beat.http, beat.body), (200, ok));
     world.store.set_outage(Some(Cause::Unavailable));
     let beat = world.send(get("/__heartbeat__")).await;
+    assert_eq!(beat.http, 200, "nobody is asked again at once");
+    world.clock.advance(Duration::from_secs(1));
+    let beat = world.send(get("/__heartbeat__")).await;
     let err = json!({
         "status": "Err", "version": version, "database": "Unknown", "keysigner": "Ok", "nodes": "Ok",
     });

@@ -179,6 +179,7 @@ impl World {
             settings: settings(HomeDomain::configured("accounts.example")),
             services: ServiceCache::new(store.clone(), clock.clone()),
             in_backoff: NodesInBackoff::default(),
+            last_found: LastFound::default(),
             without_room: WithoutRoom::default(),
             keys,
             account_events: None,
