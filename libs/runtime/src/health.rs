@@ -9,14 +9,17 @@ use std::collections::BTreeMap;
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{Phase, Shutdown, metrics};
+
+/// How long whoever asks an unready public listener is told to wait.
+const RETRY_AFTER_SECS: u64 = 5;
 
 /// What depends on a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +119,23 @@ impl Health {
         }
     }
 
-    fn summary(&self) -> serde_json::Value {
+    /// What strangers are told: `ready`, the names of the parts that are `degraded`, and each part by its name, `Ok` or
+    /// `Err`. Never why.
+    #[must_use]
+    pub fn report(&self) -> serde_json::Map<String, Value> {
+        let faults = self.faults();
+        let degraded: Vec<_> = faults.keys().collect();
+        let mut report = serde_json::Map::new();
+        report.insert("ready".to_owned(), json!(self.is_ready()));
+        report.insert("degraded".to_owned(), json!(degraded));
+        for name in self.parts.borrow().keys() {
+            let word = if faults.contains_key(name) { "Err" } else { "Ok" };
+            report.insert((*name).to_owned(), json!(word));
+        }
+        report
+    }
+
+    fn summary(&self) -> Value {
         json!({ "ready": self.is_ready(), "draining": self.shutdown.has_begun(), "degraded": self.faults() })
     }
 }
@@ -170,25 +189,18 @@ pub fn private_router(health: &Health) -> Router {
 /// `/__lbheartbeat__` of a public listener: 503 from the moment the process begins to end.
 pub fn lb_heartbeat<S: Clone + Send + Sync + 'static>(health: &Health) -> MethodRouter<S> {
     let shutdown = health.shutdown.clone();
-    get(move || async move {
-        if shutdown.has_begun() {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::OK
-        }
-    })
+    get(move || async move { answer(!shutdown.has_begun(), &json!({})) })
 }
 
-/// `/__heartbeat__` of a public listener: which parts are degraded, by name only.
-pub fn heartbeat<S: Clone + Send + Sync + 'static>(health: &Health) -> MethodRouter<S> {
-    let health = health.clone();
-    get(move || async move {
-        let names: Vec<_> = health.faults().into_keys().collect();
-        (
-            status(&health),
-            Json(json!({ "ready": health.is_ready(), "degraded": names })),
-        )
-    })
+/// The answer of a public health route: 503 tells when to ask again.
+pub fn answer(is_well: bool, body: &Value) -> Response {
+    let mut response = Json(body).into_response();
+    if !is_well {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let wait = HeaderValue::from(RETRY_AFTER_SECS);
+        response.headers_mut().insert(header::RETRY_AFTER, wait);
+    }
+    response
 }
 
 async fn ready(State(health): State<Health>) -> Response {
@@ -230,6 +242,11 @@ mod tests {
         assert!(!health.is_ready() && health.would_do_harm());
         clock.works();
         assert!(health.is_ready() && !health.would_do_harm());
+
+        signer.fails("a secret of the operator's");
+        let report =
+            json!({"ready": true, "degraded": ["signer"], "clock": "Ok", "signer": "Err", "store": "Ok"});
+        assert_eq!(Value::Object(health.report()), report);
 
         let waiting = tokio::spawn({
             let health = health.clone();

@@ -46,8 +46,8 @@ pub struct RequestLimits {
     pub body_len_max: usize,
     /// What a refused client is told to wait, in seconds.
     pub retry_after_secs: u64,
-    /// Builds the refusal in the contract's form; the layer adds `Retry-After`.
-    pub overloaded: fn(retry_after_secs: u64) -> Response,
+    /// Builds the refusal in the form of the contract that the path asked for belongs to; the layer adds `Retry-After`.
+    pub overloaded: fn(path: &str, retry_after_secs: u64) -> Response,
 }
 
 impl Default for RequestLimits {
@@ -57,7 +57,7 @@ impl Default for RequestLimits {
             budget: Duration::from_secs(10),
             body_len_max: 16 * 1024,
             retry_after_secs: 5,
-            overloaded: |_| StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            overloaded: |_, _| StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }
 }
@@ -158,7 +158,7 @@ async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: N
     let seen = Seen::of(&request);
     let response = match stack.admit(&mut request) {
         Some(_slot) => answer(next, request, &name.span).await,
-        None => stack.overloaded(),
+        None => stack.overloaded(request.uri().path()),
     };
     name.span.in_scope(|| {
         seen.count(&response);
@@ -221,9 +221,9 @@ impl Stack {
         Some(slot)
     }
 
-    fn overloaded(&self) -> Response {
+    fn overloaded(&self, path: &str) -> Response {
         let retry_after_secs = self.limits.retry_after_secs;
-        let mut refusal = (self.limits.overloaded)(retry_after_secs);
+        let mut refusal = (self.limits.overloaded)(path, retry_after_secs);
         refusal
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(retry_after_secs));

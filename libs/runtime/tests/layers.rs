@@ -86,17 +86,20 @@ async fn one_more_than_may_be_in_work_is_refused_in_the_services_own_words() {
     let limits = RequestLimits {
         in_work_max: 1,
         retry_after_secs: 7,
-        overloaded: |secs| (StatusCode::SERVICE_UNAVAILABLE, format!("errno 201, {secs} s")).into_response(),
+        overloaded: |path, secs| {
+            let told = format!("errno 201 at {path}, {secs} s");
+            (StatusCode::SERVICE_UNAVAILABLE, told).into_response()
+        },
         ..RequestLimits::default()
     };
     let app = layers::public(Router::new().route("/", slow), limits, Arc::new(SystemRandom));
     let first = tokio::spawn(app.clone().oneshot(request("GET", "/", "")));
     begun.notified().await;
-    let refused = app.clone().oneshot(request("GET", "/", "")).await.unwrap();
+    let refused = app.clone().oneshot(request("GET", "/a?b", "")).await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()[header::RETRY_AFTER], "7");
     let body = axum::body::to_bytes(refused.into_body(), 100).await.unwrap();
-    assert_eq!(body, "errno 201, 7 s");
+    assert_eq!(body, "errno 201 at /a, 7 s");
     go.notify_one();
     assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
     go.notify_one();

@@ -57,6 +57,9 @@ pub struct ServiceSettings {
     /// Of them, those who may also vouch for users of other domains.
     #[serde(default)]
     pub trusted_issuers: Vec<String>,
+    /// Domains whose users BrowserID certificates count for, whoever made them; all when empty.
+    #[serde(default)]
+    pub allowed_email_domains: Vec<String>,
     /// Who gets a first record; who has one is always served.
     #[serde(default)]
     pub admission: AdmissionSetting,
@@ -290,6 +293,7 @@ impl ServiceSettings {
             },
             allowed_issuers: self.allowed_issuers.clone(),
             trusted_issuers: self.trusted_issuers.clone(),
+            allowed_email_domains: self.allowed_email_domains.clone(),
             admission: self.admission.clone().into(),
             conditions: self.conditions.clone(),
             auth_max_age_secs: self.auth_max_age_secs,

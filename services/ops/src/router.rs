@@ -114,7 +114,7 @@ async fn to_its_end(request: Request, next: Next) -> Response {
     })
 }
 
-fn overloaded(_: u64) -> Response {
+fn overloaded(_: &str, _: u64) -> Response {
     Refused::new(Code::Unavailable, "too many requests are in work").into_response()
 }
 

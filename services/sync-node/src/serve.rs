@@ -131,7 +131,7 @@ async fn announce_drain(node: &SyncNode, shutdown: &Shutdown) {
 }
 
 /// The protocol's form of "too much to do"; the layer adds `Retry-After`.
-fn overloaded(retry_after_secs: u64) -> Response {
+fn overloaded(_path: &str, retry_after_secs: u64) -> Response {
     let now = Tick::from_timestamp(SystemClock.now());
     let mut reply = Reply::refusal(Refusal::Busy);
     reply.set(X_WEAVE_BACKOFF, &retry_after_secs.to_string());

@@ -42,9 +42,11 @@ pub struct App {
     pub budget: Duration,
     /// Requests in work at once.
     pub in_work_max: usize,
+    /// Whether `GET /__error__` answers with a deliberate 500.
+    pub error_endpoint: bool,
     /// Health of the process.
     pub health: Health,
-    /// The Token Server, where it is served on the same listener.
+    /// The Token Server, if it is served on the same listener.
     pub token_server: Option<Arc<TokenServer>>,
 }
 

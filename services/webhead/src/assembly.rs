@@ -37,8 +37,8 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, NodesInBackoff, OwnAccounts, ServiceCache, TokenServer,
-        dated, events::AccountEvents, metered,
+        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts, ServiceCache,
+        TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
 
@@ -62,6 +62,8 @@ pub struct Deployment {
     pub foreign_oauth: Option<ForeignOauth>,
     /// Another accounts server, whose account events are taken over HTTP.
     pub account_events: Option<AccountEvents>,
+    /// Labels of nodes for clients' telemetry.
+    pub node_types: NodeTypes,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -84,6 +86,8 @@ pub struct Deployment {
     pub budget: Duration,
     /// Requests in work at once.
     pub in_work_max: usize,
+    /// Whether `GET /__error__` answers with a deliberate 500.
+    pub error_endpoint: bool,
     /// The region this webhead issues tokens in, where there are several.
     pub region: Option<RegionMark>,
 }
@@ -145,7 +149,11 @@ pub fn assemble(
     let limits = Arc::new(limits);
     deployment.first_assignments.check()?;
     let keys = Arc::new(KeySetCache::new(
-        dated(Arc::clone(&ports.public_keys), Arc::clone(&ports.clock)),
+        dated(
+            Arc::clone(&ports.public_keys),
+            KeysOf::Own,
+            Arc::clone(&ports.clock),
+        ),
         Arc::clone(&ports.clock),
     ));
     let token_server = Arc::new(token_server(&deployment, &ports, &limits, &keys, shutdown));
@@ -165,6 +173,7 @@ pub fn assemble(
         domain: deployment.domain.clone(),
         budget: deployment.budget,
         in_work_max: deployment.in_work_max,
+        error_endpoint: deployment.error_endpoint,
         health: health.clone(),
         token_server: Some(token_server),
         accounts: accounts(deployment, ports, limits, Arc::new(events))?,
@@ -201,14 +210,17 @@ fn token_server(
             tokens.home,
             deployment.domain.clone(),
             Arc::clone(&deployment.metrics_key),
-            NodeTypes::default(),
+            deployment.node_types.clone(),
         ),
         services: ServiceCache::new(Arc::clone(&ports.assignment_reader), Arc::clone(&ports.clock)),
         in_backoff: NodesInBackoff::default(),
+        last_found: LastFound::default(),
+        without_room: WithoutRoom::default(),
         keys: Arc::clone(keys),
         account_events,
         addresses: deployment.addresses.clone(),
         budget: deployment.budget,
+        error_endpoint: deployment.error_endpoint,
         discovery: Discovery {
             url: deployment.site.token_server_url.clone(),
             oauth_issuer: tokens.issuer,

@@ -101,11 +101,12 @@ impl Assertions {
 }
 
 fn expectations<'a>(audience: &'a str, policy: &'a ServicePolicy, clock: &dyn Clock) -> Expectations<'a> {
+    let domains = policy.allowed_email_domains.as_slice();
     Expectations {
         audience,
         allowed_issuers: &policy.allowed_issuers,
         trusted_issuers: &policy.trusted_issuers,
-        allowed_email_domains: None,
+        allowed_email_domains: (!domains.is_empty()).then_some(domains),
         now: clock.now(),
         skew: SKEW,
     }

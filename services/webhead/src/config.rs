@@ -14,6 +14,7 @@ use foxhold_runtime::{
     telemetry::LogConfig,
     tls::TlsSettings,
 };
+use foxhold_sync::node_type::{NodeTypeError, NodeTypes};
 use http::Uri;
 use serde::Deserialize;
 use thiserror::Error;
@@ -53,9 +54,16 @@ pub struct Config {
     pub foreign_oauth: Option<ForeignOauthSettings>,
     /// Another accounts server, whose account events are taken at `POST /1.0/webhooks/fxa/events`.
     pub account_events: Option<AccountEventsSettings>,
+    /// Labels of nodes for clients' telemetry, as `label:glob` over the node's whole URL; the first that fits counts. A node
+    /// that none fits has the label it was made with, if any.
+    #[serde(default)]
+    pub node_types: Vec<String>,
     /// Where everything public is served. TLS ends in front of it.
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Where the Token Server is served, on a listener of its own with discovery and health of its own; when absent it lies
+    /// at `/1.0` of `listen`. TLS ends in front of it.
+    pub token_server_listen: Option<SocketAddr>,
     /// Where `/healthz`, `/readyz` and a captured mailbox are served, for operators only; nowhere when absent.
     pub private_listen: Option<SocketAddr>,
     /// File with the key that mailed codes are derived from: 64 hex digits, the same for all webheads.
@@ -117,6 +125,9 @@ pub struct Config {
     /// How long a request may take, in milliseconds.
     #[serde(default = "request_ms_max")]
     pub request_ms_max: u64,
+    /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
+    #[serde(default)]
+    pub error_endpoint: bool,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
@@ -218,6 +229,11 @@ pub enum ConfigError {
     /// Another accounts server that cannot be asked as configured.
     #[error(transparent)]
     ForeignOauth(#[from] ForeignOauthError),
+    /// A line of the nodes' labels that is none.
+    #[error(
+        "`node_types`: {0}\nfix: one glob for each label, as in [\"mysql:https://db-*.example.com\", \"foxhold:*\"]"
+    )]
+    NodeTypes(#[from] NodeTypeError),
     /// Account events that could not be taken as configured.
     #[error(transparent)]
     AccountEvents(#[from] AccountEventsError),
@@ -308,6 +324,7 @@ impl Config {
             issuer_documents: issuer_documents(&self.issuer_documents)?,
             foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
             account_events: account_events.transpose()?,
+            node_types: NodeTypes::parse(&self.node_types)?,
             domain,
             host,
             origin,
@@ -322,6 +339,7 @@ impl Config {
             accept_bearer: self.hawk.accept_bearer,
             budget: Duration::from_millis(self.request_ms_max),
             in_work_max: self.requests_max,
+            error_endpoint: self.error_endpoint,
             // Told by the store, once it is open.
             region: None,
         };
@@ -479,6 +497,20 @@ mod tests {
         assert!(check(&|config| config.token_server_url = Some("example.org".into())).is_err());
         assert!(check(&|config| config.code_key_file = short.clone()).is_err());
         assert!(check(&|config| config.hawk.window_secs = 1).is_err());
+        let labelled = check(&|config| config.node_types = vec!["a:http://*".into(), "b:https://*".into()]);
+        let labels = labelled.ok().unwrap().deployment.node_types;
+        assert_eq!(labels.label("https://sync-1.example.com"), Some("b"));
+        for wrong in [&["a"][..], &[":*"], &["a:"], &["a:*", "a:https://*"]] {
+            let wrong = || wrong.iter().map(|&line| line.to_owned()).collect();
+            let message = check(&|config| config.node_types = wrong())
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(
+                message.starts_with("`node_types`: ") && message.contains("\nfix: "),
+                "{message}"
+            );
+        }
         assert!(check(&|config| config.purge.batch = 0).is_err());
         assert!(check(&|config| config.node_health.failures = 0).is_err());
         assert!(check(&|config| config.store.kind = StoreKind::Cassandra).is_err());

@@ -33,6 +33,7 @@ use self::{
 use crate::{
     home_domain::HomeDomain,
     key_set::{self, KeySetCache},
+    token_server::{KeysOf, dated},
 };
 
 /// Verifies the tokens of one server.
@@ -64,10 +65,11 @@ impl ForeignTokens {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let source: Arc<dyn PublicKeySource> = if server.keys.is_empty() {
-            Arc::new(PublishedKeys {
+            let published = PublishedKeys {
                 uri: server.jwks.clone(),
                 outbound: Arc::clone(&outbound),
-            })
+            };
+            dated(Arc::new(published), KeysOf::ForeignOauth, Arc::clone(&clock))
         } else {
             Arc::new(FixedKeys::new(&server.keys))
         };

@@ -26,7 +26,12 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &allowed {
         Some(_) if preflight => permitted(),
-        _ => survive_panic(next.run(request)).await,
+        _ => {
+            survive_panic(next.run(request), || {
+                ApiError::new(ErrorCode::Internal).into_response()
+            })
+            .await
+        }
     };
     let headers = response.headers_mut();
     tell_time(headers, app.accounts.clock.now());
@@ -50,9 +55,12 @@ pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next
 }
 
 /// A broken invariant is told as any other failure; the panic hook has logged the place.
-async fn survive_panic(answer: impl Future<Output = Response>) -> Response {
+pub(crate) async fn survive_panic(
+    answer: impl Future<Output = Response>,
+    broken: impl FnOnce() -> Response,
+) -> Response {
     let answered = AssertUnwindSafe(answer).catch_unwind().await;
-    answered.unwrap_or_else(|_| ApiError::new(ErrorCode::Internal).into_response())
+    answered.unwrap_or_else(|_| broken())
 }
 
 pub(crate) fn tell_time(headers: &mut HeaderMap, now: Timestamp) {

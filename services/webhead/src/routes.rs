@@ -26,7 +26,7 @@ use foxhold_runtime::{
     SystemClock,
     layers::{self, RequestLimits},
 };
-use http::{HeaderValue, Request};
+use http::Request;
 use serde_json::Value;
 use tracing::Instrument as _;
 
@@ -62,18 +62,22 @@ pub fn router(app: App) -> Router {
         in_work_max: app.in_work_max,
         budget: app.budget,
         body_len_max: BODY_LEN_MAX,
-        overloaded,
+        overloaded: match app.token_server {
+            Some(_) => overloaded_on_one_origin,
+            None => overloaded,
+        },
         ..RequestLimits::default()
     };
     let random = Arc::clone(&app.accounts.random);
     let certificates = certificates(app.certificates);
     let token_server = app.token_server.clone();
+    let health = health::routes(&app);
     let app = Arc::new(app);
     let router = Router::new()
         .merge(accounts())
         .merge(oauth())
         .merge(certificates)
-        .merge(health::routes(&app.health))
+        .merge(health)
         .merge(page::routes())
         .route(
             "/.well-known/fxa-client-configuration",
@@ -185,16 +189,20 @@ fn certificates(are_signed: bool) -> Router<Arc<App>> {
         .route("/.well-known/browserid", get(certificate::document))
 }
 
-/// Refused before any route was looked for, so the layers that complete answers have not seen it. The Token Server's
-/// clients look for the time under another name (`tokenserver.md` section 3).
-fn overloaded(_retry_after_secs: u64) -> Response {
+/// Refused before any route was looked for, so the layers that complete answers have not seen it.
+fn overloaded(_path: &str, _retry_after_secs: u64) -> Response {
     let mut response = ApiError::new(ErrorCode::Busy).into_response();
-    let now = SystemClock.now();
-    headers::tell_time(response.headers_mut(), now);
+    headers::tell_time(response.headers_mut(), SystemClock.now());
     response
-        .headers_mut()
-        .insert(token_server::X_TIMESTAMP, HeaderValue::from(now.as_secs()));
-    response
+}
+
+/// The same where the Token Server is beside accounts: each in its own form.
+fn overloaded_on_one_origin(path: &str, retry_after_secs: u64) -> Response {
+    if token_server::has(path) {
+        token_server::overloaded(path, retry_after_secs)
+    } else {
+        overloaded(path, retry_after_secs)
+    }
 }
 
 /// POST /v1/get_random_bytes.
@@ -224,15 +232,26 @@ async fn nothing_there(request: Request<axum::body::Body>) -> Response {
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_is_refused_under_load_learns_the_time_whichever_server_was_asked() {
-        let response = overloaded(5);
-        for name in ["timestamp", "x-timestamp"] {
-            let time = response.headers().get(name).expect(name);
-            assert!(
-                time.to_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000,
-                "{name}"
-            );
+    #[tokio::test]
+    async fn who_is_refused_under_load_is_told_in_the_form_of_the_server_that_was_asked() {
+        let table = [
+            ("/v1/account/login", "timestamp", "errno"),
+            ("/1.0/sync/1.5", "x-timestamp", "errors"),
+            ("/1.0", "x-timestamp", "errors"),
+            ("/1.0/webhooks/fxa/events", "x-timestamp", "errors"),
+            ("/1.01", "timestamp", "errno"),
+            ("/", "timestamp", "errno"),
+        ];
+        for (path, time, member) in table {
+            let response = overloaded_on_one_origin(path, 5);
+            assert_eq!(response.status(), 503, "{path}");
+            assert!(response.headers().contains_key("retry-after"), "{path}");
+            let now = response.headers()[time].to_str().unwrap().parse::<u64>();
+            assert!(now.unwrap() > 1_700_000_000, "{path}");
+            assert_eq!(response.headers()["content-type"], "application/json", "{path}");
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert!(body.get(member).is_some(), "{path}: {body}");
         }
     }
 }

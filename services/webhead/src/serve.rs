@@ -33,7 +33,7 @@ use crate::{
     mail::{CaptureMailer, capture::mailbox_router},
     registration,
     store::{self, Readers},
-    token_server::{Condition, TokenServer},
+    token_server::{self, Condition, TokenServer},
 };
 
 /// How often store and keysigner are looked at for the health answers.
@@ -56,6 +56,8 @@ pub struct Webhead {
     private: Option<TcpListener>,
     address: SocketAddr,
     router: Router,
+    /// The Token Server's own listener, and what is served there.
+    own: Option<(TcpListener, Router)>,
     mailbox: Option<Arc<CaptureMailer>>,
     token_server: Arc<TokenServer>,
     health: Health,
@@ -83,10 +85,8 @@ impl Webhead {
             identity.id().role()
         );
         let public = bind(config.listen)?;
-        let private = match config.private_listen {
-            Some(address) => Some(bind(address)?),
-            None => None,
-        };
+        let private = config.private_listen.map(bind).transpose()?;
+        let own = config.token_server_listen.map(bind).transpose()?;
         let address = public.local_addr().context("reading the listener's address")?;
         let health = Health::new(shutdown);
         let (store, keysigner) = (
@@ -102,9 +102,15 @@ impl Webhead {
             job_ports(&tiers, &ports),
             job_settings(&config, &prepared.deployment),
         );
-        let app = assemble(prepared.deployment, ports, &health, shutdown)?;
+        let mut app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let registration = watch_registration(&config, &app)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
+        let own = own.map(|listener| {
+            // It is served once, and by its own rules.
+            app.token_server = None;
+            let router = token_server::own_router(Arc::clone(&token_server), config.requests_max);
+            (listener, router)
+        });
         let home = token_server.discovers_home();
         let home = home.then(|| health.part("foreign_oauth", Need::Required));
         let router = crate::router(app);
@@ -113,6 +119,7 @@ impl Webhead {
             private,
             address,
             router,
+            own,
             mailbox,
             token_server,
             health,
@@ -138,24 +145,43 @@ impl Webhead {
         self.private.as_ref()?.local_addr().ok()
     }
 
+    /// Where the Token Server is served, if on a listener of its own.
+    #[must_use]
+    pub fn token_server_address(&self) -> Option<SocketAddr> {
+        self.own.as_ref()?.0.local_addr().ok()
+    }
+
     /// Serves until `shutdown`, then finishes what was begun.
     ///
     /// # Errors
     /// None today.
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        if let Some(address) = self.token_server_address() {
+            tracing::info!(token_server_listen = %address, "serving the Token Server");
+        }
         tracing::info!(listen = %self.address, "serving");
+        let edge =
+            |listener, router| http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone());
         let private = async {
             let Some(listener) = self.private else { return };
-            let router = private_side(&self.health, self.mailbox);
-            http_edge::serve(listener, router, EdgeLimits::default(), shutdown.clone()).await;
+            edge(listener, private_side(&self.health, self.mailbox)).await;
+        };
+        let own = async {
+            match self.own {
+                Some((listener, router)) => edge(listener, router).await.cut,
+                None => 0,
+            }
         };
         let (ports, settings) = self.jobs;
         let jobs = jobs::start(ports, settings, &shutdown);
         let (watch, rules) = &self.registration;
-        let public = http_edge::serve(self.public, self.router, EdgeLimits::default(), shutdown.clone());
-        let listeners = async { tokio::join!(public, private).0 };
+        let public = edge(self.public, self.router);
+        let listeners = async {
+            let (public, own, ()) = tokio::join!(public, own, private);
+            public.cut + own
+        };
         tokio::select! {
-            drained = listeners => tracing::info!(cut = drained.cut, "stopped"),
+            cut = listeners => tracing::info!(cut, "stopped"),
             () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}

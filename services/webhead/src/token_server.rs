@@ -15,6 +15,8 @@ mod own_accounts;
 mod service_cache;
 mod status;
 mod user_agent;
+mod vitals;
+mod without_room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +33,11 @@ use foxhold_core::{
     Clock, Deadline,
     record::{Schemes, Service},
 };
-use foxhold_runtime::{Shutdown, http_edge::PeerAddress, layers::AccessLogged};
+use foxhold_runtime::{
+    Shutdown, SystemClock,
+    http_edge::PeerAddress,
+    layers::{self, AccessLogged, RequestLimits},
+};
 use foxhold_sync::{
     ExchangeError,
     exchange::{self, Token},
@@ -40,16 +46,18 @@ use foxhold_sync::{
 pub use error::TokenServerError;
 pub use events::EventReceiver;
 pub use home::HomeSettings;
-pub use metered::{dated, metered};
+pub use metered::{KeysOf, dated, metered};
 pub use node_gauges::NodesInBackoff;
 pub use own_accounts::OwnAccounts;
 pub use service_cache::ServiceCache;
-pub use status::{Condition, Dependencies, Discovery};
+pub use status::Discovery;
+pub use vitals::{Condition, Dependencies, LastFound, Vitals};
+pub use without_room::WithoutRoom;
 
 use self::line::LogLine;
-use crate::{client_address::ClientAddresses, key_set::KeySetCache};
+use crate::{client_address::ClientAddresses, headers::survive_panic, key_set::KeySetCache};
 
-pub(crate) const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
 const X_CLIENT_STATE: HeaderName = HeaderName::from_static("x-client-state");
 const X_CONDITIONS_ACCEPTED: HeaderName = HeaderName::from_static("x-conditions-accepted");
@@ -64,6 +72,10 @@ pub struct TokenServer {
     pub services: ServiceCache,
     /// Nodes whose clients are told to stay away for a while.
     pub in_backoff: NodesInBackoff,
+    /// How store and signer were, for the heartbeat.
+    pub last_found: LastFound,
+    /// Services whose users get no node, for the heartbeat.
+    pub without_room: WithoutRoom,
     /// The own published keys, for the heartbeat.
     pub keys: Arc<KeySetCache>,
     /// Whose account events are taken over HTTP, if anybody's.
@@ -72,6 +84,8 @@ pub struct TokenServer {
     pub addresses: ClientAddresses,
     /// How long a request may take that no layer has given a deadline.
     pub budget: Duration,
+    /// Whether `GET /__error__` answers with a deliberate 500 on a listener of its own.
+    pub error_endpoint: bool,
     /// What `GET /` says on a listener of its own.
     pub discovery: Discovery,
     /// Once the process ends, the load balancer is told to send nobody any more.
@@ -86,14 +100,36 @@ pub fn router(server: Arc<TokenServer>) -> Router {
         .layer(from_fn_with_state(clock, finish))
 }
 
-/// The routes of a listener of its own: discovery and health besides, and its own way to say that there is nothing.
-pub fn own_router(server: Arc<TokenServer>) -> Router {
-    let clock = server.ports.clock.clone();
-    routes()
-        .merge(status::routes())
+/// All routes of a listener of its own, complete with their layers: discovery and health besides, and its own way to say
+/// that there is nothing. `in_work_max` is how many requests are in work there at once.
+pub fn own_router(server: Arc<TokenServer>, in_work_max: usize) -> Router {
+    let limits = RequestLimits {
+        in_work_max,
+        budget: server.budget,
+        body_len_max: 0,
+        overloaded,
+        ..RequestLimits::default()
+    };
+    let (clock, random) = (server.ports.clock.clone(), server.ports.random.clone());
+    let router = routes()
+        .merge(status::routes(server.error_endpoint))
         .fallback(unknown_path)
         .with_state(server)
-        .layer(from_fn_with_state(clock, finish))
+        .layer(from_fn_with_state(clock, finish));
+    layers::public(router, limits, random)
+}
+
+/// Whether a path of the one origin is the Token Server's.
+pub(crate) fn has(path: &str) -> bool {
+    let below = path.strip_prefix("/1.0");
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// Refused before any route was looked for, so [`finish`] has not seen it.
+pub(crate) fn overloaded(_path: &str, _retry_after_secs: u64) -> Response {
+    let mut response = TokenServerError::Overloaded.respond();
+    complete(response.headers_mut(), &SystemClock);
+    response
 }
 
 fn routes() -> Router<Arc<TokenServer>> {
@@ -163,13 +199,16 @@ async fn exchanged(
         error,
         schemes: schemes(&services, exchange_request),
     };
-    exchange::find_service(&services, &app, &version).map_err(refused)?;
+    let service = exchange::find_service(&services, &app, &version).map_err(refused)?;
     line.asked_for(&app, &version);
     let settings = server.settings.get(by).await;
     let settings = settings.map_err(|cause| refused(ExchangeError::NoKeys(cause)))?;
     let (ports, who) = (&server.ports, &mut line.who);
-    let exchanged = exchange::exchange_telling(ports, settings, &services, by, exchange_request, who);
-    exchanged.await.map_err(refused)
+    let exchanged = exchange::exchange_telling(ports, settings, &services, by, exchange_request, who).await;
+    if let Err(ExchangeError::NoNode) = exchanged {
+        server.without_room.refused(&service.key.0, ports.clock.now());
+    }
+    exchanged.map_err(refused)
 }
 
 /// What the service that was asked for takes.
@@ -228,15 +267,19 @@ fn duration(query: &str) -> Option<&str> {
 
 /// What every answer carries, whoever made it.
 async fn finish(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+    let broken = || TokenServerError::Panicked.respond();
+    let mut response = survive_panic(next.run(request), broken).await;
+    complete(response.headers_mut(), &*clock);
+    response
+}
+
+fn complete(headers: &mut HeaderMap, clock: &dyn Clock) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     headers.insert(X_TIMESTAMP, HeaderValue::from(clock.now().as_secs()));
-    response
 }
 
 #[cfg(test)]

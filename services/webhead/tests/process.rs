@@ -3,7 +3,14 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+    use std::{
+        io::{BufRead as _, BufReader, Read as _},
+        net::SocketAddr,
+        os::unix::fs::PermissionsExt,
+        path::Path,
+        process::{Child, Command, Stdio},
+        time::Duration,
+    };
 
     use foxhold_runtime::{
         Shutdown, SystemClock, SystemRandom,
@@ -127,6 +134,27 @@ mod tests {
             assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         }
 
+        // The first look at the store may still be on its way; the signer is away, and reads are served all the same.
+        let beat = async {
+            loop {
+                let answer = exchange(address, "GET", "/__heartbeat__", "").await;
+                if answer.starts_with("HTTP/1.1 200") {
+                    break answer;
+                }
+                assert!(
+                    answer.starts_with("HTTP/1.1 503") && answer.to_lowercase().contains("\r\nretry-after: "),
+                    "{answer}"
+                );
+            }
+        };
+        let beat = tokio::time::timeout(Duration::from_secs(60), beat).await.unwrap();
+        let (_, body) = beat.split_once("\r\n\r\n").unwrap();
+        let expected = serde_json::json!({
+            "status": "Err", "version": env!("CARGO_PKG_VERSION"), "ready": true, "degraded": ["keysigner"],
+            "store": "Ok", "database": "Ok", "keysigner": "Unknown", "nodes": "Ok",
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
+
         let public = exchange(address, "GET", "/metrics", "").await;
         assert!(!public.contains("foxhold_build_info"), "{public}");
         let scrape = exchange(private, "GET", "/metrics", "").await;
@@ -176,5 +204,120 @@ mod tests {
         assert!(waited.is_ok(), "{}", told().await);
         shutdown.trigger();
         serving.await.unwrap().unwrap();
+    }
+
+    /// The program itself. Ends with the test.
+    struct Process {
+        child: Child,
+        public: SocketAddr,
+        token_server: SocketAddr,
+    }
+
+    impl Process {
+        /// Runs it until it has told where it serves.
+        fn start(config: &Path) -> Self {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_foxhold-webhead"));
+            command.arg("--config").arg(config);
+            let mut child = command
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut log = BufReader::new(child.stderr.take().unwrap());
+            let mut told = |key: &str| loop {
+                let mut line = String::new();
+                assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served");
+                let event: serde_json::Value = serde_json::from_str(&line).expect(&line);
+                if let Some(address) = event[key].as_str() {
+                    break address.parse().unwrap();
+                }
+            };
+            let (token_server, public) = (told("token_server_listen"), told("listen"));
+            // The log is read on, so that the process never waits for us.
+            std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+            Self {
+                child,
+                public,
+                token_server,
+            }
+        }
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    /// Status and body, of an answer that carries what all of the Token Server's do.
+    fn of_token_server(answer: &str) -> (&str, serde_json::Value) {
+        let (head, body) = answer.split_once("\r\n\r\n").expect(answer);
+        let headers = head.to_lowercase();
+        for part in [
+            "content-type: application/json",
+            "x-timestamp: 1",
+            "x-request-id: ",
+        ] {
+            assert!(headers.contains(&format!("\r\n{part}")), "{part}: {answer}");
+        }
+        (&head[9..12], serde_json::from_str(body).expect(answer))
+    }
+
+    #[tokio::test]
+    async fn the_token_server_is_served_on_its_own_by_its_own_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("webhead.toml");
+        let own = "token_server_listen = \"127.0.0.1:0\"\ntoken_server_url = \"https://token.example\"\n\
+            drain_delay_secs = 60\n";
+        write(&config, &format!("{own}{}", settings(folder.path())));
+        let process = Process::start(&config);
+        let ask = async |path| exchange(process.token_server, "GET", path, "").await;
+
+        for (path, status, member, expected) in [
+            ("/", "200", "auth", "https://token.example"),
+            ("/__version__", "200", "version", env!("CARGO_PKG_VERSION")),
+            ("/__heartbeat__", "503", "database", "Ok"),
+            ("/1.0/sync/1.5", "404", "status", "error"),
+            ("/1.0/", "404", "status", "error"),
+            ("/v1/account/status", "404", "status", "error"),
+            ("/.well-known/fxa-client-configuration", "404", "status", "error"),
+        ] {
+            let answer = ask(path).await;
+            let (http, body) = of_token_server(&answer);
+            assert_eq!(
+                (http, body[member].as_str()),
+                (status, Some(expected)),
+                "{path}: {answer}"
+            );
+        }
+        let elsewhere = exchange(process.public, "GET", "/1.0/sync/1.5", "").await;
+        assert!(
+            elsewhere.starts_with("HTTP/1.1 404") && elsewhere.contains(r#""errno":404"#),
+            "{elsewhere}"
+        );
+
+        let empty = serde_json::json!({});
+        assert_eq!(
+            of_token_server(&ask("/__lbheartbeat__").await),
+            ("200", empty.clone())
+        );
+        let pid = process.child.id().to_string();
+        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        let told_to_go = async {
+            loop {
+                let answer = ask("/__lbheartbeat__").await;
+                let (http, body) = of_token_server(&answer);
+                assert_eq!(body, empty);
+                if http == "503" {
+                    break;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(50), told_to_go).await;
+        assert!(
+            waited.is_ok(),
+            "a process that ends says so before it stops to listen"
+        );
     }
 }

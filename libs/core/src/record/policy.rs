@@ -19,6 +19,9 @@ pub struct ServicePolicy {
     pub allowed_issuers: Vec<String>,
     /// Of them, those who may also vouch for users of other domains.
     pub trusted_issuers: Vec<String>,
+    /// Domains whose users BrowserID certificates count for, whoever made them: lower-case A-labels, compared as they
+    /// stand; all domains when empty.
+    pub allowed_email_domains: Vec<String>,
     /// Who gets a first record.
     pub admission: Admission,
     /// Terms that everybody must have accepted: name to the URL where they are read.
@@ -70,6 +73,7 @@ impl Default for ServicePolicy {
             },
             allowed_issuers: Vec::new(),
             trusted_issuers: Vec::new(),
+            allowed_email_domains: Vec::new(),
             admission: Admission::Everyone,
             conditions: BTreeMap::new(),
             auth_max_age_secs: None,
@@ -140,7 +144,7 @@ impl ServicePolicy {
         }
     }
 
-    fn rules(&self) -> [(bool, &'static str, &'static str); 7] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 8] {
         let (schemes, allowed) = (self.schemes, &self.allowed_issuers);
         let names_issuers = !schemes.browserid || !allowed.is_empty();
         let is_any = self.allows_any_issuer() && allowed.len() == 1;
@@ -164,6 +168,11 @@ impl ServicePolicy {
                 are_issuers(&self.trusted_issuers),
                 "trusted_issuers",
                 "give at most 100 domains in lower case without scheme or port",
+            ),
+            (
+                are_issuers(&self.allowed_email_domains),
+                "allowed_email_domains",
+                "give at most 100 domains in lower case, each as it stands behind the @, or none for all",
             ),
             (
                 self.lists_accounts(),
@@ -242,6 +251,7 @@ mod tests {
             },
             allowed_issuers: vec!["accounts.example.com".into(), "xn--mnchen-3ya.example".into()],
             trusted_issuers: vec!["accounts.example.com".into()],
+            allowed_email_domains: vec!["users.example.com".into()],
             admission: Admission::Listed(["a1b2".to_owned()].into()),
             conditions: [("terms".to_owned(), "https://example.com/terms".to_owned())].into(),
             auth_max_age_secs: Some(1),
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_named_by_its_field() {
         type Row = (&'static str, fn(&mut ServicePolicy), Option<&'static str>);
-        let table: [Row; 19] = [
+        let table: [Row; 23] = [
             ("as it is", |_| {}, None),
             ("any issuer", |p| p.allowed_issuers = vec!["*".into()], None),
             (
@@ -298,6 +308,22 @@ mod tests {
                 "all are trusted",
                 |p| p.trusted_issuers = vec!["*".into()],
                 Some("trusted_issuers"),
+            ),
+            ("any domain", |p| p.allowed_email_domains.clear(), None),
+            (
+                "a domain as a pattern",
+                |p| p.allowed_email_domains = vec!["*".into()],
+                Some("allowed_email_domains"),
+            ),
+            (
+                "an address for a domain",
+                |p| p.allowed_email_domains = vec!["a@example.com".into()],
+                Some("allowed_email_domains"),
+            ),
+            (
+                "too many domains",
+                |p| p.allowed_email_domains = vec!["example.com".into(); 101],
+                Some("allowed_email_domains"),
             ),
             (
                 "no one's address",

@@ -319,6 +319,7 @@ pub fn policy(admission: Admission) -> ServicePolicy {
         },
         allowed_issuers: vec!["b.example.test".into(), "a.example.test".into()],
         trusted_issuers: vec!["a.example.test".into()],
+        allowed_email_domains: vec!["users.example.test".into(), "a.example.test".into()],
         admission,
         conditions: [("terms".to_owned(), "https://example.test/terms".to_owned())].into(),
         auth_max_age_secs: Some(86_400),

@@ -13,6 +13,7 @@ impl TryFrom<pb::ServicePolicy> for ServicePolicy {
             schemes: field("schemes", wire.schemes)?.into(),
             allowed_issuers: wire.allowed_issuers,
             trusted_issuers: wire.trusted_issuers,
+            allowed_email_domains: wire.allowed_email_domains,
             admission: message("admission", wire.admission)?,
             conditions: wire.conditions.into_iter().collect(),
             auth_max_age_secs: wire.auth_max_age_secs,
@@ -29,6 +30,7 @@ impl From<ServicePolicy> for pb::ServicePolicy {
             schemes: Some(policy.schemes.into()),
             allowed_issuers: policy.allowed_issuers,
             trusted_issuers: policy.trusted_issuers,
+            allowed_email_domains: policy.allowed_email_domains,
             admission: Some(policy.admission.into()),
             conditions: policy.conditions.into_iter().collect(),
             auth_max_age_secs: policy.auth_max_age_secs,
@@ -92,6 +94,7 @@ mod tests {
             },
             allowed_issuers: vec!["b.example".into(), "a.example".into()],
             trusted_issuers: vec!["a.example".into()],
+            allowed_email_domains: vec!["d.example".into(), "c.example".into()],
             admission,
             conditions: [("terms".to_owned(), "https://example.com/terms".to_owned())].into(),
             auth_max_age_secs: Some(3600),
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_its_field() {
         type Row = (fn(&mut pb::ServicePolicy), FieldError);
-        let table: [Row; 6] = [
+        let table: [Row; 7] = [
             (|wire| wire.schemes = None, FieldError::new("schemes")),
             (
                 |wire| wire.schemes = Some(pb::Schemes::default()),
@@ -139,6 +142,10 @@ mod tests {
             (
                 |wire| wire.allowed_issuers.clear(),
                 FieldError::new("allowed_issuers"),
+            ),
+            (
+                |wire| wire.allowed_email_domains.push("*".into()),
+                FieldError::new("allowed_email_domains"),
             ),
             (|wire| wire.admission = None, FieldError::new("admission")),
             (

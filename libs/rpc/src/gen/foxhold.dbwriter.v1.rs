@@ -346,6 +346,9 @@ pub struct ServicePolicy {
     /// Absent: all go to the default pool.
     #[prost(message, optional, tag = "7")]
     pub allocation: ::core::option::Option<Allocation>,
+    /// Of users with BrowserID certificates: lower-case A-labels, at most 100; none: all domains.
+    #[prost(string, repeated, tag = "8")]
+    pub allowed_email_domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How the users of a service who need a node are spread over its nodes.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -62,6 +62,7 @@ const STEP: Label = Label::of(
         "sign",
     ],
 );
+const KEY_SET: Label = Label::of("key_set", &["own", "foreign_oauth", "account_events"]);
 const AUDIT_RESULT: Label = Label::of("result", &["signed", "refused"]);
 const CHANGE: Label = Label::of("change", &["new_user", "reassigned", "keys_changed", "raised"]);
 const EVENT: Label = Label::of("event", &["retire", "raise_generation", "other"]);
@@ -130,8 +131,8 @@ list! {
         "How long it took to make a group of records durable.";
     AUDIT_FETCHED: Gauges<0> = "foxhold_audit_checkpoint_fetched_timestamp_seconds" []
         "When a signed head of the audit log was last fetched, in seconds since 1970.";
-    KEY_SET_REFRESH: Gauges<0> = "foxhold_key_set_refresh_timestamp_seconds" []
-        "When the published keys were last fetched from the keysigner, in seconds since 1970.";
+    KEY_SET_REFRESH: Gauges<1> = "foxhold_key_set_refresh_timestamp_seconds" [KEY_SET]
+        "When published keys were last fetched, from the keysigner or another accounts server, in seconds since 1970.";
 
     TOKEN_EXCHANGES: Counters<3> = "foxhold_token_exchanges_total" [SERVICE, SCHEME, STATUS]
         "Requests for a node token, by how they were answered.";

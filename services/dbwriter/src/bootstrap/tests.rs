@@ -18,6 +18,7 @@ fn wanted() -> Bootstrap {
             schemes: schemes(),
             allowed_issuers: vec![],
             trusted_issuers: vec![],
+            allowed_email_domains: vec![],
             admission: AdmissionSetting::Everyone,
             conditions: BTreeMap::new(),
             auth_max_age_secs: None,
@@ -106,7 +107,7 @@ fn a_service_as_the_configuration_writes_it() {
     let policy = |rest: &str| read(rest).unwrap().policy();
     assert_eq!(policy(""), ServicePolicy::default());
     let all = "schemes = [\"browserid\"]\nallowed_issuers = [\"a.example\"]\ntrusted_issuers = [\"b.example\"]\n\
-        admission = { listed = [\"u\"] }\nauth_max_age_secs = 60\n[conditions]\ntos = \"https://e.example\"\n";
+        allowed_email_domains = [\"c.example\"]\nadmission = { listed = [\"u\"] }\nauth_max_age_secs = 60\n[conditions]\ntos = \"https://e.example\"\n";
     let expected = ServicePolicy {
         schemes: Schemes {
             oauth: false,
@@ -114,6 +115,7 @@ fn a_service_as_the_configuration_writes_it() {
         },
         allowed_issuers: vec!["a.example".into()],
         trusted_issuers: vec!["b.example".into()],
+        allowed_email_domains: vec!["c.example".into()],
         admission: Admission::Listed(["u".to_owned()].into()),
         conditions: [("tos".to_owned(), "https://e.example".to_owned())].into(),
         auth_max_age_secs: Some(60),

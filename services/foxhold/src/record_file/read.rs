@@ -17,7 +17,7 @@ const LINE_MAX: u64 = 1024 * 1024;
 /// What a file says, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
-    Service(ServiceLine),
+    Service(Box<ServiceLine>),
     Node(NodeLine),
     User {
         service: String,
@@ -92,7 +92,7 @@ impl RecordFile {
         };
         let item = match read {
             Line::Header(_) => return Err(ReadFault::Misplaced { line }),
-            Line::Service(service) => Item::Service(service),
+            Line::Service(service) => Item::Service(Box::new(service)),
             Line::Node(node) => Item::Node(node),
             Line::User(user) => Item::User {
                 service: user.service.clone(),

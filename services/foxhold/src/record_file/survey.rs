@@ -141,7 +141,7 @@ impl Survey {
     pub(crate) fn read(&mut self, mut file: RecordFile, mut told: impl FnMut(u64)) -> Result<(), ReadFault> {
         while let Some((line, item)) = file.next()? {
             match item {
-                Item::Service(service) => self.service(line, service),
+                Item::Service(service) => self.service(line, *service),
                 Item::Node(node) => self.node(line, node),
                 Item::User { service, user } => self.user(line, &service, &user),
                 Item::End(end) => self.end(&end),

@@ -253,6 +253,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         browserid: verifier(&settings.browserid, &settings.issuer_documents)?,
         issuer_documents: issuer_documents(&settings.issuer_documents)?,
         foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
+        node_types: settings.node_types()?,
         // Those of the own accounts come within the process.
         account_events: None,
         origin: Target::parse(&root)?,
@@ -268,6 +269,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         accept_bearer: settings.accept_bearer,
         budget: BUDGET,
         in_work_max: 1024,
+        error_endpoint: settings.error_endpoint,
         region: None,
     })
 }

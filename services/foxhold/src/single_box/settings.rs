@@ -11,6 +11,7 @@ use foxhold_runtime::{
     config::{self, ConfigErrors, Sources},
     telemetry::LogConfig,
 };
+use foxhold_sync::node_type::NodeTypes;
 use foxhold_webhead::{
     assertions::BrowserIdSettings,
     config::{ConfigError, root},
@@ -66,12 +67,16 @@ pub(crate) struct Settings {
     pub(crate) browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub(crate) foreign_oauth: Option<ForeignOauthSettings>,
+    /// Labels of nodes for clients' telemetry, as `label:glob` over the node's whole URL.
+    pub(crate) node_types: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<String>,
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
     pub(crate) forwarded_from_right: usize,
     /// Also take derived token ids alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
     pub(crate) accept_bearer: bool,
+    /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
+    pub(crate) error_endpoint: bool,
     /// Log lines.
     pub(crate) log: LogConfig,
 }
@@ -119,8 +124,10 @@ impl Default for Settings {
             issuer_documents: BTreeMap::new(),
             browserid: BrowserIdSettings::default(),
             foreign_oauth: None,
+            node_types: Vec::new(),
             forwarded_from_right: 0,
             accept_bearer: false,
+            error_endpoint: false,
             log: LogConfig::default(),
         }
     }
@@ -154,7 +161,7 @@ pub(crate) enum SettingsError {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     #[error(transparent)]
-    PublicUrl(#[from] ConfigError),
+    Webhead(#[from] ConfigError),
     #[error(transparent)]
     Jobs(#[from] JobsFault),
     #[error(transparent)]
@@ -203,6 +210,7 @@ impl Settings {
         if self.mail == MailMode::Smtp && self.smtp.is_none() {
             return Err(SettingsError::NoSmtp);
         }
+        self.node_types()?;
         self.purge.check()?;
         self.node_health.check()?;
         self.registration_rules()?;
@@ -239,6 +247,11 @@ impl Settings {
             &self.registration_domains,
             self.registration_domains_shown,
         )
+    }
+
+    /// Labels of nodes.
+    pub(crate) fn node_types(&self) -> Result<NodeTypes, ConfigError> {
+        Ok(NodeTypes::parse(&self.node_types)?)
     }
 
     /// The public root, taken apart.
@@ -310,7 +323,7 @@ mod tests {
             assert!(
                 matches!(
                     with(bad, MailMode::Log).check(false),
-                    Err(SettingsError::PublicUrl(_))
+                    Err(SettingsError::Webhead(ConfigError::Root { .. }))
                 ),
                 "{bad}"
             );
@@ -374,6 +387,28 @@ mod tests {
             };
             assert_eq!(settings.public_url(), expected);
             assert!(settings.check(false).is_ok(), "{expected}");
+        }
+    }
+
+    #[test]
+    fn labels_of_nodes_are_checked_at_the_start() {
+        let table: [(&[&str], bool); 4] = [
+            (&[], true),
+            (&["box:*"], true),
+            (&["box"], false),
+            (&["box:*", "box:http://*"], false),
+        ];
+        for (lines, allowed) in table {
+            let settings = Settings {
+                node_types: lines.iter().map(|&line| line.to_owned()).collect(),
+                ..Settings::default()
+            };
+            let fault = settings.check(false).err().map(|fault| fault.to_string());
+            assert_eq!(fault.is_none(), allowed, "{lines:?}");
+            assert!(
+                fault.is_none_or(|fault| fault.starts_with("`node_types`: ")),
+                "{lines:?}"
+            );
         }
     }
 

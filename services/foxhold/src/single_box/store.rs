@@ -94,6 +94,7 @@ fn first_service(node_url: &str, issuer: &str) -> Bootstrap {
         schemes: vec![SchemeSetting::OAuth, SchemeSetting::BrowserId],
         allowed_issuers: vec![issuer.to_owned()],
         trusted_issuers: Vec::new(),
+        allowed_email_domains: Vec::new(),
         admission: AdmissionSetting::Everyone,
         conditions: BTreeMap::new(),
         auth_max_age_secs: None,

@@ -29,6 +29,7 @@ fn services_and_nodes_print_what_they_are() {
         "schemes": ["oauth", "browserid"],
         "allowed_issuers": ["sync.example.org"],
         "trusted_issuers": [],
+        "allowed_email_domains": [],
         "admission": "everyone",
         "conditions": {},
         "auth_max_age_secs": null,

@@ -43,6 +43,7 @@ pub(crate) fn settings(of: record::Service) -> Service {
                 .collect(),
             allowed_issuers: policy.allowed_issuers,
             trusted_issuers: policy.trusted_issuers,
+            allowed_email_domains: policy.allowed_email_domains,
             admission: match policy.admission {
                 record::Admission::Everyone => Admission::Everyone,
                 record::Admission::Nobody => Admission::Nobody,
@@ -108,6 +109,7 @@ pub(crate) fn service(key: ServiceKey, of: ServiceSettings) -> Result<record::Se
         },
         allowed_issuers: of.allowed_issuers,
         trusted_issuers: of.trusted_issuers,
+        allowed_email_domains: of.allowed_email_domains,
         admission: match of.admission {
             Admission::Everyone => record::Admission::Everyone,
             Admission::Nobody => record::Admission::Nobody,

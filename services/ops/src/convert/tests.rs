@@ -19,6 +19,7 @@ fn all_settings() -> ServiceSettings {
     settings.schemes = [Scheme::OAuth, Scheme::BrowserId].into();
     settings.allowed_issuers = vec!["a.example".into()];
     settings.trusted_issuers = vec!["b.example".into()];
+    settings.allowed_email_domains = vec!["c.example".into()];
     settings.admission = Admission::First(7);
     settings.conditions = [("terms".to_owned(), "https://a.example/terms".to_owned())].into();
     settings.auth_max_age_secs = Some(60);

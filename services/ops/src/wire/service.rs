@@ -43,6 +43,8 @@ pub struct ServiceSettings {
     pub allowed_issuers: Vec<String>,
     /// Of them, those who may also vouch for users of other domains.
     pub trusted_issuers: Vec<String>,
+    /// Domains whose users BrowserID certificates count for; all when empty.
+    pub allowed_email_domains: Vec<String>,
     /// Who gets a first record.
     pub admission: Admission,
     /// Terms that everybody must have accepted: name to URL.
@@ -67,6 +69,7 @@ impl ServiceSettings {
             schemes: [Scheme::OAuth].into(),
             allowed_issuers: Vec::new(),
             trusted_issuers: Vec::new(),
+            allowed_email_domains: Vec::new(),
             admission: Admission::Everyone,
             conditions: BTreeMap::new(),
             auth_max_age_secs: None,

@@ -258,6 +258,7 @@ pub(crate) fn settings() -> Value {
         "schemes": ["oauth"],
         "allowed_issuers": [],
         "trusted_issuers": [],
+        "allowed_email_domains": [],
         "admission": "everyone",
         "conditions": {},
         "auth_max_age_secs": null,

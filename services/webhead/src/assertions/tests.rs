@@ -231,6 +231,41 @@ async fn both_take_the_same() {
     }
 }
 
+/// A service may take the users of some domains only, whoever vouches for them.
+#[tokio::test]
+async fn both_take_users_of_the_domains_that_a_service_names() {
+    let bench = Bench::new().await;
+    let table = [
+        (vec![], "third.example", true),
+        (vec!["third.example"], "third.example", true),
+        (vec!["third.example", TRUSTED], TRUSTED, true),
+        (vec!["third.example"], TRUSTED, false),
+        (vec!["third.example"], "sub.third.example", false),
+    ];
+    for (domains, domain, is_taken) in table {
+        let policy = ServicePolicy {
+            allowed_email_domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
+            ..policy()
+        };
+        let certificate = vouched(TRUSTED, domain);
+        bench.vouch(&certificate);
+        let bundle = bundle(&certificate, &assertion());
+        let verdicts = [
+            bench.here.verify(soon(), client(1), &bundle, &policy).await,
+            bench.remote.verify(soon(), client(1), &bundle, &policy).await,
+        ];
+        for verdict in verdicts {
+            let refused = verdict.err();
+            let expected = AssertionError::Invalid(Reason::BundleEmailDomainNotAllowed);
+            assert_eq!(
+                refused,
+                (!is_taken).then_some(expected),
+                "{domain} of {domains:?}"
+            );
+        }
+    }
+}
+
 /// What a bundle comes to that a verifier finds bad.
 #[tokio::test]
 async fn both_refuse_the_same() {

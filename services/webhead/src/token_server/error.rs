@@ -43,6 +43,15 @@ pub enum TokenServerError {
     /// A body where none may be.
     #[error("unexpected body")]
     Body,
+    /// More requests are in work than may be.
+    #[error("overloaded")]
+    Overloaded,
+    /// A handler broke off; the panic hook has logged where.
+    #[error("panicked")]
+    Panicked,
+    /// What operators test their alerts with.
+    #[error("a deliberate error")]
+    Deliberate,
 }
 
 impl From<ReadError> for TokenServerError {
@@ -107,7 +116,7 @@ impl TokenServerError {
     fn challenges(&self) -> impl Iterator<Item = &'static str> {
         let schemes = match self {
             Self::Exchange { schemes, .. } => *schemes,
-            Self::UnknownPath | Self::Method | Self::Body => Schemes::default(),
+            _ => Schemes::default(),
         };
         let all = [(schemes.oauth, "Bearer"), (schemes.browserid, "BrowserID")];
         all.into_iter()
@@ -127,6 +136,12 @@ fn answer(error: &TokenServerError) -> Answer {
         }
         TokenServerError::Body => {
             Answer::new(StatusCode::PAYLOAD_TOO_LARGE, "error").describe("A body is not allowed")
+        }
+        TokenServerError::Overloaded => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "error")
+            .describe("Resource is not available")
+            .wait(RETRY_AFTER),
+        TokenServerError::Panicked | TokenServerError::Deliberate => {
+            internal(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
 }
@@ -257,6 +272,9 @@ impl TokenServerError {
             Self::UnknownPath => "unknown-path",
             Self::Method => "unknown-method",
             Self::Body => "unexpected-body",
+            Self::Overloaded => "overloaded",
+            Self::Panicked => "panicked",
+            Self::Deliberate => "deliberate",
         }
     }
 
@@ -268,7 +286,7 @@ impl TokenServerError {
                 ..
             } => Some((*what).to_owned()),
             Self::Exchange { error, .. } => std::error::Error::source(error).map(ToString::to_string),
-            Self::UnknownPath | Self::Method | Self::Body => None,
+            _ => None,
         }
     }
 

@@ -36,7 +36,7 @@ pub use self::settings::{AccountEvents, AccountEventsError, AccountEventsSetting
 
 pub(super) use self::second_look::{After, SecondLooks};
 use self::settings::EventKeys;
-use super::{TokenServer, TokenServerError, single};
+use super::{KeysOf, TokenServer, TokenServerError, dated, single};
 use crate::{
     foreign_oauth::keys::{FixedKeys, PublishedKeys},
     key_set::KeySetCache,
@@ -148,10 +148,11 @@ impl EventReceiver {
     ) -> Self {
         let source: Arc<dyn PublicKeySource> = match &told_by.keys {
             EventKeys::Fixed(keys) => Arc::new(FixedKeys::new(keys)),
-            EventKeys::Published(uri) => Arc::new(PublishedKeys {
-                uri: uri.clone(),
-                outbound,
-            }),
+            EventKeys::Published(uri) => {
+                let uri = uri.clone();
+                let published = Arc::new(PublishedKeys { uri, outbound });
+                dated(published, KeysOf::AccountEvents, Arc::clone(&clock))
+            }
         };
         Self {
             issuer: told_by.issuer.clone(),

@@ -201,16 +201,42 @@ impl AssignmentWriter for Metered<dyn AssignmentWriter> {
     }
 }
 
+/// Whose published keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysOf {
+    /// The own keysigners.
+    Own,
+    /// The accounts server of `[foreign_oauth]`.
+    ForeignOauth,
+    /// The accounts server of `[account_events]`.
+    AccountEvents,
+}
+
+impl KeysOf {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::ForeignOauth => "foreign_oauth",
+            Self::AccountEvents => "account_events",
+        }
+    }
+}
+
 /// A source of published keys that tells when it last answered.
 struct DatedKeys {
     source: Arc<dyn PublicKeySource>,
+    whose: KeysOf,
     clock: Arc<dyn Clock>,
 }
 
-/// The own keys, and when they were last had.
+/// The same source, and when keys were last had from it.
 #[must_use]
-pub fn dated(source: Arc<dyn PublicKeySource>, clock: Arc<dyn Clock>) -> Arc<dyn PublicKeySource> {
-    Arc::new(DatedKeys { source, clock })
+pub fn dated(
+    source: Arc<dyn PublicKeySource>,
+    whose: KeysOf,
+    clock: Arc<dyn Clock>,
+) -> Arc<dyn PublicKeySource> {
+    Arc::new(DatedKeys { source, whose, clock })
 }
 
 #[async_trait]
@@ -218,7 +244,7 @@ impl PublicKeySource for DatedKeys {
     async fn public_keys(&self, by: Deadline) -> Result<Vec<PublicKey>, SignError> {
         let keys = self.source.public_keys(by).await?;
         let now = self.clock.now().as_secs();
-        metrics::KEY_SET_REFRESH.of([]).set(amount(now));
+        metrics::KEY_SET_REFRESH.of([self.whose.label()]).set(amount(now));
         Ok(keys)
     }
 }

@@ -86,6 +86,7 @@ impl TokenServer {
         let in_backoff = nodes.iter().filter(|node| node.figures.backoff);
         self.in_backoff
             .set(in_backoff.map(|node| node.url.clone()).collect());
+        self.without_room.look(&services, &nodes);
         let now: Shown = nodes.iter().map(|node| (labels(node), node.figures)).collect();
         for (node, figures) in &now {
             set(*node, *figures);

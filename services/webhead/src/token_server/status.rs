@@ -1,28 +1,25 @@
 //! What a Token Server says of itself: discovery, heartbeats, version (`tokenserver.md` section 1).
 //!
-//! On a listener of its own these are routes; on one origin the webhead asks [`TokenServer::dependencies`] for its
-//! part of the one heartbeat.
+//! On a listener of its own these are routes; on one origin the webhead asks [`TokenServer::vitals`] for its part of the
+//! one heartbeat.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::any,
 };
 use foxhold_core::{
     Deadline,
     record::{Schemes, ServicePolicy},
 };
+use foxhold_runtime::health;
 use foxhold_sync::{ExchangeError, exchange::Settings};
 use serde_json::{Value, json};
 
 use super::{TokenServer, TokenServerError, only_get};
-
-/// How long a heartbeat waits for an answer.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What `GET /` says besides the services.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,73 +32,7 @@ pub struct Discovery {
     pub oauth_server_url: String,
 }
 
-/// How a dependency is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// It answered.
-    Ok,
-    /// It did not.
-    Unknown,
-}
-
-impl Condition {
-    /// As heartbeats write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "Ok",
-            Self::Unknown => "Unknown",
-        }
-    }
-
-    const fn of<T, E>(answer: &Result<T, E>) -> Self {
-        if answer.is_ok() { Self::Ok } else { Self::Unknown }
-    }
-}
-
-/// How the dependencies of token exchanges are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dependencies {
-    /// The store.
-    pub database: Condition,
-    /// The signer.
-    pub keysigner: Condition,
-    /// Whether it is known what domain the users have: until another accounts server has told it, it is not.
-    pub home: Condition,
-}
-
-impl Dependencies {
-    /// Whether tokens can be issued.
-    #[must_use]
-    pub const fn all_ok(self) -> bool {
-        let all = (self.database, self.keysigner, self.home);
-        matches!(all, (Condition::Ok, Condition::Ok, Condition::Ok))
-    }
-}
-
 impl TokenServer {
-    /// Asks store and signer.
-    pub async fn dependencies(&self) -> Dependencies {
-        let by = Deadline::after(HEARTBEAT_TIMEOUT);
-        let home = self.settings.home();
-        let (services, keys, ()) = tokio::join!(
-            self.ports.reader.services(by),
-            self.keys.probe(by),
-            home.compare(by)
-        );
-        Dependencies {
-            database: Condition::of(&services),
-            keysigner: Condition::of(&keys),
-            home: Condition::of(&home.known().ok_or(())),
-        }
-    }
-
-    /// Whether the domain of the users is asked of another server.
-    #[must_use]
-    pub fn discovers_home(&self) -> bool {
-        self.settings.home().is_discovered()
-    }
-
     /// What the deployment sets; that it is not known is an outage.
     async fn home_settings(&self, by: Deadline) -> Result<&Settings, TokenServerError> {
         let settings = self.settings.get(by).await;
@@ -112,12 +43,17 @@ impl TokenServer {
     }
 }
 
-pub(super) fn routes() -> Router<Arc<TokenServer>> {
-    Router::new()
+pub(super) fn routes(error_endpoint: bool) -> Router<Arc<TokenServer>> {
+    let router = Router::new()
         .route("/", any(discovery))
         .route("/__heartbeat__", any(heartbeat))
         .route("/__lbheartbeat__", any(lb_heartbeat))
-        .route("/__version__", any(version))
+        .route("/__version__", any(version));
+    if error_endpoint {
+        router.route("/__error__", any(deliberate_error))
+    } else {
+        router
+    }
 }
 
 async fn discovery(
@@ -167,19 +103,14 @@ async fn heartbeat(
     request: Request,
 ) -> Result<Response, TokenServerError> {
     only_get(&request)?;
-    let found = server.dependencies().await;
-    let (http, status) = if found.all_ok() {
-        (StatusCode::OK, "Ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "Err")
-    };
-    let body = json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "database": found.database.as_str(),
-        "keysigner": found.keysigner.as_str(),
-    });
-    Ok((http, Json(body)).into_response())
+    let vitals = server.vitals().await;
+    let status = if vitals.are_good() { "Ok" } else { "Err" };
+    let mut body = vitals.members();
+    body.insert("status".to_owned(), json!(status));
+    body.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    // Without a node new users wait, and nobody else: that is no reason to send all others away.
+    let serves = vitals.dependencies.all_ok();
+    Ok(health::answer(serves, &Value::Object(body)))
 }
 
 async fn lb_heartbeat(
@@ -187,12 +118,12 @@ async fn lb_heartbeat(
     request: Request,
 ) -> Result<Response, TokenServerError> {
     only_get(&request)?;
-    let http = if server.shutdown.has_begun() {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
-    Ok((http, Json(json!({}))).into_response())
+    Ok(health::answer(!server.shutdown.has_begun(), &json!({})))
+}
+
+/// For operators who want to see whether they are told of errors.
+async fn deliberate_error(request: Request) -> TokenServerError {
+    only_get(&request).err().unwrap_or(TokenServerError::Deliberate)
 }
 
 async fn version(request: Request) -> Result<Json<Value>, TokenServerError> {

@@ -7,6 +7,7 @@ mod jwt;
 mod lines;
 mod metrics;
 mod new_users;
+mod outside;
 mod world;
 
 use foxhold_core::{
@@ -19,12 +20,14 @@ use foxhold_ports::{
     memory::{ManualClock, SeededRandom},
     signer::SignError,
 };
+use foxhold_sync::node_type::NodeTypes;
 use serde_json::json;
 use tower::ServiceExt;
 
 use self::world::{NODE, World, get, good, secret, service};
 use super::*;
 use crate::{
+    home_domain::HomeDomain,
     key_set::signing::{NOW, SCOPE, UID, claims, token},
     limits::{LimitSettings, LocalLimits},
 };
@@ -50,6 +53,25 @@ async fn a_token_as_clients_and_nodes_read_it() {
     assert_eq!(read.fxa_uid.as_deref(), Some(UID));
     assert_eq!(read.fxa_kid.as_deref(), Some("0000000001234-qqo"));
     assert_eq!(read.expires, Timestamp::from_secs(NOW.as_secs() + 3600));
+}
+
+#[tokio::test]
+async fn a_nodes_label_is_that_of_the_first_glob_or_else_its_own() {
+    for (lines, expected) in [
+        (
+            &["big:https://big-*", "example:https://sync-?.example.com"][..],
+            "example",
+        ),
+        (&["all:*", "example:https://sync-?.example.com"], "all"),
+        (&["big:https://big-*"], "sqlite"),
+    ] {
+        let mut world = World::new().await;
+        let types = NodeTypes::parse(lines).unwrap();
+        let home = HomeDomain::configured("accounts.example");
+        Arc::get_mut(&mut world.server).unwrap().settings = world::labelled(home, types);
+        let answer = world.exchange(&token(&claims())).await;
+        assert_eq!(answer.body["node_type"], expected, "{lines:?}");
+    }
 }
 
 #[tokio::test]
@@ -100,7 +122,10 @@ async fn paths_and_methods() {
                 .uri(path)
                 .body(Body::empty())
                 .unwrap();
-            let response = own_router(world.server.clone()).oneshot(request).await.unwrap();
+            let response = own_router(world.server.clone(), 8)
+                .oneshot(request)
+                .await
+                .unwrap();
             assert_eq!(response.status().as_u16(), 405, "{method} {path}");
             assert_eq!(response.headers()["content-type"], "application/json");
             assert_eq!(response.headers()["allow"], "GET");
@@ -351,11 +376,18 @@ async fn discovery_and_heartbeats() {
     );
     let beat = world.send(get("/__heartbeat__")).await;
     let version = env!("CARGO_PKG_VERSION");
-    let ok = json!({"status": "Ok", "version": version, "database": "Ok", "keysigner": "Ok"});
+    let ok = json!({
+        "status": "Ok", "version": version, "database": "Ok", "keysigner": "Ok", "nodes": "Ok",
+    });
     assert_eq!((beat.http, beat.body), (200, ok));
     world.store.set_outage(Some(Cause::Unavailable));
     let beat = world.send(get("/__heartbeat__")).await;
-    let err = json!({"status": "Err", "version": version, "database": "Unknown", "keysigner": "Ok"});
+    assert_eq!(beat.http, 200, "nobody is asked again at once");
+    world.clock.advance(Duration::from_secs(1));
+    let beat = world.send(get("/__heartbeat__")).await;
+    let err = json!({
+        "status": "Err", "version": version, "database": "Unknown", "keysigner": "Ok", "nodes": "Ok",
+    });
     assert_eq!((beat.http, beat.body), (503, err));
     world.store.set_outage(None);
     world.published.fail(Some(SignError::NotDone(Cause::Unavailable)));
@@ -365,8 +397,69 @@ async fn discovery_and_heartbeats() {
         "Unknown"
     );
 
-    assert_eq!(world.send(get("/__lbheartbeat__")).await.http, 200);
     assert_eq!(world.send(get("/__version__")).await.body["version"], version);
+    let beat = world.send(get("/__lbheartbeat__")).await;
+    assert_eq!((beat.http, beat.body), (200, json!({})));
+    world.server.shutdown.trigger();
+    let beat = world.send(get("/__lbheartbeat__")).await;
+    assert_eq!((beat.http, beat.body), (503, json!({})));
+}
+
+/// Who has a node is served, so nobody is sent away: it is told, no more.
+#[tokio::test]
+async fn a_service_without_room_shows_in_the_heartbeat() {
+    let world = World::new().await;
+    let beat = async || {
+        let beat = world.send(get("/__heartbeat__")).await;
+        let word = |name: &str| beat.body[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(beat.http, 200);
+        (word("status"), word("nodes"), word("nodes_msg"))
+    };
+    let good = || ("Ok".to_owned(), "Ok".to_owned(), String::new());
+    let full = || {
+        let message = "unable to get a node: sync-1.5".to_owned();
+        ("Err".to_owned(), "Err".to_owned(), message)
+    };
+    let change = async |backoff| {
+        let call = Call {
+            op: OpId::new(NOW, &*world.server.ports.random),
+            deadline: Deadline::after(Duration::from_secs(30)),
+        };
+        let change = foxhold_ports::assignments::NodeChange {
+            backoff: Some(backoff),
+            ..Default::default()
+        };
+        let changed = world.store.update_node(&call, &service().key, NODE, change).await;
+        changed.unwrap();
+    };
+    let look = async || world.server.show_nodes(&mut Default::default()).await.unwrap();
+    look().await;
+    assert_eq!(beat().await, good());
+    change(true).await;
+    assert_eq!(beat().await, good(), "nobody has looked");
+    assert_eq!(
+        world.exchange(&token(&claims())).await.status(),
+        (503, "internal-error")
+    );
+    assert_eq!(beat().await, full(), "somebody was turned away");
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(beat().await, good(), "and nobody since");
+    look().await;
+    assert_eq!(beat().await, full(), "as the look found it");
+    change(false).await;
+    look().await;
+    assert_eq!(beat().await, good());
+}
+
+#[tokio::test]
+async fn the_deliberate_error_is_there_for_those_who_want_it() {
+    let mut world = World::new().await;
+    assert_eq!(world.send(get("/__error__")).await.status(), (404, "error"));
+    Arc::get_mut(&mut world.server).unwrap().error_endpoint = true;
+    assert_eq!(
+        world.send(get("/__error__")).await.status(),
+        (500, "internal-error")
+    );
 }
 
 #[tokio::test]

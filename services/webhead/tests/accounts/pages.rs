@@ -106,8 +106,23 @@ async fn the_root_is_a_page_for_people_and_a_version_for_programs() {
     ] {
         assert_eq!(as_browser(&bench, path).await.status, 404, "{path}");
     }
-    assert_eq!(bench.get("/__lbheartbeat__").await.status, 200);
-    assert_eq!(bench.get("/__heartbeat__").await.status, 200);
+    let beat = bench.get("/__lbheartbeat__").await;
+    assert_eq!((beat.status.as_u16(), beat.text.as_str()), (200, "{}"));
+    let version = env!("CARGO_PKG_VERSION");
+    let well = json!({"status": "Ok", "version": version, "ready": true, "degraded": []});
+    let beat = bench.get("/__heartbeat__").await;
+    assert_eq!((beat.status.as_u16(), beat.body), (200, well));
+}
+
+#[tokio::test]
+async fn the_deliberate_error_is_there_for_those_who_want_it() {
+    for (error_endpoint, expected) in [(false, (404, 404)), (true, (500, 999))] {
+        let bench = Bench::with(Options {
+            error_endpoint,
+            ..Options::default()
+        });
+        assert_eq!(bench.get("/__error__").await.refusal(), expected);
+    }
 }
 
 /// Every file of the page that the document or a script names is served, with its type, and cheap to ask for again.

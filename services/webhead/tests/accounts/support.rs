@@ -244,6 +244,7 @@ pub(crate) struct Options {
     pub(crate) accept_bearer: bool,
     pub(crate) region: Option<RegionMark>,
     pub(crate) certificates: bool,
+    pub(crate) error_endpoint: bool,
 }
 
 impl Default for Options {
@@ -255,6 +256,7 @@ impl Default for Options {
             accept_bearer: false,
             region: None,
             certificates: true,
+            error_endpoint: false,
         }
     }
 }
@@ -321,6 +323,7 @@ impl Bench {
             domain: "accounts.localhost".into(),
             budget: Duration::from_secs(30),
             in_work_max: 100,
+            error_endpoint: options.error_endpoint,
             health: Health::new(&Shutdown::new()),
             token_server: None,
         };

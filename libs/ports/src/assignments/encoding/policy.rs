@@ -8,6 +8,8 @@ use foxhold_core::record::{
 use crate::cell::{Decoder, Encoder};
 
 const FORMAT: u8 = 2;
+/// The same, and the domains of users behind it. Cells without any stay what they were, for processes that know no more.
+const FORMAT_WITH_DOMAINS: u8 = 3;
 
 const OAUTH: u8 = 1;
 const BROWSERID: u8 = 2;
@@ -24,7 +26,12 @@ const WHOM_USERS: u8 = 2;
 /// The cell.
 #[must_use]
 pub fn encode(policy: &ServicePolicy) -> Vec<u8> {
-    let mut cell = Encoder::new(FORMAT);
+    let domains = &policy.allowed_email_domains;
+    let mut cell = Encoder::new(if domains.is_empty() {
+        FORMAT
+    } else {
+        FORMAT_WITH_DOMAINS
+    });
     let Schemes { oauth, browserid } = policy.schemes;
     cell.bytes(&[(u8::from(oauth) * OAUTH) | (u8::from(browserid) * BROWSERID)]);
     match &policy.admission {
@@ -47,22 +54,31 @@ pub fn encode(policy: &ServicePolicy) -> Vec<u8> {
     texts(&mut cell, names_and_urls, conditions.len());
     cell.option(policy.auth_max_age_secs, Encoder::number);
     allocation(&mut cell, &policy.allocation);
+    if !domains.is_empty() {
+        texts(&mut cell, domains.iter(), domains.len());
+    }
     cell.finish_plain()
 }
 
 /// What a cell holds; `None` if it is damaged or of another format.
 #[must_use]
 pub fn decode(cell: &[u8]) -> Option<ServicePolicy> {
-    let mut cell = Decoder::new(cell, FORMAT)?;
-    let policy = ServicePolicy {
+    let has_domains = cell.first() == Some(&FORMAT_WITH_DOMAINS);
+    let format = if has_domains { FORMAT_WITH_DOMAINS } else { FORMAT };
+    let mut cell = Decoder::new(cell, format)?;
+    let mut policy = ServicePolicy {
         schemes: schemes(&mut cell)?,
         admission: admission(&mut cell)?,
         allowed_issuers: cell.list(Decoder::text)?,
         trusted_issuers: cell.list(Decoder::text)?,
+        allowed_email_domains: Vec::new(),
         conditions: cell.list(|cell| Some((cell.text()?, cell.text()?)))?,
         auth_max_age_secs: cell.option(Decoder::number)?,
         allocation: decode_allocation(&mut cell)?,
     };
+    if has_domains {
+        policy.allowed_email_domains = cell.list(Decoder::text)?;
+    }
     cell.finish(policy)
 }
 
@@ -160,16 +176,20 @@ mod tests {
 
     fn any_policy() -> impl Strategy<Value = ServicePolicy> {
         let schemes = any::<(bool, bool)>().prop_map(|(oauth, browserid)| Schemes { oauth, browserid });
-        let rest = any::<(Vec<String>, Vec<String>, BTreeMap<String, String>, Option<u64>)>();
+        let rest = any::<([Vec<String>; 3], BTreeMap<String, String>, Option<u64>)>();
         let all = (schemes, any_admission(), rest, any_allocation());
-        all.prop_map(|(schemes, admission, rest, allocation)| ServicePolicy {
-            schemes,
-            admission,
-            allowed_issuers: rest.0,
-            trusted_issuers: rest.1,
-            conditions: rest.2,
-            auth_max_age_secs: rest.3,
-            allocation,
+        all.prop_map(|(schemes, admission, rest, allocation)| {
+            let ([allowed_issuers, trusted_issuers, allowed_email_domains], conditions, age) = rest;
+            ServicePolicy {
+                schemes,
+                admission,
+                allowed_issuers,
+                trusted_issuers,
+                allowed_email_domains,
+                conditions,
+                auth_max_age_secs: age,
+                allocation,
+            }
         })
     }
 
@@ -225,6 +245,7 @@ mod tests {
             },
             allowed_issuers: vec!["a".into(), "bc".into()],
             trusted_issuers: vec![],
+            allowed_email_domains: vec![],
             admission: Admission::Listed(["u".to_owned()].into()),
             conditions: [("t".to_owned(), "h".to_owned())].into(),
             auth_max_age_secs: Some(7),
@@ -252,6 +273,14 @@ mod tests {
             [number(1), text("q")].concat(),
         ];
         assert_eq!(encode(&policy), expected.concat());
+
+        let mut with_domains = policy;
+        with_domains.allowed_email_domains = vec!["e".into(), "fg".into()];
+        let mut expected = expected.concat();
+        assert_eq!(decode(&expected).unwrap().allowed_email_domains, [""; 0]);
+        expected[0] = 3;
+        expected.extend([number(2), text("e"), text("fg")].concat());
+        assert_eq!(encode(&with_domains), expected);
 
         let of = |admission| ServicePolicy {
             admission,

@@ -21,7 +21,7 @@ use crate::{
 use words::Words;
 
 /// The arguments, for the command that needs one of them at least.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "file",
     "pattern",
     "scope",
@@ -30,6 +30,7 @@ pub(super) const NAMES: [&str; 15] = [
     "scheme",
     "allowed_issuer",
     "trusted_issuer",
+    "email_domain",
     "admission",
     "condition",
     "max_age",
@@ -66,6 +67,9 @@ pub(crate) struct SettingsArgs {
     /// Of them, those who vouch for users of other domains, too.
     #[arg(long, value_name = "DOMAINS")]
     trusted_issuer: Option<Words>,
+    /// Domains whose users certificates count for, whoever made them, with commas between; '' is all.
+    #[arg(long, value_name = "DOMAINS")]
+    email_domain: Option<Words>,
     /// Who gets a first record: everyone, nobody, first=N, or listed=UID,UID.
     #[arg(long, value_name = "WHO", value_parser = words::admission)]
     admission: Option<Admission>,
@@ -233,6 +237,10 @@ impl SettingsArgs {
             &mut of.trusted_issuers,
             self.trusted_issuer.clone().map(|words| words.0),
         );
+        set(
+            &mut of.allowed_email_domains,
+            self.email_domain.clone().map(|words| words.0),
+        );
         set(&mut of.admission, self.admission.clone());
         set(
             &mut of.conditions,
@@ -304,7 +312,7 @@ mod tests {
     fn every_flag_sets_what_it_names_and_nothing_else() {
         let base = ServiceSettings::new("{node}/1.5/{uid}".into(), "scope".into());
         type Set = fn(&mut ServiceSettings);
-        let table: [(&[&str], Set); 14] = [
+        let table: [(&[&str], Set); 15] = [
             (&[], |_| {}),
             (&["--pattern", "{node}/{uid}"], |s| {
                 s.pattern = "{node}/{uid}".into()
@@ -319,6 +327,9 @@ mod tests {
                 s.allowed_issuers = vec!["a.org".into(), "b.org".into()];
             }),
             (&["--trusted-issuer", ""], |s| s.trusted_issuers = vec![]),
+            (&["--email-domain", "b.org,c.org"], |s| {
+                s.allowed_email_domains = vec!["b.org".into(), "c.org".into()];
+            }),
             (&["--admission", "first=9"], |s| s.admission = Admission::First(9)),
             (
                 &[
@@ -364,6 +375,8 @@ mod tests {
         let emptied = [
             "--allowed-issuer",
             "",
+            "--email-domain",
+            "",
             "--condition",
             "",
             "--pool",
@@ -376,6 +389,7 @@ mod tests {
         ];
         let back = over(&changed, &emptied);
         assert!(back.allowed_issuers.is_empty() && back.conditions.is_empty());
+        assert!(back.allowed_email_domains.is_empty());
         assert!(back.allocation == base.allocation && back.auth_max_age_secs.is_none());
     }
 }

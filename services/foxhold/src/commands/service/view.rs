@@ -52,6 +52,7 @@ fn text(service: &Service) -> String {
         ("admission", admission(&of.admission)),
         ("allowed issuers", words(&of.allowed_issuers)),
         ("trusted issuers", words(&of.trusted_issuers)),
+        ("email domains", words(&of.allowed_email_domains)),
     ];
     lines.extend(
         of.conditions
@@ -122,6 +123,7 @@ mod tests {
     fn all_settings_are_shown() {
         let mut settings = ServiceSettings::new("{node}/1.5/{uid}".into(), "scope".into());
         settings.admission = Admission::First(100);
+        settings.allowed_email_domains = vec!["a.example".into(), "b.example".into()];
         settings.conditions = [("terms".to_owned(), "https://example.org".to_owned())].into();
         settings.allocation.closed_pools = ["old".to_owned()].into();
         settings.allocation.pools = vec![PoolRule {
@@ -142,6 +144,7 @@ schemes          oauth
 admission        first=100
 allowed issuers  -
 trusted issuers  -
+email domains    a.example, b.example
 condition        terms=https://example.org
 max age          -
 pinned to        -

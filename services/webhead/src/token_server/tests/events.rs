@@ -135,7 +135,7 @@ async fn nobody_and_issuer() -> (World, Arc<Published>) {
 
 impl World {
     async fn post_event(&self, request: Request<Body>) -> Reply {
-        let response = own_router(self.server.clone()).oneshot(request).await.unwrap();
+        let response = own_router(self.server.clone(), 8).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         assert_eq!(parts.headers["content-type"], "application/json");
         assert_eq!(

@@ -109,6 +109,7 @@ async fn every_credential_of_an_account_leads_to_one_user() {
     let signed = world.exchange(&token(&claims())).await;
     let opaque = world.exchange(OPAQUE).await;
     let bundled = world.send(vouched(DOMAIN, DOMAIN)).await;
+    assert!(metrics::are_fetched("foreign_oauth"));
     let secrets = NodeSecrets::new(vec![secret()]).unwrap();
     for answer in [signed, opaque, bundled] {
         assert_eq!((answer.http, &answer.body["uid"]), (200, &json!(1)), "{answer:?}");
@@ -209,7 +210,8 @@ async fn without_a_domain_there_are_no_users() {
     let (http, status, description) = UNAVAILABLE;
     assert_eq!(answer.error(), (http, status, "body", "", description));
     assert_eq!(world.send(get("/1.0/other/1.5")).await.http, 404, "whoever asks");
-    assert_eq!(world.send(get("/__heartbeat__")).await.http, 503);
+    let beat = world.send(get("/__heartbeat__")).await;
+    assert_eq!((beat.http, &beat.body["foreign_oauth"]), (503, &json!("Unknown")));
     assert_eq!(world.send(get("/")).await.http, 503);
 
     server.answer(
@@ -222,7 +224,8 @@ async fn without_a_domain_there_are_no_users() {
     assert_eq!(answer.http, 200, "{answer:?}");
     let by_bundle = world.send(vouched(DOMAIN, DOMAIN)).await;
     assert_eq!(by_bundle.body["uid"], answer.body["uid"]);
-    assert_eq!(world.send(get("/__heartbeat__")).await.http, 200);
+    let beat = world.send(get("/__heartbeat__")).await;
+    assert_eq!((beat.http, &beat.body["foreign_oauth"]), (200, &json!("Ok")));
     let told = world.send(get("/")).await;
     assert_eq!(told.body["oauth"]["default_issuer"], DOMAIN);
 }

@@ -9,7 +9,10 @@ use foxhold_ports::memory::ManualClock;
 use super::{NOW, deleted, key_set};
 use crate::{
     foreign_oauth::stand_in::{AccountsServer, JWKS},
-    token_server::events::{AccountEventsError, AccountEventsSettings, EventReceiver},
+    token_server::{
+        events::{AccountEventsError, AccountEventsSettings, EventReceiver},
+        tests::metrics,
+    },
 };
 
 const TEXTS: &str = "issuer = 'https://accounts.example'\naudience = '5882386c6d801776'\n";
@@ -136,6 +139,7 @@ async fn keys_that_are_fetched() {
     let mut settings = table(TEXTS).unwrap();
     settings.jwks_url = Some(server.url(JWKS));
     assert!(takes_events(&settings).await);
+    assert!(metrics::are_fetched("account_events"));
     settings.jwks_url = Some(server.url("/v1/nothing"));
     assert!(!takes_events(&settings).await);
 }
