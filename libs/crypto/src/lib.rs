@@ -28,6 +28,8 @@ pub mod jws;
 pub mod rsa_key;
 #[cfg(feature = "server")]
 pub mod scrypt;
+#[cfg(feature = "server")]
+pub mod totp;
 
 #[cfg(feature = "dsa")]
 pub mod certificate;

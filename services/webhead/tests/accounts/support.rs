@@ -281,6 +281,7 @@ impl Bench {
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
+            guards: store.clone(),
             signer: signer.clone(),
             certificates: signer.clone(),
             stretcher: stretcher.clone(),
