@@ -13,6 +13,7 @@ pub mod node_secret;
 pub mod node_token;
 pub mod onepw;
 pub mod pkce;
+pub mod recovery_key;
 pub mod scoped_key;
 pub mod token;
 

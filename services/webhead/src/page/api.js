@@ -78,6 +78,16 @@ export class Accounts {
     return this.#post("/session/verify_code", { code }, { kind: "sessionToken", token: sessionToken });
   }
 
+  /** A code of the authenticator: resolves to {success}. */
+  verifyTotp(sessionToken, code) {
+    return this.#post("/session/verify/totp", { code }, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** A backup code in its place: resolves to {remaining}, and is refused with 156 if it is none. */
+  verifyBackupCode(sessionToken, code) {
+    return this.#post("/session/verify/recoveryCode", { code }, { kind: "sessionToken", token: sessionToken });
+  }
+
   resendCode(sessionToken, service) {
     const body = service ? { service } : {};
     return this.#post("/session/resend_code", body, { kind: "sessionToken", token: sessionToken });

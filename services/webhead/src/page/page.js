@@ -1,7 +1,7 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
-// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, forgot, reset,
-// connecting, done, settings, password, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
+// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
+// reset, connecting, done, settings, password, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
 // main button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
 // #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password,
 // #notice, #notice-link.
@@ -152,6 +152,7 @@ function showPasswordScreen(name, email) {
 
 async function afterCredentials() {
   if (attempt.session.verified) return finish();
+  if (attempt.awaitsSecondFactor) return askSecondFactor();
   askCode();
   // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not. Where it cannot send one more,
   // the last one is still to be typed.
@@ -177,6 +178,20 @@ function askCode() {
       say("Another code is on its way.", "good");
     }),
   );
+}
+
+/** A code of the authenticator or a backup code: the server counts wrong ones, and the person may try again. */
+function askSecondFactor() {
+  show("second-factor", { fill: { "account-email": attempt.session.email } });
+  onSubmit(async () => {
+    const typed = byId("code").value;
+    if (typed.trim() === "") return blame("code", "Please enter a code.");
+    const current = attempt;
+    await attemptStep("code", async () => {
+      if (await current.giveSecondFactor(typed)) return finish();
+      blame("code", "This code is not right, or was used already. Please try the next one.");
+    });
+  });
 }
 
 /** The link in the mail may be opened in another tab: asks now and then, and at once when this tab is looked at. */
@@ -243,8 +258,9 @@ async function recover(field, error) {
     askPassword(email);
   } else if (next === "signup" && shown === "signin") {
     askNewPassword(email);
-  } else if (next === "code" && attempt?.session && shown !== "code") {
-    askCode();
+  } else if (next === "code" && attempt?.session && shown !== "code" && shown !== "second-factor") {
+    if (attempt.awaitsSecondFactor) askSecondFactor();
+    else askCode();
   }
   blame(document.body.dataset.screen === shown ? field : "password", sentenceFor(error));
 }
