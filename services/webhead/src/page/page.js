@@ -1,9 +1,10 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
 // Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
-// reset, connecting, done, settings, password, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
+// reset, connecting, done, settings, password, totp, totp-off, backup-codes, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
 // main button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
-// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password,
+// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password, #second-factor, #totp-picture,
+// #totp-secret, #backup-codes li,
 // #notice, #notice-link.
 //
 // Kept in this origin's localStorage after a plain web sign-in: uid, email, session token. Never a password or key.
@@ -18,6 +19,7 @@ import {
   blame, byId, clientLine, declinedEngines, listEngines, onClick, onSubmit, say, show, wireCopyButtons,
   wirePasswordToggle,
 } from "./screens.js";
+import { SecondFactorSetUp } from "./second-factor.js";
 import { SignIn, isUsual } from "./signin.js";
 
 const SESSION_PLACE = "foxhold.session";
@@ -405,6 +407,7 @@ async function openSettings() {
 function showSettings(session, clients) {
   show("settings", { fill: { "account-email": session.email } });
   byId("clients").replaceChildren(...clients.map((client) => describe(client)));
+  onClick("second-factor", () => openSecondFactor(session));
   if (session.ofFirefox) byId("submit").textContent = "Sign out of this Firefox";
   onSubmit(async () => {
     try {
@@ -416,6 +419,51 @@ function showSettings(session, clients) {
     localStorage.removeItem(SESSION_PLACE);
     firefox = null;
     notice("You are signed out", "The session has ended on the server.", "/");
+  });
+}
+
+async function openSecondFactor(session) {
+  const setUp = new SecondFactorSetUp({ accounts, session });
+  try {
+    if (await setUp.isOn()) return offerToEndSecondFactor(setUp, session);
+    const begun = await setUp.begin();
+    show("totp", { fill: { "account-email": session.email, "totp-secret": begun.secret } });
+    byId("totp-picture").src = begun.picture;
+  } catch (error) {
+    return say(sentenceFor(error), "error");
+  }
+  onSubmit(async () => {
+    try {
+      const codes = await setUp.confirm(byId("code").value);
+      if (!codes) return blame("code", "This code is not right. Please enter the 6 digits that are shown now.");
+      showBackupCodes(codes);
+    } catch (error) {
+      blame("code", sentenceFor(error));
+    }
+  });
+}
+
+function showBackupCodes(codes) {
+  show("backup-codes");
+  const lines = codes.map((code) => {
+    const line = document.createElement("li");
+    line.textContent = code;
+    return line;
+  });
+  byId("backup-codes").replaceChildren(...lines);
+  onSubmit(() => openSettings());
+}
+
+function offerToEndSecondFactor(setUp, session) {
+  show("totp-off", { fill: { "account-email": session.email } });
+  onSubmit(async () => {
+    try {
+      await setUp.end();
+      notice("The second factor is off", "Signing in asks for the password alone again.", "/settings");
+    } catch (error) {
+      const sentence = "This session was not opened with a code. Please sign out, sign in with one, and try again.";
+      say(error.errno === 138 ? sentence : sentenceFor(error), "error");
+    }
   });
 }
 
