@@ -18,9 +18,6 @@ pub struct CertificateRequest {
     pub duration_millis: u64,
 }
 
-/// Authenticator assurance level of a password, and of a mailed code beside it: one factor each time.
-const AAL: u8 = 1;
-
 impl SignedIn {
     /// Refuses a session that gets no certificate: before anything else of the call is looked at.
     ///
@@ -42,7 +39,15 @@ impl SignedIn {
     pub fn auth_methods(&self) -> Vec<AuthMethod> {
         let by_mail = self.session.verification == Verification::WithAccount && self.account.email_verified;
         let by_mail = by_mail.then_some(AuthMethod::Email);
-        [AuthMethod::Password].into_iter().chain(by_mail).collect()
+        let by_code = self.has_second_factor().then_some(AuthMethod::OneTimePassword);
+        let methods = [AuthMethod::Password].into_iter();
+        methods.chain(by_mail).chain(by_code).collect()
+    }
+
+    /// Authenticator assurance level: a password, and a mailed code beside it, are one factor each time.
+    #[must_use]
+    pub fn assurance_level(&self) -> u8 {
+        if self.has_second_factor() { 2 } else { 1 }
     }
 }
 
@@ -77,7 +82,7 @@ impl Accounts {
             device: device.map(|device| device.id),
             token_verified: signed_in.session_verified(),
             amr: signed_in.auth_methods(),
-            aal: AAL,
+            aal: signed_in.assurance_level(),
             profile_changed_at: account.profile_changed_at,
             keys_changed_at: account.keys_changed_at,
         };
@@ -93,9 +98,9 @@ mod tests {
 
     #[test]
     fn which_sessions_get_one_and_what_it_says_of_them() {
-        use Verification::{Verified, WithAccount};
+        use Verification::{AwaitsSecondFactor, SecondFactor, Verified, WithAccount};
         type Row = (bool, Verification, bool, Result<&'static [AuthMethod], u16>);
-        let table: [Row; 6] = [
+        let table: [Row; 8] = [
             (false, WithAccount, true, Err(104)),
             (false, WithAccount, false, Err(104)),
             (false, Verified, true, Err(104)),
@@ -107,6 +112,13 @@ mod tests {
             ),
             (true, Verified, true, Ok(&[AuthMethod::Password])),
             (true, Verified, false, Ok(&[AuthMethod::Password])),
+            (true, AwaitsSecondFactor, true, Err(138)),
+            (
+                true,
+                SecondFactor,
+                true,
+                Ok(&[AuthMethod::Password, AuthMethod::OneTimePassword]),
+            ),
         ];
         for (email_verified, verification, must_verify, expected) in table {
             let mut signed_in = signed_in(email_verified, verification);
@@ -117,6 +129,8 @@ mod tests {
             assert_eq!(refused, expected.err(), "{row:?}");
             if let Ok(expected) = expected {
                 assert_eq!(signed_in.auth_methods(), expected, "{row:?}");
+                let level = if verification == SecondFactor { 2 } else { 1 };
+                assert_eq!(signed_in.assurance_level(), level, "{row:?}");
             }
         }
     }

@@ -102,6 +102,12 @@ impl CodeKey {
         Secret::new(self.mac(&parts))
     }
 
+    /// What is stored of a backup code, folded (`accounts.md` (k)).
+    #[must_use]
+    pub fn backup_code(&self, uid: Uid, folded: &str) -> [u8; 32] {
+        self.mac(&[b"backup-code\0", uid.as_bytes(), folded.as_bytes()])
+    }
+
     fn short_code_of(&self, uid: Uid, nonce: &[u8; 16], step: u64) -> String {
         let mac = self.mac(&[b"verify-short\0", uid.as_bytes(), nonce, &step.to_be_bytes()]);
         let (number, _) = mac.split_first_chunk::<8>().expect("a MAC has 32 bytes");
@@ -212,6 +218,16 @@ mod tests {
         for code in ["", &code[..31], &code.to_uppercase()[..], &format!("{code}0")] {
             assert!(!keys.is_reset_code(UID, &NONCE, &token, code), "{code:?}");
         }
+    }
+
+    /// The vector of `accounts.md` (k).
+    #[test]
+    fn backup_codes_are_stored_as_the_contract_says() {
+        let uid = "aeaa1725c7a24ff983c6295725d5fc9b".parse().unwrap();
+        assert_eq!(
+            hex::encode(&code_key().backup_code(uid, "7h3kz0q1vw")),
+            "c2ef95a4674839af88efe478d34af1724682f438e239e3f846e3b3023f448aa1"
+        );
     }
 
     #[test]

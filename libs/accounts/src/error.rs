@@ -91,9 +91,24 @@ pub enum AccountError {
     /// 153: one that was right once, told by the older call.
     #[error("expired token verification code")]
     ExpiredTokenCode,
+    /// 154.
+    #[error("a second factor is enabled")]
+    TotpExists,
+    /// 155.
+    #[error("no second factor")]
+    TotpNotFound,
+    /// 156.
+    #[error("unknown backup code")]
+    UnknownBackupCode,
     /// 158.
     #[error("unknown recovery key")]
     UnknownRecoveryKey,
+    /// 159.
+    #[error("another recovery key")]
+    WrongRecoveryKey,
+    /// 161.
+    #[error("a recovery key exists")]
+    RecoveryKeyExists,
     /// 162.
     #[error("unknown client")]
     UnknownClient {
@@ -188,7 +203,12 @@ impl AccountError {
             Self::MailNotSent { .. } => ErrorCode::MailNotSent,
             Self::WrongTokenCode => ErrorCode::WrongTokenCode,
             Self::ExpiredTokenCode => ErrorCode::ExpiredTokenCode,
+            Self::TotpExists => ErrorCode::TotpExists,
+            Self::TotpNotFound => ErrorCode::TotpNotFound,
+            Self::UnknownBackupCode => ErrorCode::UnknownBackupCode,
             Self::UnknownRecoveryKey => ErrorCode::UnknownRecoveryKey,
+            Self::WrongRecoveryKey => ErrorCode::WrongRecoveryKey,
+            Self::RecoveryKeyExists => ErrorCode::RecoveryKeyExists,
             Self::UnknownClient { .. } => ErrorCode::UnknownClient,
             Self::ScopesNotAllowed { .. } => ErrorCode::ScopesNotAllowed,
             Self::StaleAuth { .. } => ErrorCode::StaleAuth,

@@ -35,6 +35,8 @@ pub(crate) fn account(email_verified: bool) -> Account {
         keys_changed_at: MADE,
         profile_changed_at: MADE,
         locale: Some("de".into()),
+        second_factor: None,
+        recovery_key: None,
         version: 0,
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use foxhold_core::{
     Deadline, Secret, TokenId,
-    record::{Account, KeyFetch},
+    record::{Account, KeyFetch, Session, Verification},
 };
 
-use crate::{AccountError, Accounts, Caller};
+use crate::{AccountError, Accounts, Caller, session::is_of};
 
 /// A key-fetch token that is not spent, and its account.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Accounts {
         access: &KeyFetchAccess,
     ) -> Result<Arc<Secret<96>>, AccountError> {
         let KeyFetchAccess { key_fetch, account } = access;
-        if !account.email_verified || !key_fetch.verification.holds(account.email_verified) {
+        if !account.email_verified || !self.is_verified(caller.deadline, access).await? {
             return Err(AccountError::UnverifiedAccount);
         }
         let id = key_fetch.id;
@@ -58,5 +58,17 @@ impl Accounts {
         })
         .await?;
         Ok(Arc::clone(&key_fetch.bundle))
+    }
+
+    /// Whether the token is verified: by itself, or since its session was given a second factor.
+    async fn is_verified(&self, by: Deadline, access: &KeyFetchAccess) -> Result<bool, AccountError> {
+        let KeyFetchAccess { key_fetch, account } = access;
+        let Some(id) = key_fetch.session else {
+            return Ok(key_fetch.verification.holds(account.email_verified));
+        };
+        let session = self.reader.session(by, id).await?;
+        let given =
+            |session: &Session| session.verification == Verification::SecondFactor && is_of(session, account);
+        Ok(session.as_ref().is_some_and(given))
     }
 }

@@ -19,6 +19,7 @@ pub mod events;
 pub mod field;
 #[cfg(test)]
 mod fixtures;
+pub mod guards;
 pub mod keys;
 pub mod login;
 pub mod mail;

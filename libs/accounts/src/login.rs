@@ -9,7 +9,7 @@ use crate::{
     field,
     mail::MailOptions,
     password_check::Guess,
-    session::{Opening, SignedIn},
+    session::{Opening, SignedIn, waits},
 };
 
 /// How a client would like to be verified; named in the answer if it has to be.
@@ -126,7 +126,13 @@ impl Accounts {
     }
 }
 
-/// How a session can be verified: as was wished, or by mail. Nothing if it is.
+/// How a session can be verified that waits for a second factor.
+pub(crate) const SECOND_FACTOR: &str = "totp-2fa";
+
+/// How a session can be verified: by the second factor if there is one, as was wished, or by mail. Nothing if it is.
 pub(crate) fn method_of(signed_in: &SignedIn, wished: Option<String>) -> Option<String> {
+    if waits(&signed_in.session) {
+        return Some(SECOND_FACTOR.to_owned());
+    }
     (!signed_in.verified()).then(|| wished.unwrap_or_else(|| "email".to_owned()))
 }

@@ -56,6 +56,8 @@ pub enum PasswordNews {
     Changed,
     /// By whoever reads the account's mail: template `passwordReset`.
     Reset,
+    /// The same with the account's recovery key, so that kB stays: template `passwordResetAccountRecoveryEmail`.
+    ResetWithRecoveryKey,
 }
 
 /// The mail that tells of a new password (`accounts.md` (i)).
@@ -66,6 +68,53 @@ pub struct PasswordMail<'a> {
     pub uid: Uid,
     /// What has happened.
     pub news: PasswordNews,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
+/// What has become of a guard of an account (`accounts.md` (k)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardNews {
+    /// A second factor is asked for: `postAddTwoStepAuthenticationEmail`.
+    TotpEnabled,
+    /// None is any more: `postRemoveTwoStepAuthenticationEmail`.
+    TotpRemoved,
+    /// Other backup codes: `postNewRecoveryCodesEmail`.
+    NewBackupCodes,
+    /// One was used: `postConsumeRecoveryCodeEmail`.
+    BackupCodeUsed,
+    /// Few are left: `lowRecoveryCodesEmail`.
+    FewBackupCodes,
+    /// There is a recovery key: `postAddAccountRecoveryEmail`.
+    RecoveryKeyAdded,
+    /// There is another one: `postChangeAccountRecoveryEmail`.
+    RecoveryKeyReplaced,
+    /// There is none any more: `postRemoveAccountRecoveryEmail`.
+    RecoveryKeyRemoved,
+}
+
+impl GuardNews {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::TotpEnabled,
+        Self::TotpRemoved,
+        Self::NewBackupCodes,
+        Self::BackupCodeUsed,
+        Self::FewBackupCodes,
+        Self::RecoveryKeyAdded,
+        Self::RecoveryKeyReplaced,
+        Self::RecoveryKeyRemoved,
+    ];
+}
+
+/// The mail that tells of a guard. It bears no key, code or hint.
+pub struct GuardMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What has happened.
+    pub news: GuardNews,
     /// Accept-Language of the account's owner.
     pub locale: Option<&'a str>,
 }
@@ -94,6 +143,12 @@ pub trait MailTemplates: Send + Sync {
     /// # Errors
     /// [`TemplateError`] if an operator's template does not render.
     fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail that tells of a guard.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn guard_news(&self, mail: &GuardMail<'_>) -> Result<Mail, TemplateError>;
 }
 
 impl Accounts {
@@ -133,6 +188,26 @@ impl Accounts {
             locale: account.locale.as_deref(),
         });
         self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
+    }
+
+    /// Tells the account's owner of a guard. It is written: that its mail does not get out changes nothing of that.
+    pub(crate) async fn send_guard_mail(&self, account: &Account, news: GuardNews) {
+        if !self.mailer.delivers() {
+            return;
+        }
+        let mail = self.templates.guard_news(&GuardMail {
+            to: &account.email,
+            uid: account.uid,
+            news,
+            locale: account.locale.as_deref(),
+        });
+        let posted = match mail {
+            Ok(mail) => self.mailer.post(mail).await,
+            Err(TemplateError) => Err(MailError),
+        };
+        if let Err(error) = posted {
+            tracing::error!(%error, ?news, "nobody is mailed about what guards an account");
+        }
     }
 
     /// Tells the account's owner of a new password. It is set: that its mail does not get out changes nothing of that.

@@ -29,8 +29,10 @@ pub struct Profile {
     pub avatar: bool,
     /// Language; needs `profile:locale`.
     pub locale: Option<String>,
-    /// How the account can authenticate; needs `profile:amr`.
+    /// Whether it is told how the account can authenticate; needs `profile:amr`.
     pub amr: bool,
+    /// Whether the account has a second factor.
+    pub second_factor: bool,
 }
 
 impl Profile {
@@ -52,6 +54,8 @@ pub struct AccountProfile {
     pub locale: Option<String>,
     /// Whether it is told how the account can authenticate; needs `profile:amr`.
     pub amr: bool,
+    /// Whether the account has a second factor.
+    pub second_factor: bool,
     /// When the profile changed last.
     pub profile_changed_at: Timestamp,
     /// When kB changed last; needs `profile:keys_changed_at`, which `profile` contains.
@@ -70,6 +74,7 @@ impl AccountProfile {
             email: is_granted("profile:email").then(|| account.email.clone()),
             locale: account.locale.clone().filter(|_| is_granted("profile:locale")),
             amr: is_granted("profile:amr"),
+            second_factor: account.enabled_second_factor().is_some(),
             profile_changed_at: account.profile_changed_at,
             keys_changed_at: is_granted(KEYS_CHANGED_AT).then_some(account.keys_changed_at),
         }
@@ -141,6 +146,7 @@ fn shown(account: &Account, scopes: &Scopes) -> Profile {
             .clone()
             .filter(|_| scopes.contains("profile:locale")),
         amr: scopes.contains("profile:amr"),
+        second_factor: account.enabled_second_factor().is_some(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foxhold_core::{
     Timestamp,
-    record::{Account, Session},
+    record::{Account, Session, Verification},
 };
 use foxhold_ports::limits::Action;
 
@@ -40,7 +40,7 @@ impl Accounts {
         let at = later_than(&signed_in.session, self.now());
         let session = refreshed(&signed_in.session, &account, request.keys, at);
         let (key_fetch_token, key_fetches) = if request.keys {
-            let (token, key_fetch) = self.draw_key_fetch(&account, &wrap_kb, at)?;
+            let (token, key_fetch) = self.draw_key_fetch(&account, Some(&session), &wrap_kb, at)?;
             (Some((version, token)), vec![key_fetch])
         } else {
             (None, Vec::new())
@@ -60,26 +60,32 @@ impl Accounts {
     }
 }
 
-/// The session after the account's password was given in it.
+/// The session after the account's password was given in it. A second factor that was given in it is not asked for again.
 fn refreshed(session: &Session, account: &Account, keys: bool, at: Timestamp) -> Session {
+    let verification = match session.verification {
+        Verification::SecondFactor => Verification::SecondFactor,
+        _ => verification_of(account),
+    };
     Session {
         auth_at: at,
-        verification: verification_of(account),
-        must_verify: session.must_verify || keys,
+        verification,
+        must_verify: session.must_verify || keys || verification == Verification::AwaitsSecondFactor,
         generation: account.verifier_set_at,
         ..session.clone()
     }
 }
 
 /// Later than whatever was written of the session, also where the clocks of two webheads disagree.
-fn later_than(session: &Session, now: Timestamp) -> Timestamp {
+pub(crate) fn later_than(session: &Session, now: Timestamp) -> Timestamp {
     let written = session.created_at.max(session.auth_at);
     now.max(written.plus(Duration::from_millis(1)))
 }
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::record::Verification;
+    use std::sync::Arc;
+
+    use foxhold_core::{Secret, record::SecondFactor};
 
     use super::*;
     use crate::fixtures::{MADE, account, session};
@@ -105,6 +111,31 @@ mod tests {
                 ..before.clone()
             };
             assert_eq!(refreshed(&before, &account(email_verified), keys, at), after);
+        }
+    }
+
+    #[test]
+    fn a_second_factor_is_asked_for_once_in_a_session() {
+        use Verification::{AwaitsSecondFactor, SecondFactor as Given, Verified};
+        let mut guarded = account(true);
+        guarded.second_factor = Some(Arc::new(SecondFactor {
+            secret: Arc::new(Secret::new([1; 20])),
+            enabled: true,
+            last_step: None,
+            backup_codes: Vec::new(),
+        }));
+        for (before, account, after) in [
+            (Verified, &guarded, AwaitsSecondFactor),
+            (AwaitsSecondFactor, &guarded, AwaitsSecondFactor),
+            (Given, &guarded, Given),
+            (AwaitsSecondFactor, &account(true), Verified),
+            (Given, &account(true), Given),
+        ] {
+            let mut session = session(1, before);
+            session.must_verify = false;
+            let refreshed = refreshed(&session, account, false, MADE);
+            assert_eq!(refreshed.verification, after, "{before:?}");
+            assert_eq!(refreshed.must_verify, after == AwaitsSecondFactor, "{before:?}");
         }
     }
 

@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer,
+    Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -23,6 +24,8 @@ pub struct Accounts {
     pub reader: Arc<dyn AccountReader>,
     /// Writes.
     pub writer: Arc<dyn AccountWriter>,
+    /// Writes what guards accounts.
+    pub guards: Arc<dyn AccountGuards>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
     /// Signs certificates.

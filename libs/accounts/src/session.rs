@@ -146,6 +146,21 @@ impl Accounts {
         wrap_kbs: Option<&[Secret<32>]>,
         now: Timestamp,
     ) -> Result<Opening, AccountError> {
+        self.open_as(caller, account, verification_of(account), wrap_kbs, now)
+    }
+
+    /// The same, verified in that way.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 999 if there is no randomness.
+    pub(crate) fn open_as(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        verification: Verification,
+        wrap_kbs: Option<&[Secret<32>]>,
+        now: Timestamp,
+    ) -> Result<Opening, AccountError> {
         let minted = self.mint(TokenKind::Session)?;
         let session = Session {
             id: minted.keys.id,
@@ -153,15 +168,15 @@ impl Accounts {
             uid: account.uid,
             created_at: now,
             auth_at: now,
-            verification: verification_of(account),
-            must_verify: wrap_kbs.is_some(),
+            verification,
+            must_verify: wrap_kbs.is_some() || verification == Verification::AwaitsSecondFactor,
             generation: account.verifier_set_at,
             user_agent: caller.user_agent.clone(),
         };
         let drawn = wrap_kbs
             .unwrap_or_default()
             .iter()
-            .map(|wrap_kb| self.draw_key_fetch(account, wrap_kb, now))
+            .map(|wrap_kb| self.draw_key_fetch(account, Some(&session), wrap_kb, now))
             .collect::<Result<Vec<_>, AccountError>>()?;
         let (key_fetch_tokens, key_fetches) = drawn.into_iter().unzip();
         let sign_in = SignIn { session, key_fetches };
@@ -172,13 +187,15 @@ impl Accounts {
         })
     }
 
-    /// Draws a key-fetch token for an account, with the bundle sealed in. The token is for the client only.
+    /// Draws a key-fetch token for an account, with the bundle sealed in. The token is for the client only. It counts as
+    /// verified as the session does that it is drawn for.
     ///
     /// # Errors
     /// [`AccountError`]: 999 if there is no randomness.
     pub(crate) fn draw_key_fetch(
         &self,
         account: &Account,
+        session: Option<&Session>,
         wrap_kb: &Secret<32>,
         now: Timestamp,
     ) -> Result<(Secret<32>, KeyFetch), AccountError> {
@@ -190,16 +207,24 @@ impl Accounts {
             bundle: Arc::new(Secret::new(*bundle.as_bytes())),
             uid: account.uid,
             created_at: now,
-            verification: verification_of(account),
+            verification: session.map_or_else(|| verification_of(account), |session| session.verification),
+            session: session.filter(|session| waits(session)).map(|session| session.id),
             generation: account.verifier_set_at,
         };
         Ok((minted.token, key_fetch))
     }
 }
 
+/// Whether a code of the second factor is still to be given in the session.
+pub(crate) fn waits(session: &Session) -> bool {
+    session.verification == Verification::AwaitsSecondFactor
+}
+
 /// How what is opened by a password now counts as verified.
-pub(crate) const fn verification_of(account: &Account) -> Verification {
-    if account.email_verified {
+pub(crate) fn verification_of(account: &Account) -> Verification {
+    if account.enabled_second_factor().is_some() {
+        Verification::AwaitsSecondFactor
+    } else if account.email_verified {
         Verification::Verified
     } else {
         Verification::WithAccount
@@ -213,12 +238,14 @@ mod tests {
 
     #[test]
     fn what_counts_as_verified() {
-        use Verification::{Verified, WithAccount};
+        use Verification::{AwaitsSecondFactor, SecondFactor, Verified, WithAccount};
         let table = [
             (false, WithAccount, true, false, false),
             (true, WithAccount, true, true, true),
             (true, Verified, true, true, true),
             (true, Verified, false, true, true),
+            (true, AwaitsSecondFactor, true, false, false),
+            (true, SecondFactor, true, true, true),
             // A session that was verified by itself does not verify the address.
             (false, Verified, true, false, true),
         ];

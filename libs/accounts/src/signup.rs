@@ -103,6 +103,8 @@ impl Accounts {
             keys_changed_at: now,
             profile_changed_at: now,
             locale: caller.locale.clone(),
+            second_factor: None,
+            recovery_key: None,
             version: 0,
         }
     }

@@ -56,7 +56,7 @@ impl Accounts {
 
     /// The account that somebody without a password asks for. One that is not there counts as a guess of its own: the
     /// answers tell who has an account.
-    async fn asked_for(
+    pub(crate) async fn asked_for(
         &self,
         caller: &Caller,
         email: &str,

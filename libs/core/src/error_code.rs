@@ -88,8 +88,18 @@ error_codes! {
     WrongTokenCode = 152, 400;
     /// A code to type was right once, told by the older call.
     ExpiredTokenCode = 153, 400;
+    /// A second factor is enabled already.
+    TotpExists = 154, 400;
+    /// The account has no second factor.
+    TotpNotFound = 155, 400;
+    /// No such backup code, or used.
+    UnknownBackupCode = 156, 400;
     /// The account has no recovery key.
     UnknownRecoveryKey = 158, 400;
+    /// The account has another recovery key.
+    WrongRecoveryKey = 159, 400;
+    /// The account has a recovery key already.
+    RecoveryKeyExists = 161, 400;
     /// No such OAuth client.
     UnknownClient = 162, 400;
     /// The client may not have these scopes.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod assignment;
+pub mod guards;
 pub mod oauth;
 pub mod password;
 pub mod policy;
@@ -15,6 +16,7 @@ pub use assignment::{
     Assignment, ClientState, Generation, NodeFigures, NodeRecord, PastRecord, Service, ServiceKey, UserKey,
     UserRecord,
 };
+pub use guards::{BACKUP_CODES_MAX, RECOVERY_DATA_LEN_MAX, RecoveryKey, SecondFactor};
 pub use oauth::{AuthorizationCode, RefreshToken};
 pub use password::{
     PASSWORD_TOKEN_MISSES_MAX, PasswordEffect, PasswordToken, PasswordTokenKind, PasswordUpdate,

@@ -13,6 +13,7 @@ pub mod node_secret;
 pub mod node_token;
 pub mod onepw;
 pub mod pkce;
+pub mod recovery_key;
 pub mod scoped_key;
 pub mod token;
 
@@ -28,6 +29,8 @@ pub mod jws;
 pub mod rsa_key;
 #[cfg(feature = "server")]
 pub mod scrypt;
+#[cfg(feature = "server")]
+pub mod totp;
 
 #[cfg(feature = "dsa")]
 pub mod certificate;

@@ -155,7 +155,7 @@ pub trait AccountWriter: Send + Sync {
     /// too. Refused: [`Conflict`](crate::Refusal::Conflict) if the account's version is not `based_on` any more.
     async fn delete_account(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError>;
 
-    /// Writes that the password was given again in a session: its `auth_at`, `generation`, `verification` and
+    /// Writes that the password was given again in a session, or a code of the second factor: its `auth_at`, `generation`, `verification` and
     /// `must_verify`, and nothing else of the record; and adds key-fetch tokens. It never brings back a session that ends
     /// at the same time, and leaves no key-fetch token to be read where it is refused.
     /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if the account has no such session; once that is so, also for

@@ -23,7 +23,10 @@ use std::{
 
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::{AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, JobTurns};
+use crate::{
+    AccountGuards, AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter,
+    JobTurns,
+};
 
 /// An empty store, seen through its ports.
 pub struct Subject {
@@ -31,6 +34,8 @@ pub struct Subject {
     pub account_reader: Arc<dyn AccountReader>,
     /// Writes accounts.
     pub account_writer: Arc<dyn AccountWriter>,
+    /// Writes what guards accounts.
+    pub account_guards: Arc<dyn AccountGuards>,
     /// Reads assignments.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes assignments.

@@ -86,6 +86,10 @@ intent_kinds! {
     SetPassword = 30,
     /// `AccountWriter::delete_account`
     DeleteAccount = 31,
+    /// `AccountGuards::set_second_factor`
+    SetSecondFactor = 40,
+    /// `AccountGuards::set_recovery_key`
+    SetRecoveryKey = 41,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
 }

@@ -46,6 +46,18 @@ pub enum Action {
     VerifySessionCode,
     /// `recoveryEmailResendCode`
     RecoveryEmailResendCode,
+    /// `totpCreate`
+    TotpCreate,
+    /// `verifyTotpCode`
+    VerifyTotpCode,
+    /// `verifyTotpCodeFailed`
+    VerifyTotpCodeFailed,
+    /// `verifyRecoveryCode`
+    VerifyRecoveryCode,
+    /// `getRecoveryKey`
+    GetRecoveryKey,
+    /// `recoveryKeyExists`
+    RecoveryKeyExists,
     /// `certificateSign`
     CertificateSign,
     /// `tokenIssue`
@@ -54,7 +66,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 26] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -73,6 +85,12 @@ impl Action {
         (Self::RecoveryEmailVerifyCode, "recoveryEmailVerifyCode"),
         (Self::VerifySessionCode, "verifySessionCode"),
         (Self::RecoveryEmailResendCode, "recoveryEmailResendCode"),
+        (Self::TotpCreate, "totpCreate"),
+        (Self::VerifyTotpCode, "verifyTotpCode"),
+        (Self::VerifyTotpCodeFailed, "verifyTotpCodeFailed"),
+        (Self::VerifyRecoveryCode, "verifyRecoveryCode"),
+        (Self::GetRecoveryKey, "getRecoveryKey"),
+        (Self::RecoveryKeyExists, "recoveryKeyExists"),
         (Self::CertificateSign, "certificateSign"),
         (Self::TokenIssue, "tokenIssue"),
     ];

@@ -4,6 +4,7 @@
 mod accounts;
 mod assignments;
 mod clock;
+mod guards;
 mod jobs;
 mod limits;
 mod mailer;

@@ -12,6 +12,7 @@ async fn subject() -> Subject {
     Subject {
         account_reader: store.clone(),
         account_writer: store.clone(),
+        account_guards: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),

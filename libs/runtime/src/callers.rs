@@ -13,6 +13,8 @@ const HEALTH: &[Role] = &[Role::Health];
 
 /// Every RPC of every private tier.
 pub const CALLERS: &[Row] = &[
+    ("/foxhold.dbwriter.v1.AccountGuards/SetRecoveryKey", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountGuards/SetSecondFactor", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/CloseSession", WEBHEAD),
     (
         "/foxhold.dbwriter.v1.AccountWriter/ConsumeAuthorizationCode",

@@ -6,6 +6,7 @@
 mod create;
 mod deletion;
 mod device;
+mod guards;
 mod judge;
 mod operations;
 mod password;

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod claim;
 pub(crate) mod code;
 pub(crate) mod device;
+pub(crate) mod guard;
 pub(crate) mod key_fetch;
 pub(crate) mod password;
 pub(crate) mod password_token;
@@ -71,6 +72,8 @@ const fn verification_number(verification: Verification) -> u8 {
     match verification {
         Verification::Verified => 0,
         Verification::WithAccount => 1,
+        Verification::AwaitsSecondFactor => 2,
+        Verification::SecondFactor => 3,
     }
 }
 
@@ -78,6 +81,8 @@ fn verification_numbered(number: u8) -> Result<Verification, StoreError> {
     match number {
         0 => Ok(Verification::Verified),
         1 => Ok(Verification::WithAccount),
+        2 => Ok(Verification::AwaitsSecondFactor),
+        3 => Ok(Verification::SecondFactor),
         _ => Err(StoreError::Corrupt("a verification has an unknown number")),
     }
 }

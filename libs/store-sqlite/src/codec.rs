@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use foxhold_core::record::{ClientState, Credentials, PushEndpoint, ServicePolicy, UserRecord};
+use foxhold_core::record::{
+    ClientState, Credentials, PushEndpoint, RecoveryKey, SecondFactor, ServicePolicy, UserRecord,
+};
 use foxhold_ports::{
     accounts, assignments,
     cell::{Decoder, Encoder},
+    guards,
 };
 use zeroize::Zeroizing;
 
@@ -23,6 +26,14 @@ pub(crate) fn encode_credentials(credentials: &Credentials) -> Zeroizing<Vec<u8>
 
 pub(crate) fn decode_credentials(cell: &[u8]) -> Result<Credentials, StoreError> {
     accounts::encoding::decode(cell).ok_or(DAMAGED)
+}
+
+pub(crate) fn decode_second_factor(cell: &[u8]) -> Result<SecondFactor, StoreError> {
+    guards::encoding::decode_second_factor(cell).ok_or(DAMAGED)
+}
+
+pub(crate) fn decode_recovery_key(cell: &[u8]) -> Result<RecoveryKey, StoreError> {
+    guards::encoding::decode_recovery_key(cell).ok_or(DAMAGED)
 }
 
 pub(crate) fn encode_record(record: &UserRecord) -> Vec<u8> {

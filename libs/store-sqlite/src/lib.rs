@@ -31,5 +31,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0004_jobs.sql"),
         include_str!("../schema/0005_passwords.sql"),
         include_str!("../schema/0006_nodes_by_load.sql"),
+        include_str!("../schema/0007_guards.sql"),
     ],
 };

@@ -29,6 +29,15 @@ impl<'r> Columns<'r> {
             .map_err(|_| StoreError::Corrupt("a cell is no blob"))
     }
 
+    /// A cell without copying it, that may be absent.
+    pub(crate) fn optional_blob(&mut self) -> Result<Option<&'r [u8]>, StoreError> {
+        let value = self.row.get_ref(self.next)?;
+        self.next += 1;
+        value
+            .as_blob_or_null()
+            .map_err(|_| StoreError::Corrupt("a cell is no blob"))
+    }
+
     pub(crate) fn number(&mut self) -> Result<u64, StoreError> {
         unsigned(self.get()?)
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod assignments;
+mod guards;
 mod jobs;
 
 use std::{path::PathBuf, time::Duration};

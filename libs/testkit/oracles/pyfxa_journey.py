@@ -1,9 +1,12 @@
 """PyFxA, the accounts client that Mozilla's own test suites are built on, against a running server: signs up, signs in with
-both password versions, fetches keys, changes the password, forgets it, and leaves. Arguments: root, mailbox. Each step is a
+both password versions, fetches keys, changes the password, forgets it, gives a second factor, and leaves. Arguments: root, mailbox. Each step is a
 line of output; whatever is not as it must be is an exception.
 """
 
+import base64
+import hmac
 import sys
+import time
 import uuid
 
 import requests
@@ -101,6 +104,48 @@ def upgrade():
     step("upgraded")
 
 
+class Authenticator:
+    """RFC 6238 by the standard library. A step is used once, so the next code may be the one of the step to come."""
+
+    def __init__(self, secret):
+        self.secret = base64.b32decode(secret)
+        self.used = 0
+
+    def code(self):
+        self.used = max(self.used + 1, int(time.time()) // 30)
+        mac = hmac.digest(self.secret, self.used.to_bytes(8, "big"), "sha1")
+        start = mac[-1] & 15
+        return f"{(int.from_bytes(mac[start:start + 4], 'big') & 0x7fffffff) % 1000000:06}"
+
+
+def second_factor():
+    """The library sets one up by calls that are not served; it gives one, and asks for one, by ours."""
+    client = Client(ROOT, key_stretch_version=2)
+    email = new_address()
+    session = signed_up(client, email, FIRST)
+    keys = session.fetch_keys()
+    assert session.totp_exists() is False
+    created = client.apiclient.post("/totp/create", {}, auth=session._auth)
+    assert session.totp_exists() is True
+    authenticator = Authenticator(created["secret"])
+    code = authenticator.code()
+    assert session.totp_verify(code) is True
+    assert session.totp_verify(code) is False, "used"
+
+    half = client.login(email, FIRST, keys=True)
+    assert half.verified is False and half.verificationMethod == "totp-2fa", vars(half)
+    refused(104, half.fetch_keys)
+    refused(138, lambda: half.change_password(FIRST, SECOND))
+    assert half.totp_verify(authenticator.code()) is True
+    assert half.verified is True and half.fetch_keys() == keys
+    half.change_password(FIRST, SECOND)
+    renewed = client.login(email, SECOND, keys=True)
+    assert renewed.verified is False
+    client.destroy_account(email, SECOND)
+    step("second-factor")
+
+
 journey(1)
 journey(2)
 upgrade()
+second_factor()

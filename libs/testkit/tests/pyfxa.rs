@@ -1,4 +1,5 @@
-//! PyFxA as it is published, against a running box: every password call, with both password versions.
+//! PyFxA as it is published, against a running box: every password call, with both password versions, and a
+//! sign-in with a second factor.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +8,7 @@ use std::path::Path;
 use foxhold_testkit::{process::target_folder, single_box::SingleBox, work_folder::WorkFolder};
 use tokio::process::Command;
 
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "v1-signed-in",
     "v1-changed",
     "v1-reset",
@@ -17,6 +18,7 @@ const STEPS: [&str; 9] = [
     "v2-reset",
     "v2-destroyed",
     "upgraded",
+    "second-factor",
 ];
 
 /// The library sends derived token ids alone, which is off unless an operator allows it.

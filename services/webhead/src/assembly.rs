@@ -13,8 +13,8 @@ use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
 use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, CertificateSigner,
-    Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter,
+    CertificateSigner, Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -99,6 +99,8 @@ pub struct Ports {
     pub account_reader: Arc<dyn AccountReader>,
     /// Writes accounts.
     pub account_writer: Arc<dyn AccountWriter>,
+    /// Writes what guards accounts.
+    pub account_guards: Arc<dyn AccountGuards>,
     /// Reads services, nodes and users' records.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes users' records.
@@ -310,6 +312,7 @@ fn accounts(
     Ok(Accounts {
         reader: ports.account_reader,
         writer: ports.account_writer,
+        guards: ports.account_guards,
         signer: ports.signer,
         certificates: ports.certificates,
         stretcher: ports.stretcher,

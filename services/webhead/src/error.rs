@@ -109,7 +109,12 @@ impl From<AccountError> for ApiError {
             | AccountError::MailNotSent { new_address: false }
             | AccountError::WrongTokenCode
             | AccountError::ExpiredTokenCode
+            | AccountError::TotpExists
+            | AccountError::TotpNotFound
+            | AccountError::UnknownBackupCode
             | AccountError::UnknownRecoveryKey
+            | AccountError::WrongRecoveryKey
+            | AccountError::RecoveryKeyExists
             | AccountError::BadRedirect
             | AccountError::BadResponseType
             | AccountError::MissingPkce
@@ -201,7 +206,12 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::MailNotSent => "Failed to send mail",
         ErrorCode::WrongTokenCode => "Invalid token verification code",
         ErrorCode::ExpiredTokenCode => "Expired token verification code",
+        ErrorCode::TotpExists => "A TOTP token is set up already",
+        ErrorCode::TotpNotFound => "TOTP token not found",
+        ErrorCode::UnknownBackupCode => "Backup code not found",
         ErrorCode::UnknownRecoveryKey => "Unknown recovery key",
+        ErrorCode::WrongRecoveryKey => "Recovery key is not valid",
+        ErrorCode::RecoveryKeyExists => "Recovery key already exists",
         ErrorCode::UnknownClient => "Unknown client_id",
         ErrorCode::ScopesNotAllowed => "Requested scopes are not allowed",
         ErrorCode::StaleAuth => "Stale authentication timestamp",

@@ -1,6 +1,8 @@
 //! From a request to what a handler needs: who is calling, under which token, with which fields. Everything that is
 //! wrong with a request before its meaning matters is refused here, the cheap checks first (`security.md` A.4).
 
+mod any_token;
+
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
@@ -27,6 +29,8 @@ use crate::{
     json::Fields,
     query::Query,
 };
+
+pub use any_token::{AnyTokenCall, OrForgotOrResetToken, OrForgotToken, Owner};
 
 /// A call without a token.
 pub struct OpenCall {

@@ -5,7 +5,7 @@
 
 use foxhold_accounts::{
     VerifyMail,
-    mail::{MailOptions, PasswordMail, PasswordNews, RecoveryMail, TemplateError},
+    mail::{GuardMail, GuardNews, MailOptions, PasswordMail, PasswordNews, RecoveryMail, TemplateError},
 };
 use foxhold_core::{Uid, hex};
 use foxhold_ports::mail::Mail;
@@ -27,7 +27,7 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [(&str, &str); 12] = sources![
+const SOURCES: [(&str, &str); 39] = sources![
     "verify.subject",
     "verify.txt",
     "verify.html",
@@ -40,6 +40,33 @@ const SOURCES: [(&str, &str); 12] = sources![
     "password_reset.subject",
     "password_reset.txt",
     "password_reset.html",
+    "totp_enabled.subject",
+    "totp_enabled.txt",
+    "totp_enabled.html",
+    "totp_removed.subject",
+    "totp_removed.txt",
+    "totp_removed.html",
+    "backup_codes_renewed.subject",
+    "backup_codes_renewed.txt",
+    "backup_codes_renewed.html",
+    "backup_code_used.subject",
+    "backup_code_used.txt",
+    "backup_code_used.html",
+    "backup_codes_few.subject",
+    "backup_codes_few.txt",
+    "backup_codes_few.html",
+    "recovery_key_added.subject",
+    "recovery_key_added.txt",
+    "recovery_key_added.html",
+    "recovery_key_replaced.subject",
+    "recovery_key_replaced.txt",
+    "recovery_key_replaced.html",
+    "recovery_key_removed.subject",
+    "recovery_key_removed.txt",
+    "recovery_key_removed.html",
+    "password_reset_with_key.subject",
+    "password_reset_with_key.txt",
+    "password_reset_with_key.html",
 ];
 
 /// What goes with a mail whatever it says.
@@ -175,6 +202,9 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         let (template, name) = match mail.news {
             PasswordNews::Changed => ("password_changed", "passwordChanged"),
             PasswordNews::Reset => ("password_reset", "passwordReset"),
+            PasswordNews::ResetWithRecoveryKey => {
+                ("password_reset_with_key", "passwordResetAccountRecoveryEmail")
+            }
         };
         let envelope = Envelope {
             to: mail.to,
@@ -184,6 +214,32 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
             link: format!("{}/reset_password", self.content_url),
         };
         self.mail(template, envelope, &[], Vec::new())
+    }
+
+    fn guard_news(&self, mail: &GuardMail<'_>) -> Result<Mail, TemplateError> {
+        let (template, name) = guard_template(mail.news);
+        let envelope = Envelope {
+            to: mail.to,
+            uid: mail.uid,
+            name,
+            service: None,
+            link: format!("{}/settings", self.content_url),
+        };
+        self.mail(template, envelope, &[], Vec::new())
+    }
+}
+
+/// A template, and what the hosted service's test suites call it.
+const fn guard_template(news: GuardNews) -> (&'static str, &'static str) {
+    match news {
+        GuardNews::TotpEnabled => ("totp_enabled", "postAddTwoStepAuthenticationEmail"),
+        GuardNews::TotpRemoved => ("totp_removed", "postRemoveTwoStepAuthenticationEmail"),
+        GuardNews::NewBackupCodes => ("backup_codes_renewed", "postNewRecoveryCodesEmail"),
+        GuardNews::BackupCodeUsed => ("backup_code_used", "postConsumeRecoveryCodeEmail"),
+        GuardNews::FewBackupCodes => ("backup_codes_few", "lowRecoveryCodesEmail"),
+        GuardNews::RecoveryKeyAdded => ("recovery_key_added", "postAddAccountRecoveryEmail"),
+        GuardNews::RecoveryKeyReplaced => ("recovery_key_replaced", "postChangeAccountRecoveryEmail"),
+        GuardNews::RecoveryKeyRemoved => ("recovery_key_removed", "postRemoveAccountRecoveryEmail"),
     }
 }
 
@@ -290,6 +346,11 @@ mod tests {
         for (news, name, word) in [
             (PasswordNews::Changed, "passwordChanged", "changed"),
             (PasswordNews::Reset, "passwordReset", "reset"),
+            (
+                PasswordNews::ResetWithRecoveryKey,
+                "passwordResetAccountRecoveryEmail",
+                "reset",
+            ),
         ] {
             let mail = templates
                 .password_news(&PasswordMail {
@@ -312,6 +373,30 @@ mod tests {
                 ("X-Link", link),
             ];
             assert_eq!(mail.headers, headers);
+        }
+    }
+
+    #[test]
+    fn what_has_become_of_a_guard_is_told_each_in_words_of_its_own() {
+        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        let mut subjects = std::collections::BTreeSet::new();
+        for news in GuardNews::ALL {
+            let mail = templates
+                .guard_news(&GuardMail {
+                    to: "a&b@example.test",
+                    uid: Uid::from_bytes([0xab; 16]),
+                    news,
+                    locale: None,
+                })
+                .unwrap();
+            let link = "https://accounts.example.test/settings".to_owned();
+            assert!(mail.subject.contains("accounts.example.test"), "{news:?}");
+            assert!(mail.text.contains(&link) && mail.text.contains("a&b@example.test"));
+            assert!(mail.html.contains("a&amp;b@example.test") && !mail.html.contains("{{"));
+            let (_, name) = guard_template(news);
+            assert_eq!(mail.headers[0], ("X-Template-Name", name.to_owned()));
+            assert!(mail.headers.contains(&("X-Link", link)));
+            assert!(subjects.insert(mail.subject), "{news:?}");
         }
     }
 

@@ -30,7 +30,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 15] = assets! {
+static ASSETS: [Asset; 16] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
@@ -44,6 +44,7 @@ static ASSETS: [Asset; 15] = assets! {
     "password.js": "text/javascript; charset=utf-8",
     "page_crypto.wasm": "application/wasm",
     "screens.js": "text/javascript; charset=utf-8",
+    "second-factor.js": "text/javascript; charset=utf-8",
     "signin.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
 };
@@ -54,9 +55,10 @@ static DOCUMENT: Asset = Asset {
     bytes: include_bytes!("page/index.html"),
 };
 
-/// Everything from this origin and nothing inline; the one thing beyond is compiling WebAssembly.
+/// Everything from this origin and nothing inline; what goes beyond is compiling WebAssembly, and the picture of a secret that
+/// an answer brings along.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
-    style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
 /// Tags of all files, made once.

@@ -4,6 +4,7 @@ mod account;
 mod certificate;
 mod device;
 mod email;
+mod guards;
 mod health;
 mod oauth;
 mod password;
@@ -75,6 +76,7 @@ pub fn router(app: App) -> Router {
     let app = Arc::new(app);
     let router = Router::new()
         .merge(accounts())
+        .merge(guards())
         .merge(oauth())
         .merge(certificates)
         .merge(health)
@@ -152,6 +154,34 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/email", get(profile::email))
         .route("/v1/uid", get(profile::uid))
         .route("/v1/avatar", get(profile::avatar))
+}
+
+/// What guards an account beside its password.
+fn guards() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/totp/create", post(guards::create_totp))
+        .route("/v1/totp/exists", get(guards::totp_exists))
+        .route("/v1/totp/destroy", post(guards::destroy_totp))
+        .route("/v1/session/verify/totp", post(guards::verify_totp))
+        .route(
+            "/v1/recoveryCodes",
+            get(guards::renew_backup_codes)
+                .post(guards::set_backup_codes)
+                .put(guards::replace_backup_codes),
+        )
+        .route("/v1/recoveryCodes/exists", get(guards::backup_codes_exist))
+        .route(
+            "/v1/session/verify/recoveryCode",
+            post(guards::verify_backup_code),
+        )
+        .route(
+            "/v1/recoveryKey",
+            post(guards::create_recovery_key).delete(guards::delete_recovery_key),
+        )
+        .route("/v1/recoveryKey/verify", post(guards::verify_recovery_key))
+        .route("/v1/recoveryKey/exists", post(guards::recovery_key_is_there))
+        .route("/v1/recoveryKey/hint", get(guards::hint).post(guards::set_hint))
+        .route("/v1/recoveryKey/{id}", get(guards::recovery_data))
 }
 
 /// The OAuth calls; under the OAuth base, which is `/v1` too, they have no `oauth/` and errors of their own.

@@ -62,6 +62,9 @@ impl Accounts {
             code_challenge,
             offline,
         } = check(client, &request)?;
+        if wants_second_factor(&request) && !signed_in.has_second_factor() {
+            return Err(AccountError::AcrTooLow);
+        }
         if scopes.has_key_bearing() {
             signed_in.require_verified()?;
         }
@@ -100,6 +103,11 @@ struct Checked {
     offline: bool,
 }
 
+fn wants_second_factor(request: &AuthorizationRequest) -> bool {
+    let values = request.acr_values.as_deref().unwrap_or_default();
+    values.split(' ').any(|value| value == "AAL2")
+}
+
 /// The rules of a request, in the order a client is told about them.
 fn check(client: &Client, request: &AuthorizationRequest) -> Result<Checked, AccountError> {
     if request
@@ -127,13 +135,6 @@ fn check(client: &Client, request: &AuthorizationRequest) -> Result<Checked, Acc
         return Err(AccountError::MissingPkce);
     };
     field::check("code_challenge", pkce::is_challenge(challenge))?;
-    if request
-        .acr_values
-        .as_deref()
-        .is_some_and(|values| values.split(' ').any(|value| value == "AAL2"))
-    {
-        return Err(AccountError::AcrTooLow);
-    }
     Ok(Checked {
         scopes,
         code_challenge: challenge.clone(),
@@ -185,7 +186,6 @@ mod tests {
             ("no challenge", |r| r.code_challenge = None, 169),
             ("no method", |r| r.code_challenge_method = None, 169),
             ("plain", |r| r.code_challenge_method = Some("plain".into()), 169),
-            ("AAL2", |r| r.acr_values = Some("AAL1 AAL2".into()), 170),
         ];
         let clients = Clients::built_in("http://localhost");
         for (name, change, errno) in table {
@@ -194,6 +194,11 @@ mod tests {
             let client = clients.find(request.client).unwrap();
             let refused = check(client, &request).err().map(|error| error.code().number());
             assert_eq!(refused, Some(errno), "{name}");
+        }
+        for (values, expected) in [(None, false), (Some("AAL1"), false), (Some("AAL1 AAL2"), true)] {
+            let mut request = request();
+            request.acr_values = values.map(str::to_owned);
+            assert_eq!(wants_second_factor(&request), expected, "{values:?}");
         }
         let client = clients.find(request().client).unwrap();
         assert!(check(client, &request()).is_ok_and(|checked| checked.offline));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foxhold_core::{
     Secret, TokenId,
-    record::{Account, Credentials, PasswordEffect, PasswordTokenKind},
+    record::{Account, Credentials, PasswordEffect, PasswordTokenKind, Session, Verification},
 };
 use foxhold_crypto::token::TokenKind;
 use foxhold_ports::{Refusal, limits::Action};
@@ -52,7 +52,8 @@ impl Accounts {
     /// Checks the old password, and gives a token to change it with.
     ///
     /// # Errors
-    /// [`AccountError`]: 102, 103, 107, 114, 120, 201.
+    /// [`AccountError`]: 102, 103, 107, 114, 120, 138 where the account has a second factor that was not given in the
+    /// session, 201.
     pub async fn start_change(
         &self,
         caller: &Caller,
@@ -67,10 +68,11 @@ impl Accounts {
             counted: &[Action::PasswordChange, Action::PasswordChangeStartFailed],
         };
         let (account, opened) = self.check_password(caller, guess).await?;
+        let session = session_for_keys(&account, signed_in)?;
         let now = self.now();
         let minted = self.mint(TokenKind::PasswordChange)?;
         let token = record_of(&account, PasswordTokenKind::Change, minted.keys, now);
-        let (key_fetch_token, key_fetch) = self.draw_key_fetch(&account, &opened.wrap_kb, now)?;
+        let (key_fetch_token, key_fetch) = self.draw_key_fetch(&account, session, &opened.wrap_kb, now)?;
         let kept = self
             .write(caller, |call| {
                 let (token, key_fetch) = (token.clone(), key_fetch.clone());
@@ -114,38 +116,45 @@ impl Accounts {
             return Err(AccountError::MissingParameter("wrapKb"));
         }
         password.check()?;
-        if let Some(id) = session {
-            self.check_session_of(caller, &access.account, id).await?;
-        }
+        let given = match session {
+            Some(id) => self.verification_of_session(caller, &access.account, id).await?,
+            None => None,
+        };
         let plan = self.plan_change(caller, &access.account, password).await?;
         let wanted = Wanted {
             session: session.is_some(),
+            verification: given,
             wrap_kbs: keys.then_some(plan.wrap_kbs),
         };
-        let decide = |account: &Account, at| match &plan.new {
-            New::Password(credentials) => Decision {
-                credentials: Arc::clone(credentials),
-                effect: PasswordEffect::Change { at },
-                news: Some(PasswordNews::Changed),
-            },
-            New::SecondVerifier(credentials) => Decision::quiet(Arc::clone(credentials)),
-            New::Nothing => Decision::quiet(Arc::clone(&account.credentials)),
+        let decide = |account: &Account, at| {
+            Ok(match &plan.new {
+                New::Password(credentials) => Decision {
+                    credentials: Arc::clone(credentials),
+                    effect: PasswordEffect::Change { at },
+                    news: Some(PasswordNews::Changed),
+                },
+                New::SecondVerifier(credentials) => Decision::quiet(Arc::clone(credentials)),
+                New::Nothing => Decision::quiet(Arc::clone(&account.credentials)),
+            })
         };
         self.set_password(caller, access, wanted, decide).await
     }
 
-    /// The session a client names as the one it is in. One that has ended is not replaced by another.
-    async fn check_session_of(
+    /// What the session that a client names as the one it is in leaves to the one that replaces it: that a second factor
+    /// was given. One that has ended is not replaced.
+    async fn verification_of_session(
         &self,
         caller: &Caller,
         account: &Account,
         id: TokenId,
-    ) -> Result<(), AccountError> {
+    ) -> Result<Option<Verification>, AccountError> {
         let signed_in = self.signed_in(caller.deadline, id).await?;
-        signed_in
+        let signed_in = signed_in
             .filter(|signed_in| signed_in.account.uid == account.uid)
-            .map(drop)
-            .ok_or(AccountError::BadToken)
+            .ok_or(AccountError::BadToken)?;
+        Ok(signed_in
+            .has_second_factor()
+            .then_some(Verification::SecondFactor))
     }
 
     /// Stretches, and tells what is new. A later round need not stretch again: as long as the token is good, salt and first
@@ -187,6 +196,20 @@ impl Accounts {
             wrap_kbs: vec![wrap_kb, two_wrap_kb],
         })
     }
+}
+
+/// The session whose second factor opens the keys that a change has to wrap. Where there is one, a password alone gives
+/// nobody the keys, and changes no password.
+fn session_for_keys<'a>(
+    account: &Account,
+    signed_in: Option<&'a SignedIn>,
+) -> Result<Option<&'a Session>, AccountError> {
+    if account.enabled_second_factor().is_none() {
+        return Ok(None);
+    }
+    let given = signed_in.filter(|signed_in| signed_in.has_second_factor());
+    let given = given.ok_or(AccountError::UnverifiedSession)?;
+    Ok(Some(&given.session))
 }
 
 /// What a change comes to.

@@ -16,6 +16,7 @@ use crate::{
     AccountError, Accounts, Caller,
     credentials::{self, NewPassword},
     field,
+    guards::RecoveryKeyId,
     mail::PasswordNews,
 };
 
@@ -24,7 +25,7 @@ pub struct ResetRequest {
     /// With version 2 the client has chosen a new kB; without, it is random.
     pub password: NewPassword,
     /// The recovery key that brought kB back.
-    pub recovery_key_id: Option<String>,
+    pub recovery_key: Option<RecoveryKeyId>,
     /// Whether a session is wanted.
     pub session: bool,
     /// Whether a key-fetch token is wanted with it.
@@ -35,10 +36,10 @@ impl ResetRequest {
     /// Whether the fields go together (`accounts.md` (c), Reset).
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 108, 158.
+    /// [`AccountError`]: 107, 108.
     fn check(&self) -> Result<(), AccountError> {
         let wraps = self.password.wrap_kb.is_some();
-        let fits = match &self.recovery_key_id {
+        let fits = match &self.recovery_key {
             Some(_) => wraps,
             // A kB of the client's own goes with both verifiers.
             None => wraps == self.password.version_two.is_some(),
@@ -48,12 +49,7 @@ impl ResetRequest {
         if self.keys && !self.session {
             return Err(AccountError::MissingParameter("sessionToken"));
         }
-        let Some(id) = &self.recovery_key_id else {
-            return Ok(());
-        };
-        field::check("recoveryKeyId", field::is_recovery_key_id(id))?;
-        // Nobody has one yet.
-        Err(AccountError::UnknownRecoveryKey)
+        Ok(())
     }
 }
 
@@ -61,7 +57,7 @@ impl Accounts {
     /// Sets the new password. The address counts as verified: its mail was read.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 108, 110, 158, 165, 201.
+    /// [`AccountError`]: 107, 108, 110, 114, 158, 159, 165, 201. None of them spends the token.
     pub async fn reset_account(
         &self,
         caller: &Caller,
@@ -69,21 +65,34 @@ impl Accounts {
         request: ResetRequest,
     ) -> Result<Option<Renewed>, AccountError> {
         request.check()?;
+        let key_id = request.recovery_key.clone();
+        if let Some(id) = &key_id {
+            self.present_recovery_key(caller, &access.account, id).await?;
+        }
         let k_a = credentials::copy(&access.account.credentials.k_a);
         let made = self.make_credentials(caller, request.password, k_a).await?;
         let new_credentials = Arc::new(made.credentials);
         let wanted = Wanted {
             session: request.session,
+            verification: None,
             wrap_kbs: request.keys.then_some(made.wrap_kbs),
         };
-        let decide = |_: &Account, at| Decision {
-            credentials: Arc::clone(&new_credentials),
-            effect: PasswordEffect::Reset {
-                at,
-                keeps_keys: false,
-                code_nonce: random::bytes(&*self.random),
-            },
-            news: Some(PasswordNews::Reset),
+        let decide = |account: &Account, at| {
+            // The key goes with this decision, so it has to be there still.
+            key_id.as_ref().map(|id| id.find_enabled(account)).transpose()?;
+            Ok(Decision {
+                credentials: Arc::clone(&new_credentials),
+                effect: PasswordEffect::Reset {
+                    at,
+                    keeps_keys: key_id.is_some(),
+                    code_nonce: random::bytes(&*self.random),
+                },
+                news: Some(if key_id.is_some() {
+                    PasswordNews::ResetWithRecoveryKey
+                } else {
+                    PasswordNews::Reset
+                }),
+            })
         };
         self.set_password(caller, access, wanted, decide).await
     }
@@ -111,7 +120,7 @@ mod tests {
                         client_salt: salt.to_owned(),
                     }),
                 },
-                recovery_key_id: key.map(str::to_owned),
+                recovery_key: key.map(|id| RecoveryKeyId::parse(id).ok().unwrap()),
                 session,
                 keys,
             };
@@ -151,22 +160,8 @@ mod tests {
                 check(false, true, key, false, false),
                 Some(107),
             ),
-            (
-                "a key that is none",
-                check(true, true, Some("xyz"), false, false),
-                Some(107),
-            ),
-            (
-                "a key that is too long",
-                check(true, true, Some(&"ab".repeat(17)), false, false),
-                Some(107),
-            ),
-            ("a key", check(true, false, key, false, false), Some(158)),
-            (
-                "a key, two verifiers",
-                check(true, true, key, true, true),
-                Some(158),
-            ),
+            ("a key", check(true, false, key, false, false), None),
+            ("a key, two verifiers", check(true, true, key, true, true), None),
         ];
         for (name, refused, expected) in table {
             assert_eq!(refused, expected, "{name}");

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use foxhold_core::{
     Secret, Timestamp,
-    record::{Account, Credentials, PasswordEffect, PasswordToken, PasswordUpdate},
+    record::{Account, Credentials, PasswordEffect, PasswordToken, PasswordUpdate, Verification},
 };
 use foxhold_ports::Refusal;
 
 use super::PasswordAccess;
 use crate::{
-    AccountError, AccountEvent, Accounts, Caller, SignedIn, mail::PasswordNews, session::Opening,
+    AccountError, AccountEvent, Accounts, Caller, SignedIn,
+    login::SECOND_FACTOR,
+    mail::PasswordNews,
+    session::{Opening, verification_of, waits},
     write::WriteFailure,
 };
 
@@ -27,16 +30,20 @@ pub struct Renewed {
     pub key_fetch_token: Option<Secret<32>>,
     /// Of the second one, if one was sent and keys were asked for.
     pub key_fetch_token_version_two: Option<Secret<32>>,
+    /// How the session can be verified, if it waits for a second factor.
+    pub verification_method: Option<String>,
 }
 
 impl Renewed {
     fn of(opening: Opening, account: Account) -> Self {
         let mut tokens = opening.key_fetch_tokens.into_iter();
+        let signed_in = SignedIn {
+            session: opening.sign_in.session,
+            account,
+        };
         Self {
-            signed_in: SignedIn {
-                session: opening.sign_in.session,
-                account,
-            },
+            verification_method: waits(&signed_in.session).then(|| SECOND_FACTOR.to_owned()),
+            signed_in,
             session_token: opening.session_token,
             key_fetch_token: tokens.next(),
             key_fetch_token_version_two: tokens.next(),
@@ -48,6 +55,8 @@ impl Renewed {
 pub(super) struct Wanted {
     /// A session.
     pub(super) session: bool,
+    /// How the session counts as verified, if not as one that a password opens.
+    pub(super) verification: Option<Verification>,
     /// What key-fetch tokens are to be made of, if they are wanted.
     pub(super) wrap_kbs: Option<Vec<Secret<32>>>,
 }
@@ -76,18 +85,18 @@ impl Accounts {
     /// its new verifier would be set at.
     ///
     /// # Errors
-    /// [`AccountError`]: 110, 165, 201.
+    /// What `decide` refuses, and [`AccountError`]: 110, 165, 201.
     pub(super) async fn set_password(
         &self,
         caller: &Caller,
         access: PasswordAccess,
         wanted: Wanted,
-        decide: impl Fn(&Account, Timestamp) -> Decision,
+        decide: impl Fn(&Account, Timestamp) -> Result<Decision, AccountError>,
     ) -> Result<Option<Renewed>, AccountError> {
         let PasswordAccess { token, mut account } = access;
         for _ in 0..ROUNDS {
             let now = self.now();
-            let decision = decide(&account, later_than(&account, now));
+            let decision = decide(&account, later_than(&account, now))?;
             let update = PasswordUpdate {
                 uid: account.uid,
                 based_on: account.version,
@@ -120,7 +129,8 @@ impl Accounts {
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Option<Opening>, AccountError> {
-        let open = || self.open_for(caller, account, wanted.wrap_kbs.as_deref(), now);
+        let verification = wanted.verification.unwrap_or_else(|| verification_of(account));
+        let open = || self.open_as(caller, account, verification, wanted.wrap_kbs.as_deref(), now);
         wanted.session.then(open).transpose()
     }
 

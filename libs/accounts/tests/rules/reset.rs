@@ -11,6 +11,7 @@ use std::{
 use foxhold_accounts::{
     AccountError, AccountEvent,
     credentials::{NewPassword, NewVersionTwo, Version},
+    guards::RecoveryKeyId,
     mail::MailOptions,
     password::{Renewed, ResetRequest},
 };
@@ -47,7 +48,7 @@ fn plain(byte: u8) -> NewPassword {
 fn request(password: NewPassword) -> ResetRequest {
     ResetRequest {
         password,
-        recovery_key_id: None,
+        recovery_key: None,
         session: true,
         keys: true,
     }
@@ -140,7 +141,7 @@ async fn what_is_refused_or_away_keeps_the_token() {
         ..plain(NEW)
     };
     let with_key = ResetRequest {
-        recovery_key_id: Some("07c78d9d5b185d059ab32e8ef4305b88".into()),
+        recovery_key: Some(RecoveryKeyId::parse("07c78d9d5b185d059ab32e8ef4305b88").unwrap()),
         ..request(password_of_both(NEW, 1))
     };
     let keys_only = ResetRequest {

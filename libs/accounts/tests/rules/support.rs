@@ -17,7 +17,7 @@ use foxhold_accounts::{
     VerifyMail,
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
-    mail::{MailOptions, PasswordMail, RecoveryMail, TemplateError},
+    mail::{GuardMail, MailOptions, PasswordMail, RecoveryMail, TemplateError},
     oauth::Clients,
     password::PasswordAccess,
     registration::CurrentRegistration,
@@ -117,6 +117,10 @@ impl MailTemplates for PlainTemplates {
     fn password_news(&self, facts: &PasswordMail<'_>) -> Result<Mail, TemplateError> {
         Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
     }
+
+    fn guard_news(&self, facts: &GuardMail<'_>) -> Result<Mail, TemplateError> {
+        Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
+    }
 }
 
 /// No rule here has anything signed.
@@ -212,6 +216,7 @@ impl Bench {
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
+            guards: store.clone(),
             signer: Arc::new(NoSigner),
             certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use super::{RecoveryKey, SecondFactor};
 use crate::{DeviceId, Secret, Timestamp, TokenId, Uid};
 
 /// What an e-mail address is looked up and claimed by: NFKC, lower case, A-label domain. Made only by the accounts
@@ -85,8 +86,20 @@ pub struct Account {
     pub profile_changed_at: Timestamp,
     /// Language of mails, as the client asked for it.
     pub locale: Option<String>,
+    /// What sign-ins ask for beside the password, once it is enabled.
+    pub second_factor: Option<Arc<SecondFactor>>,
+    /// What brings kB back after a reset.
+    pub recovery_key: Option<Arc<RecoveryKey>>,
     /// Counts conditional writes of this row.
     pub version: u64,
+}
+
+impl Account {
+    /// The second factor, if sign-ins ask for it.
+    #[must_use]
+    pub fn enabled_second_factor(&self) -> Option<&Arc<SecondFactor>> {
+        self.second_factor.as_ref().filter(|factor| factor.enabled)
+    }
 }
 
 impl fmt::Debug for Account {
@@ -106,6 +119,10 @@ pub enum Verification {
     Verified,
     /// Together with the account's e-mail: it was made while the address was not verified yet.
     WithAccount,
+    /// Not before a code of the second factor is given in the session.
+    AwaitsSecondFactor,
+    /// A code of the second factor was given in it.
+    SecondFactor,
 }
 
 impl Verification {
@@ -113,13 +130,14 @@ impl Verification {
     #[must_use]
     pub const fn holds(self, email_verified: bool) -> bool {
         match self {
-            Self::Verified => true,
+            Self::Verified | Self::SecondFactor => true,
             Self::WithAccount => email_verified,
+            Self::AwaitsSecondFactor => false,
         }
     }
 }
 
-/// A signed-in session. Giving the password again in it sets `auth_at`, `verification`, `must_verify` and `generation`;
+/// A signed-in session. Giving the password again or a second factor in it sets `auth_at`, `verification`, `must_verify` and `generation`;
 /// everything else stays as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -158,6 +176,8 @@ pub struct KeyFetch {
     pub created_at: Timestamp,
     /// How it counts as verified.
     pub verification: Verification,
+    /// The session it was made for, where it waits for the second factor: it is given there.
+    pub session: Option<TokenId>,
     /// `verifier_set_at` of the account when it was made.
     pub generation: Timestamp,
 }

@@ -64,8 +64,8 @@ pub enum PasswordEffect {
         /// The account's new `verifier_set_at`; later than the one before.
         at: Timestamp,
     },
-    /// As a change, and refresh tokens without a session end, too; the address counts as verified, and codes mailed
-    /// before are void.
+    /// As a change, and refresh tokens without a session end, too; the address counts as verified, codes mailed before
+    /// are void, and the recovery key is gone, used or not.
     Reset {
         /// The account's new `verifier_set_at`; later than the one before.
         at: Timestamp,
@@ -149,6 +149,7 @@ impl PasswordUpdate {
         {
             after.email_verified = true;
             after.code_nonce = *code_nonce;
+            after.recovery_key = None;
             if !keeps_keys {
                 after.keys_changed_at = *at;
             }
@@ -170,7 +171,7 @@ impl fmt::Debug for PasswordUpdate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{EmailKey, Verifier};
+    use crate::record::{EmailKey, RecoveryKey, SecondFactor, Verifier};
 
     const BEFORE: Timestamp = Timestamp::from_secs(1);
     const AT: Timestamp = Timestamp::from_secs(2);
@@ -187,6 +188,16 @@ mod tests {
         })
     }
 
+    fn recovery_key() -> Arc<RecoveryKey> {
+        Arc::new(RecoveryKey {
+            id_hash: [177; 32],
+            data: "sealed".into(),
+            enabled: true,
+            hint: None,
+            created_at: BEFORE,
+        })
+    }
+
     fn account() -> Account {
         Account {
             uid: Uid::from_bytes([1; 16]),
@@ -200,6 +211,13 @@ mod tests {
             keys_changed_at: BEFORE,
             profile_changed_at: BEFORE,
             locale: None,
+            second_factor: Some(Arc::new(SecondFactor {
+                secret: Arc::new(Secret::new([176; 20])),
+                enabled: true,
+                last_step: None,
+                backup_codes: Vec::new(),
+            })),
+            recovery_key: Some(recovery_key()),
             version: 7,
         }
     }
@@ -224,7 +242,8 @@ mod tests {
 
     #[test]
     fn what_an_account_is_after_a_new_password() {
-        // Effect; when verifier and keys were set, whether the address is verified, and the nonce of codes.
+        // Effect; when verifier and keys were set, whether the address is verified, and the nonce of codes. Only a reset
+        // takes the recovery key, and none the second factor.
         let table = [
             (PasswordEffect::Upgrade, BEFORE, BEFORE, false, [171; 16]),
             (PasswordEffect::Change { at: AT }, AT, BEFORE, false, [171; 16]),
@@ -233,7 +252,9 @@ mod tests {
         ];
         for (effect, verifier_set_at, keys_changed_at, email_verified, code_nonce) in table {
             let after = update(effect.clone()).applied_to(&account());
+            let is_reset = matches!(effect, PasswordEffect::Reset { .. });
             let expected = Account {
+                recovery_key: (!is_reset).then(recovery_key),
                 credentials: credentials(173),
                 verifier_set_at,
                 keys_changed_at,

@@ -5,6 +5,7 @@ mod claims;
 mod clocks;
 mod deletion;
 mod devices;
+mod guards;
 mod log;
 mod operations;
 mod password_races;
@@ -39,6 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
         passwords::CASES,
         deletion::CASES,
         reauth::CASES,
+        guards::CASES,
         password_races::CASES,
     ]
     .concat()

@@ -2,6 +2,7 @@
 //! they also differ from those of all other cases, so that a store that is slow to empty may be shared by them: ids and
 //! addresses bear the case's number. What is drawn, and so what is done, is the same with any number.
 
+mod guards;
 mod passwords;
 
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
@@ -153,6 +154,8 @@ impl Maker {
             keys_changed_at: self.now(),
             profile_changed_at: self.now(),
             locale: Some("de-AT,de;q=0.5".into()),
+            second_factor: None,
+            recovery_key: None,
             version: 1,
         }
     }
@@ -233,6 +236,7 @@ impl Maker {
             uid,
             created_at: self.now(),
             verification: Verification::WithAccount,
+            session: None,
             generation: self.now(),
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     Call, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
+    guards::Guard,
     jobs::{Job, Runner},
     memory::MemoryStore,
 };
@@ -46,6 +47,7 @@ enum Intent {
     SetPassword(Box<PasswordUpdate>, Option<SignIn>),
     DeleteAccount(Uid, u64),
     RefreshSession(Session, Vec<KeyFetch>),
+    SetGuard(Uid, u64, Guard),
     Assign(RecordRef, UserValues, Target, Timestamp),
     Raise(RecordRef, UserValues),
     Rekey(RecordRef, UserValues, Timestamp),
@@ -108,6 +110,7 @@ fn memory() -> Subject {
     Subject {
         account_reader: store.clone(),
         account_writer: store.clone(),
+        account_guards: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),
@@ -146,6 +149,14 @@ async fn apply(to: &Subject, call: &Call, intent: Intent) -> Result<Answer, Writ
         Intent::DeleteAccount(uid, based_on) => accounts.delete_account(call, uid, based_on).await,
         Intent::RefreshSession(session, key_fetches) => {
             accounts.refresh_session(call, session, key_fetches).await
+        }
+        Intent::SetGuard(uid, based_on, Guard::SecondFactor(factor)) => {
+            to.account_guards
+                .set_second_factor(call, uid, based_on, factor)
+                .await
+        }
+        Intent::SetGuard(uid, based_on, Guard::RecoveryKey(key)) => {
+            to.account_guards.set_recovery_key(call, uid, based_on, key).await
         }
         Intent::PutService(service) => admin.put_service(call, service).await,
         Intent::CreateNode(node) => admin.create_node(call, node).await,

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use foxhold_core::{
     DeviceId, ServiceUid, Timestamp, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Service,
-        ServiceKey, Session, UserRecord,
+        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RecoveryKey,
+        RefreshToken, SecondFactor, Service, ServiceKey, Session, UserRecord,
     },
 };
 
 use crate::{
-    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, WriteError,
+    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
     jobs::{Job, Runner},
@@ -133,6 +133,29 @@ impl<W: AccountWriter> AccountWriter for Turns<W> {
         key_fetches: Vec<KeyFetch>,
     ) -> Result<(), WriteError> {
         self.next().refresh_session(call, session, key_fetches).await
+    }
+}
+
+#[async_trait]
+impl<W: AccountGuards> AccountGuards for Turns<W> {
+    async fn set_second_factor(
+        &self,
+        call: &Call,
+        uid: Uid,
+        based_on: u64,
+        factor: Option<Arc<SecondFactor>>,
+    ) -> Result<(), WriteError> {
+        self.next().set_second_factor(call, uid, based_on, factor).await
+    }
+
+    async fn set_recovery_key(
+        &self,
+        call: &Call,
+        uid: Uid,
+        based_on: u64,
+        key: Option<Arc<RecoveryKey>>,
+    ) -> Result<(), WriteError> {
+        self.next().set_recovery_key(call, uid, based_on, key).await
     }
 }
 

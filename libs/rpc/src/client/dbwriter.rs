@@ -46,8 +46,10 @@ macro_rules! intent {
     }};
 }
 
+mod guards;
 mod turns;
 
+pub use guards::RemoteAccountGuards;
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

@@ -1,5 +1,6 @@
 //! Records of accounts: `foxhold.dbwriter.v1` and `foxhold_core::record`.
 
+mod guards;
 mod password;
 
 use std::sync::Arc;
@@ -96,6 +97,9 @@ impl TryFrom<pb::Account> for Account {
             keys_changed_at: time(wire.keys_changed_at_ms),
             profile_changed_at: time(wire.profile_changed_at_ms),
             locale: wire.locale,
+            // A new account has none.
+            second_factor: None,
+            recovery_key: None,
             version: wire.version,
         })
     }
@@ -125,6 +129,8 @@ fn verification(wire: i32) -> Result<Verification, FieldError> {
     let known = match pb::Verification::try_from(wire) {
         Ok(pb::Verification::Verified) => Some(Verification::Verified),
         Ok(pb::Verification::WithAccount) => Some(Verification::WithAccount),
+        Ok(pb::Verification::AwaitsSecondFactor) => Some(Verification::AwaitsSecondFactor),
+        Ok(pb::Verification::SecondFactor) => Some(Verification::SecondFactor),
         Ok(pb::Verification::Unspecified) | Err(_) => None,
     };
     field("verification", known)
@@ -135,6 +141,8 @@ impl From<Verification> for pb::Verification {
         match verification {
             Verification::Verified => Self::Verified,
             Verification::WithAccount => Self::WithAccount,
+            Verification::AwaitsSecondFactor => Self::AwaitsSecondFactor,
+            Verification::SecondFactor => Self::SecondFactor,
         }
     }
 }
@@ -177,7 +185,9 @@ impl TryFrom<pb::KeyFetch> for KeyFetch {
     type Error = FieldError;
 
     fn try_from(wire: pb::KeyFetch) -> Result<Self, FieldError> {
+        let session = wire.session.map(|id| field("session", TokenId::from_slice(&id)));
         Ok(Self {
+            session: session.transpose()?,
             id: field("id", TokenId::from_slice(&wire.id))?,
             key: Arc::new(secret("key", wire.key)?),
             bundle: Arc::new(secret("bundle", wire.bundle)?),
@@ -199,6 +209,7 @@ impl From<KeyFetch> for pb::KeyFetch {
             created_at_ms: token.created_at.as_millis(),
             verification: pb::Verification::from(token.verification).into(),
             generation_ms: token.generation.as_millis(),
+            session: token.session.map(|session| session.as_bytes().to_vec()),
         }
     }
 }

@@ -55,8 +55,10 @@ macro_rules! intent {
     }};
 }
 
+mod guards;
 mod turns;
 
+pub(super) use guards::Guards;
 pub(super) use turns::Turns;
 
 #[async_trait]

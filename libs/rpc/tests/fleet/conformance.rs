@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use foxhold_ports::conformance::{self, Subject};
 use foxhold_rpc::{
-    client::{RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns},
+    client::{
+        RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
+        RemoteJobTurns,
+    },
     server::DbwriterPorts,
 };
 use foxhold_runtime::tls::Role;
@@ -18,6 +21,7 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
     let store = Arc::new(SqliteStore::open_writer(path).unwrap());
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
+        guards: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         turns: store,
@@ -38,6 +42,7 @@ async fn fleet(deployment: &Deployment) -> Subject {
     Subject {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::new(RemoteAccountWriter::new(transport.clone())),
+        account_guards: Arc::new(RemoteAccountGuards::new(transport.clone())),
         assignment_reader: reader,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(transport.clone())),
         assignment_admin: Arc::new(RemoteAssignmentAdmin::new(operators)),

@@ -38,6 +38,8 @@ const fn verification_number(verification: Verification) -> i8 {
     match verification {
         Verification::Verified => 0,
         Verification::WithAccount => 1,
+        Verification::AwaitsSecondFactor => 2,
+        Verification::SecondFactor => 3,
     }
 }
 
@@ -45,6 +47,8 @@ const fn verification_numbered(number: i8) -> Option<Verification> {
     match number {
         0 => Some(Verification::Verified),
         1 => Some(Verification::WithAccount),
+        2 => Some(Verification::AwaitsSecondFactor),
+        3 => Some(Verification::SecondFactor),
         _ => None,
     }
 }

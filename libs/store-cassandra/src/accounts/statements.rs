@@ -13,14 +13,14 @@ statements! {
     AccountReads {
         claim: Read = "SELECT uid, claim_id, state, claimed_at FROM claims WHERE email_key = ?";
         account: Read = "SELECT DISTINCT uid, state, email, email_key, email_verified, credentials, code_nonce,
-            created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, version
-            FROM accounts WHERE uid = ?";
+            created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, second_factor, recovery_key,
+            version FROM accounts WHERE uid = ?";
         account_validity: Read = "SELECT DISTINCT uid, state, verifier_set_at, reset_at FROM accounts WHERE uid = ?";
         session: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
             FROM sessions WHERE id = ?";
         sessions_of: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
             FROM sessions_by_account WHERE uid = ?";
-        key_fetch: Read = "SELECT id, uid, key, bundle, created_at, verification, generation, spent_by
+        key_fetch: Read = "SELECT id, uid, key, bundle, created_at, verification, session, generation, spent_by
             FROM key_fetches WHERE id = ?";
         code: Read = "SELECT id, uid, client, scope, session, code_challenge, keys_jwe, offline, auth_at, created_at,
             generation, spent_by FROM codes WHERE id = ?";
@@ -67,16 +67,21 @@ statements! {
             WHERE uid = :uid IF state = 'active' AND version = :was";
         condemn: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
             email_key = null, email_verified = null, credentials = null, code_nonce = null, created_at = null,
-            verifier_set_at = null, keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null
+            verifier_set_at = null, keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null,
+            second_factor = null, recovery_key = null
             WHERE uid = :uid IF state = 'active' AND version = :was AND email_verified = false";
         set_password: Conditional = "UPDATE accounts SET credentials = :credentials, verifier_set_at = :verifier_set_at,
             reset_at = :reset_at, keys_changed_at = :keys_changed_at, email_verified = :email_verified,
-            code_nonce = :code_nonce, version = :version
+            code_nonce = :code_nonce, recovery_key = :recovery_key, version = :version
             WHERE uid = :uid IF state = 'active' AND version = :was AND verifier_set_at = :generation";
+        set_second_factor: Conditional = "UPDATE accounts SET second_factor = :cell, version = :version
+            WHERE uid = :uid IF state = 'active' AND version = :was";
+        set_recovery_key: Conditional = "UPDATE accounts SET recovery_key = :cell, version = :version
+            WHERE uid = :uid IF state = 'active' AND version = :was";
         delete: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
             email_verified = null, credentials = null, code_nonce = null, created_at = null, verifier_set_at = null,
-            keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null
-            WHERE uid = :uid IF state = 'active' AND version = :was";
+            keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null, second_factor = null,
+            recovery_key = null WHERE uid = :uid IF state = 'active' AND version = :was";
         bar: Conditional = "INSERT INTO accounts (uid, state, version) VALUES (:uid, 'deleting', 0)
             IF NOT EXISTS USING TTL 86400";
         bar_again: Conditional = "UPDATE accounts SET made_by = null, version = :version
@@ -91,8 +96,8 @@ statements! {
     TokenDecisions {
         key_fetch_trace: Read = "SELECT uid, generation, made_by, spent_by FROM key_fetches WHERE id = ?";
         put_key_fetch: RegionalConditional = "INSERT INTO key_fetches (id, uid, key, bundle, created_at, verification,
-            generation, made_by, spent_by) VALUES (:id, :uid, :key, :bundle, :created_at, :verification,
-            :generation, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
+            session, generation, made_by, spent_by) VALUES (:id, :uid, :key, :bundle, :created_at, :verification,
+            :session, :generation, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
         spend_key_fetch: RegionalConditional = "UPDATE key_fetches USING TTL 86400
             SET spent_by = :spent_by, key = null, bundle = null WHERE id = :id
             IF spent_by = 0x00000000000000000000000000000000";

@@ -6,7 +6,7 @@ use foxhold_core::{
     Uid,
     record::{Account, EmailKey},
 };
-use foxhold_ports::Refusal;
+use foxhold_ports::{Refusal, guards::encoding::encode_recovery_key};
 use foxhold_sqlite::rusqlite::{Connection, params};
 
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
 };
 
 const SELECT: &str = "SELECT uid, email, email_key, email_verified, credentials, code_nonce, created_at_ms,
-    verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, version FROM accounts WHERE uid = ?1";
+    verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, second_factor, recovery_key, version
+    FROM accounts WHERE uid = ?1";
 const EXISTS: &str = "SELECT 1 FROM accounts WHERE uid = ?1";
 const INSERT: &str = "INSERT INTO accounts (uid, email, email_key, email_verified, credentials, code_nonce,
     created_at_ms, verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, version)
@@ -24,7 +25,7 @@ const INSERT: &str = "INSERT INTO accounts (uid, email, email_key, email_verifie
 const VERIFY: &str = "UPDATE accounts SET email_verified = 1, version = version + 1
     WHERE uid = ?1 AND email_verified = 0";
 const REPLACE: &str = "UPDATE accounts SET email_verified = ?2, credentials = ?3, code_nonce = ?4,
-    verifier_set_at_ms = ?5, keys_changed_at_ms = ?6, version = ?7 WHERE uid = ?1";
+    verifier_set_at_ms = ?5, keys_changed_at_ms = ?6, recovery_key = ?7, version = ?8 WHERE uid = ?1";
 /// Takes along what belongs to the account (`ON DELETE CASCADE`).
 const DELETE: &str = "DELETE FROM accounts WHERE uid = ?1";
 
@@ -55,9 +56,10 @@ pub(super) fn insert(db: &Connection, account: &Account) -> Result<(), StoreErro
     change(db, INSERT, params).map(drop)
 }
 
-/// The account after a new password; address, creation and profile are not its business.
+/// The account after a new password; address, second factor, creation and profile are not its business.
 pub(super) fn replace(db: &Connection, account: &Account) -> Result<(), StoreError> {
     let credentials = codec::encode_credentials(&account.credentials);
+    let recovery_key = account.recovery_key.as_deref().map(encode_recovery_key);
     let params = params![
         account.uid.as_bytes(),
         account.email_verified,
@@ -65,6 +67,7 @@ pub(super) fn replace(db: &Connection, account: &Account) -> Result<(), StoreErr
         account.code_nonce,
         millis(account.verifier_set_at)?,
         millis(account.keys_changed_at)?,
+        recovery_key.as_ref().map(|cell| cell.as_slice()),
         signed(account.version)?,
     ];
     change(db, REPLACE, params).map(drop)
@@ -96,6 +99,16 @@ fn read(row: &mut Columns<'_>) -> Result<Account, StoreError> {
         keys_changed_at: row.time()?,
         profile_changed_at: row.time()?,
         locale: row.get()?,
+        second_factor: row
+            .optional_blob()?
+            .map(codec::decode_second_factor)
+            .transpose()?
+            .map(Arc::new),
+        recovery_key: row
+            .optional_blob()?
+            .map(codec::decode_recovery_key)
+            .transpose()?
+            .map(Arc::new),
         version: row.number()?,
     })
 }

@@ -10,11 +10,11 @@ use crate::{
     row::{Columns, change, millis, one},
 };
 
-const SELECT: &str = "SELECT id, key, bundle, uid, created_at_ms, verification, generation_ms
-    FROM key_fetches WHERE id = ?1";
+const SELECT: &str = "SELECT id, key, bundle, uid, created_at_ms, verification, session,
+    generation_ms FROM key_fetches WHERE id = ?1";
 const INSERT: &str =
-    "INSERT INTO key_fetches (id, key, bundle, uid, created_at_ms, verification, generation_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    "INSERT INTO key_fetches (id, key, bundle, uid, created_at_ms, verification, session, generation_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const DELETE: &str = "DELETE FROM key_fetches WHERE id = ?1";
 const DELETE_OF: &str = "DELETE FROM key_fetches WHERE uid = ?1";
 
@@ -30,6 +30,7 @@ pub(super) fn insert(db: &Connection, token: &KeyFetch) -> Result<(), StoreError
         token.uid.as_bytes(),
         millis(token.created_at)?,
         verification_number(token.verification),
+        token.session.as_ref().map(TokenId::as_bytes),
         millis(token.generation)?,
     ];
     change(db, INSERT, params).map(drop)
@@ -55,6 +56,7 @@ fn read(row: &mut Columns<'_>) -> Result<KeyFetch, StoreError> {
         uid: row.uid()?,
         created_at: row.time()?,
         verification: verification_numbered(row.get()?)?,
+        session: row.get::<Option<[u8; 32]>>()?.map(TokenId::from_bytes),
         generation: row.time()?,
     })
 }

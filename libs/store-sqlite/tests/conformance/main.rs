@@ -17,6 +17,7 @@ async fn one_writer() -> Subject {
     Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
+        account_guards: writer.clone(),
         assignment_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),
@@ -36,6 +37,7 @@ async fn two_writers() -> Subject {
     Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
+        account_guards: writer.clone(),
         assignment_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),

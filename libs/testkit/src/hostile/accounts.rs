@@ -118,6 +118,9 @@ const CERTIFICATE: &str = "{\"duration\":60000,\"publicKey\":{\"algorithm\":\"RS
     395972422292861132543133449841315961337\"}}";
 const LINK_CODE: &str = r#"{"uid":"UID","code":"0123456789abcdef0123456789abcdef"}"#;
 
+const BACKUP_CODES: &str = r#"{"recoveryCodes":["aaaaaaaa0","aaaaaaaa1","aaaaaaaa2","aaaaaaaa3","aaaaaaaa4","aaaaaaaa5","aaaaaaaa6","aaaaaaaa7"]}"#;
+const RECOVERY_KEY: &str = r#"{"recoveryKeyId":"07c78d9d5b185d059ab32e8ef4305b88","recoveryData":"sealed"}"#;
+
 /// Every call that is served. Bodies are chosen so that nothing is changed by them in vain.
 pub const CALLS: &[Call] = &[
     call(
@@ -273,6 +276,49 @@ pub const CALLS: &[Call] = &[
         &["code"],
     ),
     call("POST", "/v1/session/resend_code", Auth::Session, "{}", &[]),
+    call("GET", "/v1/totp/exists", Auth::Session, "", &[]),
+    call(
+        "POST",
+        "/v1/session/verify/totp",
+        Auth::Session,
+        r#"{"code":"000000"}"#,
+        &["code"],
+    ),
+    call(
+        "POST",
+        "/v1/session/verify/recoveryCode",
+        Auth::SessionHashed,
+        r#"{"code":"aaaaa-aaaaa"}"#,
+        &["code"],
+    ),
+    call(
+        "POST",
+        "/v1/recoveryCodes",
+        Auth::SessionHashed,
+        BACKUP_CODES,
+        &["recoveryCodes"],
+    ),
+    call(
+        "POST",
+        "/v1/recoveryKey",
+        Auth::SessionHashed,
+        RECOVERY_KEY,
+        &["recoveryKeyId", "recoveryData"],
+    ),
+    call(
+        "POST",
+        "/v1/recoveryKey/verify",
+        Auth::SessionHashed,
+        r#"{"recoveryKeyId":"07c78d9d5b185d059ab32e8ef4305b88"}"#,
+        &["recoveryKeyId"],
+    ),
+    call(
+        "POST",
+        "/v1/recoveryKey/hint",
+        Auth::SessionHashed,
+        r#"{"hint":"drawer"}"#,
+        &["hint"],
+    ),
     call("GET", "/v1/recovery_email/status", Auth::Session, "", &[]),
     call("POST", "/v1/recovery_email/resend_code", Auth::Session, "{}", &[]),
     call(

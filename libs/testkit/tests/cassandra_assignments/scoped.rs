@@ -35,7 +35,8 @@ impl Scoped {
         let accounts = Arc::new(MemoryStore::new());
         Subject {
             account_reader: accounts.clone(),
-            account_writer: accounts,
+            account_writer: accounts.clone(),
+            account_guards: accounts,
             assignment_reader: scoped.clone(),
             assignment_writer: scoped.clone(),
             assignment_admin: scoped.clone(),

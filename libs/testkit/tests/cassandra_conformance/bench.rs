@@ -98,7 +98,8 @@ impl Bench {
         let reader = Arc::clone(stores.last().expect("at least one"));
         Subject {
             account_reader: reader,
-            account_writer: Arc::new(Turns::new(stores)),
+            account_writer: Arc::new(Turns::new(stores.clone())),
+            account_guards: Arc::new(Turns::new(stores)),
             assignment_reader: assignments.clone(),
             assignment_writer: assignments.clone(),
             assignment_admin: assignments.clone(),

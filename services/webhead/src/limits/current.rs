@@ -28,6 +28,16 @@ pub(super) const LINES: &[&str] = &[
     // Six digits fall to whoever has addresses enough, as everybody with an IPv6 network does. Only sessions of the
     // account try them, so nobody else can spend its tries.
     "verifySessionCode : uid : 50 : 24 h : 24 h : block",
+    "verifyRecoveryCode : ip_uid : 10 : 10 min : 30 min : block",
+    "verifyRecoveryCode : ip : 100 : 24 h : 15 min : ban",
+    "verifyTotpCode : ip_uid : 10 : 30 s : 15 min : block",
+    "verifyTotpCode : ip : 100 : 24 h : 15 min : ban",
+    "verifyTotpCodeFailed : ip : 50 : 24 h : 15 min : ban",
+    // As with mailed codes: only who knows the password tries them.
+    "verifyTotpCode, verifyRecoveryCode : uid : 50 : 24 h : 24 h : block",
+    "totpCreate : ip_uid : 10 : 10 min : 15 min : block",
+    "getRecoveryKey : uid : 10 : 15 min : 15 min : block",
+    "recoveryKeyExists : ip : 100 : 15 min : 15 min : block",
     "certificateSign : uid : 60 : 1 h : 5 min : block",
     "certificateSign : ip : 600 : 1 h : 5 min : block",
     "sessionDuplicate : uid : 100 : 15 min : 15 min : block",

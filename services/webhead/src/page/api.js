@@ -1,5 +1,5 @@
 // The calls the page makes to the accounts server, signed with Hawk where the contract asks for it. Called by
-// signin.js, password.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
+// signin.js, password.js, second-factor.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
 
 import { randomHex } from "./crypto.js";
 
@@ -76,6 +76,30 @@ export class Accounts {
 
   verifyCode(sessionToken, code) {
     return this.#post("/session/verify_code", { code }, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** Whether there is a second factor: resolves to {exists, verified}. */
+  totpExists(sessionToken) {
+    return this.#get("/totp/exists", { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** A new secret for an authenticator: resolves to {secret, qrCodeUrl}. */
+  createTotp(sessionToken) {
+    return this.#post("/totp/create", {}, { kind: "sessionToken", token: sessionToken });
+  }
+
+  destroyTotp(sessionToken) {
+    return this.#post("/totp/destroy", {}, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** A code of the authenticator: resolves to {success}. */
+  verifyTotp(sessionToken, code) {
+    return this.#post("/session/verify/totp", { code }, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** A backup code in its place: resolves to {remaining}, and is refused with 156 if it is none. */
+  verifyBackupCode(sessionToken, code) {
+    return this.#post("/session/verify/recoveryCode", { code }, { kind: "sessionToken", token: sessionToken });
   }
 
   resendCode(sessionToken, service) {

@@ -1,9 +1,10 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
-// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, forgot, reset,
-// connecting, done, settings, password, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
+// Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
+// reset, connecting, done, settings, password, totp, totp-off, backup-codes, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
 // main button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
-// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password,
+// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password, #second-factor, #totp-picture,
+// #totp-secret, #backup-codes li,
 // #notice, #notice-link.
 //
 // Kept in this origin's localStorage after a plain web sign-in: uid, email, session token. Never a password or key.
@@ -18,6 +19,7 @@ import {
   blame, byId, clientLine, declinedEngines, listEngines, onClick, onSubmit, say, show, wireCopyButtons,
   wirePasswordToggle,
 } from "./screens.js";
+import { SecondFactorSetUp } from "./second-factor.js";
 import { SignIn, isUsual } from "./signin.js";
 
 const SESSION_PLACE = "foxhold.session";
@@ -152,6 +154,7 @@ function showPasswordScreen(name, email) {
 
 async function afterCredentials() {
   if (attempt.session.verified) return finish();
+  if (attempt.awaitsSecondFactor) return askSecondFactor();
   askCode();
   // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not. Where it cannot send one more,
   // the last one is still to be typed.
@@ -177,6 +180,20 @@ function askCode() {
       say("Another code is on its way.", "good");
     }),
   );
+}
+
+/** A code of the authenticator or a backup code: the server counts wrong ones, and the person may try again. */
+function askSecondFactor() {
+  show("second-factor", { fill: { "account-email": attempt.session.email } });
+  onSubmit(async () => {
+    const typed = byId("code").value;
+    if (typed.trim() === "") return blame("code", "Please enter a code.");
+    const current = attempt;
+    await attemptStep("code", async () => {
+      if (await current.giveSecondFactor(typed)) return finish();
+      blame("code", "This code is not right, or was used already. Please try the next one.");
+    });
+  });
 }
 
 /** The link in the mail may be opened in another tab: asks now and then, and at once when this tab is looked at. */
@@ -243,8 +260,9 @@ async function recover(field, error) {
     askPassword(email);
   } else if (next === "signup" && shown === "signin") {
     askNewPassword(email);
-  } else if (next === "code" && attempt?.session && shown !== "code") {
-    askCode();
+  } else if (next === "code" && attempt?.session && shown !== "code" && shown !== "second-factor") {
+    if (attempt.awaitsSecondFactor) askSecondFactor();
+    else askCode();
   }
   blame(document.body.dataset.screen === shown ? field : "password", sentenceFor(error));
 }
@@ -389,6 +407,7 @@ async function openSettings() {
 function showSettings(session, clients) {
   show("settings", { fill: { "account-email": session.email } });
   byId("clients").replaceChildren(...clients.map((client) => describe(client)));
+  onClick("second-factor", () => openSecondFactor(session));
   if (session.ofFirefox) byId("submit").textContent = "Sign out of this Firefox";
   onSubmit(async () => {
     try {
@@ -400,6 +419,51 @@ function showSettings(session, clients) {
     localStorage.removeItem(SESSION_PLACE);
     firefox = null;
     notice("You are signed out", "The session has ended on the server.", "/");
+  });
+}
+
+async function openSecondFactor(session) {
+  const setUp = new SecondFactorSetUp({ accounts, session });
+  try {
+    if (await setUp.isOn()) return offerToEndSecondFactor(setUp, session);
+    const begun = await setUp.begin();
+    show("totp", { fill: { "account-email": session.email, "totp-secret": begun.secret } });
+    byId("totp-picture").src = begun.picture;
+  } catch (error) {
+    return say(sentenceFor(error), "error");
+  }
+  onSubmit(async () => {
+    try {
+      const codes = await setUp.confirm(byId("code").value);
+      if (!codes) return blame("code", "This code is not right. Please enter the 6 digits that are shown now.");
+      showBackupCodes(codes);
+    } catch (error) {
+      blame("code", sentenceFor(error));
+    }
+  });
+}
+
+function showBackupCodes(codes) {
+  show("backup-codes");
+  const lines = codes.map((code) => {
+    const line = document.createElement("li");
+    line.textContent = code;
+    return line;
+  });
+  byId("backup-codes").replaceChildren(...lines);
+  onSubmit(() => openSettings());
+}
+
+function offerToEndSecondFactor(setUp, session) {
+  show("totp-off", { fill: { "account-email": session.email } });
+  onSubmit(async () => {
+    try {
+      await setUp.end();
+      notice("The second factor is off", "Signing in asks for the password alone again.", "/settings");
+    } catch (error) {
+      const sentence = "This session was not opened with a code. Please sign out, sign in with one, and try again.";
+      say(error.errno === 138 ? sentence : sentenceFor(error), "error");
+    }
   });
 }
 

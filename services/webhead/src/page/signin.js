@@ -3,7 +3,7 @@
 
 import { inStoredSpelling, newCredentials, stretch } from "./credentials.js";
 import { randomHex, xorHex } from "./crypto.js";
-import { SYNC_FLOW_SCOPES, SYNC_SCOPE, oauthFlow } from "./context.js";
+import { SYNC_FLOW_SCOPES, SYNC_SCOPE, codeDigits, oauthFlow } from "./context.js";
 
 /** Engines Firefox keeps off until somebody asks for them by name. */
 const OPTIONAL_ENGINES = ["addresses", "creditcards"];
@@ -23,6 +23,8 @@ export class SignIn {
   action = "signin";
   /** {uid, email, sessionToken, verified} once the server knows us. */
   session = null;
+  /** Whether the session waits for a second factor, and not for a mailed code. */
+  awaitsSecondFactor = false;
 
   constructor({ accounts, seal, channel, flow, service, engines }) {
     this.#accounts = accounts;
@@ -59,6 +61,7 @@ export class SignIn {
     const answer = await this.#accounts.login(body, { keys });
     this.#keepKeyAccess(answer.keyFetchTokenVersion2 ?? answer.keyFetchToken, unwrap_b_key);
     this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
+    this.awaitsSecondFactor = answer.verificationMethod === "totp-2fa";
   }
 
   /** Asks whether the address has been confirmed meanwhile, for instance through the link in another tab. */
@@ -71,6 +74,27 @@ export class SignIn {
   async verify(code) {
     await this.#accounts.verifyCode(this.session.sessionToken, code);
     this.session.verified = true;
+  }
+
+  /** Gives a code of the authenticator, or a backup code: whether it was right. */
+  async giveSecondFactor(typed) {
+    const { sessionToken } = this.session;
+    const digits = codeDigits(typed);
+    const right = digits
+      ? (await this.#accounts.verifyTotp(sessionToken, digits)).success === true
+      : await this.#giveBackupCode(sessionToken, typed.trim());
+    if (right) this.session.verified = true;
+    return right;
+  }
+
+  async #giveBackupCode(sessionToken, code) {
+    try {
+      await this.#accounts.verifyBackupCode(sessionToken, code);
+      return true;
+    } catch (error) {
+      if (error.errno === 156 || error.errno === 107) return false;
+      throw error;
+    }
   }
 
   resend() {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use foxhold_accounts::{
+    AccountError,
     credentials::Version,
+    guards::RecoveryKeyId,
     password::{CODE_LEN, FinishRequest, Forgotten, ForgottenStatus, Renewed, ResetRequest, StartRequest},
 };
 use foxhold_core::hex;
@@ -19,6 +21,7 @@ use super::{
 use crate::{
     App,
     extract::{ByChangeToken, ByForgotToken, ByResetToken, OpenCall, OptionalSessionCall, PasswordCall},
+    json::Fields,
 };
 
 /// POST /password/change/start.
@@ -66,13 +69,18 @@ pub(super) async fn finish_change(
 pub(super) async fn reset(State(app): State<Arc<App>>, mut call: PasswordCall<ByResetToken>) -> Answer {
     let request = ResetRequest {
         password: new_password(&mut call.fields)?,
-        recovery_key_id: call.fields.optional_text("recoveryKeyId")?,
+        recovery_key: recovery_key(&mut call.fields)?,
         session: call.fields.flag("sessionToken")?,
         keys: call.query.flag("keys")?,
     };
     let PasswordCall { caller, access, .. } = call;
     let renewed = to_the_end(async move { app.accounts.reset_account(&caller, access, request).await });
     Ok(Json(renewed_answer(renewed.await?.as_ref())))
+}
+
+fn recovery_key(fields: &mut Fields) -> Result<Option<RecoveryKeyId>, AccountError> {
+    let id = fields.optional_text("recoveryKeyId")?;
+    id.map(|id| RecoveryKeyId::parse(&id)).transpose()
 }
 
 /// The new session, if one was asked for.
@@ -88,6 +96,9 @@ fn renewed_answer(renewed: Option<&Renewed>) -> Value {
         "verified": signed_in.verified(),
         "emailVerified": signed_in.account.email_verified,
     });
+    if let Some(method) = &renewed.verification_method {
+        answer["verificationMethod"] = method.as_str().into();
+    }
     put_token(&mut answer, "keyFetchToken", renewed.key_fetch_token.as_ref());
     put_token(
         &mut answer,

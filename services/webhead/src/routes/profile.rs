@@ -26,8 +26,14 @@ use crate::{
 /// Below the public address.
 const AVATAR: &str = "/page/avatar.svg";
 
-/// How every account can authenticate; there is no second factor yet.
-const METHODS: [&str; 2] = ["pwd", "email"];
+/// How an account can authenticate.
+const fn methods(second_factor: bool) -> &'static [&'static str] {
+    if second_factor {
+        &["pwd", "email", "otp"]
+    } else {
+        &["pwd", "email"]
+    }
+}
 
 /// GET /profile.
 pub(super) async fn whole(State(app): State<Arc<App>>, call: BearerCall) -> Result<Response, ApiError> {
@@ -79,8 +85,8 @@ fn shown(app: &App, profile: &Profile) -> Map<String, Value> {
         put("avatarDefault", true.into());
     }
     if profile.amr {
-        put("amrValues", json!(METHODS));
-        put("twoFactorAuthentication", false.into());
+        put("amrValues", json!(methods(profile.second_factor)));
+        put("twoFactorAuthentication", profile.second_factor.into());
     }
     members
 }
@@ -104,8 +110,9 @@ fn of_account_shown(profile: &AccountProfile) -> Map<String, Value> {
         put("locale", locale.as_str().into());
     }
     if profile.amr {
-        put("authenticationMethods", json!(METHODS));
-        put("authenticatorAssuranceLevel", 1.into());
+        put("authenticationMethods", json!(methods(profile.second_factor)));
+        let level = if profile.second_factor { 2 } else { 1 };
+        put("authenticatorAssuranceLevel", level.into());
     }
     put("profileChangedAt", profile.profile_changed_at.as_millis().into());
     if let Some(at) = profile.keys_changed_at {

@@ -9,6 +9,8 @@ mod devices;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod outage;

@@ -283,6 +283,7 @@ impl Bench {
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
+            guards: store.clone(),
             signer: signer.clone(),
             certificates: signer.clone(),
             stretcher: stretcher.clone(),

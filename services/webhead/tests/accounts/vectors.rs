@@ -65,6 +65,8 @@ fn account() -> Account {
         keys_changed_at: changed_at,
         profile_changed_at: changed_at,
         locale: None,
+        second_factor: None,
+        recovery_key: None,
         version: 0,
     }
 }

@@ -171,3 +171,41 @@ test("on the web no keys are fetched", async () => {
   await attempt.login("fox@example.test", PASSWORD);
   assert.ok(sent.find((call) => call.startsWith('["login"')).includes('{"keys":false}'));
 });
+
+test("a second factor is given as a code of the authenticator or as a backup code", async () => {
+  const waiting = { uid: "uid", sessionToken: "session", verified: false, verificationMethod: "totp-2fa", keyFetchTokenVersion2: "kft2" };
+  const right = new Set(["123456", "7h3kz-0q1vw"]);
+  const { attempt, steps, sent } = bench({
+    accounts: {
+      login: waiting,
+      verifyTotp: (_, code) => ({ success: right.has(code) }),
+      verifyBackupCode: (_, code) => {
+        if (right.has(code)) return { remaining: 7 };
+        throw new ApiError(400, { errno: code.length > 20 ? 107 : 156 }, null);
+      },
+    },
+  });
+  for (const [typed, expected] of [
+    ["000000", false], ["123 456", true], [" 7h3kz-0q1vw ", true], ["zzzzz", false], ["z".repeat(21), false],
+  ]) {
+    await attempt.login("fox@example.test", PASSWORD);
+    assert.equal(attempt.awaitsSecondFactor, true);
+    assert.equal(attempt.session.verified, false);
+    assert.equal(await attempt.giveSecondFactor(typed), expected, typed);
+    assert.equal(attempt.session.verified, expected, typed);
+  }
+  assert.ok(!sent.some((call) => call.includes("resendCode")));
+  assert.deepEqual(steps.filter((step) => step.startsWith("verify")), [
+    "verifyTotp", "verifyTotp", "verifyBackupCode", "verifyBackupCode", "verifyBackupCode",
+  ]);
+  await attempt.giveSecondFactor("123456");
+  assert.equal(await connect(attempt), true);
+});
+
+test("a server that cannot be asked about a backup code is no wrong code", async () => {
+  const { attempt } = bench({
+    accounts: { verifyBackupCode: () => { throw new ApiError(503, { errno: 201 }, "5"); } },
+  });
+  await attempt.login("fox@example.test", PASSWORD);
+  await assert.rejects(attempt.giveSecondFactor("7h3kz0q1vw"), { errno: 201 });
+});

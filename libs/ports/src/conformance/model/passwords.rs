@@ -6,9 +6,12 @@ use foxhold_core::{
 };
 
 use super::{ADDRESSES, Intent, Names, address, pick};
-use crate::conformance::{
-    Subject,
-    fixtures::{Maker, email_key, soon},
+use crate::{
+    conformance::{
+        Subject,
+        fixtures::{Maker, email_key, soon},
+    },
+    guards::Guard,
 };
 
 use PasswordTokenKind::{Change, Forgot, Reset};
@@ -19,7 +22,7 @@ impl Names {
         let Some(account) = somebody(make, model).await else {
             return self.creation(make);
         };
-        match make.below(12) {
+        match make.below(15) {
             0..3 => self.token(make, &account),
             3..5 => Intent::MissPasswordToken(self.token_of(make, model, Forgot).await),
             5..7 => {
@@ -30,6 +33,7 @@ impl Names {
             }
             7..10 => self.password(make, model, &account).await,
             10 => self.refresh(make, model, &account).await,
+            11..14 => Intent::SetGuard(account.uid, mostly(make, account.version), guard(make)),
             _ => Intent::DeleteAccount(account.uid, mostly(make, account.version)),
         }
     }
@@ -109,6 +113,14 @@ impl Names {
             ..session
         };
         Intent::RefreshSession(refreshed, key_fetches)
+    }
+}
+
+fn guard(make: &Maker) -> Guard {
+    match make.below(5) {
+        0 | 1 => Guard::SecondFactor(Some(make.second_factor())),
+        2 | 3 => Guard::RecoveryKey(Some(make.recovery_key())),
+        _ => Guard::SecondFactor(None),
     }
 }
 

@@ -34,6 +34,8 @@ fn account() -> Account {
         keys_changed_at: Timestamp::from_millis(3),
         profile_changed_at: Timestamp::from_millis(4),
         locale: Some("de".into()),
+        second_factor: None,
+        recovery_key: None,
         version: 5,
     }
 }
@@ -60,6 +62,7 @@ fn key_fetch() -> KeyFetch {
         uid: Uid::from_bytes([4; 16]),
         created_at: Timestamp::from_millis(1),
         verification: Verification::Verified,
+        session: None,
         generation: Timestamp::from_millis(2),
     }
 }

@@ -6,7 +6,7 @@ use foxhold_core::{
     OpId, Timestamp, Uid,
     record::{Account, EmailKey, PasswordEffect, PasswordUpdate},
 };
-use foxhold_ports::accounts::encoding;
+use foxhold_ports::{accounts::encoding, guards};
 use scylla::{
     DeserializeRow, SerializeRow,
     value::{CqlTimestamp, MaybeUnset},
@@ -39,6 +39,8 @@ pub(in crate::accounts) struct AccountRow {
     keys_changed_at: Option<CqlTimestamp>,
     profile_changed_at: Option<CqlTimestamp>,
     locale: Option<String>,
+    second_factor: Option<Vec<u8>>,
+    recovery_key: Option<Vec<u8>>,
     version: Option<i64>,
 }
 
@@ -59,6 +61,8 @@ pub(in crate::accounts) enum Found {
 impl AccountRow {
     pub(in crate::accounts) fn read(self) -> Option<Found> {
         let cell = Zeroizing::new(self.credentials.unwrap_or_default());
+        let second_factor = self.second_factor.map(Zeroizing::new);
+        let recovery_key = self.recovery_key.map(Zeroizing::new);
         match self.state.as_deref() {
             Some(ACTIVE) => {}
             Some(DELETING) | None => return Some(Found::Nothing),
@@ -76,8 +80,18 @@ impl AccountRow {
             keys_changed_at: read_time(self.keys_changed_at?)?,
             profile_changed_at: read_time(self.profile_changed_at?)?,
             locale: self.locale,
+            second_factor: guard(second_factor, guards::encoding::decode_second_factor)?,
+            recovery_key: guard(recovery_key, guards::encoding::decode_recovery_key)?,
             version: u64::try_from(self.version?).ok()?,
         })))
+    }
+}
+
+/// A cell that may be absent; `None` if it is damaged.
+fn guard<T>(cell: Option<Zeroizing<Vec<u8>>>, decode: fn(&[u8]) -> Option<T>) -> Option<Option<Arc<T>>> {
+    match cell {
+        Some(cell) => decode(&cell).map(|guard| Some(Arc::new(guard))),
+        None => Some(None),
     }
 }
 
@@ -141,6 +155,8 @@ pub(in crate::accounts) struct NewPassword<'a> {
     keys_changed_at: MaybeUnset<CqlTimestamp>,
     email_verified: MaybeUnset<bool>,
     code_nonce: MaybeUnset<&'a [u8; 16]>,
+    /// Only ever removed.
+    recovery_key: MaybeUnset<Option<&'a [u8]>>,
     version: i64,
     was: i64,
     generation: CqlTimestamp,
@@ -171,6 +187,7 @@ impl<'a> NewPassword<'a> {
             keys_changed_at: MaybeUnset::from_option(keys_changed_at),
             email_verified: MaybeUnset::from_option(reset.map(|_| true)),
             code_nonce: MaybeUnset::from_option(reset.map(|(_, _, code_nonce)| code_nonce)),
+            recovery_key: MaybeUnset::from_option(reset.map(|_| None)),
             version: was + 1,
             was,
             generation: time(generation),
@@ -213,6 +230,8 @@ mod tests {
             keys_changed_at: Some(CqlTimestamp(9)),
             profile_changed_at: Some(CqlTimestamp(10)),
             locale: None,
+            second_factor: None,
+            recovery_key: None,
             version: Some(11),
         }
     }
@@ -283,6 +302,8 @@ mod tests {
             );
             assert_eq!(set(written.email_verified), email_verified, "{effect:?}");
             assert_eq!(set(written.code_nonce).copied(), code_nonce, "{effect:?}");
+            let removed = code_nonce.map(|_| None);
+            assert_eq!(set(written.recovery_key), removed, "{effect:?}");
             assert_eq!((written.uid, written.credentials), (&[5; 16], &b"cell"[..]));
             assert_eq!(
                 (written.version, written.was, written.generation),
@@ -303,11 +324,15 @@ mod tests {
     #[test]
     fn a_row_that_makes_no_sense_is_no_account() {
         type Damage = fn(&mut AccountRow);
-        let table: [(&str, Damage); 5] = [
+        let table: [(&str, Damage); 7] = [
             ("an unknown state", |row| row.state = Some("asleep".into())),
             ("no secrets", |row| row.credentials = None),
             ("half a cell of secrets", |row| {
                 row.credentials.as_mut().unwrap().truncate(50);
+            }),
+            ("half a second factor", |row| row.second_factor = Some(vec![1; 9])),
+            ("no recovery key, and its cell", |row| {
+                row.recovery_key = Some(vec![])
             }),
             ("no address", |row| row.email_key = None),
             ("a version below zero", |row| row.version = Some(-1)),

@@ -250,7 +250,7 @@ mod tests {
             ("a long uid", |row| row.uid.push(0)),
             ("no key", |row| row.key.clear()),
             ("a time before 1970", |row| row.auth_at = CqlTimestamp(-1)),
-            ("an unknown verification", |row| row.verification = 2),
+            ("an unknown verification", |row| row.verification = 4),
         ];
         for (name, damage) in table {
             let mut row = row();
@@ -307,6 +307,7 @@ mod tests {
             uid: session.uid,
             created_at: session.created_at,
             verification: session.verification,
+            session: None,
             generation: session.generation,
         };
         let listed = |tokens: u8| ListedSessionToRefresh {

@@ -4,7 +4,10 @@ use foxhold_core::{
     ClientId, OpId, TokenId, Uid,
     record::{AuthorizationCode, KeyFetch},
 };
-use scylla::{DeserializeRow, SerializeRow, value::CqlTimestamp};
+use scylla::{
+    DeserializeRow, SerializeRow,
+    value::{CqlTimestamp, MaybeUnset},
+};
 
 use super::{read_time, secret, time, verification_number, verification_numbered};
 use crate::accounts::statements::NOBODY;
@@ -18,6 +21,7 @@ pub(in crate::accounts) struct KeyFetchRow {
     bundle: Option<Vec<u8>>,
     created_at: Option<CqlTimestamp>,
     verification: Option<i8>,
+    session: Option<Vec<u8>>,
     generation: Option<CqlTimestamp>,
     spent_by: Option<Vec<u8>>,
 }
@@ -44,6 +48,10 @@ impl KeyFetchRow {
             uid: Uid::from_slice(&self.uid?)?,
             created_at: read_time(self.created_at?)?,
             verification: verification_numbered(self.verification?)?,
+            session: match self.session {
+                Some(id) => Some(TokenId::from_slice(&id)?),
+                None => None,
+            },
             generation: read_time(self.generation?)?,
         }))
     }
@@ -58,6 +66,7 @@ pub(in crate::accounts) struct NewKeyFetch<'a> {
     bundle: &'a [u8; 96],
     created_at: CqlTimestamp,
     verification: i8,
+    session: MaybeUnset<&'a [u8; 32]>,
     generation: CqlTimestamp,
     made_by: &'a [u8; 16],
 }
@@ -71,6 +80,7 @@ impl<'a> NewKeyFetch<'a> {
             bundle: token.bundle.expose(),
             created_at: time(token.created_at),
             verification: verification_number(token.verification),
+            session: MaybeUnset::from_option(token.session.as_ref().map(TokenId::as_bytes)),
             generation: time(token.generation),
             made_by: op.as_bytes(),
         }
@@ -162,7 +172,8 @@ mod tests {
             key: Some(vec![3; 32]),
             bundle: Some(vec![4; 96]),
             created_at: Some(CqlTimestamp(5)),
-            verification: Some(0),
+            verification: Some(2),
+            session: Some(vec![7; 32]),
             generation: Some(CqlTimestamp(6)),
             spent_by: Some(NOBODY.to_vec()),
         }
@@ -196,7 +207,8 @@ mod tests {
             (written.id, written.uid, written.key),
             (&[1; 32], &[2; 16], &[3; 32])
         );
-        assert_eq!((written.bundle, written.verification), (&[4; 96], 0));
+        assert_eq!((written.bundle, written.verification), (&[4; 96], 2));
+        assert!(matches!(written.session, MaybeUnset::Set(id) if *id == [7; 32]));
         assert_eq!(
             (written.created_at, written.generation),
             (CqlTimestamp(5), CqlTimestamp(6))
@@ -239,6 +251,9 @@ mod tests {
     fn a_row_that_makes_no_sense_is_no_token() {
         let mut row = key_fetch();
         row.bundle = None;
+        assert_eq!(row.read(), None);
+        let mut row = key_fetch();
+        row.session = Some(vec![7; 31]);
         assert_eq!(row.read(), None);
         let mut row = code();
         row.client = Some(vec![3; 7]);

@@ -137,7 +137,12 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::MailNotSent
         | ErrorCode::WrongTokenCode
         | ErrorCode::ExpiredTokenCode
+        | ErrorCode::TotpExists
+        | ErrorCode::TotpNotFound
+        | ErrorCode::UnknownBackupCode
         | ErrorCode::UnknownRecoveryKey
+        | ErrorCode::WrongRecoveryKey
+        | ErrorCode::RecoveryKeyExists
         | ErrorCode::StoreConflict
         | ErrorCode::Busy
         | ErrorCode::FeatureOff
