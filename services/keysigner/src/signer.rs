@@ -155,7 +155,8 @@ impl LocalSigner {
         if keys.is_empty() {
             return Err(NoKey);
         }
-        let signs_from = keys.iter().map(|key| key.signs_from()).collect();
+        let signs_from: Vec<_> = keys.iter().map(|key| key.signs_from()).collect();
+        warn_of_same_turns(&signs_from);
         let pool = Pool::start(parts.limits.pool(), Arc::clone(&parts.random), Order::carry_out)
             .expect("a budget of all memory holds a signature");
         Ok(Self {
@@ -172,13 +173,36 @@ impl LocalSigner {
         })
     }
 
-    /// Whether the current key has made and verified a signature in the last 10 s (`ecosystem.md` 3.6), no key has failed
-    /// three times in a row, and decisions can be written down. A key that is only published signs nothing but probes, and
-    /// those find no place in a queue that is full for long: it need not be fresh.
+    /// Why it cannot sign at present, if it cannot.
+    ///
+    /// It can while decisions can be written down, the current key has made and verified a signature in the last 10 s
+    /// (`ecosystem.md` 3.6), and no key has failed three times in a row. A key that is only published signs nothing but
+    /// probes, and those find no place in a queue that is full for long: it need not be fresh.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        if !self.can_write() {
+            return Some("the audit log cannot be written");
+        }
+        let keys_work = self.current().is_fresh() && self.keys.iter().all(|key| key.works());
+        (!keys_work).then_some("a key makes no good signatures")
+    }
+
+    /// Whether [`Self::fault`] finds nothing.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        let can_write = self.audit.as_ref().is_none_or(AuditLog::works);
-        can_write && self.current().is_fresh() && self.keys.iter().all(|key| key.works())
+        self.fault().is_none()
+    }
+
+    /// Whether decisions can be written down.
+    fn can_write(&self) -> bool {
+        self.audit.as_ref().is_none_or(AuditLog::works)
+    }
+
+    /// Refuses while nothing can be written down: before the key is used and the account's certificate counted, for
+    /// neither could be taken back (`security.md` C.6).
+    fn refuse_unwritten(&self) -> Result<(), SignError> {
+        let refused = SignError::NotDone(Cause::Unavailable);
+        if self.can_write() { Ok(()) } else { Err(refused) }
     }
 
     /// How long ago the current key was made.
@@ -289,6 +313,18 @@ impl LocalSigner {
     }
 }
 
+/// The line with a key's turn may have been lost: then another key signs for good, and this one never does.
+fn warn_of_same_turns(signs_from: &[Timestamp]) {
+    let always = signs_from.iter().filter(|from| **from == Timestamp::default());
+    let count = always.count();
+    if count > 1 {
+        tracing::warn!(
+            count,
+            "of several keys that say of no time that they sign from then on, only the first signs"
+        );
+    }
+}
+
 /// What an order is about, as it is written down.
 struct About {
     kind: Kind,
@@ -330,6 +366,7 @@ impl AccessTokenSigner for LocalSigner {
         by: Deadline,
         order: &AccessTokenOrder,
     ) -> Result<SecretText, SignError> {
+        self.refuse_unwritten()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
         let about = About::access_token(order, &key, now);
         let token = match policy::access_token(order, &self.issuer, &key.public().kid, now) {
@@ -353,6 +390,7 @@ impl CertificateSigner for LocalSigner {
         by: Deadline,
         order: &CertificateOrder,
     ) -> Result<SecretText, SignError> {
+        self.refuse_unwritten()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
         let mut about = About::certificate(order, &key, now);
         let certificate = match policy::certificate(order, &self.domain, &key.public().kid, now) {
