@@ -221,7 +221,7 @@ fn what_is_refused_has_its_code_and_says_what_to_do() {
     let bench = Bench::new();
     bench.write("none.json", "{}");
     bench.write("events.jsonl", "");
-    let table: [(&str, &[&str], i32, &str); 17] = [
+    let table: [(&str, &[&str], i32, &str); 18] = [
         (
             "no box",
             &["node", "list", "--data", "nowhere"],
