@@ -100,7 +100,7 @@ fn a_box_that_is_well_has_nothing_to_fix() {
 type Harm = fn(&mut Facts);
 
 /// What is done to the box, which check finds it, how bad that is, and what the finding must name.
-const HARMS: [(&str, Harm, &str, State, &str); 25] = [
+const HARMS: [(&str, Harm, &str, State, &str); 27] = [
     (
         "a setting",
         |facts| facts.settings = Err("`listen`: no\nfix: an address".into()),
