@@ -13,7 +13,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 
-use super::{GrpcLimits, caller::Peer};
+use super::{
+    GrpcLimits,
+    caller::{Peer, PeerAddress},
+};
 use crate::{Shutdown, tls::SpiffeId};
 
 /// Most streams a peer may reset before they were worked on, and most bytes of headers.
@@ -64,6 +67,10 @@ pub(super) async fn serve(
 ) {
     // Small messages both ways: waiting to fill packets would only add delay. A socket that refuses still works.
     let _ = stream.set_nodelay(true);
+    let address = stream.peer_addr();
+    let address = address
+        .map(|address| PeerAddress(address.ip().to_canonical()))
+        .ok();
     let handshake = tokio::select! {
         done = timeout(rules.handshake_max, tls.accept(stream)) => done,
         () = shutdown.wait() => return,
@@ -87,6 +94,9 @@ pub(super) async fn serve(
         let router = router.clone();
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        if let Some(address) = address {
+            request.extensions_mut().insert(address);
+        }
         async move {
             Ok::<_, Infallible>(
                 router
