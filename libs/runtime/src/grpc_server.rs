@@ -35,7 +35,7 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-pub use caller::{Peer, current as current_caller};
+pub use caller::{Peer, PeerAddress, current as current_caller, current_address};
 
 use crate::{Health, Shutdown, spread};
 use admission::Admission;

@@ -54,16 +54,6 @@ impl KeyFiles {
         }
     }
 
-    /// The provider's private key, encrypted.
-    pub(crate) fn provider(&self) -> SecretFile {
-        SecretFile(self.folder.join("provider.pem"))
-    }
-
-    /// What the provider's key is encrypted with.
-    pub(crate) fn provider_passphrase(&self) -> SecretFile {
-        SecretFile(self.folder.join("provider.passphrase"))
-    }
-
     /// Where they lie.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -83,19 +73,40 @@ impl KeyFiles {
             numbers.extend(number);
         }
         numbers.sort_unstable();
-        let named = |number| {
-            let name = match number {
-                1 => "provider".to_owned(),
-                number => format!("provider-{number}"),
-            };
-            let at = |ending: &str| SecretFile(self.folder.join(format!("{name}.{ending}")));
-            let key = KeyFile {
-                file: at("pem"),
-                passphrase_file: at("passphrase"),
-            };
-            NamedKeyFile { name, key }
+        Ok(numbers.into_iter().map(|number| self.numbered(number)).collect())
+    }
+
+    /// The same; where there is none, the first one, which then is missing. After a key was stolen the first one is gone for
+    /// good, and another takes its place.
+    pub(crate) fn providers_or_first(&self) -> Vec<NamedKeyFile> {
+        let found = self.providers().unwrap_or_default();
+        if found.is_empty() {
+            vec![self.numbered(1)]
+        } else {
+            found
+        }
+    }
+
+    fn numbered(&self, number: u32) -> NamedKeyFile {
+        let name = match number {
+            1 => "provider".to_owned(),
+            number => format!("provider-{number}"),
         };
-        Ok(numbers.into_iter().map(named).collect())
+        let at = |ending: &str| SecretFile(self.folder.join(format!("{name}.{ending}")));
+        let key = KeyFile {
+            file: at("pem"),
+            passphrase_file: at("passphrase"),
+        };
+        NamedKeyFile { name, key }
+    }
+
+    /// Those that a box cannot do without.
+    pub(crate) fn needed(&self) -> Vec<SecretFile> {
+        let providers = self.providers_or_first().into_iter();
+        let providers = providers.flat_map(|named| [named.key.file, named.key.passphrase_file]);
+        providers
+            .chain([self.code(), self.metrics(), self.node()])
+            .collect()
     }
 
     /// What mailed codes are derived with.
@@ -120,17 +131,8 @@ impl KeyFiles {
 
     /// Those that are missing. Not the audit log's: a new one signs nobody out, and shows in the log.
     pub(crate) fn missing(&self) -> Vec<PathBuf> {
-        let all = [
-            self.provider(),
-            self.provider_passphrase(),
-            self.code(),
-            self.metrics(),
-            self.node(),
-        ];
-        all.into_iter()
-            .map(|file| file.0)
-            .filter(|path| !path.exists())
-            .collect()
+        let needed = self.needed().into_iter();
+        needed.map(|file| file.0).filter(|path| !path.exists()).collect()
     }
 
     /// Makes those that are missing, the sync node's secret among them.
@@ -186,7 +188,11 @@ impl KeyFiles {
     }
 
     fn make_provider(&self) -> Result<(), KeyFilesError> {
-        if !self.provider().0.exists() {
+        let found = self.providers().map_err(|source| KeyFilesError::Write {
+            path: self.folder.clone(),
+            source,
+        })?;
+        if found.is_empty() {
             keygen::create(&self.folder, "provider", &SystemClock, &SystemRandom)?;
         }
         Ok(())
@@ -211,7 +217,7 @@ fn write(path: &Path, text: &str) -> Result<(), KeyFilesError> {
         path: path.to_owned(),
         source,
     };
-    let temporary = path.with_extension("new");
+    let temporary = keygen::temporary_of(path);
     match std::fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -243,6 +249,23 @@ mod tests {
             let mode = entry.unwrap().metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0);
         }
+    }
+
+    #[test]
+    fn a_key_that_was_taken_away_for_another_is_not_missed_and_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFiles::in_folder(folder.path());
+        keys.make_missing().unwrap();
+        let first = keys.providers().unwrap().remove(0).key;
+        fs::rename(&first.file.0, folder.path().join("provider-2.pem")).unwrap();
+        let passphrase = folder.path().join("provider-2.passphrase");
+        assert_eq!(keys.missing(), std::slice::from_ref(&passphrase));
+        fs::rename(&first.passphrase_file.0, &passphrase).unwrap();
+        assert_eq!(keys.missing(), Vec::<PathBuf>::new());
+        keys.make_missing().unwrap();
+        assert!(!first.file.0.exists(), "the stolen one is not made again");
+        fs::remove_file(folder.path().join("provider-2.pem")).unwrap();
+        assert_eq!(keys.missing(), [first.file.0, first.passphrase_file.0]);
     }
 
     #[test]

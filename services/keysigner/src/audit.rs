@@ -9,6 +9,7 @@
 
 mod chain;
 mod file;
+mod published;
 mod verify;
 mod writer;
 
@@ -193,6 +194,7 @@ impl AuditLog {
     ) -> Result<Self, AuditError> {
         let kids = keys.iter().map(|key| key.public_key().kid.clone()).collect();
         let file = LogFile::open(folder, &key, kids, clock.now(), source)?;
+        warn_of_early_turns(folder, keys, clock.now());
         Self::start(file, key, clock)
     }
 
@@ -260,6 +262,24 @@ impl AuditLog {
             let joining = tokio::task::spawn_blocking(move || drop(thread.join()));
             drop(tokio::time::timeout(STALL_MAX, joining).await);
         }
+    }
+}
+
+/// Says so where a key signs before others can know it. It signs all the same: after a key was stolen that is what is wanted.
+fn warn_of_early_turns(folder: &Path, keys: &[Box<dyn Custody>], now: Timestamp) {
+    let turn = |key: &Box<dyn Custody>| (key.public_key().kid.clone(), key.signs_from());
+    let turns: Vec<_> = keys.iter().map(turn).collect();
+    match published::too_early(folder, &turns, now) {
+        Ok(early) => {
+            for (kid, _) in early {
+                tracing::error!(
+                    kid,
+                    "a key has its turn less than a day after it was first published: whoever keeps the published keys \
+                     refuses what it signs until they look again"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "it cannot be seen since when the keys are published"),
     }
 }
 

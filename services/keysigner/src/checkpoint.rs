@@ -9,8 +9,11 @@ use foxhold_runtime::{SystemClock, metrics::list as metrics};
 
 use crate::LocalSigner;
 
-/// The route.
+/// The route. A head that nobody ever fetches is one that was last fetched when the process started.
 pub(crate) fn routes(signer: &Arc<LocalSigner>) -> Router {
+    if signer.audit().is_some() {
+        note_fetched();
+    }
     Router::new()
         .route("/audit/checkpoint", get(newest))
         .with_state(Arc::clone(signer))
@@ -22,7 +25,11 @@ async fn newest(State(signer): State<Arc<LocalSigner>>) -> impl IntoResponse {
         // Nothing was signed for a minute, or nothing is written down at all.
         return Err(StatusCode::NOT_FOUND);
     };
+    note_fetched();
+    Ok(([("content-type", "application/json")], format!("{line}\n")))
+}
+
+fn note_fetched() {
     let since_epoch = SystemClock.now().since(Timestamp::default());
     metrics::AUDIT_FETCHED.of([]).set(since_epoch.as_secs_f64());
-    Ok(([("content-type", "application/json")], format!("{line}\n")))
 }

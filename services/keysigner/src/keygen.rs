@@ -91,10 +91,19 @@ fn passphrase(file: &SecretFile, source: &dyn Random) -> Result<SecretText, Crea
         .map_err(|error| CreateKeyError::Key(error.into()))
 }
 
+/// Where a file is written before it gets its name: of each file and each process another, so that two calls at once do not
+/// write into one.
+#[must_use]
+pub fn temporary_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
 /// Writes a whole new file or none: a temporary one gets the final name once its contents are durable.
 fn write_new(path: &Path, contents: &[u8]) -> Result<(), CreateKeyError> {
     let failed = |error| CreateKeyError::Write(path.to_owned(), error);
-    let temporary = path.with_extension("new");
+    let temporary = temporary_of(path);
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

@@ -80,7 +80,9 @@ impl Keysigner {
         let health = Health::new(shutdown);
         let signing = health.part("signing", Need::Required);
         self.signer.probe().await;
-        anyhow::ensure!(self.signer.is_healthy(), "a key makes no good signatures");
+        if let Some(fault) = self.signer.fault() {
+            anyhow::bail!(fault);
+        }
         let routes = grpc::routes(Arc::clone(&self.signer));
         let tier = self.tier.with_operators_routes(checkpoint::routes(&self.signer));
         tokio::select! {
@@ -92,7 +94,7 @@ impl Keysigner {
     }
 }
 
-/// Reports to `signing` whether all keys make good signatures, and how old the current one is, and keeps the node secrets
+/// Reports to `signing` whether all keys make good signatures and these can be written down, and how old the current one is, and keeps the node secrets
 /// as their files are, for as long as it is polled.
 pub async fn watch(signer: &LocalSigner, signing: &Part) {
     // Side by side: a probe may wait long for its turn, a revocation must not.
@@ -105,10 +107,9 @@ async fn keep_probing(signer: &LocalSigner, signing: &Part) {
         metrics::KEY_AGE
             .of(["access_token"])
             .set(signer.key_age().as_secs_f64());
-        if signer.is_healthy() {
-            signing.works();
-        } else {
-            signing.fails("a key makes no good signatures");
+        match signer.fault() {
+            None => signing.works(),
+            Some(fault) => signing.fails(fault),
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }

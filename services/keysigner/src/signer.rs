@@ -5,10 +5,14 @@
 //! on threads of its own, one a core, behind the same bounded queue as password stretching (`security.md` A.4): what
 //! cannot be signed in time is refused at once. Minting a node token takes microseconds and happens where it is asked.
 
+mod caller_rates;
 mod key;
 mod uid_counts;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use foxhold_core::{Clock, Deadline, Random, SecretText, Timestamp, Uid, random};
@@ -18,7 +22,7 @@ use foxhold_ports::{
     AccessTokenSigner, Cause, CertificateSigner, NodeTokenMinter, PublicKeySource,
     signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
 };
-use foxhold_runtime::grpc_server::current_caller;
+use foxhold_runtime::grpc_server::{current_address, current_caller};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -29,6 +33,7 @@ use crate::{
     policy::{self, CertificateRefusal},
     rotation,
 };
+use caller_rates::CallerRates;
 use key::SigningKey;
 pub use key::{FAILURES_MAX, GOOD_FOR};
 use uid_counts::UidCounts;
@@ -48,6 +53,10 @@ pub struct SigningLimits {
     pub wait_ms_max: u64,
     /// Certificates for one account in an hour, from all webheads together. Each webhead counts 60.
     pub certificates_per_hour: u16,
+    /// Orders to sign that one instance of a caller, by its address, may give each second; 0 = no limit.
+    pub caller_per_second: u32,
+    /// The same at once, after a rest.
+    pub caller_burst: u32,
 }
 
 impl Default for SigningLimits {
@@ -57,6 +66,8 @@ impl Default for SigningLimits {
             waiting_per_thread: 512,
             wait_ms_max: 1000,
             certificates_per_hour: 120,
+            caller_per_second: 200,
+            caller_burst: 400,
         }
     }
 }
@@ -136,6 +147,7 @@ pub struct LocalSigner {
     node_secrets: NodeSecretSources,
     pool: Pool<Order, Result<String, SignError>>,
     certificates: UidCounts,
+    callers: CallerRates,
     audit: Option<AuditLog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -155,13 +167,15 @@ impl LocalSigner {
         if keys.is_empty() {
             return Err(NoKey);
         }
-        let signs_from = keys.iter().map(|key| key.signs_from()).collect();
+        let signs_from: Vec<_> = keys.iter().map(|key| key.signs_from()).collect();
+        warn_of_same_turns(&signs_from);
         let pool = Pool::start(parts.limits.pool(), Arc::clone(&parts.random), Order::carry_out)
             .expect("a budget of all memory holds a signature");
         Ok(Self {
             issuer: parts.issuer,
             domain: parts.domain,
             certificates: UidCounts::new(parts.limits.certificates_per_hour, &*parts.random),
+            callers: CallerRates::new(parts.limits.caller_per_second, parts.limits.caller_burst),
             keys,
             signs_from,
             node_secrets: parts.node_secrets,
@@ -172,13 +186,42 @@ impl LocalSigner {
         })
     }
 
-    /// Whether the current key has made and verified a signature in the last 10 s (`ecosystem.md` 3.6), no key has failed
-    /// three times in a row, and decisions can be written down. A key that is only published signs nothing but probes, and
-    /// those find no place in a queue that is full for long: it need not be fresh.
+    /// Why it cannot sign at present, if it cannot.
+    ///
+    /// It can while decisions can be written down, the current key has made and verified a signature in the last 10 s
+    /// (`ecosystem.md` 3.6), and no key has failed three times in a row. A key that is only published signs nothing but
+    /// probes, and those find no place in a queue that is full for long: it need not be fresh.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        if !self.can_write() {
+            return Some("the audit log cannot be written");
+        }
+        let keys_work = self.current().is_fresh() && self.keys.iter().all(|key| key.works());
+        (!keys_work).then_some("a key makes no good signatures")
+    }
+
+    /// Whether [`Self::fault`] finds nothing.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        let can_write = self.audit.as_ref().is_none_or(AuditLog::works);
-        can_write && self.current().is_fresh() && self.keys.iter().all(|key| key.works())
+        self.fault().is_none()
+    }
+
+    /// Whether decisions can be written down.
+    fn can_write(&self) -> bool {
+        self.audit.as_ref().is_none_or(AuditLog::works)
+    }
+
+    /// Refuses while nothing can be written down (`security.md` C.6), and whoever orders too fast (C.7): before the key is
+    /// used and the account's certificate counted, for neither could be taken back.
+    fn admit(&self) -> Result<(), SignError> {
+        if !self.can_write() {
+            return Err(SignError::NotDone(Cause::Unavailable));
+        }
+        let from = current_address();
+        if from.is_some_and(|from| !self.callers.admit(from, Instant::now())) {
+            return Err(SignError::NotDone(Cause::Overloaded));
+        }
+        Ok(())
     }
 
     /// How long ago the current key was made.
@@ -289,6 +332,18 @@ impl LocalSigner {
     }
 }
 
+/// The line with a key's turn may have been lost: then another key signs for good, and this one never does.
+fn warn_of_same_turns(signs_from: &[Timestamp]) {
+    let always = signs_from.iter().filter(|from| **from == Timestamp::default());
+    let count = always.count();
+    if count > 1 {
+        tracing::warn!(
+            count,
+            "of several keys that say of no time that they sign from then on, only the first signs"
+        );
+    }
+}
+
 /// What an order is about, as it is written down.
 struct About {
     kind: Kind,
@@ -330,6 +385,7 @@ impl AccessTokenSigner for LocalSigner {
         by: Deadline,
         order: &AccessTokenOrder,
     ) -> Result<SecretText, SignError> {
+        self.admit()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
         let about = About::access_token(order, &key, now);
         let token = match policy::access_token(order, &self.issuer, &key.public().kid, now) {
@@ -353,6 +409,7 @@ impl CertificateSigner for LocalSigner {
         by: Deadline,
         order: &CertificateOrder,
     ) -> Result<SecretText, SignError> {
+        self.admit()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
         let mut about = About::certificate(order, &key, now);
         let certificate = match policy::certificate(order, &self.domain, &key.public().kid, now) {

@@ -1,7 +1,7 @@
 //! Who calls: the peer's identity goes with each request, the table says what its role may call, and each call leaves
 //! one line in the log and is counted.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use foxhold_core::RequestId;
@@ -19,14 +19,25 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer(pub SpiffeId);
 
+/// Where the caller's connection comes from. An extension of every request, where the system told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddress(pub IpAddr);
+
 tokio::task_local! {
     static CALLER: Option<SpiffeId>;
+    static ADDRESS: Option<IpAddr>;
 }
 
 /// Who made the call that this task works on, if it is one: for adapters that must write down whom they served.
 #[must_use]
 pub fn current() -> Option<SpiffeId> {
     CALLER.try_with(Clone::clone).ok().flatten()
+}
+
+/// From where the call was made that this task works on, if it is one: tells apart who shares an identity.
+#[must_use]
+pub fn current_address() -> Option<IpAddr> {
+    ADDRESS.try_with(|address| *address).ok().flatten()
 }
 
 /// Default deny: a call without peer, of a path nobody knows, or of another role is refused, all in the same words.
@@ -37,7 +48,10 @@ pub(super) async fn authorize(request: Request, next: Next) -> Response {
         .is_some_and(|(role, (_, roles))| roles.contains(&role));
     if permitted {
         let caller = request.extensions().get::<Peer>().map(|peer| peer.0.clone());
-        CALLER.scope(caller, next.run(request)).await
+        let address = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
+        CALLER
+            .scope(caller, ADDRESS.scope(address, next.run(request)))
+            .await
     } else {
         refusal(Code::PermissionDenied, "this role may not make this call")
     }

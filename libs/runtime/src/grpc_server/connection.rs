@@ -15,7 +15,10 @@ use tower::ServiceExt as _;
 
 use foxhold_core::Clock as _;
 
-use super::{GrpcLimits, caller::Peer};
+use super::{
+    GrpcLimits,
+    caller::{Peer, PeerAddress},
+};
 use crate::{
     Shutdown, SystemClock,
     tls::{SpiffeId, left_of},
@@ -69,6 +72,10 @@ pub(super) async fn serve(
 ) {
     // Small messages both ways: waiting to fill packets would only add delay. A socket that refuses still works.
     let _ = stream.set_nodelay(true);
+    let address = stream.peer_addr();
+    let address = address
+        .map(|address| PeerAddress(address.ip().to_canonical()))
+        .ok();
     let handshake = tokio::select! {
         done = timeout(rules.handshake_max, tls.accept(stream)) => done,
         () = shutdown.wait() => return,
@@ -94,6 +101,9 @@ pub(super) async fn serve(
         let router = router.clone();
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        if let Some(address) = address {
+            request.extensions_mut().insert(address);
+        }
         async move {
             Ok::<_, Infallible>(
                 router

@@ -59,6 +59,8 @@ impl UseRow {
         let missed_by = Operations::read(self.missed_by.as_deref())?;
         Some(match self.spent_by.as_deref() {
             None => TokenState::Gone,
+            // It was given back, and all but that has expired.
+            Some(by) if *by == NOBODY && self.uid.is_none() => TokenState::Gone,
             Some(by) if *by == NOBODY => TokenState::Unspent(Use {
                 uid: Uid::from_slice(&self.uid?)?,
                 kind: kind_numbered(self.kind?)?,
@@ -304,6 +306,16 @@ mod tests {
             (
                 UseRow {
                     uid: None,
+                    kind: None,
+                    generation: None,
+                    missed_by: None,
+                    ..row(Some(NOBODY))
+                },
+                Some(TokenState::Gone),
+            ),
+            (
+                UseRow {
+                    kind: None,
                     ..row(Some(NOBODY))
                 },
                 None,

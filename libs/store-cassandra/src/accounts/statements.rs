@@ -146,8 +146,8 @@ statements! {
             WHERE uid = ? AND id = ?";
         sessions_written: Read = "SELECT id, key_fetches, generation, WRITETIME(key) AS written_at
             FROM sessions_by_account WHERE uid = ?";
-        session_to_refresh: Read = "SELECT uid, key, created_at, user_agent, refreshed_by, WRITETIME(key) AS written_at
-            FROM sessions WHERE id = ?";
+        session_to_refresh: Read = "SELECT uid, key, created_at, auth_at, generation, user_agent, refreshed_by,
+            WRITETIME(key) AS written_at FROM sessions WHERE id = ?";
         listed_session_to_refresh: Read = "SELECT key_fetches, refreshed_by, WRITETIME(key) AS written_at
             FROM sessions_by_account WHERE uid = ? AND id = ?";
         refresh_session: Plain = "INSERT INTO sessions (id, uid, key, created_at, auth_at, verification, must_verify,

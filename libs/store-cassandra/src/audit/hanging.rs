@@ -169,9 +169,10 @@ pub(super) struct SingleUseRow {
 }
 
 impl SingleUseRow {
-    /// Spent ones stay until they expire, whatever has become of the account; who has spent it may have expired before.
+    /// Spent ones stay until they expire, whatever has become of the account; who has spent it may have expired before. Of
+    /// one that was given back the account expires before that nobody has spent it.
     fn is_spent(&self) -> bool {
-        self.spent_by.as_deref() != Some(&NOBODY[..])
+        self.spent_by.as_deref() != Some(&NOBODY[..]) || self.uid.is_none()
     }
 }
 

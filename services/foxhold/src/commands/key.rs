@@ -7,18 +7,29 @@ use std::io::Write as _;
 use foxhold_core::Clock as _;
 use foxhold_runtime::SystemClock;
 
-use crate::{cli::KeyCreateArgs, key_files::KeyFiles};
+use crate::{
+    cli::KeyCreateArgs,
+    key_files::{KeyFiles, NamedKeyFile},
+};
 
 pub(crate) fn create(arguments: &KeyCreateArgs) -> anyhow::Result<()> {
     let keys = KeyFiles::in_folder(&arguments.out);
     let nodes = keys.make_for_fleet(&arguments.node, SystemClock.now().as_secs())?;
     let mut out = std::io::stdout().lock();
-    let fixed: [_; 5] = [
-        (keys.provider().0, "keysigner: the provider's key, encrypted"),
-        (
-            keys.provider_passphrase().0,
-            "keysigner: what it is encrypted with",
-        ),
+    for NamedKeyFile { key, .. } in keys.providers_or_first() {
+        let (file, passphrase) = (key.file.0, key.passphrase_file.0);
+        writeln!(
+            out,
+            "{}  keysigner: the provider's key, encrypted",
+            file.display()
+        )?;
+        writeln!(
+            out,
+            "{}  keysigner: what it is encrypted with",
+            passphrase.display()
+        )?;
+    }
+    let fixed: [_; 3] = [
         (
             keys.audit().0,
             "keysigner: the audit log of its signatures is sealed with it",

@@ -51,7 +51,9 @@ pub(crate) async fn serve(
     let health = parts.app.health.clone();
     let signing = health.part("keysigner", health::Need::Required);
     parts.signer.probe().await;
-    anyhow::ensure!(parts.signer.is_healthy(), "the provider's key does not sign");
+    if let Some(fault) = parts.signer.fault() {
+        anyhow::bail!(fault);
+    }
     let edge = EdgeLimits {
         head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,

@@ -97,6 +97,44 @@ fn at_its_turn_another_key_signs() {
     assert_eq!(up.interrupt().code, Some(0));
 }
 
+/// What docs/signing.md says to do after a key was stolen, while another waits for its turn.
+#[test]
+fn a_stolen_key_is_replaced_at_once_and_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert_eq!(Up::start(path, &["up"]).interrupt().code, Some(0));
+    done(path, &["key", "rotate"]);
+    done(path, &["key", "rotate", "--in", "0s", "--yes"]);
+    let listed = done(path, &["key", "list"]);
+    let [stolen, next, active] = &kids(&listed["keys"])[..] else {
+        panic!("{listed}");
+    };
+    assert_eq!(listed["keys"][2]["state"], "active");
+    let keys = path.join("foxhold-data/keys");
+    for file in ["provider.pem", "provider.passphrase"] {
+        fs::rename(keys.join(file), path.join(file)).unwrap();
+    }
+    let up = Up::start(path, &["up"]);
+    let published = kids(&document(&up, "/v1/jwks")["keys"]);
+    assert_eq!(published, [active.as_str(), next], "{stolen} is not among them");
+    // It is asked where it was told to listen, not where the file says.
+    let root = format!("http://{}", up.address());
+    let doctor = run(path, &["doctor", "--output", "json", "--public-url", &root]);
+    let doctor: Value = serde_json::from_str(&doctor.out).expect("JSON");
+    let doctor = doctor["checks"].as_array().expect("a list");
+    for check in ["files", "key", "key_set"] {
+        let found = doctor.iter().find(|found| found["check"] == check);
+        assert_eq!(found.expect(check)["state"], "ok", "{found:?}");
+    }
+    assert_eq!(up.interrupt().code, Some(0));
+    assert!(!keys.join("provider.pem").exists());
+    for file in ["provider-2.pem", "provider-3.pem"] {
+        fs::remove_file(keys.join(file)).unwrap();
+    }
+    let lost = run(path, &["up"]);
+    assert!(lost.err.contains("provider.pem"), "{}", lost.err);
+}
+
 #[test]
 fn the_log_of_a_box_is_looked_through() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,6 +146,13 @@ fn the_log_of_a_box_is_looked_through() {
     assert_eq!((&good["first"], &good["heads"]), (&0.into(), &1.into()));
     let file = path.join("foxhold-data/audit/audit-00000000000000000000.jsonl");
     let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}{{\"seq\"")).unwrap();
+    let cut = run(path, &log);
+    assert_eq!(cut.code, Some(0), "{}", cut.err);
+    assert!(cut.out.contains("the last line is not whole"), "{}", cut.out);
+    fs::write(path.join("kept.jsonl"), "").unwrap();
+    let vouches_for_nothing = run(path, &[&log[..], &["--head", "kept.jsonl"]].concat());
+    assert_eq!(vouches_for_nothing.code, Some(7), "{}", vouches_for_nothing.out);
     fs::write(&file, text.replace("begin", "begun")).unwrap();
     let changed = run(path, &log);
     assert_eq!(changed.code, Some(7), "{}", changed.err);

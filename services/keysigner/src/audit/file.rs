@@ -1,7 +1,8 @@
 //! The files of a log: opened, continued where they end, appended to and made durable.
 //!
-//! What must stay true: only what is durable counts. After a failed write the file is cut back to that before anything
-//! else is written, and a line that a crash cut off is taken away when the log is opened again.
+//! What must stay true: only what is durable counts, a file's name in its folder included. After a failed write the file is
+//! cut back to that before anything else is written, and a line that a crash cut off is taken away when the log is opened
+//! again.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -59,6 +60,8 @@ pub(super) struct LogFile {
     len: u64,
     /// Whether there may be more than those.
     is_dirty: bool,
+    /// The file is new: its first line or its name may not be durable yet.
+    is_turning: bool,
     position: Position,
     /// The provider's keys that this process has.
     kids: Vec<String>,
@@ -74,8 +77,7 @@ impl LogFile {
         now: Timestamp,
         source: &dyn Random,
     ) -> Result<Self, OpenError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(at(folder))?;
+        make(folder).map_err(at(folder))?;
         let lock = lock(folder)?;
         let end = end_of(folder)?;
         let (path, position) = end.unwrap_or_else(|| {
@@ -93,6 +95,7 @@ impl LogFile {
             file,
             len,
             is_dirty: false,
+            is_turning: false,
             position,
             kids,
             _lock: lock,
@@ -122,16 +125,30 @@ impl LogFile {
 
     /// Goes on in a new file if this one is long.
     pub(super) fn turn_page(&mut self, key: &AuditKey, now: Timestamp) -> io::Result<()> {
-        if self.len < FILE_LEN_MAX {
-            return Ok(());
+        if self.len >= FILE_LEN_MAX && !self.is_turning {
+            self.repair()?;
+            let file = open_file(&path_of(&self.folder, self.position.next))?;
+            // There is nothing in it unless an earlier attempt failed.
+            file.set_len(0)?;
+            (self.file, self.len, self.is_turning) = (file, 0, true);
         }
+        // Until both are done nothing else goes into it: a crash would take it with the file.
+        if self.is_turning {
+            if self.len == 0 {
+                self.begin(key, now)?;
+            }
+            sync_folder(&self.folder)?;
+            self.is_turning = false;
+        }
+        Ok(())
+    }
+
+    /// Cuts off what is not durable and writes a line: a disk that is full can be cut, too, so only a line is a proof that
+    /// it takes writes again.
+    pub(super) fn mend(&mut self, key: &AuditKey, now: Timestamp) -> io::Result<()> {
         self.repair()?;
-        let file = open_file(&path_of(&self.folder, self.position.next))?;
-        // There is nothing in it unless an earlier attempt failed.
-        file.set_len(0)?;
-        (self.file, self.len) = (file, 0);
-        self.begin(key, now)?;
-        sync_folder(&self.folder)
+        self.turn_page(key, now)?;
+        self.begin(key, now)
     }
 
     fn begin(&mut self, key: &AuditKey, now: Timestamp) -> io::Result<()> {
@@ -140,8 +157,8 @@ impl LogFile {
         self.append(&line, position)
     }
 
-    /// Cuts off what is not durable. Also a proof that the disk takes writes again.
-    pub(super) fn repair(&mut self) -> io::Result<()> {
+    /// Cuts off what is not durable.
+    fn repair(&mut self) -> io::Result<()> {
         if self.is_dirty {
             self.file.set_len(self.len)?;
             self.file.sync_data()?;
@@ -154,6 +171,18 @@ impl LogFile {
     #[cfg(test)]
     pub(super) const fn replace(&mut self, file: File) -> File {
         std::mem::replace(&mut self.file, file)
+    }
+
+    /// As if a new file had been begun and nothing written to it yet.
+    #[cfg(test)]
+    pub(super) fn turn_onto(&mut self, file: File) {
+        (self.file, self.len, self.is_turning) = (file, 0, true);
+    }
+
+    /// As if the file were so long that it gets a successor.
+    #[cfg(test)]
+    pub(super) const fn be_long(&mut self) {
+        self.len = FILE_LEN_MAX;
     }
 
     /// Keeps a signed head.
@@ -222,6 +251,16 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Makes the folder if it is missing, and its place in its own folder durable: what it holds would go with that.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_folder(parent.unwrap_or(Path::new(".")))
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -276,7 +315,7 @@ fn position_after(line: &[u8]) -> Option<Position> {
     let (line, is_whole) = chain::read(line)?;
     let position = Position {
         log: hex::decode(&line.log).ok()?,
-        next: line.seq + 1,
+        next: line.seq.checked_add(1)?,
         last: hex::decode(&line.hash).ok()?,
     };
     is_whole.then_some(position)

@@ -45,6 +45,8 @@ pub struct Report {
     pub refused: u64,
     /// Signed heads that fit.
     pub heads: u64,
+    /// Those of them that were kept elsewhere: the others say nothing against whoever can write the folder.
+    pub kept_heads: u64,
     /// The number up to which a signed head vouches.
     pub vouched_to: Option<u64>,
     /// The keys that the log says its heads are signed with, in order: 64 hex digits each.
@@ -56,21 +58,23 @@ pub struct Report {
 }
 
 /// Looks through the log in `folder`. `public_key`: what heads must be signed with; what the log itself says if absent,
-/// which somebody who wrote the whole log anew would have changed, too. `kept`: files with heads that were kept elsewhere.
+/// which somebody who wrote the whole log anew would have changed, too. `kept`: files with heads that were kept elsewhere; one
+/// that holds none, or something else, too, is a finding: it would vouch for nothing.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn verify(folder: &Path, public_key: Option<[u8; 32]>, kept: &[PathBuf]) -> io::Result<Report> {
     let own = folder.join(CHECKPOINTS);
-    let own = own.exists().then_some(own);
+    let mut looking = Looking::default();
     let mut heads = Vec::new();
-    for path in own.iter().chain(kept) {
-        heads.extend(read_heads(path)?);
+    if own.exists() {
+        // Half a line is no forgery: the next one tells more.
+        heads.extend(read_lines(&own, false)?.into_iter().filter_map(Result::ok));
     }
-    let mut looking = Looking {
-        named: heads.iter().map(|(.., head)| head.seq).collect(),
-        ..Looking::default()
-    };
+    for path in kept {
+        heads.extend(looking.kept_heads(path)?);
+    }
+    looking.named = heads.iter().map(|given| given.head.seq).collect();
     let files = files(folder)?;
     for (at, path) in (1..).zip(&files) {
         looking.look_through(path, at == files.len())?;
@@ -79,15 +83,31 @@ pub fn verify(folder: &Path, public_key: Option<[u8; 32]>, kept: &[PathBuf]) -> 
     Ok(looking.report)
 }
 
-/// The heads in a file, each with its line. Half a line is no forgery: the next one tells more.
-fn read_heads(path: &Path) -> io::Result<Vec<(PathBuf, u64, CheckpointLine)>> {
-    let mut heads = Vec::new();
-    for (number, line) in (1..).zip(BufReader::new(File::open(path)?).lines()) {
-        if let Ok(head) = serde_json::from_str(&line?) {
-            heads.push((path.to_owned(), number, head));
+/// A head and where it stands.
+struct Given {
+    file: PathBuf,
+    line: u64,
+    head: CheckpointLine,
+    is_kept: bool,
+}
+
+/// The heads in a file, and the numbers of lines that are none. Empty ones do not count.
+fn read_lines(path: &Path, is_kept: bool) -> io::Result<Vec<Result<Given, u64>>> {
+    let mut read = Vec::new();
+    for (number, line) in (1..).zip(BufReader::new(File::open(path)?).split(b'\n')) {
+        let line = line?;
+        if line.trim_ascii().is_empty() {
+            continue;
         }
+        let given = |head| Given {
+            file: path.to_owned(),
+            line: number,
+            head,
+            is_kept,
+        };
+        read.push(serde_json::from_slice(&line).map(given).map_err(|_| number));
     }
-    Ok(heads)
+    Ok(read)
 }
 
 #[derive(Default)]
@@ -102,6 +122,21 @@ struct Looking {
 }
 
 impl Looking {
+    /// The heads of a file that was kept elsewhere.
+    fn kept_heads(&mut self, path: &Path) -> io::Result<Vec<Given>> {
+        let mut heads = Vec::new();
+        for read in read_lines(path, true)? {
+            match read {
+                Ok(given) => heads.push(given),
+                Err(number) => self.find(path, number, "not a signed head"),
+            }
+        }
+        if heads.is_empty() {
+            self.find(path, 0, "the file holds no signed head");
+        }
+        Ok(heads)
+    }
+
     fn look_through(&mut self, path: &Path, is_last: bool) -> io::Result<()> {
         let mut lines = BufReader::new(File::open(path)?);
         let (mut line, mut number) = (Vec::new(), 0);
@@ -124,7 +159,9 @@ impl Looking {
                     }
                     self.look_at(path, number, read, is_whole);
                 }
-                None if whole.is_none() && is_last => self.report.ends_inside_a_line = true,
+                None if whole.is_none() && is_last && lines.fill_buf()?.is_empty() => {
+                    self.report.ends_inside_a_line = true;
+                }
                 None => self.find(path, number, "not a line of an audit log"),
             }
         }
@@ -135,7 +172,7 @@ impl Looking {
             self.find(path, number, "the line was edited");
         }
         match &self.last {
-            Some((seq, log, _)) if line.seq != seq + 1 || line.log != *log => {
+            Some((seq, log, _)) if seq.checked_add(1) != Some(line.seq) || line.log != *log => {
                 self.find(
                     path,
                     number,
@@ -172,22 +209,27 @@ impl Looking {
     }
 
     /// Each head must be signed, and be that of the log.
-    fn compare_heads(&mut self, heads: &[(PathBuf, u64, CheckpointLine)], public_key: Option<[u8; 32]>) {
+    fn compare_heads(&mut self, heads: &[Given], public_key: Option<[u8; 32]>) {
         let stated = self
             .report
             .public_keys
             .iter()
             .filter_map(|key| hex::decode(key).ok());
         let keys: Vec<[u8; 32]> = public_key.map_or_else(|| stated.collect(), |key| vec![key]);
-        for (path, number, head) in heads {
-            match keys.iter().find_map(|key| head.head(key)) {
-                Some(head) => self.compare(path, *number, &head),
-                None => self.find(path, *number, "the head is not signed with the log's key"),
+        for given in heads {
+            match keys.iter().find_map(|key| given.head.head(key)) {
+                Some(head) => self.compare(given, &head),
+                None => self.find(
+                    &given.file,
+                    given.line,
+                    "the head is not signed with the log's key",
+                ),
             }
         }
     }
 
-    fn compare(&mut self, path: &Path, number: u64, head: &Head) {
+    fn compare(&mut self, given: &Given, head: &Head) {
+        let (path, number) = (&given.file, given.line);
         let is_of_log = self
             .last
             .as_ref()
@@ -197,6 +239,7 @@ impl Looking {
             _ if !is_of_log => self.find(path, number, "the head is that of another log"),
             Some(hash) if *hash == head.hash => {
                 self.report.heads += 1;
+                self.report.kept_heads += u64::from(given.is_kept);
                 self.report.vouched_to = self.report.vouched_to.max(Some(head.seq));
             }
             Some(_) => self.find(

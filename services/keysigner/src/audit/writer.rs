@@ -23,6 +23,8 @@ const CHECKPOINT_RECORDS: u64 = 1000;
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 /// How often an idle thread looks whether a head is due, and a broken log whether it can be mended.
 const IDLE: Duration = Duration::from_secs(1);
+/// A head that could not be kept is tried again after so long, however many records come meanwhile.
+const HEAD_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     file: LogFile,
@@ -32,6 +34,8 @@ pub(super) struct Writer {
     /// The next record's number when the last head was signed, and when that was.
     signed_to: u64,
     signed_at: Instant,
+    /// It could not be kept.
+    head_fails: bool,
 }
 
 impl Writer {
@@ -40,6 +44,7 @@ impl Writer {
             // What was there before may have no head.
             signed_to: 0,
             signed_at: Instant::now(),
+            head_fails: false,
             file,
             key,
             clock,
@@ -50,7 +55,10 @@ impl Writer {
     /// Until every sender is gone and all is written.
     pub(super) fn run(mut self, queue: &Receiver<Queued>) {
         loop {
-            match queue.recv_timeout(IDLE) {
+            let received = queue.recv_timeout(IDLE);
+            // All that touches the disk is watched: where anything hangs, nothing is signed.
+            self.state.set_writing(Some(Instant::now()));
+            match received {
                 Ok(first) => {
                     let mut group = vec![first];
                     group.extend(queue.try_iter().take(GROUP_MAX - 1));
@@ -60,15 +68,15 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.sign_head_if_due();
+            self.state.set_writing(None);
         }
         self.sign_head();
+        self.state.set_writing(None);
     }
 
     fn commit(&mut self, group: Vec<Queued>) {
         let started = Instant::now();
-        self.state.set_writing(Some(started));
         let numbers = self.write(&group);
-        self.state.set_writing(None);
         self.tell(numbers.is_ok());
         match numbers {
             Ok(numbers) => {
@@ -103,7 +111,7 @@ impl Writer {
     /// Nobody asks a signer that is not ready, so a log that failed is tried by itself.
     fn mend(&mut self) {
         if self.state.fails.load(Ordering::Acquire) {
-            let mended = self.file.repair();
+            let mended = self.file.mend(&self.key, self.clock.now());
             self.tell(mended.is_ok());
         }
     }
@@ -117,7 +125,7 @@ impl Writer {
 
     fn sign_head_if_due(&mut self) {
         let new = self.file.position().next - self.signed_to;
-        if new >= CHECKPOINT_RECORDS || (new > 0 && self.signed_at.elapsed() >= CHECKPOINT_AFTER) {
+        if head_is_due(new, self.signed_at.elapsed(), self.head_fails) {
             self.sign_head();
         }
     }
@@ -134,7 +142,9 @@ impl Writer {
             at: self.clock.now(),
         };
         let line = CheckpointLine::of(&head, &self.key).text();
-        match self.file.put_checkpoint(&line) {
+        let kept = self.file.put_checkpoint(&line);
+        self.head_fails = kept.is_err();
+        match kept {
             Ok(()) => self.signed_to = position.next,
             Err(error) => tracing::error!(%error, "a head of the audit log cannot be kept"),
         }
@@ -146,6 +156,12 @@ impl Writer {
             .unwrap_or_else(PoisonError::into_inner);
         *newest = Some(line.into());
     }
+}
+
+/// Whether a head is to be signed: so many records and so long after the last one, which may have failed.
+pub(super) fn head_is_due(new: u64, since: Duration, failed: bool) -> bool {
+    let is_full = new >= CHECKPOINT_RECORDS && (!failed || since >= HEAD_PAUSE);
+    is_full || (new > 0 && since >= CHECKPOINT_AFTER)
 }
 
 fn count(outcome: &Outcome) {

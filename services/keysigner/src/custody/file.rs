@@ -74,6 +74,11 @@ pub enum KeyFileError {
     /// It is encrypted in a way we do not read.
     #[error("{0}: an encryption that is not supported. fix: encrypt it with scrypt and AES-256-CBC")]
     Encryption(PathBuf),
+    /// It says from when on it signs, but not so that it can be read. Without that it would never sign, and nobody be told.
+    #[error(
+        "{0}: the line `signs-from:` holds no time in seconds since 1970. fix: restore the file from its backup"
+    )]
+    Turn(PathBuf),
     /// Decrypted, but not an RSA key of 2048 to 4096 bits.
     #[error("{0}: not a sound RSA key of 2048 to 4096 bits")]
     NotRsa(PathBuf),
@@ -100,8 +105,12 @@ pub fn open(secrets: &Secrets, name: &str, key: &KeyFile) -> Result<Box<dyn Cust
     }
     let (_, encrypted) = SecretDocument::from_pem(block).map_err(|_| KeyFileError::NotPem(path()))?;
     let der = decrypt(&encrypted, &passphrase).map_err(|fault| fault.at(path()))?;
-    let created_at = time(preamble, CREATED_AT).unwrap_or_else(|| modified_at(key));
-    let signs_from = time(preamble, SIGNS_FROM).unwrap_or_default();
+    let created_at = line(preamble, CREATED_AT).and_then(read_time);
+    let created_at = created_at.unwrap_or_else(|| modified_at(key));
+    let signs_from = match line(preamble, SIGNS_FROM) {
+        Some(secs) => read_time(secs).ok_or_else(|| KeyFileError::Turn(path()))?,
+        None => Timestamp::default(),
+    };
     let rsa = RsaKey::from_pkcs8(der.as_bytes(), created_at).map_err(|_| KeyFileError::NotRsa(path()))?;
     Ok(Box::new(rsa.signing_from(signs_from)))
 }
@@ -179,8 +188,12 @@ fn label(block: &str) -> Option<&str> {
         .map(|(label, _)| label)
 }
 
-fn time(preamble: &str, name: &str) -> Option<Timestamp> {
-    let secs = preamble.lines().find_map(|line| line.strip_prefix(name))?;
+/// What stands behind the name.
+fn line<'a>(preamble: &'a str, name: &str) -> Option<&'a str> {
+    preamble.lines().find_map(|line| line.strip_prefix(name))
+}
+
+fn read_time(secs: &str) -> Option<Timestamp> {
     secs.trim().parse().ok().map(Timestamp::from_secs)
 }
 

@@ -206,7 +206,7 @@ async fn a_wrong_signature_never_leaves_and_three_in_a_row_take_the_signer_out()
         let answer = bench.signer.sign_access_token(by(), &access_order()).await;
         assert_eq!(answer, Err(SignError::NotDone(Cause::Fault)));
     }
-    assert!(!bench.signer.is_healthy());
+    assert_eq!(bench.signer.fault(), Some("a key makes no good signatures"));
     bench.mood.store(0, Ordering::SeqCst);
     bench.signer.probe().await;
     assert!(bench.signer.is_healthy(), "a probe brings it back");

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use foxhold_core::{Random, Timestamp, Uid, random};
 use foxhold_crypto::mac::hmac_sha256;
 
-/// Counters in each row.
-const CELLS: usize = 1 << 14;
+/// Counters in each row: 512 KiB in all. With the ordinary limit there is room for several million certificates an hour
+/// before anybody is refused for what others had.
+const CELLS: u32 = 1 << 16;
 /// Each row places an account elsewhere.
 const ROWS: usize = 4;
 
@@ -28,7 +29,7 @@ struct Cells {
 
 impl Cells {
     fn of(hour: u64) -> Self {
-        let rows = std::array::from_fn(|_| vec![0; CELLS]);
+        let rows = std::array::from_fn(|_| vec![0; CELLS as usize]);
         Self { hour, rows }
     }
 }
@@ -46,7 +47,8 @@ impl UidCounts {
     pub(super) fn count(&self, uid: Uid, now: Timestamp) -> bool {
         let hash = hmac_sha256(&self.key, &[uid.as_bytes()]);
         let places: [usize; ROWS] = std::array::from_fn(|row| {
-            usize::from(u16::from_be_bytes([hash[2 * row], hash[2 * row + 1]])) % CELLS
+            let part = std::array::from_fn(|at| hash[4 * row + at]);
+            (u32::from_be_bytes(part) % CELLS) as usize
         });
         let hour = now.as_secs() / 3600;
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,5 +110,15 @@ mod tests {
         assert_eq!(refused, 0);
         let taken = (0..20).filter(|_| counts.count(uid(1 << 40), NOW)).count();
         assert!((8..=10).contains(&taken), "{taken}");
+    }
+
+    /// As many for each cell as several million certificates an hour are of the ordinary limit.
+    #[test]
+    fn a_whole_hour_of_many_leaves_room() {
+        let counts = UidCounts::new(4, &Still);
+        let refused = (0..100_000)
+            .filter(|number| !counts.count(uid(*number), NOW))
+            .count();
+        assert!(refused < 100, "{refused}");
     }
 }

@@ -8,7 +8,7 @@ mod kills;
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, os::unix::fs::PermissionsExt};
+    use std::{net::SocketAddr, os::unix::fs::PermissionsExt, sync::Arc};
 
     use foxhold_crypto::{
         access_token,
@@ -16,7 +16,7 @@ mod tests {
     };
     use foxhold_keysigner::Keysigner;
     use foxhold_ports::{
-        AccessTokenSigner, PublicKeySource,
+        AccessTokenSigner, Cause, PublicKeySource,
         signer::{AccessTokenOrder, SignError},
     };
     use foxhold_runtime::{
@@ -29,6 +29,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
+        task::JoinSet,
     };
 
     use crate::files::{Files, by, order, pair, write};
@@ -108,6 +109,34 @@ mod tests {
         ] {
             assert!(samples.iter().any(|sample| sample.name == name), "{name}");
         }
+        shutdown.trigger();
+        serving.await.unwrap().unwrap();
+    }
+
+    /// Told apart by where they call from; an order that is refused counts, too.
+    #[tokio::test]
+    async fn one_instance_does_not_order_without_end() {
+        crypto_provider::install();
+        let files = Files::new();
+        let mut config = files.config();
+        (config.signing.caller_per_second, config.signing.caller_burst) = (1, 2);
+        let keysigner = Keysigner::open(&config, &Secrets::default()).await.unwrap();
+        let address = keysigner.address();
+        let shutdown = Shutdown::new();
+        let ending = shutdown.clone();
+        let serving = tokio::spawn(async move { keysigner.serve(&ending).await });
+        let webhead = Arc::new(files.caller(Role::Webhead, address));
+        let mut orders = JoinSet::new();
+        // However slow the machine is, so many at once are more than it may have.
+        for _ in 0..200 {
+            let webhead = Arc::clone(&webhead);
+            orders.spawn(async move { webhead.sign_access_token(by(), &order()).await.err() });
+        }
+        let answers = orders.join_all().await;
+        let overloaded = Some(SignError::NotDone(Cause::Overloaded));
+        let refused = answers.iter().filter(|answer| **answer == overloaded).count();
+        assert!((1..=198).contains(&refused), "{refused}");
+        assert!(answers.contains(&None), "the first ones are signed");
         shutdown.trigger();
         serving.await.unwrap().unwrap();
     }

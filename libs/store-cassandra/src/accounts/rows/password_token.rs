@@ -25,7 +25,8 @@ pub(in crate::accounts) fn kind_numbered(number: i8) -> Option<PasswordTokenKind
         .find(|kind| kind_number(*kind) == number)
 }
 
-/// A password token. One that is spent has no secrets, and what is left of it may expire piece by piece.
+/// A password token. One that is spent has no secrets, and what is left of it may expire piece by piece: of one that was given
+/// back only that nobody has spent it.
 #[derive(DeserializeRow)]
 pub(in crate::accounts) struct PasswordTokenRow {
     id: Vec<u8>,
@@ -41,7 +42,7 @@ pub(in crate::accounts) struct PasswordTokenRow {
 impl PasswordTokenRow {
     pub(in crate::accounts) fn read(self) -> Option<SingleUse<PasswordToken>> {
         let key = self.key.map(secret);
-        if self.spent_by.as_deref() != Some(&NOBODY[..]) {
+        if self.spent_by.as_deref() != Some(&NOBODY[..]) || self.uid.is_none() {
             return Some(SingleUse::Spent);
         }
         Some(SingleUse::Unspent(PasswordToken {
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_spent_is_spent_whatever_is_left_of_it() {
-        for spent_by in [None, Some(vec![9; 16])] {
+        for spent_by in [None, Some(vec![9; 16]), Some(NOBODY.to_vec())] {
             let mut row = row();
             (row.key, row.uid, row.kind, row.spent_by) = (None, None, None, spent_by);
             assert_eq!(row.read(), Some(SingleUse::Spent));

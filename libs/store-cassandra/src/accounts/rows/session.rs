@@ -98,6 +98,8 @@ pub(in crate::accounts) struct SessionToRefresh {
     pub(in crate::accounts) uid: Uid,
     key: Arc<Secret<32>>,
     created_at: Timestamp,
+    auth_at: Timestamp,
+    generation: Timestamp,
     user_agent: String,
     refreshed_by: Operations,
     pub(in crate::accounts) written_at: i64,
@@ -109,6 +111,8 @@ pub(in crate::accounts) struct SessionToRefreshRow {
     uid: Vec<u8>,
     key: Vec<u8>,
     created_at: CqlTimestamp,
+    auth_at: CqlTimestamp,
+    generation: CqlTimestamp,
     user_agent: String,
     refreshed_by: Option<Vec<u8>>,
     written_at: i64,
@@ -128,6 +132,8 @@ impl SessionToRefreshRow {
             key: secret(self.key)?,
             uid: Uid::from_slice(&self.uid)?,
             created_at: read_time(self.created_at)?,
+            auth_at: read_time(self.auth_at)?,
+            generation: read_time(self.generation)?,
             user_agent: self.user_agent,
             refreshed_by: Operations::read(self.refreshed_by.as_deref())?,
             written_at: self.written_at,
@@ -136,11 +142,14 @@ impl SessionToRefreshRow {
 }
 
 impl SessionToRefresh {
-    /// What is written anew of a session is told by `refreshed`, the rest stays.
+    /// What is written anew of a session is told by `refreshed`, the rest stays. Of two that refreshed it at once the rows
+    /// name one; if the other is repeated, it must not put the password's time or generation back.
     pub(in crate::accounts) fn merged(&self, refreshed: &Session) -> Session {
         Session {
             key: Arc::clone(&self.key),
             created_at: self.created_at,
+            auth_at: self.auth_at.max(refreshed.auth_at),
+            generation: self.generation.max(refreshed.generation),
             user_agent: self.user_agent.clone(),
             ..refreshed.clone()
         }
@@ -264,6 +273,8 @@ mod tests {
             uid: vec![2; 16],
             key: vec![3; 32],
             created_at: CqlTimestamp(5),
+            auth_at: CqlTimestamp(0),
+            generation: CqlTimestamp(6),
             user_agent: "Firefox".into(),
             refreshed_by: None,
             written_at: 41,
@@ -294,6 +305,25 @@ mod tests {
         found.refreshed_by = Operations::read(Some(&written.refreshed_by)).unwrap();
         assert!(found.refreshed(&merged, one).is_none(), "again");
         assert!(found.refreshed(&merged, other).is_some());
+    }
+
+    #[test]
+    fn a_refresh_never_puts_the_time_of_the_password_back() {
+        let at = Timestamp::from_millis;
+        let mut session = row().read().unwrap();
+        let mut found = to_refresh();
+        // Auth time and generation: as they are found, as they are given, and as they are then.
+        let table = [
+            ("newer", [1, 1], [2, 3], [2, 3]),
+            ("repeated after a newer one", [2, 3], [1, 1], [2, 3]),
+            ("each in part", [2, 1], [1, 3], [2, 3]),
+        ];
+        for (name, was, given, expected) in table {
+            [found.auth_at, found.generation] = was.map(at);
+            [session.auth_at, session.generation] = given.map(at);
+            let merged = found.merged(&session);
+            assert_eq!([merged.auth_at, merged.generation], expected.map(at), "{name}");
+        }
     }
 
     #[test]

@@ -77,8 +77,15 @@ fn text(report: &Report) -> String {
         ),
         None => writeln!(text, "no records"),
     };
+    if report.ends_inside_a_line {
+        text.push_str("the last line is not whole: it is being written, or a crash cut it off\n");
+    }
     let _ = match report.vouched_to {
-        Some(last) => writeln!(text, "{} signed heads, up to record {last}", report.heads),
+        Some(last) => writeln!(
+            text,
+            "{} signed heads, up to record {last}; {} of them from --head",
+            report.heads, report.kept_heads
+        ),
         None => writeln!(text, "no signed head"),
     };
     text
@@ -96,6 +103,7 @@ fn value(report: &Report) -> Value {
         "signed": report.signed,
         "refused": report.refused,
         "heads": report.heads,
+        "kept_heads": report.kept_heads,
         "vouched_to": report.vouched_to,
         "public_keys": report.public_keys,
         "ends_inside_a_line": report.ends_inside_a_line,

@@ -12,7 +12,7 @@ pub(super) struct Facts {
     pub(super) settings: Result<SettingsFacts, String>,
     /// The folder's files that matter.
     pub(super) files: Vec<FileFacts>,
-    /// The id of the provider's key, if that opens.
+    /// The id of the provider's key that signs at present, if all of its keys open.
     pub(super) key_id: Result<String, String>,
     /// How many node secrets there are, if a token made with the last of them is taken by a node that has them all.
     pub(super) secrets: Result<usize, String>,

@@ -18,7 +18,7 @@ use foxhold_crypto::{
     node_token::{NodeToken, NodeTokenClaims, mint},
     rsa_key::KeySet,
 };
-use foxhold_keysigner::custody::file::{self, KeyFile};
+use foxhold_keysigner::{custody::file, rotation};
 use foxhold_node_auth::{NodeAuth, NodeName, SignedRequest};
 use foxhold_outbound::{Answer, Outbound, OutboundError, Reach};
 use foxhold_ports::{AssignmentReader as _, assignments::choice::is_out};
@@ -34,7 +34,7 @@ use super::facts::{Facts, Fault, FileFacts, NodeFacts, Permissions, Reply, Setti
 use crate::{
     cli::UpArgs,
     data_folder::check_config_of,
-    key_files::KeyFiles,
+    key_files::{KeyFiles, NamedKeyFile},
     single_box::{
         SERVICE,
         settings::{Settings, is_loopback},
@@ -73,7 +73,7 @@ pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
     };
     Facts {
         files: files(data, &keys),
-        key_id: key_id(&keys),
+        key_id: key_id(&keys, now),
         secrets: secret.and_then(|text| try_token(&text, now)),
         now,
         disk_used_percent: foxhold_sync_node::used_percent(data)
@@ -126,30 +126,25 @@ fn files(data: &Path, keys: &KeyFiles) -> Vec<FileFacts> {
             is_folder,
         }
     };
-    let secrets = [
-        keys.provider(),
-        keys.provider_passphrase(),
-        keys.code(),
-        keys.metrics(),
-        keys.node(),
-    ];
-    let secrets = secrets.map(|file| facts(file.0, true, false));
+    let secrets = keys.needed().into_iter().map(|file| facts(file.0, true, false));
     let others = [
         facts(data.to_owned(), false, true),
         facts(data.join("keys"), false, true),
         facts(data.join("node"), false, true),
         facts(data.join("foxhold.toml"), false, false),
     ];
-    secrets.into_iter().chain(others).collect()
+    secrets.chain(others).collect()
 }
 
-fn key_id(keys: &KeyFiles) -> Result<String, String> {
-    let key = KeyFile {
-        file: keys.provider(),
-        passphrase_file: keys.provider_passphrase(),
-    };
-    let custody = file::open(&Secrets::default(), "provider", &key).map_err(|error| error.to_string())?;
-    Ok(custody.public_key().kid.clone())
+/// Opens all of them, as a start does.
+fn key_id(keys: &KeyFiles, now: Timestamp) -> Result<String, String> {
+    let open = |NamedKeyFile { name, key }| file::open(&Secrets::default(), &name, &key);
+    let opened: Result<Vec<_>, _> = keys.providers_or_first().into_iter().map(open).collect();
+    let opened = opened.map_err(|error| error.to_string())?;
+    let turns: Vec<_> = opened.iter().map(|custody| custody.signs_from()).collect();
+    let active = rotation::active(&turns, now).and_then(|at| opened.get(at));
+    let active = active.ok_or("there is no key of the provider")?;
+    Ok(active.public_key().kid.clone())
 }
 
 /// Any node will do: a token is made for it and taken by it, and wrong settings must not make secrets look wrong.

@@ -63,7 +63,8 @@ pub(crate) struct KeyRotateArgs {
     /// Say what would be made, and make nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Confirm a turn within a day: whoever keeps the published keys so long refuses what the new one signs.
+    /// Confirm a turn within a day, or beside another key that waits: whoever keeps the published keys so long refuses what
+    /// the new one signs.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -73,7 +74,9 @@ pub(crate) struct KeyRotateArgs {
 /// A rotation that is refused.
 #[derive(Debug, Error)]
 pub(crate) enum RotationRefused {
-    #[error("{name} has its turn at {turn}\nfix: wait until then; one key at a time")]
+    #[error(
+        "{name} has its turn at {turn}\nfix: wait until then; one key at a time. After a key was stolen: --yes"
+    )]
     UnderWay { name: String, turn: String },
     #[error(
         "others keep the published keys for a day, and would refuse what a key signs that they have not seen\nfix: --in 24h or more, or --yes"
@@ -153,14 +156,8 @@ fn value(listed: &Listed) -> Value {
 pub(crate) fn rotate(arguments: &KeyRotateArgs) -> anyhow::Result<()> {
     let (files, now) = (arguments.place.files(), SystemClock.now());
     let listed = open(&files, now)?;
-    for key in &listed {
-        if let KeyState::Next(at) = key.state {
-            let (name, turn) = (key.name.clone(), moment(at));
-            return Err(RotationRefused::UnderWay { name, turn }.into());
-        }
-    }
-    if arguments.turn_in < PUBLISHED_BEFORE && !arguments.yes {
-        return Err(RotationRefused::TooSoon.into());
+    if !arguments.yes {
+        refuse_without_need(arguments, &listed)?;
     }
     let name = next_name(&listed);
     let turn = now.plus(arguments.turn_in);
@@ -172,6 +169,21 @@ pub(crate) fn rotate(arguments: &KeyRotateArgs) -> anyhow::Result<()> {
         &told(folder, &name, turn, arguments.dry_run),
         &json!({"name": name, "signs_from": moment(turn), "made": !arguments.dry_run}),
     )?;
+    Ok(())
+}
+
+/// What is done only when there is no time to lose, as after a key was stolen: another key that waits for its turn is no
+/// reason to go on signing with that one.
+fn refuse_without_need(arguments: &KeyRotateArgs, listed: &[Listed]) -> Result<(), RotationRefused> {
+    for key in listed {
+        if let KeyState::Next(at) = key.state {
+            let (name, turn) = (key.name.clone(), moment(at));
+            return Err(RotationRefused::UnderWay { name, turn });
+        }
+    }
+    if arguments.turn_in < PUBLISHED_BEFORE {
+        return Err(RotationRefused::TooSoon);
+    }
     Ok(())
 }
 

@@ -77,10 +77,36 @@ fn an_interrupted_call_is_finished_by_the_next() {
     let bench = bench();
     let passphrase = fs::read(&bench.key.passphrase_file.0).unwrap();
     fs::remove_file(&bench.key.file.0).unwrap();
-    fs::write(bench.key.file.0.with_extension("new"), "half a key").unwrap();
+    fs::write(keygen::temporary_of(&bench.key.file.0), "half a key").unwrap();
     keygen::create(bench.folder.path(), "identity", &SystemClock, &SystemRandom).unwrap();
     assert_eq!(fs::read(&bench.key.passphrase_file.0).unwrap(), passphrase);
     bench.open().unwrap();
+}
+
+#[test]
+fn a_key_and_its_passphrase_are_not_written_into_one_file() {
+    let of = |name: &str| keygen::temporary_of(Path::new(name));
+    assert_ne!(of("keys/provider-2.pem"), of("keys/provider-2.passphrase"));
+    assert_ne!(of("keys/provider-2.pem"), of("keys/provider-3.pem"));
+    assert_eq!(of("keys/provider-2.pem").parent(), Some(Path::new("keys")));
+    let own = format!(".{}.", std::process::id());
+    assert!(
+        of("provider-2.pem").to_string_lossy().contains(&own),
+        "two processes at once"
+    );
+}
+
+#[test]
+fn a_turn_that_cannot_be_read_is_refused() {
+    let bench = bench();
+    let pem = fs::read_to_string(&bench.key.file.0).unwrap();
+    for turn in ["", "tomorrow", "-1", "1700000000.5", "1700000000 1"] {
+        bench.write(&format!("signs-from: {turn}\n{pem}"));
+        assert!(bench.refusal().contains("`signs-from:`"), "{turn}");
+    }
+    bench.write(&format!("signs-from: 1700000000\n{pem}"));
+    let signs_from = bench.open().unwrap().signs_from();
+    assert_eq!(signs_from, Timestamp::from_secs(1_700_000_000));
 }
 
 #[test]
