@@ -7,6 +7,7 @@ mod clock;
 mod jobs;
 mod limits;
 mod mailer;
+mod outbox;
 mod random;
 mod store;
 

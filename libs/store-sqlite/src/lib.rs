@@ -10,6 +10,7 @@ mod codec;
 mod error;
 mod jobs;
 mod operations;
+mod outbox;
 mod reader;
 mod row;
 mod writer;
@@ -30,5 +31,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0003_assignments.sql"),
         include_str!("../schema/0004_jobs.sql"),
         include_str!("../schema/0005_passwords.sql"),
+        include_str!("../schema/0006_outbox.sql"),
     ],
 };
