@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, JobTurns,
-    NodeTokenMinter, PublicKeySource, Stretcher,
+    NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -30,6 +30,8 @@ pub struct DbwriterPorts {
     pub admin: Arc<dyn AssignmentAdmin>,
     /// Hands out turns at jobs.
     pub turns: Arc<dyn JobTurns>,
+    /// Keeps mail until it is sent.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// The services of `foxhold.dbwriter.v1`, with their full names for the health service.
@@ -38,20 +40,23 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
         assignment_writer_server::AssignmentWriterServer, job_turns_server::JobTurnsServer,
+        outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
         .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
+        .add_service(OutboxServer::new(dbwriter::Mails(ports.outbox)))
         .add_service(JobTurnsServer::new(dbwriter::Turns(ports.turns)))
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 4] = [
+pub const DBWRITER_SERVICES: [&str; 5] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
+    wire::dbwriter::outbox_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,
 ];
 

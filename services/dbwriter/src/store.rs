@@ -62,12 +62,14 @@ impl OpenStore {
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
+                outbox: Arc::clone(store) as _,
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
+                outbox: Arc::clone(store) as _,
             },
         }
     }

@@ -46,8 +46,10 @@ macro_rules! intent {
     }};
 }
 
+mod outbox;
 mod turns;
 
+pub use outbox::RemoteOutbox;
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

@@ -55,8 +55,10 @@ macro_rules! intent {
     }};
 }
 
+mod outbox;
 mod turns;
 
+pub(super) use outbox::Mails;
 pub(super) use turns::Turns;
 
 #[async_trait]
