@@ -25,6 +25,8 @@ mod big_endian;
 #[cfg(feature = "server")]
 pub mod jws;
 #[cfg(feature = "server")]
+pub mod outbox;
+#[cfg(feature = "server")]
 pub mod rsa_key;
 #[cfg(feature = "server")]
 pub mod scrypt;

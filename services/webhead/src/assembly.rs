@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
-    mail::TemplateError,
     oauth::Clients,
     registration::{CurrentRegistration, Registration},
 };
@@ -62,6 +61,8 @@ pub struct Deployment {
     pub foreign_oauth: Option<ForeignOauth>,
     /// Another accounts server, whose account events are taken over HTTP.
     pub account_events: Option<AccountEvents>,
+    /// How mails read.
+    pub mail_templates: MailTemplates,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -126,9 +127,6 @@ pub enum AssemblyError {
     /// A limit of new users that would refuse everybody, or nobody.
     #[error(transparent)]
     FirstAssignments(#[from] FirstAssignmentsFault),
-    /// The mail templates are broken.
-    #[error("reading the mail templates")]
-    Templates(#[from] TemplateError),
 }
 
 /// The webhead, complete with its Token Server.
@@ -167,7 +165,7 @@ pub fn assemble(
         in_work_max: deployment.in_work_max,
         health: health.clone(),
         token_server: Some(token_server),
-        accounts: accounts(deployment, ports, limits, Arc::new(events))?,
+        accounts: accounts(deployment, ports, limits, Arc::new(events)),
     })
 }
 
@@ -294,15 +292,15 @@ fn accounts(
     ports: Ports,
     limits: Arc<LocalLimits>,
     events: Arc<OwnAccounts>,
-) -> Result<Accounts, TemplateError> {
-    Ok(Accounts {
+) -> Accounts {
+    Accounts {
         reader: ports.account_reader,
         writer: ports.account_writer,
         signer: ports.signer,
         certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,
-        templates: Arc::new(MailTemplates::new(&deployment.site.public_url)?),
+        templates: Arc::new(deployment.mail_templates),
         events,
         limits,
         clock: ports.clock,
@@ -316,5 +314,5 @@ fn accounts(
             pre_verified_allowed: false,
             region: deployment.region,
         }),
-    })
+    }
 }
