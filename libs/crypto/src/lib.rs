@@ -26,6 +26,8 @@ mod big_endian;
 #[cfg(feature = "server")]
 pub mod jws;
 #[cfg(feature = "server")]
+pub mod outbox;
+#[cfg(feature = "server")]
 pub mod rsa_key;
 #[cfg(feature = "server")]
 pub mod scrypt;

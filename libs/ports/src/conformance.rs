@@ -8,6 +8,7 @@ mod assignments;
 pub mod fixtures;
 mod jobs;
 mod model;
+mod outbox;
 pub mod turns;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
     },
 };
 
+pub use outbox::OutboxSubject;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
@@ -97,6 +99,14 @@ pub async fn assignments(adapter: &str, make: impl AsyncFn() -> Subject) {
 /// When the adapter breaks a promise.
 pub async fn jobs(adapter: &str, make: impl AsyncFn() -> Subject) {
     run("jobs", adapter, &jobs::cases(), &jobs::log_cases(), make).await;
+}
+
+/// Runs every case about mail that waits.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn outbox(adapter: &str, make: impl AsyncFn() -> OutboxSubject) {
+    outbox::run(adapter, make).await;
 }
 
 /// Runs the cases about many exchanges at once alone: what several writers of one store must show who number users each

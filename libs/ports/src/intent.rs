@@ -76,6 +76,14 @@ intent_kinds! {
     TakeTurn = 25,
     /// `JobTurns::end_turn`
     EndTurn = 26,
+    /// `Outbox::put_mail`
+    PutMail = 65,
+    /// `Outbox::take_mails`
+    TakeMails = 66,
+    /// `Outbox::end_mail`
+    EndMail = 67,
+    /// `Outbox::defer_mail`
+    DeferMail = 68,
     /// `AccountWriter::put_password_token`
     PutPasswordToken = 27,
     /// `AccountWriter::miss_password_token`

@@ -26,6 +26,7 @@ pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod memory;
+pub mod outbox;
 pub mod repeat;
 pub mod signer;
 pub mod stretcher;
@@ -38,6 +39,7 @@ pub use intent::IntentKind;
 pub use jobs::JobTurns;
 pub use limits::Limits;
 pub use mail::Mailer;
+pub use outbox::{Outbox, OutboxReader};
 pub use signer::{AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource};
 pub use stretcher::Stretcher;
 

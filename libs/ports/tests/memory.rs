@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxhold_ports::{
-    conformance::{self, Subject},
+    conformance::{self, OutboxSubject, Subject},
     memory::MemoryStore,
 };
 
@@ -36,6 +36,20 @@ async fn assignments() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs() {
     conformance::jobs("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox() {
+    let subject = async || {
+        let store = Arc::new(MemoryStore::new());
+        OutboxSubject {
+            outbox: store.clone(),
+            reader: store,
+            remembers: true,
+            keep: Box::new(()),
+        }
+    };
+    conformance::outbox("memory", subject).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

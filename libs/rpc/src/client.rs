@@ -12,6 +12,7 @@ use tower::{Service, util::BoxCloneSyncService};
 
 pub use dbwriter::{
     RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns,
+    RemoteOutbox,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

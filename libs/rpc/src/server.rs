@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner,
-    JobTurns, NodeTokenMinter, PublicKeySource, Stretcher,
+    JobTurns, NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -32,6 +32,8 @@ pub struct DbwriterPorts {
     pub admin: Arc<dyn AssignmentAdmin>,
     /// Hands out turns at jobs.
     pub turns: Arc<dyn JobTurns>,
+    /// Keeps mail until it is sent.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// The services of `foxhold.dbwriter.v1`, with their full names for the health service.
@@ -40,7 +42,7 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_guards_server::AccountGuardsServer, account_writer_server::AccountWriterServer,
         assignment_admin_server::AssignmentAdminServer, assignment_writer_server::AssignmentWriterServer,
-        job_turns_server::JobTurnsServer,
+        job_turns_server::JobTurnsServer, outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AccountGuardsServer::new(dbwriter::Guards(ports.guards)))
@@ -48,15 +50,17 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
             ports.assignments,
         )))
         .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
+        .add_service(OutboxServer::new(dbwriter::Mails(ports.outbox)))
         .add_service(JobTurnsServer::new(dbwriter::Turns(ports.turns)))
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 5] = [
+pub const DBWRITER_SERVICES: [&str; 6] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::account_guards_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
+    wire::dbwriter::outbox_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,
 ];
 

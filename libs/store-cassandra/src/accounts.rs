@@ -178,7 +178,7 @@ fn not_done(ReadError(cause): ReadError) -> WriteError {
 }
 
 /// Several writes that were put together, as one answer: not done only if none of them can have been.
-fn together(answers: Vec<Result<(), WriteError>>) -> Result<(), WriteError> {
+pub(crate) fn together(answers: Vec<Result<(), WriteError>>) -> Result<(), WriteError> {
     let some = answers
         .iter()
         .any(|answer| !matches!(answer, Err(WriteError::NotDone(_))));

@@ -17,6 +17,7 @@ use crate::{
     },
     cql::{Cql, KeyedLocks},
     jobs::TurnStatements,
+    outbox::{MailStatements, WaitingList},
     placement::{
         LeaseTimes, Parts, Placements,
         table::{PlacementReads, PlacementWrites},
@@ -31,6 +32,7 @@ pub struct CassandraReader {
     pub(crate) accounts: Arc<AccountReads>,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
+    pub(crate) waiting: Arc<WaitingList>,
     /// Services whose settings could not be read when they were read last.
     pub(crate) damaged: Arc<Mutex<BTreeSet<ServiceKey>>>,
 }
@@ -43,6 +45,7 @@ pub struct CassandraStore {
     pub(crate) placements: Arc<Placements>,
     pub(crate) uids: Uids,
     pub(crate) turns: TurnStatements,
+    pub(crate) mails: MailStatements,
     pub(crate) user_turns: KeyedLocks<UserOfService>,
     pub(crate) lease_times: LeaseTimes,
     pub(crate) clock: Arc<dyn Clock>,
@@ -64,6 +67,7 @@ impl CassandraReader {
                 reads: PlacementReads::prepare(&cql).await?,
                 tables: Arc::default(),
             },
+            waiting: Arc::new(WaitingList::prepare(&cql).await?),
             damaged: Arc::default(),
             cql,
         })
@@ -123,6 +127,7 @@ impl CassandraStore {
             accounts: AccountWriting::prepare(cql).await?,
             placements: Placements::start(parts, lease_times),
             turns: TurnStatements::prepare(cql).await?,
+            mails: MailStatements::prepare(cql).await?,
             uids: Uids::new(Arc::clone(cql), uids, Arc::clone(&random)),
             user_turns: KeyedLocks::default(),
             lease_times,

@@ -10,6 +10,7 @@ mod codec;
 mod error;
 mod jobs;
 mod operations;
+mod outbox;
 mod reader;
 mod row;
 mod writer;
@@ -32,5 +33,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0005_passwords.sql"),
         include_str!("../schema/0006_nodes_by_load.sql"),
         include_str!("../schema/0007_guards.sql"),
+        include_str!("../schema/0008_outbox.sql"),
     ],
 };

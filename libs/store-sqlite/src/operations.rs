@@ -25,12 +25,17 @@ const PRUNE_CODES: &str = "DELETE FROM authorization_codes WHERE id IN
 const PRUNE_PASSWORD_TOKENS: &str = "DELETE FROM password_tokens WHERE id IN
     (SELECT id FROM password_tokens WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
 
+const PRUNE_MAILS: &str =
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id < ?1 ORDER BY id LIMIT ?2)";
+
 /// How long an outcome is remembered: far longer than anybody tries again.
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
 const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// How long a password token is kept: far longer than any of them lives (`accounts.md` (a), Tokens).
 const PASSWORD_TOKEN_KEPT: Duration = Duration::from_secs(86_400);
+/// How long a mail lies that nobody sends: longer than any is worth sending.
+const MAIL_KEPT: Duration = Duration::from_secs(2 * 86_400);
 /// Rows of one table removed in one step, so that other writes do not wait long.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -152,6 +157,8 @@ pub struct Pruned {
     pub authorization_codes: usize,
     /// Password tokens older than a day.
     pub password_tokens: usize,
+    /// Mails that nobody has sent for two days.
+    pub mails: usize,
 }
 
 impl Pruned {
@@ -159,7 +166,7 @@ impl Pruned {
     #[must_use]
     pub fn is_full_step(&self) -> bool {
         let most = self.operations.max(self.authorization_codes);
-        most.max(self.password_tokens) >= PRUNED_AT_ONCE as usize
+        most.max(self.password_tokens).max(self.mails) >= PRUNED_AT_ONCE as usize
     }
 }
 
@@ -181,11 +188,12 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
             PRUNE_PASSWORD_TOKENS,
             (millis(now.minus(PASSWORD_TOKEN_KEPT))?, PRUNED_AT_ONCE),
         )?,
+        mails: change(db, PRUNE_MAILS, (first_of(now.minus(MAIL_KEPT)), PRUNED_AT_ONCE))?,
     })
 }
 
 /// The smallest operation id that can have been made at `time`: they begin with it.
-fn first_of(time: Timestamp) -> [u8; 16] {
+pub(crate) fn first_of(time: Timestamp) -> [u8; 16] {
     let mut id = [0; 16];
     id[..6].copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
     id

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use foxhold_core::{
-    Deadline, TokenId, Uid,
+    Deadline, Timestamp, TokenId, Uid,
     record::{
         Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, PasswordToken, RefreshToken,
         Service, ServiceKey, Session, UserKey, UserRecord,
     },
 };
 use foxhold_ports::{
-    AccountReader, AssignmentReader, ReadError,
+    AccountReader, AssignmentReader, OutboxReader, ReadError,
     assignments::{RecordCursor, RecordPage},
+    outbox::Backlog,
 };
 use foxhold_sqlite::{OpenError, Readers, ReadersConfig, rusqlite::Connection};
 
@@ -21,6 +22,7 @@ use crate::{
     accounts::{account, claim, code, device, key_fetch, password_token, refresh_token, session},
     assignments::{node, service, user},
     error::{StoreError, read_error},
+    outbox,
 };
 
 /// Reads accounts and assignments. Share it behind an `Arc`.
@@ -98,6 +100,13 @@ impl AccountReader for SqliteReader {
 
     async fn password_token(&self, by: Deadline, id: TokenId) -> Result<Option<PasswordToken>, ReadError> {
         self.read(by, move |db| password_token::find(db, id)).await
+    }
+}
+
+#[async_trait]
+impl OutboxReader for SqliteReader {
+    async fn backlog(&self, by: Deadline, now: Timestamp) -> Result<Backlog, ReadError> {
+        self.read(by, move |db| outbox::backlog(db, now)).await
     }
 }
 

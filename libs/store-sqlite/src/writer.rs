@@ -4,6 +4,7 @@ mod accounts;
 mod assignments;
 mod guards;
 mod jobs;
+mod outbox;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -50,8 +51,8 @@ impl SqliteStore {
         Writer::start(config).map(Self)
     }
 
-    /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes and
-    /// password tokens older than a day.
+    /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes,
+    /// password tokens older than a day and mails that nobody has sent for two days.
     /// To be called now and then, again at once while [`Pruned::is_full_step`].
     ///
     /// # Errors

@@ -5,9 +5,12 @@ mailbox of a single box has. Started by the test bench for fleets, whose webhead
     python smtp_sink.py --smtp 127.0.0.1:PORT --http 127.0.0.1:PORT
 
 GET /mail/<local part> answers an array of {"headers": {lower-case name: value}}, oldest first; DELETE empties it.
+What a receiver is called decides how their mails are taken: "later…" is asked to come back twice, "never…" is refused,
+"silent…" gets no answer for as long as the server runs.
 """
 
 import argparse
+import asyncio
 import email
 import http.server
 import json
@@ -41,6 +44,18 @@ class Sink:
 
     def __init__(self, mails):
         self._mails = mails
+        self._asked = {}
+
+    async def handle_RCPT(self, server, session, envelope, receiver, options):
+        asked = self._asked[receiver] = self._asked.get(receiver, 0) + 1
+        if receiver.startswith("later") and asked <= 2:
+            return "451 come back later"
+        if receiver.startswith("never"):
+            return "550 nobody of that name"
+        if receiver.startswith("silent"):
+            await asyncio.Event().wait()
+        envelope.rcpt_tos.append(receiver)
+        return "250 go on"
 
     async def handle_DATA(self, server, session, envelope):
         headers = {name.lower(): str(value) for name, value in email.message_from_bytes(envelope.content).items()}

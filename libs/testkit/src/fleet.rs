@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::{
     balancer::Balancer,
-    http,
+    http, mail_server,
     person::Server,
     process::{Process, free_address},
     single_box::is_ready,
@@ -99,7 +99,7 @@ impl Fleet {
             root: format!("http://localhost:{}", node_address.port()),
         };
         let (smtp, mailbox) = (free_address()?, free_address()?);
-        let mail = keys::start_mail(work, smtp, mailbox)?;
+        let mail = mail_server::spawn(work, smtp, mailbox)?;
         keys::make(work, &node.root, &shape.region_names())?;
         if let Store::Cassandra(cassandra) = &shape.store {
             schema::apply(work, cassandra).await?;
@@ -138,10 +138,9 @@ impl Fleet {
             }
         }
         fleet.wait_ready().await?;
-        wait_until(
-            "the mail server",
-            || async move { keys::keeps_mail(mailbox).await },
-        )
+        wait_until("the mail server", || async move {
+            mail_server::keeps_mail(mailbox).await
+        })
         .await?;
         Ok(fleet)
     }

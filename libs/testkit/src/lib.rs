@@ -15,6 +15,7 @@ pub mod http;
 pub mod insist;
 pub mod issuer;
 pub mod ledger;
+pub mod mail_server;
 pub mod own_network;
 pub mod person;
 pub mod process;

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use anyhow::{Result, bail};
@@ -16,7 +16,7 @@ use crate::{
     wait::wait_until,
 };
 
-/// A single box, its mails captured, its limits off.
+/// A single box, its mails captured unless it is told of a mail server, its limits off.
 #[derive(Debug)]
 pub struct SingleBox {
     /// Its public side.
@@ -27,6 +27,7 @@ pub struct SingleBox {
     pub process: Process,
     work: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl SingleBox {
@@ -35,6 +36,29 @@ impl SingleBox {
     /// # Errors
     /// When it does not come up.
     pub async fn start(work: &Path, more: &[&str]) -> Result<Self> {
+        let more = [&["--mail", "capture"], more].concat();
+        Self::start_with(work, &more, Vec::new()).await
+    }
+
+    /// The same with mails sent through a server, which need not be there.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_mailing(work: &Path, smtp: SocketAddr) -> Result<Self> {
+        let environment = vec![
+            ("FOXHOLD_SMTP__HOST", smtp.ip().to_string()),
+            ("FOXHOLD_SMTP__PORT", smtp.port().to_string()),
+            ("FOXHOLD_SMTP__TLS", "plain".to_owned()),
+            ("FOXHOLD_SMTP__FROM", "Foxhold <noreply@example.test>".to_owned()),
+        ];
+        Self::start_with(work, &["--mail", "smtp"], environment).await
+    }
+
+    async fn start_with(
+        work: &Path,
+        more: &[&str],
+        environment: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let (listen, private) = (free_address()?, free_address()?);
         let root = format!("http://localhost:{}", listen.port());
         let data = work.join("data").display().to_string();
@@ -48,9 +72,9 @@ impl SingleBox {
             "--private-listen",
             &private_text,
         ];
-        let arguments = arguments.iter().chain(&["--mail", "capture"]).chain(more);
+        let arguments = arguments.iter().chain(more);
         let arguments: Vec<String> = arguments.map(|&argument| argument.to_owned()).collect();
-        let process = spawn(work, &arguments)?;
+        let process = spawn(work, &arguments, &environment)?;
         let server = Server {
             address: listen,
             root,
@@ -61,6 +85,7 @@ impl SingleBox {
             process,
             work: work.to_owned(),
             arguments,
+            environment,
         };
         started.wait_ready().await?;
         Ok(started)
@@ -71,8 +96,26 @@ impl SingleBox {
     /// # Errors
     /// When it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = spawn(&self.work, &self.arguments)?;
+        self.process = spawn(&self.work, &self.arguments, &self.environment)?;
         self.wait_ready().await
+    }
+
+    /// Runs a command of the tool on its folder, told what the box is told by variables.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn tool(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary_path("foxhold")?);
+        command.args(arguments).arg("--data").arg(self.work.join("data"));
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        Ok(command.env("FOXHOLD_MAIL", self.mail_mode()).output()?)
+    }
+
+    /// The mode that the box was started with: a flag, which the tool has not.
+    fn mail_mode(&self) -> String {
+        let place = self.arguments.iter().position(|argument| argument == "--mail");
+        let mode = place.and_then(|place| self.arguments.get(place + 1));
+        mode.cloned().unwrap_or_default()
     }
 
     async fn wait_ready(&mut self) -> Result<()> {
@@ -93,10 +136,11 @@ impl SingleBox {
 }
 
 /// All users of a test come from one address, so limits by address would end it.
-fn spawn(work: &Path, arguments: &[String]) -> Result<Process> {
+fn spawn(work: &Path, arguments: &[String], environment: &[(&'static str, String)]) -> Result<Process> {
     let mut command = Command::new(binary_path("foxhold")?);
     command
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
         .env("FOXHOLD_LIMITS__PROFILE", "off")
         // How full the disk of the machine is that tests run on says nothing of the box.
         .env("FOXHOLD_DISK_USED_MAX_PERCENT", "100");

@@ -34,6 +34,20 @@ async fn the_suite_over_two_writers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_suite_of_mail() {
+    let bench = Bench::new().await;
+    let store = bench.store().await;
+    conformance::outbox("cassandra", async || Bench::mail(&[&store])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_of_mail_over_two_writers() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::outbox("cassandra, two writers", async || Bench::mail(&[&one, &other])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_sequence_of_intents_does_what_it_does_in_memory() {
     let bench = Bench::new().await;
     let store = bench.store().await;

@@ -63,6 +63,7 @@ impl OpenStore {
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
+                outbox: Arc::clone(store) as _,
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
@@ -70,6 +71,7 @@ impl OpenStore {
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
+                outbox: Arc::clone(store) as _,
             },
         }
     }

@@ -9,11 +9,14 @@ use crate::commands::{
     audit::AuditCommand,
     certificates,
     doctor::DoctorArgs,
+    firefox::FirefoxCommand,
     key::provider::{KeyListArgs, KeyRotateArgs},
+    mail::MailCommand,
     node::NodeCommand,
     region::RegionCommand,
     schema::SchemaCommand,
     service::ServiceCommand,
+    template::TemplateCommand,
     token::TokenCommand,
 };
 
@@ -40,6 +43,15 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Token(TokenCommand),
     Doctor(DoctorArgs),
+    /// How a Firefox is pointed at a server.
+    #[command(subcommand)]
+    Firefox(FirefoxCommand),
+    /// The mail server of a box.
+    #[command(subcommand)]
+    Mail(MailCommand),
+    /// How mails read.
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// Certificates the tiers know each other by.
     #[command(subcommand)]
     Certificates(CertificatesCommand),

@@ -3,12 +3,15 @@
 pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod doctor;
+pub(crate) mod firefox;
 pub(crate) mod key;
+pub(crate) mod mail;
 pub(crate) mod node;
 pub(crate) mod paged;
 pub(crate) mod region;
 pub(crate) mod schema;
 pub(crate) mod service;
+pub(crate) mod template;
 pub(crate) mod token;
 pub(crate) mod up;
 

@@ -25,6 +25,7 @@ use crate::{
         audit::{ContradictionsLeft, LogChanged},
         doctor::ChecksFailed,
         key::provider::RotationRefused,
+        mail::{MailNotSent, NoMailServer},
         paged::{Interrupted, PartlyDone},
         service::{EventsLeft, ReadFault, SettingsFault, Unfit},
         token::TokenFileError,
@@ -104,6 +105,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 fn exit_code_of_jobs(error: &anyhow::Error) -> Option<u8> {
     if error.is::<Interrupted>() {
         return Some(INTERRUPTED);
+    }
+    if error.is::<MailNotSent>() {
+        return Some(FAILED);
     }
     if error.is::<PartlyDone>() || error.is::<EventsLeft>() {
         return Some(PARTLY);
@@ -192,6 +196,7 @@ fn is_invalid(error: &anyhow::Error) -> bool {
         || error.is::<PlanError>()
         || error.is::<ConfigError>()
         || error.is::<MailSettingsError>()
+        || error.is::<NoMailServer>()
         || error.is::<NodeSecretsError>()
         || error.is::<NodeSecretError>()
         || error.is::<TelemetryError>()

@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         }
         Command::Token(command) => commands::token::run(&command),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Firefox(command) => commands::firefox::run(&command),
+        Command::Mail(command) => commands::mail::run(&command),
+        Command::Template(command) => commands::template::run(&command),
         Command::Schema(command) => commands::schema::run(&command),
         Command::Region(command) => commands::region::run(&command),
         Command::Audit(command) => commands::audit::run(&command),

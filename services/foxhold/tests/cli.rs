@@ -1,6 +1,8 @@
 //! The tool as a person or a script meets it: what it prints, which exit code it ends with (`ecosystem.md` 3.4), and the
 //! examples of its help texts, run as they stand. Each run has a folder and ports of its own.
 
+#[path = "cli/firefox.rs"]
+mod firefox;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/metrics.rs"]
@@ -9,6 +11,8 @@ mod metrics;
 mod services;
 #[path = "cli/support.rs"]
 mod support;
+#[path = "cli/templates.rs"]
+mod templates;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -22,6 +26,9 @@ fn the_help_names_every_command_and_the_version_is_told() {
     for command in [
         "up",
         "key",
+        "mail",
+        "firefox",
+        "template",
         "certificates",
         "schema",
         "region",

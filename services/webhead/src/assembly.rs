@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
-    mail::TemplateError,
     oauth::Clients,
     registration::{CurrentRegistration, Registration},
 };
@@ -64,6 +63,8 @@ pub struct Deployment {
     pub account_events: Option<AccountEvents>,
     /// Labels of nodes for clients' telemetry.
     pub node_types: NodeTypes,
+    /// How mails read.
+    pub mail_templates: MailTemplates,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -132,9 +133,6 @@ pub enum AssemblyError {
     /// A limit of new users that would refuse everybody, or nobody.
     #[error(transparent)]
     FirstAssignments(#[from] FirstAssignmentsFault),
-    /// The mail templates are broken.
-    #[error("reading the mail templates")]
-    Templates(#[from] TemplateError),
 }
 
 /// The webhead, complete with its Token Server.
@@ -178,7 +176,7 @@ pub fn assemble(
         error_endpoint: deployment.error_endpoint,
         health: health.clone(),
         token_server: Some(token_server),
-        accounts: accounts(deployment, ports, limits, Arc::new(events))?,
+        accounts: accounts(deployment, ports, limits, Arc::new(events)),
     })
 }
 
@@ -308,8 +306,8 @@ fn accounts(
     ports: Ports,
     limits: Arc<LocalLimits>,
     events: Arc<OwnAccounts>,
-) -> Result<Accounts, TemplateError> {
-    Ok(Accounts {
+) -> Accounts {
+    Accounts {
         reader: ports.account_reader,
         writer: ports.account_writer,
         guards: ports.account_guards,
@@ -317,7 +315,7 @@ fn accounts(
         certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,
-        templates: Arc::new(MailTemplates::new(&deployment.site.public_url)?),
+        templates: Arc::new(deployment.mail_templates),
         events,
         limits,
         clock: ports.clock,
@@ -331,5 +329,5 @@ fn accounts(
             pre_verified_allowed: false,
             region: deployment.region,
         }),
-    })
+    }
 }

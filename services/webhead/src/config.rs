@@ -1,6 +1,12 @@
 //! The configuration of a webhead's own process (`deploy/config/webhead.toml`). Read once by `main`.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use foxhold_accounts::registration::Registration;
 use foxhold_core::{Secret, hex, record::policy::is_issuer};
@@ -29,6 +35,7 @@ use crate::{
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
     mail::{MailSettings, MailSettingsError, PreparedMail},
+    mail_templates::{MailTemplates, TemplateFaults},
     registration::{self, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEventsError, AccountEventsSettings},
 };
@@ -83,6 +90,8 @@ pub struct Config {
     /// Stretching in this process.
     #[serde(default)]
     pub stretch: StretchSettings,
+    /// Folder with mail templates in place of the program's; `foxhold template check` tells whether they can be used.
+    pub mail_templates: Option<PathBuf>,
     /// How mail is delivered.
     pub mail: MailSettings,
     /// Abuse limits.
@@ -255,6 +264,11 @@ pub enum ConfigError {
     /// A job that cannot be run so.
     #[error(transparent)]
     Jobs(#[from] JobsFault),
+    /// Mail templates that cannot be used.
+    #[error(
+        "`mail_templates`\n{0}\nfix: foxhold template check --templates with that folder, until it finds nothing"
+    )]
+    Templates(TemplateFaults),
     /// A rule of registration that is none.
     #[error(transparent)]
     Registration(#[from] RegistrationFault),
@@ -313,6 +327,7 @@ impl Config {
             events.prepare()?.about_others(&domain, home)
         });
         let deployment = Deployment {
+            mail_templates: mail_templates(&public_url, self.mail_templates.as_deref())?,
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
                 allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),
@@ -400,6 +415,14 @@ pub fn verifier(
     documents: &BTreeMap<String, String>,
 ) -> Result<Option<RemoteVerifier>, ConfigError> {
     Ok(settings.prepare(!documents.is_empty())?)
+}
+
+/// How mails read: as an operator has it in a folder, and else as they ship.
+///
+/// # Errors
+/// [`ConfigError::Templates`]
+pub fn mail_templates(public_url: &str, folder: Option<&Path>) -> Result<MailTemplates, ConfigError> {
+    MailTemplates::new(public_url, folder).map_err(ConfigError::Templates)
 }
 
 /// Reads the key that mailed codes are derived from: 64 hex digits.

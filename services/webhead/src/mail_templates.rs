@@ -1,7 +1,13 @@
 //! How mails read (`accounts.md` (i)). Text and HTML part and subject are templates; headers and links are made here.
 //!
+//! An operator may put files of the same names into a folder, in place of single parts.
+//!
 //! Must stay true: the text is complete alone, a subject holds no secret, every link shows its host, and what a client
-//! said is escaped wherever it goes.
+//! said is escaped wherever it goes. What an operator puts in is held to that when it is read.
+
+mod own;
+
+use std::{collections::BTreeSet, path::Path};
 
 use foxhold_accounts::{
     VerifyMail,
@@ -9,12 +15,16 @@ use foxhold_accounts::{
 };
 use foxhold_core::{Uid, hex};
 use foxhold_ports::mail::Mail;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, Value};
 use url::form_urlencoded;
 
-/// The templates that ship with the program.
+pub use self::own::{TemplateFault, TemplateFaults};
+
+/// The templates in force.
 pub struct MailTemplates {
     environment: Environment<'static>,
+    /// Parts that are an operator's.
+    own: BTreeSet<String>,
     /// Root of the pages, without trailing slash.
     content_url: String,
     /// Host of the pages, as people read it.
@@ -80,27 +90,30 @@ struct Envelope<'a> {
 }
 
 impl MailTemplates {
-    /// Reads all templates. `content_url` is the root of the pages, without trailing slash.
+    /// Reads all templates, those in `own` in place of the program's. `content_url` is the root of the pages, without
+    /// trailing slash.
     ///
     /// # Errors
-    /// [`TemplateError`] if one of them is no template.
-    pub fn new(content_url: &str) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        for (name, source) in SOURCES {
-            environment
-                .add_template(name, source)
-                .map_err(|_| TemplateError)?;
-        }
+    /// Everything that is wrong with those in `own`.
+    pub fn new(content_url: &str, own: Option<&Path>) -> Result<Self, TemplateFaults> {
+        let (environment, own) = own::environment(own)?;
         let host = content_url
             .split_once("://")
             .map_or(content_url, |(_, host)| host)
             .to_owned();
         Ok(Self {
             environment,
+            own,
             content_url: content_url.to_owned(),
             host,
         })
+    }
+
+    /// Every part of every mail, and whether it is an operator's.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        SOURCES
+            .into_iter()
+            .map(|(name, _)| (name, self.own.contains(name)))
     }
 
     /// Renders the three parts of a template. `more` is what it is told beside host, address and link, `headers` are those
@@ -251,7 +264,7 @@ mod tests {
     use super::*;
 
     fn mail(options: &MailOptions) -> Mail {
-        let templates = MailTemplates::new("http://localhost:9000").unwrap();
+        let templates = MailTemplates::new("http://localhost:9000", None).unwrap();
         templates
             .verify(&VerifyMail {
                 to: "o'hara&co@example.test",
@@ -295,7 +308,7 @@ mod tests {
     }
 
     fn recovery(to: &str, options: &MailOptions) -> Mail {
-        let templates = MailTemplates::new("http://localhost:9000").unwrap();
+        let templates = MailTemplates::new("http://localhost:9000", None).unwrap();
         templates
             .recovery(&RecoveryMail {
                 to,
@@ -342,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_new_password_is_told_as_what_it_was() {
-        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
         for (news, name, word) in [
             (PasswordNews::Changed, "passwordChanged", "changed"),
             (PasswordNews::Reset, "passwordReset", "reset"),

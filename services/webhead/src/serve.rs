@@ -6,13 +6,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use foxhold_accounts::registration::CurrentRegistration;
+use foxhold_crypto::outbox::OutboxKey;
 use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
 use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
     RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns,
-    RemoteSigner, RemoteStretcher, Transport, transport,
+    RemoteOutbox, RemoteSigner, RemoteStretcher, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -30,7 +31,7 @@ use crate::{
     assembly::{Deployment, Ports, assemble},
     config::Config,
     jobs::{self, JobPorts, JobSettings},
-    mail::{CaptureMailer, capture::mailbox_router},
+    mail::{CaptureMailer, RunningSender, SenderPorts, capture::mailbox_router},
     registration,
     store::{self, Readers},
     token_server::{self, Condition, TokenServer},
@@ -59,6 +60,7 @@ pub struct Webhead {
     /// The Token Server's own listener, and what is served there.
     own: Option<(TcpListener, Router)>,
     mailbox: Option<Arc<CaptureMailer>>,
+    sender: Option<RunningSender>,
     token_server: Arc<TokenServer>,
     health: Health,
     store: Part,
@@ -93,11 +95,12 @@ impl Webhead {
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
         );
-        let (mailer, mailbox) = prepared.mail.start()?;
         let readers = store::open(prepared.store).await?;
         prepared.deployment.region = readers.region;
         let tiers = Tiers::reach(&config, &identity)?;
-        let ports = ports(&config, &identity, &tiers, readers, mailer)?;
+        let outbox = tiers.outbox(&readers, &prepared.deployment);
+        let mail = prepared.mail.start(outbox, shutdown)?;
+        let ports = ports(&config, &identity, &tiers, readers, mail.mailer)?;
         let jobs = (
             job_ports(&tiers, &ports),
             job_settings(&config, &prepared.deployment),
@@ -120,7 +123,8 @@ impl Webhead {
             address,
             router,
             own,
-            mailbox,
+            mailbox: mail.mailbox,
+            sender: mail.sender,
             token_server,
             health,
             store,
@@ -188,6 +192,9 @@ impl Webhead {
             never = self.certificate.run() => never,
         }
         jobs.ended().await;
+        if let Some(sender) = self.sender {
+            sender.end().await;
+        }
         Ok(())
     }
 }
@@ -244,6 +251,20 @@ impl Tiers {
             dbwriter,
             signer: Arc::new(RemoteSigner::new(keysigner)),
         })
+    }
+}
+
+impl Tiers {
+    /// Where mail waits: the dbwriters keep it, and any webhead may send what no other has in hand.
+    fn outbox(&self, readers: &Readers, deployment: &Deployment) -> SenderPorts {
+        SenderPorts {
+            outbox: Arc::new(RemoteOutbox::new(self.dbwriter.clone())),
+            reader: Arc::clone(&readers.outbox),
+            key: Arc::new(OutboxKey::derive(&deployment.code_key)),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            is_alone: false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use foxhold_core::RegionMark;
-use foxhold_ports::{AccountReader, AssignmentReader};
+use foxhold_ports::{AccountReader, AssignmentReader, OutboxReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -15,6 +15,8 @@ pub(crate) struct Readers {
     pub(crate) accounts: Arc<dyn AccountReader>,
     /// Services, nodes, users' records.
     pub(crate) assignments: Arc<dyn AssignmentReader>,
+    /// Mail that waits.
+    pub(crate) outbox: Arc<dyn OutboxReader>,
     /// The mark that tokens issued here bear, where there are several regions.
     pub(crate) region: Option<RegionMark>,
 }
@@ -50,9 +52,13 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
 }
 
 impl Readers {
-    fn of(reader: Arc<impl AccountReader + AssignmentReader + 'static>, region: Option<RegionMark>) -> Self {
+    fn of(
+        reader: Arc<impl AccountReader + AssignmentReader + OutboxReader + 'static>,
+        region: Option<RegionMark>,
+    ) -> Self {
         Self {
             accounts: Arc::clone(&reader) as _,
+            outbox: Arc::clone(&reader) as _,
             assignments: reader,
             region,
         }

@@ -16,10 +16,11 @@ use foxhold_core::{
 };
 
 use crate::{
-    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, WriteError,
+    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, Outbox, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
     jobs::{Job, Runner},
+    outbox::{LeasedMail, MailRef, SealedMail},
 };
 
 /// Writers of one store, in turns.
@@ -254,6 +255,30 @@ impl<W: AssignmentAdmin> AssignmentAdmin for Turns<W> {
         through: ServiceUid,
     ) -> Result<(), WriteError> {
         self.next().reserve_uids(call, service, through).await
+    }
+}
+
+#[async_trait]
+impl<W: Outbox> Outbox for Turns<W> {
+    async fn put_mail(&self, call: &Call, mail: SealedMail, now: Timestamp) -> Result<(), WriteError> {
+        self.next().put_mail(call, mail, now).await
+    }
+
+    async fn take_mails(
+        &self,
+        call: &Call,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<LeasedMail>, WriteError> {
+        self.next().take_mails(call, now, limit).await
+    }
+
+    async fn end_mail(&self, call: &Call, at: MailRef) -> Result<(), WriteError> {
+        self.next().end_mail(call, at).await
+    }
+
+    async fn defer_mail(&self, call: &Call, at: MailRef, next: Timestamp) -> Result<(), WriteError> {
+        self.next().defer_mail(call, at, next).await
     }
 }
 

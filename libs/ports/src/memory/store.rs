@@ -52,6 +52,7 @@ pub(super) struct State {
     pub(super) nodes_made: u64,
     pub(super) users: HashMap<(ServiceKey, UserKey), UserRecord>,
     pub(super) turns: HashMap<Job, (Runner, Timestamp)>,
+    pub(super) mails: BTreeMap<OpId, super::outbox::KeptMail>,
 }
 
 /// A service with its counter.

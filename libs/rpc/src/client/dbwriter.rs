@@ -47,9 +47,11 @@ macro_rules! intent {
 }
 
 mod guards;
+mod outbox;
 mod turns;
 
 pub use guards::RemoteAccountGuards;
+pub use outbox::RemoteOutbox;
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

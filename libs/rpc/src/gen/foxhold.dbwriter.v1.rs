@@ -5553,3 +5553,638 @@ pub mod job_turns_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What PutMail is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutMailRequest {
+    /// 16 bytes: the intent's name for good, and the mail's.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 1 to 65,536 bytes: what it says, sealed.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's clock.
+    #[prost(uint64, tag = "3")]
+    pub now_ms: u64,
+}
+/// Kept, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutMailResponse {}
+/// What TakeMails is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TakeMailsRequest {
+    /// 16 bytes: the intent's name for good, and the lease's.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's clock.
+    #[prost(uint64, tag = "2")]
+    pub now_ms: u64,
+    /// Most mails to be taken; more than 32 count as 32.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+}
+/// What was leased.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TakeMailsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub mails: ::prost::alloc::vec::Vec<LeasedMail>,
+}
+/// A mail in the hands of a sender.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LeasedMail {
+    /// 16 bytes: the operation that put it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the operation that took it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+    /// How often it was deferred.
+    #[prost(uint32, tag = "3")]
+    pub attempts: u32,
+    /// What it says, sealed.
+    #[prost(bytes = "vec", tag = "4")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+/// What EndMail is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndMailRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the mail.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the lease.
+    #[prost(bytes = "vec", tag = "3")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndMailResponse {}
+/// What DeferMail is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeferMailRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the mail.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the lease.
+    #[prost(bytes = "vec", tag = "3")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+    /// When it may be taken again.
+    #[prost(uint64, tag = "4")]
+    pub next_at_ms: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeferMailResponse {}
+/// Generated client implementations.
+pub mod outbox_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Keeps mail until it is sent.
+    #[derive(Debug, Clone)]
+    pub struct OutboxClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> OutboxClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> OutboxClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            OutboxClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Keeps a mail, leased to the caller for two minutes. Its id and its lease are the op_id.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn put_mail(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutMailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutMailResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.Outbox/PutMail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.Outbox", "PutMail"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Leases mails to the caller that are nobody's now. The lease is the op_id.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn take_mails(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TakeMailsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TakeMailsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.Outbox/TakeMails",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.Outbox", "TakeMails"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a mail that was sent or given up.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED somebody else has leased or deferred it since; ALREADY_EXISTS the op_id belongs to another intent; and
+        /// the common ones.
+        pub async fn end_mail(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndMailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndMailResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.Outbox/EndMail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.Outbox", "EndMail"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a mail back, to be sent later.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED it is not there, or somebody else has leased or deferred it since; ALREADY_EXISTS the op_id belongs to
+        /// another intent; and the common ones.
+        pub async fn defer_mail(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeferMailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeferMailResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.Outbox/DeferMail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.Outbox", "DeferMail"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod outbox_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with OutboxServer.
+    #[async_trait]
+    pub trait Outbox: std::marker::Send + std::marker::Sync + 'static {
+        /// Keeps a mail, leased to the caller for two minutes. Its id and its lease are the op_id.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn put_mail(
+            &self,
+            request: tonic::Request<super::PutMailRequest>,
+        ) -> std::result::Result<tonic::Response<super::PutMailResponse>, tonic::Status>;
+        /// Leases mails to the caller that are nobody's now. The lease is the op_id.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn take_mails(
+            &self,
+            request: tonic::Request<super::TakeMailsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TakeMailsResponse>,
+            tonic::Status,
+        >;
+        /// Removes a mail that was sent or given up.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED somebody else has leased or deferred it since; ALREADY_EXISTS the op_id belongs to another intent; and
+        /// the common ones.
+        async fn end_mail(
+            &self,
+            request: tonic::Request<super::EndMailRequest>,
+        ) -> std::result::Result<tonic::Response<super::EndMailResponse>, tonic::Status>;
+        /// Gives a mail back, to be sent later.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED it is not there, or somebody else has leased or deferred it since; ALREADY_EXISTS the op_id belongs to
+        /// another intent; and the common ones.
+        async fn defer_mail(
+            &self,
+            request: tonic::Request<super::DeferMailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeferMailResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Keeps mail until it is sent.
+    #[derive(Debug)]
+    pub struct OutboxServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> OutboxServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for OutboxServer<T>
+    where
+        T: Outbox,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.Outbox/PutMail" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutMailSvc<T: Outbox>(pub Arc<T>);
+                    impl<T: Outbox> tonic::server::UnaryService<super::PutMailRequest>
+                    for PutMailSvc<T> {
+                        type Response = super::PutMailResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutMailRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Outbox>::put_mail(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutMailSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.Outbox/TakeMails" => {
+                    #[allow(non_camel_case_types)]
+                    struct TakeMailsSvc<T: Outbox>(pub Arc<T>);
+                    impl<T: Outbox> tonic::server::UnaryService<super::TakeMailsRequest>
+                    for TakeMailsSvc<T> {
+                        type Response = super::TakeMailsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TakeMailsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Outbox>::take_mails(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TakeMailsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.Outbox/EndMail" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndMailSvc<T: Outbox>(pub Arc<T>);
+                    impl<T: Outbox> tonic::server::UnaryService<super::EndMailRequest>
+                    for EndMailSvc<T> {
+                        type Response = super::EndMailResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndMailRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Outbox>::end_mail(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndMailSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.Outbox/DeferMail" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeferMailSvc<T: Outbox>(pub Arc<T>);
+                    impl<T: Outbox> tonic::server::UnaryService<super::DeferMailRequest>
+                    for DeferMailSvc<T> {
+                        type Response = super::DeferMailResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeferMailRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Outbox>::defer_mail(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeferMailSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for OutboxServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.Outbox";
+    impl<T> tonic::server::NamedService for OutboxServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

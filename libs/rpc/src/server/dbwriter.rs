@@ -56,9 +56,11 @@ macro_rules! intent {
 }
 
 mod guards;
+mod outbox;
 mod turns;
 
 pub(super) use guards::Guards;
+pub(super) use outbox::Mails;
 pub(super) use turns::Turns;
 
 #[async_trait]

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, Subject};
+use foxhold_ports::conformance::{self, OutboxSubject, Subject};
 use foxhold_rpc::{
     client::{
         RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-        RemoteJobTurns,
+        RemoteJobTurns, RemoteOutbox,
     },
     server::DbwriterPorts,
 };
@@ -24,6 +24,7 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
         guards: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
+        outbox: Arc::clone(&store) as _,
         turns: store,
     }
 }
@@ -69,6 +70,30 @@ async fn remote_writers_keep_the_promises_about_assignments() {
 async fn remote_writers_keep_the_promises_about_jobs() {
     let deployment = Deployment::new();
     conformance::jobs("remote", async || fleet(&deployment).await).await;
+}
+
+/// Mail through two dbwriters of one file.
+async fn mail(deployment: &Deployment) -> OutboxSubject {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foxhold.db");
+    let servers: Vec<Running> = vec![
+        deployment.dbwriter(sqlite_ports(&path)).await,
+        deployment.dbwriter(sqlite_ports(&path)).await,
+    ];
+    let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    let transport = deployment.transport(Role::Webhead, Role::Dbwriter, &addresses);
+    OutboxSubject {
+        outbox: Arc::new(RemoteOutbox::new(transport)),
+        reader: Arc::new(SqliteReader::open(&path, 1).unwrap()),
+        remembers: true,
+        keep: Box::new((servers, folder)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_mail() {
+    let deployment = Deployment::new();
+    conformance::outbox("remote", async || mail(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

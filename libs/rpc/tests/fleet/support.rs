@@ -171,6 +171,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
         guards: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
+        outbox: Arc::clone(&store) as _,
         turns: store,
     }
 }

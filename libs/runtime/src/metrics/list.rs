@@ -2,7 +2,7 @@
 
 use super::{
     family::{Counters, Family, Gauges, Histograms, Metric},
-    label::{CLASS, Label, METHOD, NONE, RPC_CODE},
+    label::{CLASS, Label, METHOD, NONE, OTHER, RPC_CODE},
 };
 
 const ROLE: Label = Label::named(
@@ -72,6 +72,14 @@ const PURGE_FAILURE: Label = Label::of(
     &["http_4xx", "http_5xx", "timeout", "connect", "unknown"],
 );
 const PURGE_SKIPPED: Label = Label::of("reason", &["node_out", "silent", "same_keys", "overtaken"]);
+const MAIL_TEMPLATE: Label = Label::of(
+    "template",
+    &["verify", "recovery", "passwordChanged", "passwordReset", OTHER],
+);
+const MAIL_RESULT: Label = Label::of(
+    "result",
+    &["sent", "deferred", "refused", "expired", "unreadable", "not_kept"],
+);
 const REASON: Label = Label::of(
     "reason",
     &[
@@ -171,6 +179,11 @@ list! {
         "Replaced records that were left for a later pass without asking their node.";
     TOKEN_PURGE_BACKLOG: Gauges<1> = "foxhold_token_purge_backlog_records" [SERVICE]
         "Replaced records that were due and are still there, as the last whole pass of this process left them.";
+
+    MAIL_SENT: Counters<2> = "foxhold_mail_sent_total" [MAIL_TEMPLATE, MAIL_RESULT]
+        "What became of mails: each attempt to send one, and those that were given up or never kept.";
+    MAIL_OLDEST: Gauges<0> = "foxhold_mail_queue_oldest_seconds" []
+        "How long the oldest mail that waits has waited; 0 if none does.";
 
     STORAGE_AUTH_FAILURES: Counters<1> = "foxhold_storage_auth_failures_total" [REASON]
         "Requests to a storage node refused with 401, by the check that failed.";

@@ -89,6 +89,7 @@ const EMBEDDED: &[(&str, &str)] = &[
         include_str!("../../schema/0005_passwords.cql"),
     ),
     ("0006_guards.cql", include_str!("../../schema/0006_guards.cql")),
+    ("0007_outbox.cql", include_str!("../../schema/0007_outbox.cql")),
 ];
 
 /// The number of this version's last file: what its processes report.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, Subject, turns::Turns};
+use foxhold_ports::conformance::{self, OutboxSubject, Subject, turns::Turns};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use tempfile::TempDir;
 
@@ -46,6 +46,30 @@ async fn two_writers() -> Subject {
         knows_uids: true,
         keep: Box::new(dir),
     }
+}
+
+/// As many writers of one file, and a reader.
+fn mail(writers: usize) -> OutboxSubject {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.db");
+    let open = |_| Arc::new(SqliteStore::open_writer(&path).unwrap());
+    let outbox = Arc::new(Turns::new((0..writers).map(open).collect()));
+    OutboxSubject {
+        outbox,
+        reader: Arc::new(SqliteReader::open(&path, 1).unwrap()),
+        remembers: true,
+        keep: Box::new(dir),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox() {
+    conformance::outbox("sqlite", async || mail(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox_by_two_writers() {
+    conformance::outbox("sqlite, two writers", async || mail(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

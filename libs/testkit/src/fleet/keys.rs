@@ -1,14 +1,10 @@
-//! What a fleet has before it starts: keys and certificates, by the commands that an operator uses, and a mail server.
+//! What a fleet has before it starts: keys and certificates, by the commands that an operator uses.
 
-use std::{net::SocketAddr, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
-use anyhow::{Context, Result, ensure};
-use hyper::StatusCode;
+use anyhow::{Result, ensure};
 
-use crate::{
-    http,
-    process::{Process, binary_path, target_folder},
-};
+use crate::process::binary_path;
 
 pub(super) const TRUST_DOMAIN: &str = "fleet.test";
 
@@ -37,26 +33,4 @@ fn run(arguments: &[&str]) -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
-}
-
-pub(super) fn start_mail(work: &Path, smtp: SocketAddr, mailbox: SocketAddr) -> Result<Process> {
-    let target = target_folder()?;
-    let python = target
-        .parent()
-        .context("target folder")?
-        .join("venv-browser/bin/python");
-    ensure!(
-        python.exists(),
-        "{} is missing: `cargo xtask test` makes it",
-        python.display()
-    );
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/smtp_sink.py"));
-    command.args(["--smtp", &smtp.to_string(), "--http", &mailbox.to_string()]);
-    Process::spawn(work, "mail", command)
-}
-
-/// Whether the mail server keeps mails yet.
-pub(super) async fn keeps_mail(mailbox: SocketAddr) -> bool {
-    matches!(http::get(mailbox, "/mail/nobody").await, Ok(answer) if answer.status == StatusCode::OK)
 }

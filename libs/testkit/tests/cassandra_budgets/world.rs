@@ -28,6 +28,7 @@ use foxhold_webhead::{
     client_address::ClientAddresses,
     limits::LimitSettings,
     mail::{CaptureMailer, capture::mailbox_router},
+    mail_templates::MailTemplates,
     router,
 };
 use tokio::net::TcpListener;
@@ -173,6 +174,7 @@ fn deployment(root: &str) -> Deployment {
         },
         host: "localhost".to_owned(),
         issuer_documents: std::collections::BTreeMap::new(),
+        mail_templates: MailTemplates::new(root, None).expect("those that ship"),
         certificates: true,
         browserid: None,
         foreign_oauth: None,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{SecretText, Timestamp, hex};
 use foxhold_ports::{
-    conformance::{Subject, turns::Turns},
+    conformance::{OutboxSubject, Subject, turns::Turns},
     memory::{ManualClock, MemoryStore},
 };
 use foxhold_runtime::SystemRandom;
@@ -106,6 +106,17 @@ impl Bench {
             job_turns: assignments,
             remembers: false,
             knows_uids: true,
+            keep: Box::new(()),
+        }
+    }
+
+    /// Mail in these stores, which take turns.
+    pub(crate) fn mail(stores: &[&Arc<CassandraStore>]) -> OutboxSubject {
+        let stores: Vec<_> = stores.iter().map(|store| Arc::clone(store)).collect();
+        OutboxSubject {
+            reader: Arc::clone(stores.last().expect("at least one")) as _,
+            outbox: Arc::new(Turns::new(stores)),
+            remembers: false,
             keep: Box::new(()),
         }
     }

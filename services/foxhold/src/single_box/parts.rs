@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use foxhold_core::{Clock, Random};
-use foxhold_crypto::{hawk::Target, node_secret::NodeSecrets};
+use foxhold_crypto::{hawk::Target, node_secret::NodeSecrets, outbox::OutboxKey};
 use foxhold_keysigner::{
     audit::{AuditLog, AuditSettings},
     custody::{Custody, file},
@@ -20,9 +20,9 @@ use foxhold_webhead::{
     App, Site,
     assembly::{Deployment, Ports, assemble},
     client_address::ClientAddresses,
-    config::{HawkSettings, code_key, issuer_documents, verifier},
+    config::{HawkSettings, code_key, issuer_documents, mail_templates, verifier},
     jobs::{JobPorts, JobSettings},
-    mail::{CaptureMailer, MailSettings},
+    mail::{CaptureMailer, MailSettings, RunningSender, SenderPorts},
 };
 use url::Url;
 
@@ -44,6 +44,7 @@ pub(super) struct Parts {
     pub(super) jobs: (JobPorts, JobSettings),
     pub(super) node: Arc<SyncNode>,
     pub(super) mailbox: Option<Arc<CaptureMailer>>,
+    pub(super) sender: Option<RunningSender>,
     pub(super) signer: Arc<LocalSigner>,
     pub(super) store: Arc<SqliteStore>,
     pub(super) stretcher: Arc<PoolStretcher>,
@@ -90,8 +91,17 @@ pub(super) async fn open(
     let limits = PoolLimits::of_machine(settings.stretch.memory_bytes());
     let stretcher = PoolStretcher::start(limits, Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
-    let (mailer, mailbox) = mail(settings)?.prepare(&means.secrets)?.start()?;
     let node = open_node(folder, &means, of_node)?;
+    let deployment = deployment(&means)?;
+    let outbox = SenderPorts {
+        outbox: Arc::clone(&store) as _,
+        reader: Arc::clone(&reader) as _,
+        key: Arc::new(OutboxKey::derive(&deployment.code_key)),
+        clock: Arc::clone(&means.clock),
+        random: Arc::clone(&means.random),
+        is_alone: true,
+    };
+    let mail = mail(settings)?.prepare(&means.secrets)?.start(outbox, shutdown)?;
     let ports = Ports {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::clone(&store) as _,
@@ -103,18 +113,18 @@ pub(super) async fn open(
         minter: Arc::clone(&signer) as _,
         public_keys: Arc::clone(&signer) as _,
         stretcher: Arc::clone(&stretcher) as _,
-        mailer,
+        mailer: mail.mailer,
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
     };
-    let deployment = deployment(&means)?;
     let jobs = jobs(&means, &deployment, &ports, &store, &node);
     let app = assemble(deployment, ports, &Health::new(shutdown), shutdown)?;
     Ok(Parts {
         app,
         jobs,
         node,
-        mailbox,
+        mailbox: mail.mailbox,
+        sender: mail.sender,
         signer,
         store,
         stretcher,
@@ -224,7 +234,7 @@ fn jobs(
     (ports, settings)
 }
 
-fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
+pub(crate) fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
     Ok(match settings.mail {
         MailMode::Log => MailSettings::Log,
         MailMode::Capture => MailSettings::Capture,
@@ -259,6 +269,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         account_events: None,
         origin: Target::parse(&root)?,
         domain,
+        mail_templates: mail_templates(&root, settings.mail_templates.as_deref())?,
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,

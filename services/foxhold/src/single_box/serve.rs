@@ -89,6 +89,9 @@ pub(crate) async fn serve(
         () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
     }
     jobs.ended().await;
+    if let Some(sender) = parts.sender {
+        sender.end().await;
+    }
     parts.stretcher.end().await;
     parts.signer.end().await;
     // Finishes the waiting writes and closes the files; blocks meanwhile.

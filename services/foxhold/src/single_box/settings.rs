@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) domain: Option<String>,
     /// How mail is delivered.
     pub(crate) mail: MailMode,
+    /// Folder with mail templates in place of the program's.
+    pub(crate) mail_templates: Option<PathBuf>,
     /// The mail server, for `mail = "smtp"`.
     pub(crate) smtp: Option<SmtpTable>,
     /// Abuse limits.
@@ -110,6 +112,7 @@ impl Default for Settings {
             public_url: None,
             domain: None,
             mail: MailMode::default(),
+            mail_templates: None,
             smtp: None,
             limits: LimitSettings::default(),
             registration: RegistrationSetting::default(),

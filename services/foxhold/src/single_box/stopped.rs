@@ -4,7 +4,7 @@
 //! Must stay true: the folder is held as long as this lives, so that no box starts on it meanwhile; nothing is made or
 //! changed that nobody asked for.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{Router, body::Body};
@@ -21,7 +21,10 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::ServiceExt as _;
 
-use super::{parts, settings::Settings};
+use super::{
+    parts,
+    settings::{Settings, SettingsError},
+};
 use crate::{
     cli::UpArgs,
     data_folder::{DataFolder, DataFolderError, check_config_of},
@@ -47,7 +50,7 @@ impl StoppedBox {
             return Err(DataFolderError::Missing { folder }.into());
         }
         check_config_of(folder.root())?;
-        let settings = Settings::load(&folder.config(), config::process_env(), &as_it_is(&folder))?;
+        let settings = settings_of(folder.root())?;
         let keys = KeyFiles::in_folder(folder.keys());
         let store =
             SqliteStore::open_writer(&database).with_context(|| format!("opening {}", database.display()))?;
@@ -100,10 +103,15 @@ impl StoppedBox {
     }
 }
 
-/// Without flags; whoever works on a box need not confirm again how it was set up.
-fn as_it_is(folder: &DataFolder) -> UpArgs {
+/// What the box of a folder is told, whether it runs or not. Without flags; whoever works on a box need not confirm again
+/// how it was set up.
+pub(crate) fn settings_of(root: &Path) -> Result<Settings, SettingsError> {
+    Settings::load(&root.join("foxhold.toml"), config::process_env(), &as_it_is(root))
+}
+
+fn as_it_is(root: &Path) -> UpArgs {
     UpArgs {
-        data: folder.root().to_owned(),
+        data: root.to_owned(),
         listen: None,
         private_listen: None,
         public_url: None,

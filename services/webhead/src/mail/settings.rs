@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use foxhold_ports::Mailer;
-use foxhold_runtime::config::{SecretError, SecretFile, Secrets};
+use foxhold_runtime::{
+    Shutdown,
+    config::{SecretError, SecretFile, Secrets},
+};
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
-    CaptureMailer, LogMailer, NoMailer, SmtpMailer,
-    smtp::{SmtpError, SmtpSettings, SmtpTls},
+    CaptureMailer, LogMailer, NoMailer, RunningSender, SenderPorts, sender,
+    smtp::{Relay, SmtpError, SmtpSettings, SmtpTls},
 };
 
 /// How mail is delivered.
@@ -62,8 +65,25 @@ pub enum MailSettingsError {
     Terminal(#[source] std::io::Error),
 }
 
-/// A mailer, and its mailbox if somebody is to look into it.
-pub type Mail = (Arc<dyn Mailer>, Option<Arc<CaptureMailer>>);
+/// Mail at work.
+pub struct Mail {
+    /// Takes mails.
+    pub mailer: Arc<dyn Mailer>,
+    /// What was captured, if somebody is to look into it.
+    pub mailbox: Option<Arc<CaptureMailer>>,
+    /// Sends what is in the outbox, in mode `smtp`.
+    pub sender: Option<RunningSender>,
+}
+
+impl Mail {
+    fn of(mailer: impl Mailer + 'static) -> Self {
+        Self {
+            mailer: Arc::new(mailer),
+            mailbox: None,
+            sender: None,
+        }
+    }
+}
 
 impl MailSettings {
     /// Checks the settings, and reads the password.
@@ -117,18 +137,25 @@ impl PreparedMail {
     ///
     /// # Errors
     /// [`MailSettingsError`]
-    pub fn start(&self) -> Result<Mail, MailSettingsError> {
+    pub fn start(&self, ports: SenderPorts, shutdown: &Shutdown) -> Result<Mail, MailSettingsError> {
         Ok(match self {
-            Self::Log => (
-                Arc::new(LogMailer::stdout().map_err(MailSettingsError::Terminal)?),
-                None,
-            ),
+            Self::Log => Mail::of(LogMailer::stdout().map_err(MailSettingsError::Terminal)?),
             Self::Capture => {
                 let mailbox = Arc::new(CaptureMailer::new());
-                (Arc::clone(&mailbox) as Arc<dyn Mailer>, Some(mailbox))
+                Mail {
+                    mailer: Arc::clone(&mailbox) as _,
+                    mailbox: Some(mailbox),
+                    sender: None,
+                }
             }
-            Self::Smtp(settings) => (Arc::new(SmtpMailer::start(settings)?), None),
-            Self::None => (Arc::new(NoMailer), None),
+            Self::Smtp(settings) => {
+                let (mailer, sender) = sender::start(Relay::new(settings)?, ports, shutdown);
+                Mail {
+                    sender: Some(sender),
+                    ..Mail::of(mailer)
+                }
+            }
+            Self::None => Mail::of(NoMailer),
         })
     }
 }

@@ -1,41 +1,31 @@
-//! Mode `smtp`: mails go to a mail server. A request only puts its mail into a bounded queue; workers deliver, and try
-//! again a bounded number of times what the server cannot take now.
+//! Mode `smtp`: the mail server, and mails as it takes them. [`sender`](super::sender) hands them over.
 //!
 //! Headers are built from typed values, so that no stored address or name can add a line (`security.md` E.2).
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use foxhold_core::SecretText;
-use foxhold_ports::{
-    Mailer,
-    mail::{Mail, MailError},
-};
+use foxhold_ports::mail::Mail;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    address::Envelope,
     message::{
         Mailbox, MultiPart,
         header::{HeaderName, HeaderValue},
     },
-    transport::smtp::{AsyncSmtpTransportBuilder, authentication::Credentials},
+    transport::smtp::{
+        AsyncSmtpTransportBuilder, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, authentication::Credentials,
+        response::Code,
+    },
 };
 use serde::Deserialize;
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc};
+use zeroize::Zeroizing;
 
-/// Mails waiting for delivery.
-const QUEUE_MAX: usize = 1_000;
-/// Mails being delivered, or waiting for their next attempt.
-const IN_WORK_MAX: usize = 32;
+use super::parcel::{Parcel, template_named};
+
 /// How long one command of the dialogue may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pauses between the attempts: five in all.
-const PAUSES: [Duration; 4] = [
-    Duration::from_secs(2),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-];
 
 /// How the connection to the mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -79,37 +69,85 @@ pub enum SmtpError {
     Host(#[source] lettre::transport::smtp::Error),
 }
 
-/// Hands mails to a mail server.
-pub struct SmtpMailer {
+/// A mail server, as a sender sees it.
+pub(super) struct Relay {
     from: Mailbox,
-    queue: mpsc::Sender<Message>,
+    transport: Transport,
 }
 
-impl SmtpMailer {
-    /// Checks the settings and starts delivering. To be called inside the runtime. Delivery ends, with what is queued
-    /// then tried to the end, when the mailer is dropped.
-    ///
-    /// # Errors
-    /// [`SmtpError`]
-    pub fn start(settings: &SmtpSettings) -> Result<Self, SmtpError> {
-        Self::start_with(settings, &PAUSES)
+/// A mail that the server did not take.
+#[derive(Debug)]
+pub(super) struct NotTaken {
+    /// The server's answer code, if it answered.
+    pub(super) code: Option<String>,
+    /// Whether it will not be taken later either.
+    pub(super) is_for_good: bool,
+}
+
+impl Relay {
+    /// Checks the settings. Connects to nobody yet.
+    pub(super) fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
+        Ok(Self {
+            from: settings.from.parse().map_err(|_| SmtpError::Sender)?,
+            transport: transport(settings)?,
+        })
     }
 
-    fn start_with(settings: &SmtpSettings, pauses: &'static [Duration]) -> Result<Self, SmtpError> {
-        let from = settings.from.parse().map_err(|_| SmtpError::Sender)?;
-        let transport = transport(settings)?;
-        let (queue, mails) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(deliver_all(mails, transport, pauses));
-        Ok(Self { from, queue })
+    /// `None` for what cannot be a mail.
+    pub(super) fn parcel(&self, mail: Mail) -> Option<Parcel> {
+        let to: Address = mail.to.parse().ok()?;
+        let name = mail.headers.iter().find(|(name, _)| *name == "X-Template-Name");
+        let template = template_named(name.map_or("", |(_, name)| name));
+        let message = Zeroizing::new(message(&self.from, mail)?.formatted());
+        Some(Parcel {
+            template,
+            to,
+            message,
+        })
+    }
+
+    /// Hands a mail over.
+    pub(super) async fn send(&self, parcel: &Parcel) -> Result<(), NotTaken> {
+        let from = Some(self.from.email.clone());
+        // A sender and one receiver are always an envelope.
+        let envelope = Envelope::new(from, vec![parcel.to.clone()]).map_err(|_| NotTaken {
+            code: None,
+            is_for_good: true,
+        })?;
+        let sent = self.transport.send_raw(&envelope, &parcel.message).await;
+        sent.map(drop).map_err(|error| NotTaken {
+            code: error.status().map(|code| code.to_string()),
+            is_for_good: error.is_permanent() && !error.status().is_some_and(is_about_us),
+        })
+    }
+
+    /// Whom mails are from.
+    pub(super) fn sender(&self) -> Address {
+        self.from.email.clone()
     }
 }
 
-#[async_trait]
-impl Mailer for SmtpMailer {
-    async fn post(&self, mail: Mail) -> Result<(), MailError> {
-        let message = message(&self.from, mail).ok_or(MailError)?;
-        self.queue.try_send(message).map_err(|_| MailError)
+/// Answers that say nothing of the mail: the server wants another login, or better protection. An operator mends that, and
+/// the mail goes out.
+fn is_about_us(code: Code) -> bool {
+    matches!(u16::from(code), 530 | 534 | 535 | 538)
+}
+
+impl SmtpSettings {
+    /// Where it listens.
+    pub(super) fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            SmtpTls::Starttls => SUBMISSION_PORT,
+            SmtpTls::Tls => SUBMISSIONS_PORT,
+            SmtpTls::Plain => SMTP_PORT,
+        })
     }
+}
+
+/// The login, as the library takes it.
+pub(super) fn credentials(settings: &SmtpSettings) -> Option<Credentials> {
+    let (user, password) = settings.login.as_ref()?;
+    Some(Credentials::new(user.clone(), password.expose().to_owned()))
 }
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
@@ -122,11 +160,9 @@ fn transport(settings: &SmtpSettings) -> Result<Transport, SmtpError> {
         SmtpTls::Plain if is_loopback(host) => Transport::builder_dangerous(host),
         SmtpTls::Plain => return Err(SmtpError::PlainNeedsLoopback),
     };
-    if let Some(port) = settings.port {
-        builder = builder.port(port);
-    }
-    if let Some((user, password)) = &settings.login {
-        builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
+    builder = builder.port(settings.port());
+    if let Some(login) = credentials(settings) {
+        builder = builder.credentials(login);
     }
     Ok(builder.timeout(Some(COMMAND_TIMEOUT)).build())
 }
@@ -162,49 +198,5 @@ fn message(from: &Mailbox, mail: Mail) -> Option<Message> {
     Some(message)
 }
 
-async fn deliver_all(mut mails: mpsc::Receiver<Message>, transport: Transport, pauses: &'static [Duration]) {
-    let in_work = Arc::new(Semaphore::new(IN_WORK_MAX));
-    while let Some(mail) = mails.recv().await {
-        let Ok(permit) = in_work.clone().acquire_owned().await else {
-            return;
-        };
-        let transport = transport.clone();
-        tokio::spawn(async move {
-            deliver(&transport, mail, pauses).await;
-            drop(permit);
-        });
-    }
-}
-
-/// Tries until the mail is accepted, refused for good, or has been tried often enough. The log tells the server's
-/// answer code and nothing of the mail.
-async fn deliver(transport: &Transport, mail: Message, pauses: &[Duration]) {
-    for attempt in 0..=pauses.len() {
-        let Err(error) = transport.send(mail.clone()).await else {
-            return;
-        };
-        let code = error.status().map(|code| code.to_string());
-        let pause = if error.is_permanent() {
-            None
-        } else {
-            pauses.get(attempt)
-        };
-        let Some(pause) = pause else {
-            tracing::error!(
-                mail.attempts = attempt + 1,
-                smtp.code = code,
-                "a mail was given up"
-            );
-            return;
-        };
-        tracing::warn!(
-            mail.attempts = attempt + 1,
-            smtp.code = code,
-            "a mail was not taken, trying again"
-        );
-        tokio::time::sleep(*pause).await;
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

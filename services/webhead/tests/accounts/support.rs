@@ -288,7 +288,7 @@ impl Bench {
             certificates: signer.clone(),
             stretcher: stretcher.clone(),
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
-            templates: Arc::new(MailTemplates::new(options.root).unwrap()),
+            templates: Arc::new(MailTemplates::new(options.root, None).unwrap()),
             events: events.clone(),
             limits: options.limits,
             clock: clock.clone(),

@@ -1,0 +1,87 @@
+//! A real mail server that keeps what it takes, for whoever sends (`mail/smtp_sink.py`).
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use hyper::StatusCode;
+use serde_json::Value;
+
+use crate::{
+    http,
+    process::{Process, free_address, target_folder},
+    wait::wait_until,
+};
+
+/// A mail server with a mailbox for everybody. It is off until it is started.
+#[derive(Debug)]
+pub struct MailServer {
+    /// Where it takes mail.
+    pub smtp: SocketAddr,
+    /// Where it shows it, in the shape of a captured mailbox.
+    pub mailbox: SocketAddr,
+    work: PathBuf,
+    process: Option<Process>,
+}
+
+impl MailServer {
+    /// Addresses for one; nobody answers there yet.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn off(work: &Path) -> Result<Self> {
+        Ok(Self {
+            smtp: free_address()?,
+            mailbox: free_address()?,
+            work: work.to_owned(),
+            process: None,
+        })
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// When Python's environment is missing, or it does not come up.
+    pub async fn start(&mut self) -> Result<()> {
+        self.process = Some(spawn(&self.work, self.smtp, self.mailbox)?);
+        let mailbox = self.mailbox;
+        wait_until("the mail server", || keeps_mail(mailbox)).await
+    }
+
+    /// What a receiver has got, oldest first.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn mails(&self, receiver: &str) -> Result<Vec<Value>> {
+        let local_part = receiver.split('@').next().unwrap_or_default();
+        let answer = http::get(self.mailbox, &format!("/mail/{local_part}")).await?;
+        let mails = answer.json()?;
+        mails.as_array().cloned().context("no list of mails")
+    }
+}
+
+/// Its process alone.
+pub(crate) fn spawn(work: &Path, smtp: SocketAddr, mailbox: SocketAddr) -> Result<Process> {
+    let target = target_folder()?;
+    let python = target
+        .parent()
+        .context("target folder")?
+        .join("venv-browser/bin/python");
+    ensure!(
+        python.exists(),
+        "{} is missing: `cargo xtask test` makes it",
+        python.display()
+    );
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/smtp_sink.py"));
+    command.args(["--smtp", &smtp.to_string(), "--http", &mailbox.to_string()]);
+    Process::spawn(work, "mail", command)
+}
+
+/// Whether the mail server keeps mails yet.
+pub(crate) async fn keeps_mail(mailbox: SocketAddr) -> bool {
+    matches!(http::get(mailbox, "/mail/nobody").await, Ok(answer) if answer.status == StatusCode::OK)
+}

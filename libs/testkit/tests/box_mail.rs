@@ -1,0 +1,155 @@
+//! Mail of a single box that a mail server does not take at once: the server is away, the box is killed meanwhile, the
+//! server wants to be asked again, refuses, or says nothing. Against a real mail server.
+
+use foxhold_testkit::{
+    http,
+    mail_server::MailServer,
+    person::{Person, unique_hex},
+    single_box::SingleBox,
+    wait::wait_until,
+    work_folder::WorkFolder,
+};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+const PEOPLE: usize = 5;
+
+async fn signed_up(single: &SingleBox, name: &str) -> Person {
+    let email = format!("{name}{}@example.test", &unique_hex()[..12]);
+    let entered = Person::sign_up(&single.server, &email, &unique_hex()).await;
+    match entered.expect("an answer") {
+        Ok(person) => person,
+        Err(refused) => panic!("{name}: {}", refused.status),
+    }
+}
+
+/// Waits until mail has come, and tells how much.
+async fn mails_of(server: &MailServer, person: &Person) -> usize {
+    let got = || async { server.mails(&person.email).await.expect("its mails").len() };
+    let waited = wait_until("a mail", || async { got().await > 0 });
+    waited.await.expect("a mail");
+    got().await
+}
+
+/// The value of a line of the metrics, zero if there is none.
+async fn metric(single: &SingleBox, line: &str) -> u64 {
+    let answer = http::get(single.private, "/metrics").await.expect("metrics");
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    let value = text
+        .lines()
+        .find_map(|this| this.strip_prefix(line)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().expect("a number"))
+}
+
+fn result(result: &str) -> String {
+    format!("foxhold_mail_sent_total{{template=\"verify\",result=\"{result}\"}}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_promised_arrives_once_though_the_server_was_away_and_the_box_was_killed() {
+    let work = WorkFolder::of("box_mail_killed").unwrap();
+    let mut server = MailServer::off(work.path()).unwrap();
+    let mut single = SingleBox::start_mailing(work.path(), server.smtp).await.unwrap();
+    let mut people = Vec::new();
+    for number in 0..PEOPLE {
+        people.push(signed_up(&single, &format!("person{number}")).await);
+    }
+    single.process.kill().unwrap();
+
+    server.start().await.unwrap();
+    single.restart().await.unwrap();
+    for person in &people {
+        assert_eq!(mails_of(&server, person).await, 1, "{}", person.email);
+        let verified = person.verify(&single.server, server.mailbox).await.unwrap();
+        assert_eq!(verified.status, StatusCode::OK, "the code of the mail is right");
+    }
+    wait_until("all to be noted as sent", || async {
+        metric(&single, &result("sent")).await == PEOPLE as u64
+    })
+    .await
+    .unwrap();
+
+    // Noted as sent: the next process finds nothing to send.
+    let ended = single.process.terminate().await.unwrap();
+    assert!(ended.success(), "{ended}");
+    single.restart().await.unwrap();
+    let last = signed_up(&single, "last").await;
+    assert_eq!(mails_of(&server, &last).await, 1);
+    for person in &people {
+        assert_eq!(mails_of(&server, person).await, 1, "{}", person.email);
+    }
+    // Neither address nor code is in the log.
+    let log = single.process.output().unwrap();
+    assert!(
+        log.contains("a mail was sent") && !log.contains("@example.test"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hesitates_refuses_or_says_nothing_delays_no_other_mail() {
+    let work = WorkFolder::of("box_mail_answers").unwrap();
+    let mut server = MailServer::off(work.path()).unwrap();
+    server.start().await.unwrap();
+    let single = SingleBox::start_mailing(work.path(), server.smtp).await.unwrap();
+    for number in 0..3 {
+        signed_up(&single, &format!("silent{number}")).await;
+    }
+    let refused = signed_up(&single, "never").await;
+    let later = signed_up(&single, "later").await;
+    let other = signed_up(&single, "other").await;
+    assert_eq!(mails_of(&server, &other).await, 1);
+    assert_eq!(mails_of(&server, &later).await, 1);
+    wait_until("the refusal to be counted", || async {
+        metric(&single, &result("refused")).await == 1
+    })
+    .await
+    .unwrap();
+    assert!(metric(&single, &result("deferred")).await >= 2);
+    assert!(server.mails(&refused.email).await.unwrap().is_empty());
+}
+
+/// State and answer of the last step of `foxhold mail test`, and how the command ended.
+fn tried(single: &SingleBox, to: &str) -> (Option<i32>, usize, Value) {
+    let ran = single.tool(&["mail", "test", to, "--output", "json"]).unwrap();
+    let told: Value = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let steps = told["steps"].as_array().expect("steps").clone();
+    (
+        ran.status.code(),
+        steps.len(),
+        steps.last().expect("a step").clone(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_tells_how_far_a_mail_comes() {
+    let work = WorkFolder::of("box_mail_tool").unwrap();
+    let mut server = MailServer::off(work.path()).unwrap();
+    let single = SingleBox::start_mailing(work.path(), server.smtp).await.unwrap();
+    let (code, _, last) = tried(&single, "somebody@example.test");
+    assert_eq!(
+        (code, &last["step"], &last["state"]),
+        (Some(1), &json!("connect"), &json!("failed"))
+    );
+
+    server.start().await.unwrap();
+    let (code, steps, last) = tried(&single, "somebody@example.test");
+    assert_eq!(
+        (code, steps, &last["state"]),
+        (Some(0), 6, &json!("ok")),
+        "{last}"
+    );
+    let mails = server.mails("somebody@example.test").await.unwrap();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0]["headers"]["subject"], "localhost can send mail");
+
+    let (code, _, last) = tried(&single, "never@example.test");
+    assert_eq!((code, &last["step"]), (Some(1), &json!("name the receiver")));
+    assert!(
+        last["answer"].as_str().unwrap().contains("nobody of that name"),
+        "{last}"
+    );
+    let nobody = single.tool(&["mail", "test", "nobody"]).unwrap();
+    assert!(!nobody.status.success());
+}

@@ -1,0 +1,90 @@
+//! A mail ready for the mail server, and how it lies in the outbox meanwhile: sealed, with its receiver.
+
+use std::time::Duration;
+
+use foxhold_core::OpId;
+use foxhold_crypto::outbox::OutboxKey;
+use foxhold_ports::outbox::KEPT;
+use lettre::Address;
+use zeroize::Zeroizing;
+
+/// How long a mail with a forgot token is worth sending: as long as the token lives (`accounts.md` (a), Tokens).
+const RECOVERY_KEPT: Duration = Duration::from_secs(3600);
+
+/// Templates that are counted by their name.
+const TEMPLATES: [&str; 4] = ["verify", "recovery", "passwordChanged", "passwordReset"];
+
+/// A mail with its envelope. Holds a code: never shown.
+pub(super) struct Parcel {
+    /// The template's name, as metrics know it.
+    pub(super) template: &'static str,
+    pub(super) to: Address,
+    /// The whole message (RFC 5322).
+    pub(super) message: Zeroizing<Vec<u8>>,
+}
+
+/// The name as metrics and logs have it.
+pub(super) fn template_named(name: &str) -> &'static str {
+    TEMPLATES
+        .into_iter()
+        .find(|known| *known == name)
+        .unwrap_or("other")
+}
+
+impl Parcel {
+    pub(super) fn seal(&self, key: &OutboxKey, id: OpId, nonce: [u8; 12]) -> Vec<u8> {
+        let head = format!("{}\n{}\n", self.template, self.to);
+        let plain = Zeroizing::new([head.as_bytes(), &self.message].concat());
+        key.seal(id, nonce, &plain)
+    }
+
+    /// `None` if it was sealed by another deployment, or is damaged.
+    pub(super) fn open(key: &OutboxKey, id: OpId, sealed: &[u8]) -> Option<Self> {
+        let plain = key.open(id, sealed)?;
+        let mut parts = plain.splitn(3, |byte| *byte == b'\n');
+        let template = std::str::from_utf8(parts.next()?).ok()?;
+        let to = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+        Some(Self {
+            template: template_named(template),
+            to,
+            message: Zeroizing::new(parts.next()?.to_vec()),
+        })
+    }
+
+    /// How long after it was put it is worth sending.
+    pub(super) fn kept(&self) -> Duration {
+        if self.template == "recovery" {
+            RECOVERY_KEPT
+        } else {
+            KEPT
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::Secret;
+
+    use super::*;
+
+    #[test]
+    fn a_parcel_survives_the_outbox() {
+        let key = OutboxKey::derive(&Secret::new([7; 32]));
+        let id = OpId::from_bytes([1; 16]);
+        for (template, kept) in [("recovery", 3600), ("verify", 86_400), ("other", 86_400)] {
+            let parcel = Parcel {
+                template,
+                to: "o'hara@example.test".parse().unwrap(),
+                message: Zeroizing::new(b"Subject: a\r\n\r\nb\nc\n".to_vec()),
+            };
+            let sealed = parcel.seal(&key, id, [2; 12]);
+            let opened = Parcel::open(&key, id, &sealed).unwrap();
+            assert_eq!(opened.template, template);
+            assert_eq!((&opened.to, &opened.message), (&parcel.to, &parcel.message));
+            assert_eq!(opened.kept().as_secs(), kept);
+        }
+        assert_eq!(template_named("newDeviceLogin"), "other");
+        let nobody = key.seal(id, [2; 12], b"verify\nnobody\ntext");
+        assert!(Parcel::open(&key, id, &nobody).is_none());
+    }
+}
