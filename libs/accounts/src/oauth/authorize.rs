@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn requests_that_are_refused() {
         type Change = fn(&mut AuthorizationRequest);
-        let table: [(&str, Change, u16); 11] = [
+        let table: [(&str, Change, u16); 10] = [
             ("token response", |r| r.response_type = Some("token".into()), 168),
             ("long state", |r| r.state = "s".repeat(513), 107),
             ("access type", |r| r.access_type = Some("maybe".into()), 107),
