@@ -1,6 +1,8 @@
 //! The operations of the page, one struct each: its members are the members of the input. All binary is lower-case
 //! hex; secrets have 64 digits.
 
+mod recovery_key;
+
 use std::collections::BTreeMap;
 
 use foxhold_core::{Secret, SecretText, Timestamp, Uid};
@@ -38,6 +40,9 @@ pub enum OperationError {
     /// There is no key to seal, too many of them, or the random numbers are of no use.
     #[error("the keys cannot be sealed")]
     Seal,
+    /// What was typed is no recovery key, or what it opens is another one's.
+    #[error("the recovery key does not fit")]
+    RecoveryKey,
 }
 
 impl OperationError {
@@ -66,6 +71,9 @@ pub fn call(input: &[u8]) -> Answered {
         "hawk" => members(input, Hawk::answer),
         "open_bundle" => members(input, OpenBundle::answer),
         "scoped_keys" => members(input, ScopedKeys::answer),
+        "make_recovery_key" => members(input, recovery_key::Make::answer),
+        "read_recovery_key" => members(input, recovery_key::Read::answer),
+        "open_recovery_key" => members(input, recovery_key::Open::answer),
         _ => Err(OperationError::UnknownOperation),
     }
 }

@@ -24,7 +24,7 @@ impl RecoveryKeyId {
     /// # Errors
     /// [`AccountError`]: 107.
     pub fn parse(text: &str) -> Result<Self, AccountError> {
-        let is_id = field::is_recovery_key_id(text) && text.len() % 2 == 0;
+        let is_id = field::is_recovery_key_id(text) && text.len().is_multiple_of(2);
         field::check("recoveryKeyId", is_id)?;
         let digits = text.as_bytes().chunks(2);
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
