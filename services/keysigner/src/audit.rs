@@ -267,8 +267,10 @@ impl AuditLog {
 
 /// Says so where a key signs before others can know it. It signs all the same: after a key was stolen that is what is wanted.
 fn warn_of_early_turns(folder: &Path, keys: &[Box<dyn Custody>], now: Timestamp) {
-    let turn = |key: &Box<dyn Custody>| (key.public_key().kid.clone(), key.signs_from());
-    let turns: Vec<_> = keys.iter().map(turn).collect();
+    let turns = keys.iter();
+    let turns: Vec<_> = turns
+        .map(|key| (key.public_key().kid.clone(), key.signs_from()))
+        .collect();
     match published::too_early(folder, &turns, now) {
         Ok(early) => {
             for (kid, _) in early {
