@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     App,
+    error::secs_left,
     extract::{ByChangeToken, ByForgotToken, ByResetToken, OpenCall, OptionalSessionCall, PasswordCall},
 };
 
@@ -148,5 +149,5 @@ fn forgotten_answer(forgotten: &Forgotten) -> Value {
 }
 
 fn status_answer(status: ForgottenStatus) -> Value {
-    json!({ "tries": status.tries, "ttl": status.ttl.as_secs() })
+    json!({ "tries": status.tries, "ttl": secs_left(status.ttl) })
 }
