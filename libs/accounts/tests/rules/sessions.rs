@@ -116,7 +116,7 @@ async fn a_second_session_is_as_good_as_the_first() {
     let second = bench.signed_in(&doubled.session_token).await.expect("a session");
     assert_ne!(second.session.id, first.session.id);
     assert_eq!(second.session.auth_at, NOW, "nobody has given a password since");
-    assert_eq!(second.session.created_at, NOW.plus(Duration::from_secs(60)));
+    assert_eq!(second.session.created_at, NOW, "nor is it younger");
     assert_eq!(second.session.verification, first.session.verification);
     assert!(!second.verified());
     assert_eq!(bench.limits.take(), [Action::SessionDuplicate]);
@@ -147,6 +147,50 @@ async fn a_second_session_is_as_good_as_the_first() {
         Some(110),
         "the account has gone, and the session with it"
     );
+}
+
+/// Session after session would go on for ever.
+#[tokio::test]
+async fn doubled_sessions_run_out_with_the_first_one() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let bench = Bench::new();
+    let alice = bench.sign_up(EMAIL).await;
+    let first = signed_in(&bench, &alice).await;
+    bench.clock.advance(27 * DAY);
+    let double = async |of: &SignedIn| {
+        let doubled = bench.accounts.duplicate_session(&caller(), of, None).await;
+        doubled.unwrap().session_token
+    };
+    let second = double(&first).await;
+    let third = double(&bench.signed_in(&second).await.unwrap()).await;
+    bench.clock.advance(2 * DAY);
+    for token in [&second, &third] {
+        assert!(bench.signed_in(token).await.is_none());
+    }
+
+    // What a device keeps alive gives others the usual time, and those give no more.
+    bench.clock.set(NOW);
+    let request = DeviceRequest {
+        name: Some("Laptop".into()),
+        kind: Some("desktop".into()),
+        available_commands: Some(BTreeMap::new()),
+        ..DeviceRequest::default()
+    };
+    bench
+        .accounts
+        .put_device(&caller(), &first, request)
+        .await
+        .unwrap();
+    bench.clock.advance(100 * DAY);
+    let first = signed_in(&bench, &alice).await;
+    let second = double(&first).await;
+    bench.clock.advance(27 * DAY);
+    let third = double(&bench.signed_in(&second).await.expect("it is young")).await;
+    bench.clock.advance(2 * DAY);
+    for token in [&second, &third] {
+        assert!(bench.signed_in(token).await.is_none());
+    }
+    assert!(bench.signed_in(&alice.session).await.is_some());
 }
 
 #[tokio::test]
