@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps, Limits, Mailer,
+    Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// How long an account is waited for that tells what became of a write: a client may have left by then.
-const LOOK_SPAN: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_SPAN: Duration = Duration::from_secs(10);
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Accounts {
     pub templates: Arc<dyn MailTemplates>,
     /// Is told of new passwords and deletions.
     pub events: Arc<dyn AccountEvents>,
+    /// Looks after what a call could not end.
+    pub follow_ups: Arc<dyn FollowUps>,
     /// Counts and refuses.
     pub limits: Arc<dyn Limits>,
     /// Tells the time.

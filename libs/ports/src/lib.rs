@@ -20,6 +20,7 @@ pub mod cell;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+pub mod follow_ups;
 pub mod intent;
 pub mod jobs;
 pub mod limits;
@@ -32,6 +33,7 @@ pub mod stretcher;
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
 pub use error::{Cause, ReadError, Refusal, WriteError};
+pub use follow_ups::FollowUps;
 pub use intent::IntentKind;
 pub use jobs::JobTurns;
 pub use limits::Limits;

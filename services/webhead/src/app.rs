@@ -17,6 +17,7 @@ use http::{HeaderMap, header};
 use crate::{
     client_address::ClientAddresses,
     error::ApiError,
+    follow_ups::FollowUps,
     hawk::HawkRules,
     key_set::{CheckError, KeySetCache},
     token_server::TokenServer,
@@ -42,6 +43,8 @@ pub struct App {
     pub budget: Duration,
     /// Requests in work at once.
     pub in_work_max: usize,
+    /// What goes on without its request.
+    pub follow_ups: FollowUps,
     /// Health of the process.
     pub health: Health,
     /// The Token Server, where it is served on the same listener.

@@ -29,6 +29,7 @@ use crate::{
     App,
     assembly::{Deployment, Ports, assemble},
     config::Config,
+    follow_ups::FollowUps,
     jobs::{self, JobPorts, JobSettings},
     mail::{CaptureMailer, capture::mailbox_router},
     registration,
@@ -58,6 +59,7 @@ pub struct Webhead {
     router: Router,
     mailbox: Option<Arc<CaptureMailer>>,
     token_server: Arc<TokenServer>,
+    follow_ups: FollowUps,
     health: Health,
     store: Part,
     keysigner: Part,
@@ -106,6 +108,7 @@ impl Webhead {
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
         let home = token_server.discovers_home();
         let home = home.then(|| health.part("foreign_oauth", Need::Required));
+        let follow_ups = app.follow_ups.clone();
         let router = crate::router(app);
         Ok(Self {
             public,
@@ -114,6 +117,7 @@ impl Webhead {
             router,
             mailbox,
             token_server,
+            follow_ups,
             health,
             store,
             keysigner,
@@ -158,6 +162,7 @@ impl Webhead {
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
         }
+        self.follow_ups.ended().await;
         jobs.ended().await;
         Ok(())
     }

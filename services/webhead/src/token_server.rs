@@ -47,7 +47,7 @@ pub use service_cache::ServiceCache;
 pub use status::{Condition, Dependencies, Discovery};
 
 use self::line::LogLine;
-use crate::{client_address::ClientAddresses, key_set::KeySetCache};
+use crate::{client_address::ClientAddresses, follow_ups::FollowUps, key_set::KeySetCache};
 
 pub(crate) const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
@@ -76,6 +76,8 @@ pub struct TokenServer {
     pub discovery: Discovery,
     /// Once the process ends, the load balancer is told to send nobody any more.
     pub shutdown: Shutdown,
+    /// What goes on without its request.
+    pub follow_ups: FollowUps,
 }
 
 /// The routes that lie beside pages and accounts on one origin.

@@ -11,7 +11,7 @@ use foxhold_ports::{Refusal, limits::Action};
 
 use super::{
     PasswordAccess, Renewed, record_of,
-    update::{Decision, Wanted},
+    update::{Decision, NewPasswordMade, Wanted},
 };
 use crate::{
     AccountError, Accounts, Address, Caller, SignedIn,
@@ -94,8 +94,8 @@ impl Accounts {
         })
     }
 
-    /// Sets the new password. One that is the old one again, as when a client only brings the second verifier, ends nothing
-    /// and is not told to anybody.
+    /// Makes the new password and sets it. One that is the old one again, as when a client only brings the second verifier,
+    /// ends nothing and is not told to anybody.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 110, 165, 201.
@@ -105,6 +105,20 @@ impl Accounts {
         access: PasswordAccess,
         request: FinishRequest,
     ) -> Result<Option<Renewed>, AccountError> {
+        let made = self.make_change(caller, access, request).await?;
+        self.set_password(caller, made).await
+    }
+
+    /// Makes the new password: what costs, and writes nothing. It ends with its client.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 110, 201.
+    pub async fn make_change(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        request: FinishRequest,
+    ) -> Result<NewPasswordMade, AccountError> {
         let FinishRequest {
             password,
             session,
@@ -122,7 +136,8 @@ impl Accounts {
             session: session.is_some(),
             wrap_kbs: keys.then_some(plan.wrap_kbs),
         };
-        let decide = |account: &Account, at| match &plan.new {
+        let new = plan.new;
+        let decide = move |account: &Account, at| match &new {
             New::Password(credentials) => Decision {
                 credentials: Arc::clone(credentials),
                 effect: PasswordEffect::Change { at },
@@ -131,7 +146,11 @@ impl Accounts {
             New::SecondVerifier(credentials) => Decision::quiet(Arc::clone(credentials)),
             New::Nothing => Decision::quiet(Arc::clone(&account.credentials)),
         };
-        self.set_password(caller, access, wanted, decide).await
+        Ok(NewPasswordMade {
+            access,
+            wanted,
+            decide: Box::new(decide),
+        })
     }
 
     /// The session a client names as the one it is in. One that has ended is not replaced by another.

@@ -10,7 +10,7 @@ use foxhold_core::{
 
 use super::{
     PasswordAccess, Renewed,
-    update::{Decision, Wanted},
+    update::{Decision, NewPasswordMade, Wanted},
 };
 use crate::{
     AccountError, Accounts, Caller,
@@ -58,7 +58,7 @@ impl ResetRequest {
 }
 
 impl Accounts {
-    /// Sets the new password. The address counts as verified: its mail was read.
+    /// Makes the new password and sets it. The address counts as verified: its mail was read.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 110, 158, 165, 201.
@@ -68,6 +68,20 @@ impl Accounts {
         access: PasswordAccess,
         request: ResetRequest,
     ) -> Result<Option<Renewed>, AccountError> {
+        let made = self.make_reset(caller, access, request).await?;
+        self.set_password(caller, made).await
+    }
+
+    /// Makes the new password: what costs, and writes nothing. It ends with its client.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 158, 201.
+    pub async fn make_reset(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        request: ResetRequest,
+    ) -> Result<NewPasswordMade, AccountError> {
         request.check()?;
         let k_a = credentials::copy(&access.account.credentials.k_a);
         let made = self.make_credentials(caller, request.password, k_a).await?;
@@ -76,16 +90,21 @@ impl Accounts {
             session: request.session,
             wrap_kbs: request.keys.then_some(made.wrap_kbs),
         };
-        let decide = |_: &Account, at| Decision {
+        let random = Arc::clone(&self.random);
+        let decide = move |_: &Account, at| Decision {
             credentials: Arc::clone(&new_credentials),
             effect: PasswordEffect::Reset {
                 at,
                 keeps_keys: false,
-                code_nonce: random::bytes(&*self.random),
+                code_nonce: random::bytes(&*random),
             },
             news: Some(PasswordNews::Reset),
         };
-        self.set_password(caller, access, wanted, decide).await
+        Ok(NewPasswordMade {
+            access,
+            wanted,
+            decide: Box::new(decide),
+        })
     }
 }
 

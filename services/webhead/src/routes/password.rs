@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use foxhold_accounts::{
+    AccountError, Caller,
     credentials::Version,
-    password::{CODE_LEN, FinishRequest, Forgotten, ForgottenStatus, Renewed, ResetRequest, StartRequest},
+    password::{
+        CODE_LEN, FinishRequest, Forgotten, ForgottenStatus, NewPasswordMade, Renewed, ResetRequest,
+        StartRequest,
+    },
 };
 use foxhold_core::hex;
 use serde_json::{Value, json};
@@ -59,8 +63,9 @@ pub(super) async fn finish_change(
         keys: call.query.flag("keys")?,
     };
     let PasswordCall { caller, access, .. } = call;
-    let renewed = to_the_end(async move { app.accounts.finish_change(&caller, access, request).await });
-    Ok(Json(renewed_answer(renewed.await?.as_ref())))
+    let made = app.accounts.make_change(&caller, access, request).await?;
+    let renewed = set_password(app, caller, made).await?;
+    Ok(Json(renewed_answer(renewed.as_ref())))
 }
 
 /// POST /account/reset.
@@ -72,8 +77,18 @@ pub(super) async fn reset(State(app): State<Arc<App>>, mut call: PasswordCall<By
         keys: call.query.flag("keys")?,
     };
     let PasswordCall { caller, access, .. } = call;
-    let renewed = to_the_end(async move { app.accounts.reset_account(&caller, access, request).await });
-    Ok(Json(renewed_answer(renewed.await?.as_ref())))
+    let made = app.accounts.make_reset(&caller, access, request).await?;
+    let renewed = set_password(app, caller, made).await?;
+    Ok(Json(renewed_answer(renewed.as_ref())))
+}
+
+async fn set_password(
+    app: Arc<App>,
+    caller: Caller,
+    made: NewPasswordMade,
+) -> Result<Option<Renewed>, AccountError> {
+    let follow_ups = app.follow_ups.clone();
+    to_the_end(follow_ups.tracked(async move { app.accounts.set_password(&caller, made).await })).await
 }
 
 /// The new session, if one was asked for.
@@ -134,10 +149,10 @@ pub(super) async fn verify_code(
     mut call: PasswordCall<ByForgotToken>,
 ) -> Answer {
     let code = mailed_code(&mut call.fields)?;
-    let token = app
-        .accounts
-        .verify_reset_code(&call.caller, &call.access, &code)
-        .await?;
+    let PasswordCall { caller, access, .. } = call;
+    let follow_ups = app.follow_ups.clone();
+    let verified = async move { app.accounts.verify_reset_code(&caller, &access, &code).await };
+    let token = to_the_end(follow_ups.tracked(verified)).await?;
     Ok(Json(json!({ "accountResetToken": hex::encode(token.expose()) })))
 }
 

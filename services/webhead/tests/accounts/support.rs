@@ -29,8 +29,8 @@ use foxhold_ports::{
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_webhead::{
-    App, KeySetCache, Site, client_address::ClientAddresses, hawk::HawkRules, limits::LocalReplayGuard,
-    mail_templates::MailTemplates,
+    App, KeySetCache, Site, client_address::ClientAddresses, follow_ups::FollowUps, hawk::HawkRules,
+    limits::LocalReplayGuard, mail_templates::MailTemplates,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -287,6 +287,7 @@ impl Bench {
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
             templates: Arc::new(MailTemplates::new(options.root).unwrap()),
             events: events.clone(),
+            follow_ups: Arc::new(FollowUps::default()),
             limits: options.limits,
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
@@ -321,6 +322,7 @@ impl Bench {
             domain: "accounts.localhost".into(),
             budget: Duration::from_secs(30),
             in_work_max: 100,
+            follow_ups: FollowUps::default(),
             health: Health::new(&Shutdown::new()),
             token_server: None,
         };
