@@ -1,10 +1,16 @@
 //! Which mails accounts send, as typed facts. How they read is the templates' business, at the edge.
 
-use foxhold_core::{Secret, Uid, record::Account};
-use foxhold_ports::mail::{Mail, MailError};
+use foxhold_core::{
+    Secret, Uid,
+    record::{Account, EmailKey},
+};
+use foxhold_ports::{
+    limits::{Action, LimitKeys},
+    mail::{Mail, MailError},
+};
 use thiserror::Error;
 
-use crate::Accounts;
+use crate::{AccountError, Accounts};
 
 /// What a client said that goes back to it through the mail: it comes with the link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,7 +102,28 @@ pub trait MailTemplates: Send + Sync {
     fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError>;
 }
 
+/// Mails to one address are counted by it alone, whoever asks for them and from wherever.
+fn mail_keys(to: &EmailKey) -> LimitKeys<'_> {
+    LimitKeys {
+        email: Some(to.as_str()),
+        ..LimitKeys::default()
+    }
+}
+
 impl Accounts {
+    /// Counts a mail that is about to be sent to an address. To be called before anything is spent on it.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 114.
+    pub(crate) async fn count_mail(&self, to: &EmailKey) -> Result<(), AccountError> {
+        Ok(self.limits.count(Action::MailTo, mail_keys(to)).await?)
+    }
+
+    /// The mail was not sent after all.
+    pub(crate) async fn uncount_mail(&self, to: &EmailKey) {
+        self.limits.refund(Action::MailTo, mail_keys(to)).await;
+    }
+
     /// Hands the verification mail over. Fails only if not even the outbox takes it.
     pub(crate) async fn send_verify_mail(
         &self,

@@ -100,15 +100,23 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Counts an attempt under all of these actions, or under none if one of them refuses it.
+    /// Counts an attempt under all of these actions, or under none if one of them refuses it. How it ends is told by
+    /// [`Self::keep`] or [`Self::give_back`].
     pub(crate) async fn reserve(&self, actions: &[Action], keys: LimitKeys<'_>) -> Result<(), AccountError> {
         for (counted, action) in actions.iter().enumerate() {
-            if let Err(throttled) = self.limits.count(*action, keys).await {
+            if let Err(throttled) = self.limits.reserve(*action, keys).await {
                 self.give_back(&actions[..counted], keys).await;
                 return Err(throttled.into());
             }
         }
         Ok(())
+    }
+
+    /// Counts what was reserved: it turned out badly.
+    pub(crate) async fn keep(&self, actions: &[Action], keys: LimitKeys<'_>) {
+        for action in actions {
+            self.limits.keep(*action, keys).await;
+        }
     }
 
     /// Takes back what was reserved: it turned out well, or could not be judged.

@@ -11,5 +11,6 @@ mod forgot;
 mod reset;
 #[cfg(test)]
 mod sessions;
+mod signup;
 #[cfg(test)]
 mod support;

@@ -1,6 +1,6 @@
 //! Sessions that are refreshed, doubled and ended from elsewhere, and the older call for a typed code.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use foxhold_accounts::{
     AccountError, SignedIn, credentials::Version, detach::DetachRequest, device::DeviceRequest,
@@ -72,7 +72,12 @@ async fn a_session_is_refreshed_by_its_own_accounts_password_only() {
         let told = bench.accounts.reauthenticate(&caller(), &session, request).await;
         assert_eq!(refusal(told), Some(expected), "{name}");
         assert_eq!(bench.limits.take(), guesses, "{name}");
+        assert!(!bench.limits.by_email.load(Ordering::SeqCst), "{name}");
     }
+    let told = bench.accounts.login(&caller(), login(EMAIL, NEW)).await;
+    assert_eq!(refusal(told), Some(103));
+    assert_eq!(bench.limits.take(), guesses);
+    assert!(bench.limits.by_email.load(Ordering::SeqCst), "of a stranger");
     for action in guesses {
         *bench.limits.refused.lock().unwrap() = Some(action);
         let told = bench
