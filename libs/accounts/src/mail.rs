@@ -55,6 +55,20 @@ pub struct RecoveryMail<'a> {
     pub locale: Option<&'a str>,
 }
 
+/// The mail with digits that prove an address to reset its account (template `password_forgot_otp`).
+pub struct OtpMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What to type.
+    pub otp: &'a str,
+    /// What the client said.
+    pub options: &'a MailOptions,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
 /// How a new password came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordNews {
@@ -94,6 +108,12 @@ pub trait MailTemplates: Send + Sync {
     /// # Errors
     /// [`TemplateError`] if an operator's template does not render.
     fn recovery(&self, mail: &RecoveryMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail with digits that prove an address to reset its account.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn forgot_otp(&self, mail: &OtpMail<'_>) -> Result<Mail, TemplateError>;
 
     /// The mail that tells of a new password.
     ///
@@ -162,9 +182,23 @@ impl Accounts {
         self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
     }
 
+    /// Hands the mail with digits over.
+    pub(crate) async fn send_otp_mail(&self, mail: &OtpMail<'_>) -> Result<(), MailError> {
+        let mail = self.templates.forgot_otp(mail);
+        self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
+    }
+
     /// Tells the account's owner of a new password. It is set: that its mail does not get out changes nothing of that.
+    /// Nobody is mailed whose address was never shown to be theirs, nor more often than any address is.
     pub(crate) async fn send_password_mail(&self, account: &Account, news: PasswordNews) {
-        if !self.mailer.delivers() {
+        if !self.mailer.delivers() || !account.email_verified {
+            return;
+        }
+        if self.count_mail(&account.email_key).await.is_err() {
+            tracing::info!(
+                ?news,
+                "too many mails to one address: it is not told of a new password"
+            );
             return;
         }
         let mail = self.templates.password_news(&PasswordMail {

@@ -7,6 +7,7 @@
 
 mod change;
 mod forgot;
+mod otp;
 mod reset;
 mod update;
 
@@ -20,6 +21,7 @@ use foxhold_crypto::token::{TokenKeys, TokenKind};
 
 pub use change::{ChangeStarted, FinishRequest, StartRequest};
 pub use forgot::{CODE_LEN, Forgotten, ForgottenStatus};
+pub use otp::OtpVerified;
 pub use reset::ResetRequest;
 pub use update::{NewPasswordMade, Renewed};
 

@@ -17,7 +17,7 @@ use foxhold_accounts::{
     VerifyMail,
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
-    mail::{MailOptions, PasswordMail, RecoveryMail, TemplateError},
+    mail::{MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
     oauth::Clients,
     password::PasswordAccess,
     registration::CurrentRegistration,
@@ -113,6 +113,10 @@ impl MailTemplates for PlainTemplates {
         let token = foxhold_core::hex::encode(facts.token.expose());
         let link = vec![("X-Recovery-Code", facts.code.to_owned()), ("X-Token", token)];
         Ok(mail(facts.to, "recovery", link))
+    }
+
+    fn forgot_otp(&self, facts: &OtpMail<'_>) -> Result<Mail, TemplateError> {
+        Ok(mail(facts.to, "otp", vec![("X-Otp", facts.otp.to_owned())]))
     }
 
     fn password_news(&self, facts: &PasswordMail<'_>) -> Result<Mail, TemplateError> {

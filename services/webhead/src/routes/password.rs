@@ -156,6 +156,28 @@ pub(super) async fn verify_code(
     Ok(Json(json!({ "accountResetToken": hex::encode(token.expose()) })))
 }
 
+/// POST /password/forgot/send_otp.
+pub(super) async fn send_otp(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let email = call.fields.text("email")?;
+    let options = mail_options(&mut call.fields)?;
+    app.accounts
+        .send_reset_otp(&call.caller, &email, &options)
+        .await?;
+    Ok(Json(json!({})))
+}
+
+/// POST /password/forgot/verify_otp.
+pub(super) async fn verify_otp(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let (email, code) = (call.fields.text("email")?, call.fields.text("code")?);
+    let verified = app.accounts.verify_reset_otp(&call.caller, &email, &code).await?;
+    Ok(Json(json!({
+        "token": hex::encode(verified.token.expose()),
+        "code": verified.code,
+        "uid": verified.uid.to_string(),
+        "emailToHashWith": verified.email,
+    })))
+}
+
 fn forgotten_answer(forgotten: &Forgotten) -> Value {
     let mut answer = status_answer(forgotten.status);
     answer["codeLength"] = CODE_LEN.into();
