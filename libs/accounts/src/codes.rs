@@ -1,7 +1,7 @@
 //! Mailed codes are derived from the account's nonce and the deployment's code key, not stored: sending one again needs
 //! no write, short ones expire by themselves, and a new nonce voids all that were mailed before.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use foxhold_core::{Secret, Timestamp, TokenId, Uid, hex};
 use foxhold_crypto::mac::{hmac_sha256, same};
@@ -12,6 +12,38 @@ const SHORT_STEP: Duration = Duration::from_secs(15 * 60);
 const SHORT_STEPS_BACK: u64 = 3;
 /// How many codes before those are known as ones that were right: a day's.
 const SHORT_STEPS_KNOWN: u64 = 96;
+
+/// How long the digits of a forgotten password are good.
+pub(crate) const OTP_SPAN: Duration = Duration::from_secs(15 * 60);
+/// How many there are.
+const OTPS: u64 = 100_000_000;
+
+/// Eight digits of a mail for a forgotten password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Otp(u64);
+
+impl Otp {
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number % OTPS)
+    }
+}
+
+impl fmt::Display for Otp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08}", self.0)
+    }
+}
+
+impl FromStr for Otp {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() != 8 || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(());
+        }
+        text.parse().map(Self).map_err(|_| ())
+    }
+}
 
 /// What a typed code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +138,12 @@ impl CodeKey {
     #[must_use]
     pub fn backup_code(&self, uid: Uid, folded: &str) -> [u8; 32] {
         self.mac(&[b"backup-code\0", uid.as_bytes(), folded.as_bytes()])
+    }
+
+    /// The forgot token that digits stand for.
+    pub(crate) fn otp_token(&self, uid: Uid, nonce: &[u8; 16], otp: Otp) -> Secret<32> {
+        let digits = otp.to_string();
+        Secret::new(self.mac(&[b"forgot-otp\0", uid.as_bytes(), nonce, digits.as_bytes()]))
     }
 
     fn short_code_of(&self, uid: Uid, nonce: &[u8; 16], step: u64) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foxhold_core::{Secret, record::Session};
+use foxhold_core::{Secret, Timestamp, record::Session};
 use foxhold_crypto::token::TokenKind;
 use foxhold_ports::{
     Refusal,
@@ -43,7 +43,7 @@ impl Accounts {
         let session = Session {
             id: minted.keys.id,
             key: Arc::new(minted.keys.key),
-            created_at: self.now(),
+            created_at: self.counts_from(session),
             user_agent: caller.user_agent.clone(),
             ..session.clone()
         };
@@ -65,5 +65,15 @@ impl Accounts {
             },
             session_token: minted.token,
         })
+    }
+
+    /// When the second session counts as made: with the first one, or session after session would go on for ever without a
+    /// password or a device. One that only its device keeps gives others the usual time.
+    fn counts_from(&self, first: &Session) -> Timestamp {
+        if self.lasts(first, &[]) {
+            first.created_at
+        } else {
+            self.now()
+        }
     }
 }

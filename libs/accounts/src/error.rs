@@ -183,6 +183,15 @@ pub enum AccountError {
 }
 
 impl AccountError {
+    /// Whether it is nothing the caller did: something of ours was away, or failed.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy { .. } | Self::BackendFault { .. } | Self::MailNotSent { .. } | Self::Internal
+        )
+    }
+
     /// Its public number.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {

@@ -1,10 +1,18 @@
 //! Which mails accounts send, as typed facts. How they read is the templates' business, at the edge.
 
-use foxhold_core::{Secret, Uid, record::Account};
-use foxhold_ports::mail::{Mail, MailError};
+use std::fmt::Debug;
+
+use foxhold_core::{
+    Secret, Uid,
+    record::{Account, EmailKey},
+};
+use foxhold_ports::{
+    limits::{Action, LimitKeys},
+    mail::{Mail, MailError},
+};
 use thiserror::Error;
 
-use crate::Accounts;
+use crate::{AccountError, Accounts};
 
 /// What a client said that goes back to it through the mail: it comes with the link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +51,20 @@ pub struct RecoveryMail<'a> {
     pub token: &'a Secret<32>,
     /// Its code.
     pub code: &'a str,
+    /// What the client said.
+    pub options: &'a MailOptions,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
+/// The mail with digits that prove an address to reset its account (template `password_forgot_otp`).
+pub struct OtpMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What to type.
+    pub otp: &'a str,
     /// What the client said.
     pub options: &'a MailOptions,
     /// Accept-Language of the account's owner.
@@ -138,6 +160,12 @@ pub trait MailTemplates: Send + Sync {
     /// [`TemplateError`] if an operator's template does not render.
     fn recovery(&self, mail: &RecoveryMail<'_>) -> Result<Mail, TemplateError>;
 
+    /// The mail with digits that prove an address to reset its account.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn forgot_otp(&self, mail: &OtpMail<'_>) -> Result<Mail, TemplateError>;
+
     /// The mail that tells of a new password.
     ///
     /// # Errors
@@ -151,7 +179,28 @@ pub trait MailTemplates: Send + Sync {
     fn guard_news(&self, mail: &GuardMail<'_>) -> Result<Mail, TemplateError>;
 }
 
+/// Mails to one address are counted by it alone, whoever asks for them and from wherever.
+fn mail_keys(to: &EmailKey) -> LimitKeys<'_> {
+    LimitKeys {
+        email: Some(to.as_str()),
+        ..LimitKeys::default()
+    }
+}
+
 impl Accounts {
+    /// Counts a mail that is about to be sent to an address. To be called before anything is spent on it.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 114.
+    pub(crate) async fn count_mail(&self, to: &EmailKey) -> Result<(), AccountError> {
+        Ok(self.limits.count(Action::MailTo, mail_keys(to)).await?)
+    }
+
+    /// The mail was not sent after all.
+    pub(crate) async fn uncount_mail(&self, to: &EmailKey) {
+        self.limits.refund(Action::MailTo, mail_keys(to)).await;
+    }
+
     /// Hands the verification mail over. Fails only if not even the outbox takes it.
     pub(crate) async fn send_verify_mail(
         &self,
@@ -190,43 +239,59 @@ impl Accounts {
         self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
     }
 
-    /// Tells the account's owner of a guard. It is written: that its mail does not get out changes nothing of that.
+    /// Tells the account's owner of a guard, as [`Self::send_news`] does.
     pub(crate) async fn send_guard_mail(&self, account: &Account, news: GuardNews) {
-        if !self.mailer.delivers() {
-            return;
-        }
-        let mail = self.templates.guard_news(&GuardMail {
-            to: &account.email,
-            uid: account.uid,
-            news,
-            locale: account.locale.as_deref(),
-        });
-        let posted = match mail {
-            Ok(mail) => self.mailer.post(mail).await,
-            Err(TemplateError) => Err(MailError),
+        let mail = || {
+            self.templates.guard_news(&GuardMail {
+                to: &account.email,
+                uid: account.uid,
+                news,
+                locale: account.locale.as_deref(),
+            })
         };
-        if let Err(error) = posted {
-            tracing::error!(%error, ?news, "nobody is mailed about what guards an account");
-        }
+        self.send_news(account, &news, mail).await;
     }
 
-    /// Tells the account's owner of a new password. It is set: that its mail does not get out changes nothing of that.
+    /// Hands the mail with digits over.
+    pub(crate) async fn send_otp_mail(&self, mail: &OtpMail<'_>) -> Result<(), MailError> {
+        let mail = self.templates.forgot_otp(mail);
+        self.mailer.post(mail.map_err(|TemplateError| MailError)?).await
+    }
+
+    /// Tells the account's owner of a new password, as [`Self::send_news`] does.
     pub(crate) async fn send_password_mail(&self, account: &Account, news: PasswordNews) {
-        if !self.mailer.delivers() {
+        let mail = || {
+            self.templates.password_news(&PasswordMail {
+                to: &account.email,
+                uid: account.uid,
+                news,
+                locale: account.locale.as_deref(),
+            })
+        };
+        self.send_news(account, &news, mail).await;
+    }
+
+    /// Tells the account's owner of what is written already: that its mail does not get out changes nothing of that.
+    /// Nobody is mailed whose address was never shown to be theirs, nor more often than any address is.
+    async fn send_news(
+        &self,
+        account: &Account,
+        news: &impl Debug,
+        mail: impl FnOnce() -> Result<Mail, TemplateError>,
+    ) {
+        if !self.mailer.delivers() || !account.email_verified {
             return;
         }
-        let mail = self.templates.password_news(&PasswordMail {
-            to: &account.email,
-            uid: account.uid,
-            news,
-            locale: account.locale.as_deref(),
-        });
-        let posted = match mail {
+        if self.count_mail(&account.email_key).await.is_err() {
+            tracing::info!(?news, "too many mails to one address: it is not told");
+            return;
+        }
+        let posted = match mail() {
             Ok(mail) => self.mailer.post(mail).await,
             Err(TemplateError) => Err(MailError),
         };
         if let Err(error) = posted {
-            tracing::error!(%error, ?news, "nobody is mailed about a new password");
+            tracing::error!(%error, ?news, "nobody is mailed what has changed");
         }
     }
 }

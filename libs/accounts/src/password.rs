@@ -3,10 +3,11 @@
 //!
 //! What must stay true: a token of a former password is dead, nothing but success spends one (a wrong code too many aside),
 //! and what follows a new password follows it even if the store's answer is lost. So whoever calls
-//! [`Accounts::finish_change`] or [`Accounts::reset_account`] lets it end, also when the client has gone.
+//! [`Accounts::set_password`] lets it end, also when the client has gone.
 
 mod change;
 mod forgot;
+mod otp;
 mod reset;
 mod update;
 
@@ -20,8 +21,9 @@ use foxhold_crypto::token::{TokenKeys, TokenKind};
 
 pub use change::{ChangeStarted, FinishRequest, StartRequest};
 pub use forgot::{CODE_LEN, Forgotten, ForgottenStatus};
+pub use otp::OtpVerified;
 pub use reset::ResetRequest;
-pub use update::Renewed;
+pub use update::{NewPasswordMade, Renewed};
 
 use crate::{AccountError, Accounts};
 

@@ -26,6 +26,20 @@ impl Guess<'_> {
         self.signed_in.map(|signed_in| signed_in.account.uid)
     }
 
+    /// In a session a guess counts for the account alone: what strangers guess at its address shuts nobody out who is signed
+    /// in.
+    fn keys<'a>(&'a self, caller: &Caller) -> LimitKeys<'a> {
+        let keys = caller.limit_keys(self.address);
+        match self.uid() {
+            None => keys,
+            uid => LimitKeys {
+                uid,
+                email: None,
+                ..keys
+            },
+        }
+    }
+
     fn actions(&self) -> Vec<Action> {
         let all = [self.counted, &[Action::PasswordCheckFailed]];
         all.concat()
@@ -42,21 +56,19 @@ impl Accounts {
         caller: &Caller,
         guess: Guess<'_>,
     ) -> Result<(Account, Opened), AccountError> {
-        let (address, actions) = (guess.address, guess.actions());
-        let keys = LimitKeys {
-            uid: guess.uid(),
-            ..caller.limit_keys(address)
-        };
+        let (actions, keys) = (guess.actions(), guess.keys(caller));
         self.reserve(&actions, keys).await?;
-        let checked = self.open(caller, guess).await;
+        let checked = self.open(caller, &guess).await;
         // An attempt that was right, or that could not be judged for want of a store or a slot, is nobody's guess.
-        if !checked.as_ref().is_err_and(is_wrong_guess) {
+        if checked.as_ref().is_err_and(is_wrong_guess) {
+            self.keep(&actions, keys).await;
+        } else {
             self.give_back(&actions, keys).await;
         }
         checked
     }
 
-    async fn open(&self, caller: &Caller, guess: Guess<'_>) -> Result<(Account, Opened), AccountError> {
+    async fn open(&self, caller: &Caller, guess: &Guess<'_>) -> Result<(Account, Opened), AccountError> {
         let address = guess.address;
         let found = self
             .reader
@@ -69,7 +81,7 @@ impl Accounts {
         );
         let stretched = self
             .stretcher
-            .stretch(caller.deadline, guess.auth_pw, salt)
+            .stretch(caller.deadline, credentials::copy(&guess.auth_pw), salt)
             .await?;
         let Some(account) = account else {
             return Err(AccountError::UnknownAccount {

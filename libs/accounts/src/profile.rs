@@ -79,11 +79,6 @@ impl AccountProfile {
             keys_changed_at: is_granted(KEYS_CHANGED_AT).then_some(account.keys_changed_at),
         }
     }
-
-    /// Whether the token was meant for something else.
-    const fn shows_nothing(&self) -> bool {
-        self.email.is_none() && self.locale.is_none() && !self.amr && self.keys_changed_at.is_none()
-    }
 }
 
 impl Accounts {
@@ -100,10 +95,10 @@ impl Accounts {
         Ok(account.filter(|account| bearer.generation >= account.verifier_set_at))
     }
 
-    /// What a token sees at GET /account/profile.
+    /// What a token sees at GET /account/profile: of one that is for something else, when the profile changed last.
     ///
     /// # Errors
-    /// [`AccountError`]: 110 if the account or its password has gone over the token, or if it shows nothing; 201.
+    /// [`AccountError`]: 110 if the account or its password has gone over the token; 201.
     pub async fn account_profile(
         &self,
         by: Deadline,
@@ -111,12 +106,9 @@ impl Accounts {
     ) -> Result<AccountProfile, AccountError> {
         let account = self.account_of_bearer(by, bearer).await?;
         let account = account.ok_or(AccountError::BadToken)?;
-        let profile = AccountProfile::seen(&account, |scope| bearer.scopes.contains(scope));
-        if profile.shows_nothing() {
-            Err(AccountError::BadToken)
-        } else {
-            Ok(profile)
-        }
+        Ok(AccountProfile::seen(&account, |scope| {
+            bearer.scopes.contains(scope)
+        }))
     }
 
     /// The profile that a token shows.
@@ -192,16 +184,15 @@ mod tests {
                 profile.locale.is_some(),
                 profile.amr,
                 profile.keys_changed_at.is_some(),
-                profile.shows_nothing(),
             )
         };
         let table = [
-            ("profile", (true, true, true, true, false)),
-            ("profile:email", (true, false, false, false, false)),
-            ("profile:locale", (false, true, false, false, false)),
-            ("profile:amr", (false, false, true, false, false)),
-            (KEYS_CHANGED_AT, (false, false, false, true, false)),
-            ("profile:uid openid", (false, false, false, false, true)),
+            ("profile", (true, true, true, true)),
+            ("profile:email", (true, false, false, false)),
+            ("profile:locale", (false, true, false, false)),
+            ("profile:amr", (false, false, true, false)),
+            (KEYS_CHANGED_AT, (false, false, false, true)),
+            ("profile:uid openid", (false, false, false, false)),
         ];
         for (scope, expected) in table {
             assert_eq!(seen(scope), expected, "{scope}");

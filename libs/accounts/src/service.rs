@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
-    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer,
-    Stretcher,
+    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps,
+    Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long an account is waited for that tells what became of a write: a client may have left by then.
-const LOOK_SPAN: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_SPAN: Duration = Duration::from_secs(10);
 
 /// The accounts service: every call of `accounts.md` is a method, beside its rules in the module of its name.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct Accounts {
     pub templates: Arc<dyn MailTemplates>,
     /// Is told of new passwords and deletions.
     pub events: Arc<dyn AccountEvents>,
+    /// Looks after what a call could not end.
+    pub follow_ups: Arc<dyn FollowUps>,
     /// Counts and refuses.
     pub limits: Arc<dyn Limits>,
     /// Tells the time.
@@ -100,15 +102,23 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Counts an attempt under all of these actions, or under none if one of them refuses it.
+    /// Counts an attempt under all of these actions, or under none if one of them refuses it. How it ends is told by
+    /// [`Self::keep`] or [`Self::give_back`].
     pub(crate) async fn reserve(&self, actions: &[Action], keys: LimitKeys<'_>) -> Result<(), AccountError> {
         for (counted, action) in actions.iter().enumerate() {
-            if let Err(throttled) = self.limits.count(*action, keys).await {
+            if let Err(throttled) = self.limits.reserve(*action, keys).await {
                 self.give_back(&actions[..counted], keys).await;
                 return Err(throttled.into());
             }
         }
         Ok(())
+    }
+
+    /// Counts what was reserved: it turned out badly.
+    pub(crate) async fn keep(&self, actions: &[Action], keys: LimitKeys<'_>) {
+        for action in actions {
+            self.limits.keep(*action, keys).await;
+        }
     }
 
     /// Takes back what was reserved: it turned out well, or could not be judged.

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
+use foxhold_core::{
+    Secret, Timestamp, Uid, random,
+    record::{Account, Credentials},
+};
 use foxhold_ports::{Refusal, limits::Action};
 
 use crate::{
@@ -52,10 +55,23 @@ impl Accounts {
         let address = Address::parse(&request.email)?;
         request.password.check()?;
         field::check_mail_options(&request.mail, &self.settings.domain)?;
-        self.limits
-            .count(Action::AccountCreate, caller.limit_keys(&address))
-            .await?;
-        self.registration.get().check(&address)?;
+        let keys = caller.limit_keys(&address);
+        self.limits.count(Action::AccountCreate, keys).await?;
+        let created = self.create_counted(caller, &address, request).await;
+        // Clients try again where something of ours was away: that is one sign-up.
+        if created.as_ref().is_err_and(AccountError::is_ours) {
+            self.limits.refund(Action::AccountCreate, keys).await;
+        }
+        created
+    }
+
+    async fn create_counted(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        request: CreateRequest,
+    ) -> Result<Created, AccountError> {
+        self.registration.get().check(address)?;
         let holder = self
             .reader
             .account_by_email(caller.deadline, address.key())
@@ -63,31 +79,54 @@ impl Accounts {
         if let Some(holder) = holder.filter(|holder| holder.email_verified) {
             return Err(AccountError::AccountExists { email: holder.email });
         }
+        let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
+        if pre_verified || !self.mailer.delivers() {
+            let (account, opening) = self.store_new(caller, address, request, true).await?;
+            return Ok(created(&account, opening));
+        }
+        self.count_mail(address.key()).await?;
+        let created = self.create_and_mail(caller, address, request).await;
+        if created.is_err() {
+            self.uncount_mail(address.key()).await;
+        }
+        created
+    }
+
+    async fn create_and_mail(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        mut request: CreateRequest,
+    ) -> Result<Created, AccountError> {
+        let options = std::mem::take(&mut request.mail);
+        let (account, opening) = self.store_new(caller, address, request, false).await?;
+        let sent = self.send_verify_mail(&account, &options).await;
+        sent.map_err(|_| AccountError::MailNotSent { new_address: true })?;
+        Ok(created(&account, opening))
+    }
+
+    /// Stretches, and stores the account with its first session.
+    async fn store_new(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        request: CreateRequest,
+        email_verified: bool,
+    ) -> Result<(Account, Opening), AccountError> {
         let k_a = Secret::new(random::bytes(&*self.random));
         let made = self.make_credentials(caller, request.password, k_a).await?;
-        let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
-        let account = self.new_account(
-            caller,
-            &address,
-            made.credentials,
-            pre_verified || !self.mailer.delivers(),
-        );
+        let account = self.new_account(caller, address, made.credentials, email_verified);
         let wrap_kbs = request.keys.then_some(made.wrap_kbs);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at)?;
-        self.store_account(caller, &address, &account, &opening).await?;
-        if !account.email_verified {
-            self.send_verify_mail(&account, &request.mail)
-                .await
-                .map_err(|_| AccountError::MailNotSent { new_address: true })?;
-        }
-        Ok(created(&account, opening))
+        self.store_account(caller, address, &account, &opening).await?;
+        Ok((account, opening))
     }
 
     fn new_account(
         &self,
         caller: &Caller,
         address: &Address,
-        credentials: foxhold_core::record::Credentials,
+        credentials: Credentials,
         email_verified: bool,
     ) -> Account {
         let (now, random) = (self.now(), &*self.random);

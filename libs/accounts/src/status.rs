@@ -67,9 +67,12 @@ impl Accounts {
         self.reserve(&[action, Action::AccountStatusCheckFailed], keys)
             .await?;
         let found = self.reader.account_by_email(caller.deadline, address.key()).await;
-        if !matches!(found, Ok(None)) {
-            self.give_back(&[Action::AccountStatusCheckFailed], keys).await;
+        let failed = [Action::AccountStatusCheckFailed];
+        match found {
+            Ok(None) => self.keep(&failed, keys).await,
+            _ => self.give_back(&failed, keys).await,
         }
+        self.keep(&[action], keys).await;
         Ok(found?)
     }
 }

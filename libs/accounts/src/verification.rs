@@ -133,8 +133,11 @@ impl Accounts {
             uid: Some(account.uid),
         };
         self.limits.count(Action::RecoveryEmailResendCode, keys).await?;
-        self.send_verify_mail(account, options)
-            .await
-            .map_err(|_| AccountError::MailNotSent { new_address: false })
+        self.count_mail(&account.email_key).await?;
+        if self.send_verify_mail(account, options).await.is_err() {
+            self.uncount_mail(&account.email_key).await;
+            return Err(AccountError::MailNotSent { new_address: false });
+        }
+        Ok(())
     }
 }

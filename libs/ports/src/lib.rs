@@ -20,6 +20,7 @@ pub mod cell;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+pub mod follow_ups;
 pub mod guards;
 pub mod intent;
 pub mod jobs;
@@ -34,6 +35,7 @@ pub mod stretcher;
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
 pub use error::{Cause, ReadError, Refusal, WriteError};
+pub use follow_ups::FollowUps;
 pub use guards::AccountGuards;
 pub use intent::IntentKind;
 pub use jobs::JobTurns;

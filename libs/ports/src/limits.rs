@@ -30,6 +30,10 @@ pub enum Action {
     PasswordForgotResendCode,
     /// `passwordForgotVerifyCode`
     PasswordForgotVerifyCode,
+    /// `passwordForgotSendOtp`
+    PasswordForgotSendOtp,
+    /// `passwordForgotVerifyOtp`
+    PasswordForgotVerifyOtp,
     /// `loadAccountFailed`: a call that mails found no account
     LoadAccountFailed,
     /// `sessionDuplicate`
@@ -40,6 +44,8 @@ pub enum Action {
     AccountStatusCheckFailed,
     /// `getCredentialsStatus`
     GetCredentialsStatus,
+    /// `mailTo`: a mail that is about to be sent to the address
+    MailTo,
     /// `recoveryEmailVerifyCode`
     RecoveryEmailVerifyCode,
     /// `verifySessionCode`
@@ -66,7 +72,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 26] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -77,11 +83,14 @@ impl Action {
         (Self::PasswordForgotSendCode, "passwordForgotSendCode"),
         (Self::PasswordForgotResendCode, "passwordForgotResendCode"),
         (Self::PasswordForgotVerifyCode, "passwordForgotVerifyCode"),
+        (Self::PasswordForgotSendOtp, "passwordForgotSendOtp"),
+        (Self::PasswordForgotVerifyOtp, "passwordForgotVerifyOtp"),
         (Self::LoadAccountFailed, "loadAccountFailed"),
         (Self::SessionDuplicate, "sessionDuplicate"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),
         (Self::GetCredentialsStatus, "getCredentialsStatus"),
+        (Self::MailTo, "mailTo"),
         (Self::RecoveryEmailVerifyCode, "recoveryEmailVerifyCode"),
         (Self::VerifySessionCode, "verifySessionCode"),
         (Self::RecoveryEmailResendCode, "recoveryEmailResendCode"),
@@ -122,8 +131,22 @@ pub trait Limits: Send + Sync {
     /// the expensive part of a request.
     async fn count(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled>;
 
-    /// Takes one count back: what was reserved turned out well.
+    /// Counts the action as long as it is not known how it ends, which [`Self::keep`] or [`Self::refund`] then tells. What
+    /// is only reserved refuses others for a moment but blocks nobody: it may yet turn out well.
+    async fn reserve(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
+        self.count(action, keys).await
+    }
+
+    /// What was reserved turned out badly: from now on it counts as any other.
+    async fn keep(&self, _action: Action, _keys: LimitKeys<'_>) {}
+
+    /// Takes one count back: what was counted or reserved turned out well.
     async fn refund(&self, action: Action, keys: LimitKeys<'_>);
+
+    /// Forgets what was counted of the action for this address or account, and lifts the blocks that came of it: whoever it
+    /// belongs to has shown that it is theirs. What is counted by the client's address alone stays. Nothing to do without
+    /// a memory.
+    async fn clear(&self, _action: Action, _keys: LimitKeys<'_>) {}
 }
 
 /// Remembers signed requests, so that an exact repeat is refused (`accounts.md` (b), Replay).

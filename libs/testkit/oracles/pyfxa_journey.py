@@ -52,10 +52,14 @@ def keys_of(client, email, password):
 
 
 def reset(client, email, password):
-    """The library's own way to begin is a call with a typed code, which is not served; from there on it is its own."""
-    sent = client.apiclient.post("/password/forgot/send_code", {"email": email})
-    code = mailed(email, "x-recovery-code")
-    by = client.verify_reset_code(sent["passwordForgotToken"], code)["accountResetToken"]
+    """As the library does it: digits of a mail. Those of an earlier mail are good for as long as they were, too."""
+    token = client.send_reset_code(email)
+    refused(105, lambda: token.verify_code("00000000"))
+    first = mailed(email, "x-password-forgot-otp")
+    token.resend_code()
+    assert mailed(email, "x-password-forgot-otp") != first
+    by = token.verify_code(mailed(email, "x-password-forgot-otp"))
+    assert token.email_to_hash_with == email
     client.reset_account(email, by, password)
 
 

@@ -17,6 +17,7 @@ use http::{HeaderMap, header};
 use crate::{
     client_address::ClientAddresses,
     error::ApiError,
+    follow_ups::FollowUps,
     hawk::HawkRules,
     key_set::{CheckError, KeySetCache},
     token_server::TokenServer,
@@ -44,6 +45,8 @@ pub struct App {
     pub in_work_max: usize,
     /// Whether `GET /__error__` answers with a deliberate 500.
     pub error_endpoint: bool,
+    /// What goes on without its request.
+    pub follow_ups: FollowUps,
     /// Health of the process.
     pub health: Health,
     /// The Token Server, if it is served on the same listener.

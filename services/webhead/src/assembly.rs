@@ -29,6 +29,7 @@ use crate::{
     App, KeySetCache, Site,
     assertions::{Assertions, Audience, RemoteAssertions, RemoteVerifier, SlowProofs},
     client_address::ClientAddresses,
+    follow_ups::FollowUps,
     foreign_oauth::{ForeignOauth, ForeignTokens},
     hawk::HawkRules,
     home_domain::HomeDomain,
@@ -156,7 +157,9 @@ pub fn assemble(
         ),
         Arc::clone(&ports.clock),
     ));
-    let token_server = Arc::new(token_server(&deployment, &ports, &limits, &keys, shutdown));
+    let follow_ups = FollowUps::default();
+    let token_server = token_server(&deployment, &ports, &limits, &keys, &follow_ups, shutdown);
+    let token_server = Arc::new(token_server);
     let events = OwnAccounts::new(Arc::clone(&token_server), deployment.domain.clone());
     let replay = LocalReplayGuard::new(Arc::clone(&ports.clock), deployment.remembered_max);
     Ok(App {
@@ -176,7 +179,8 @@ pub fn assemble(
         error_endpoint: deployment.error_endpoint,
         health: health.clone(),
         token_server: Some(token_server),
-        accounts: accounts(deployment, ports, limits, Arc::new(events)),
+        accounts: accounts(deployment, ports, limits, Arc::new(events), follow_ups.clone()),
+        follow_ups,
     })
 }
 
@@ -185,6 +189,7 @@ fn token_server(
     ports: &Ports,
     limits: &Arc<LocalLimits>,
     keys: &Arc<KeySetCache>,
+    follow_ups: &FollowUps,
     shutdown: &Shutdown,
 ) -> TokenServer {
     let outbound = Arc::new(Outbound::new());
@@ -226,6 +231,7 @@ fn token_server(
             oauth_issuer: tokens.issuer,
             oauth_server_url: tokens.server_url,
         },
+        follow_ups: follow_ups.clone(),
         shutdown: shutdown.clone(),
     }
 }
@@ -306,6 +312,7 @@ fn accounts(
     ports: Ports,
     limits: Arc<LocalLimits>,
     events: Arc<OwnAccounts>,
+    follow_ups: FollowUps,
 ) -> Accounts {
     Accounts {
         reader: ports.account_reader,
@@ -317,6 +324,7 @@ fn accounts(
         mailer: ports.mailer,
         templates: Arc::new(deployment.mail_templates),
         events,
+        follow_ups: Arc::new(follow_ups),
         limits,
         clock: ports.clock,
         random: ports.random,

@@ -70,6 +70,11 @@ pub(crate) fn secs_up(span: Duration) -> u64 {
     (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
 }
 
+/// Whole seconds that something is good for yet, rounded up; none only if it is over.
+pub(crate) fn secs_left(span: Duration) -> u64 {
+    if span.is_zero() { 0 } else { secs_up(span) }
+}
+
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
         let base = Self::new(error.code());
@@ -86,7 +91,7 @@ impl From<AccountError> for ApiError {
                 .with("retryAfterLocalized", in_words(secs_up(retry_after)))
                 .retrying_after(retry_after),
             AccountError::WrongResetCode { tries, ttl } => {
-                base.with("tries", tries).with("ttl", ttl.as_secs())
+                base.with("tries", tries).with("ttl", secs_left(ttl))
             }
             AccountError::DeviceConflict { device } => base.with("deviceId", device.to_string()),
             AccountError::UnknownClient { client } => base.with("clientId", client.to_string()),
@@ -296,6 +301,14 @@ mod tests {
         assert_eq!(body["retryAfterLocalized"], "in a minute");
     }
 
+    #[test]
+    fn what_is_left_is_rounded_up_and_nothing_only_at_the_end() {
+        let millis = Duration::from_millis;
+        for (span, secs) in [(0, 0), (1, 1), (1000, 1), (3_599_999, 3600), (3_600_000, 3600)] {
+            assert_eq!(secs_left(millis(span)), secs, "{span} ms");
+        }
+    }
+
     #[tokio::test]
     async fn extras_stand_beside_the_envelope() {
         let (_, _, body) = told(AccountError::BadParameter("email").into()).await;
@@ -318,7 +331,7 @@ mod tests {
         assert_eq!(status, StatusCode::BAD_REQUEST);
         assert_eq!(
             (&body["errno"], &body["tries"], &body["ttl"]),
-            (&json!(105), &json!(2), &json!(59))
+            (&json!(105), &json!(2), &json!(60))
         );
     }
 }

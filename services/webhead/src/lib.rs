@@ -11,6 +11,7 @@ pub mod client_address;
 pub mod config;
 pub mod error;
 pub mod extract;
+pub mod follow_ups;
 pub mod foreign_oauth;
 pub mod hawk;
 mod headers;

@@ -11,7 +11,9 @@ use std::{collections::BTreeSet, path::Path};
 
 use foxhold_accounts::{
     VerifyMail,
-    mail::{GuardMail, GuardNews, MailOptions, PasswordMail, PasswordNews, RecoveryMail, TemplateError},
+    mail::{
+        GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail, PasswordNews, RecoveryMail, TemplateError,
+    },
 };
 use foxhold_core::{Uid, hex};
 use foxhold_ports::mail::Mail;
@@ -37,13 +39,16 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [(&str, &str); 39] = sources![
+const SOURCES: [(&str, &str); 42] = sources![
     "verify.subject",
     "verify.txt",
     "verify.html",
     "recovery.subject",
     "recovery.txt",
     "recovery.html",
+    "password_forgot_otp.subject",
+    "password_forgot_otp.txt",
+    "password_forgot_otp.html",
     "password_changed.subject",
     "password_changed.txt",
     "password_changed.html",
@@ -211,6 +216,18 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         self.mail("recovery", envelope, &[], headers)
     }
 
+    fn forgot_otp(&self, mail: &OtpMail<'_>) -> Result<Mail, TemplateError> {
+        let envelope = Envelope {
+            to: mail.to,
+            uid: mail.uid,
+            name: "passwordForgotOtp",
+            service: mail.options.service.as_deref(),
+            link: format!("{}/", self.content_url),
+        };
+        let headers = vec![("X-Password-Forgot-Otp", mail.otp.to_owned())];
+        self.mail("password_forgot_otp", envelope, &[("otp", mail.otp)], headers)
+    }
+
     fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError> {
         let (template, name) = match mail.news {
             PasswordNews::Changed => ("password_changed", "passwordChanged"),
@@ -351,6 +368,29 @@ mod tests {
                 ("X-Recovery-Code", "00112233445566778899aabbccddeeff".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn digits_are_in_text_and_html_and_not_in_the_subject() {
+        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        let mail = templates
+            .forgot_otp(&OtpMail {
+                to: "a&b@example.test",
+                uid: Uid::from_bytes([0xab; 16]),
+                otp: "01234567",
+                options: &MailOptions::default(),
+                locale: None,
+            })
+            .unwrap();
+        assert!(mail.text.contains("\n01234567\n") && mail.html.contains(">01234567<"));
+        assert!(mail.html.contains("a&amp;b@example.test") && !mail.subject.contains("0123"));
+        let headers = [
+            ("X-Template-Name", "passwordForgotOtp".to_owned()),
+            ("X-Uid", "ab".repeat(16)),
+            ("X-Link", "https://accounts.example.test/".to_owned()),
+            ("X-Password-Forgot-Otp", "01234567".to_owned()),
+        ];
+        assert_eq!(mail.headers, headers);
     }
 
     #[test]

@@ -136,6 +136,8 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/password/forgot/send_code", post(password::send_code))
         .route("/v1/password/forgot/resend_code", post(password::resend_code))
         .route("/v1/password/forgot/verify_code", post(password::verify_code))
+        .route("/v1/password/forgot/send_otp", post(password::send_otp))
+        .route("/v1/password/forgot/verify_otp", post(password::verify_otp))
         .route("/v1/password/forgot/status", get(password::forgot_status))
         .route("/v1/session/status", get(session::status))
         .route("/v1/session/destroy", post(session::destroy))

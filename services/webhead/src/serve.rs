@@ -30,6 +30,7 @@ use crate::{
     App,
     assembly::{Deployment, Ports, assemble},
     config::Config,
+    follow_ups::FollowUps,
     jobs::{self, JobPorts, JobSettings},
     mail::{CaptureMailer, RunningSender, SenderPorts, capture::mailbox_router},
     registration,
@@ -62,6 +63,7 @@ pub struct Webhead {
     mailbox: Option<Arc<CaptureMailer>>,
     sender: Option<RunningSender>,
     token_server: Arc<TokenServer>,
+    follow_ups: FollowUps,
     health: Health,
     store: Part,
     keysigner: Part,
@@ -116,6 +118,7 @@ impl Webhead {
         });
         let home = token_server.discovers_home();
         let home = home.then(|| health.part("foreign_oauth", Need::Required));
+        let follow_ups = app.follow_ups.clone();
         let router = crate::router(app);
         Ok(Self {
             public,
@@ -126,6 +129,7 @@ impl Webhead {
             mailbox: mail.mailbox,
             sender: mail.sender,
             token_server,
+            follow_ups,
             health,
             store,
             keysigner,
@@ -191,6 +195,7 @@ impl Webhead {
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
             never = self.certificate.run() => never,
         }
+        self.follow_ups.ended().await;
         jobs.ended().await;
         if let Some(sender) = self.sender {
             sender.end().await;

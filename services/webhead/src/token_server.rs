@@ -55,7 +55,9 @@ pub use vitals::{Condition, Dependencies, LastFound, Vitals};
 pub use without_room::WithoutRoom;
 
 use self::line::LogLine;
-use crate::{client_address::ClientAddresses, headers::survive_panic, key_set::KeySetCache};
+use crate::{
+    client_address::ClientAddresses, follow_ups::FollowUps, headers::survive_panic, key_set::KeySetCache,
+};
 
 const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const X_KEY_ID: HeaderName = HeaderName::from_static("x-keyid");
@@ -90,6 +92,8 @@ pub struct TokenServer {
     pub discovery: Discovery,
     /// Once the process ends, the load balancer is told to send nobody any more.
     pub shutdown: Shutdown,
+    /// What goes on without its request.
+    pub follow_ups: FollowUps,
 }
 
 /// The routes that lie beside pages and accounts on one origin.

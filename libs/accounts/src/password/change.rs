@@ -11,7 +11,7 @@ use foxhold_ports::{Refusal, limits::Action};
 
 use super::{
     PasswordAccess, Renewed, record_of,
-    update::{Decision, Wanted},
+    update::{Decision, NewPasswordMade, Wanted},
 };
 use crate::{
     AccountError, Accounts, Address, Caller, SignedIn,
@@ -96,8 +96,8 @@ impl Accounts {
         })
     }
 
-    /// Sets the new password. One that is the old one again, as when a client only brings the second verifier, ends nothing
-    /// and is not told to anybody.
+    /// Makes the new password and sets it. One that is the old one again, as when a client only brings the second verifier,
+    /// ends nothing and is not told to anybody.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 110, 165, 201.
@@ -107,6 +107,20 @@ impl Accounts {
         access: PasswordAccess,
         request: FinishRequest,
     ) -> Result<Option<Renewed>, AccountError> {
+        let made = self.make_change(caller, access, request).await?;
+        self.set_password(caller, made).await
+    }
+
+    /// Makes the new password: what costs, and writes nothing. It ends with its client.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 110, 201.
+    pub async fn make_change(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        request: FinishRequest,
+    ) -> Result<NewPasswordMade, AccountError> {
         let FinishRequest {
             password,
             session,
@@ -126,8 +140,9 @@ impl Accounts {
             verification: given,
             wrap_kbs: keys.then_some(plan.wrap_kbs),
         };
-        let decide = |account: &Account, at| {
-            Ok(match &plan.new {
+        let new = plan.new;
+        let decide = move |account: &Account, at| {
+            Ok(match &new {
                 New::Password(credentials) => Decision {
                     credentials: Arc::clone(credentials),
                     effect: PasswordEffect::Change { at },
@@ -137,7 +152,11 @@ impl Accounts {
                 New::Nothing => Decision::quiet(Arc::clone(&account.credentials)),
             })
         };
-        self.set_password(caller, access, wanted, decide).await
+        Ok(NewPasswordMade {
+            access,
+            wanted,
+            decide: Box::new(decide),
+        })
     }
 
     /// What the session that a client names as the one it is in leaves to the one that replaces it: that a second factor

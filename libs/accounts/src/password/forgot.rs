@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    Secret, Timestamp, random,
+    Deadline, Secret, Timestamp, random,
     record::{Account, PASSWORD_TOKEN_MISSES_MAX, PasswordToken, PasswordTokenKind},
 };
 use foxhold_crypto::token::{TokenKeys, TokenKind};
@@ -14,7 +14,10 @@ use foxhold_ports::{
 };
 
 use super::{PasswordAccess, record_of, ttl_of};
-use crate::{AccountError, Accounts, Address, Caller, field, mail::MailOptions, token::Minted};
+use crate::{
+    AccountError, Accounts, Address, Caller, field, mail::MailOptions, service::LOOK_SPAN, token::Minted,
+    write::WriteFailure,
+};
 
 /// Digits of a code.
 pub const CODE_LEN: usize = 32;
@@ -51,28 +54,83 @@ impl Accounts {
     ) -> Result<Forgotten, AccountError> {
         let address = Address::parse(email)?;
         self.check_mailing(options)?;
-        let keys = caller.limit_keys(&address);
-        let actions = [Action::PasswordForgotSendCode, Action::LoadAccountFailed];
-        self.reserve(&actions, keys).await?;
-        let found = self.reader.account_by_email(caller.deadline, address.key()).await;
-        if !matches!(found, Ok(None)) {
-            self.give_back(&[Action::LoadAccountFailed], keys).await;
+        let action = Action::PasswordForgotSendCode;
+        let account = self.account_to_mail(caller, &address, action).await?;
+        let sent = self.send_counted(caller, &account, options).await;
+        self.was_mailed(caller, &address, action, sent).await
+    }
+
+    /// The account that somebody without a password wants to have mailed, once that is counted.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 102, 114, 201.
+    pub(super) async fn account_to_mail(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        action: Action,
+    ) -> Result<Account, AccountError> {
+        let keys = caller.limit_keys(address);
+        let (asked, failed) = ([action], [Action::LoadAccountFailed]);
+        self.reserve(&[asked, failed].concat(), keys).await?;
+        let found = self.find_to_mail(caller, address).await;
+        match &found {
+            Err(AccountError::UnknownAccount { .. }) => self.keep(&failed, keys).await,
+            _ => self.give_back(&failed, keys).await,
         }
-        let unknown = || AccountError::UnknownAccount {
-            email: Some(email.to_owned()),
-        };
-        let account = found?.ok_or_else(unknown)?;
+        match &found {
+            Err(error) if error.is_ours() => self.give_back(&asked, keys).await,
+            _ => self.keep(&asked, keys).await,
+        }
+        found
+    }
+
+    async fn find_to_mail(&self, caller: &Caller, address: &Address) -> Result<Account, AccountError> {
+        let found = self
+            .reader
+            .account_by_email(caller.deadline, address.key())
+            .await?;
+        let account = found.ok_or_else(|| unknown(address))?;
+        self.count_mail(&account.email_key).await?;
+        Ok(account)
+    }
+
+    /// What became of the mail. Where something of ours was away nothing was asked for.
+    pub(super) async fn was_mailed<T>(
+        &self,
+        caller: &Caller,
+        address: &Address,
+        action: Action,
+        sent: Result<T, WriteFailure>,
+    ) -> Result<T, AccountError> {
+        let sent = sent.map_err(|failure| failure.telling(Refusal::UnknownAccount, || unknown(address)));
+        if let Err(error) = &sent {
+            self.uncount_mail(address.key()).await;
+            if error.is_ours() {
+                self.limits.refund(action, caller.limit_keys(address)).await;
+            }
+        }
+        sent
+    }
+
+    async fn send_counted(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        options: &MailOptions,
+    ) -> Result<Forgotten, WriteFailure> {
         let now = self.now();
-        let minted = self.mint_forgot_token(&account, now)?;
-        let token = record_of(&account, PasswordTokenKind::Forgot, minted.keys, now);
-        let kept = self
-            .write(caller, |call| {
-                let token = token.clone();
-                async move { self.writer.put_password_token(&call, token, None).await }
-            })
-            .await;
-        kept.map_err(|failure| failure.telling(Refusal::UnknownAccount, unknown))?;
-        self.mail_code(&account, &token, minted.token, options).await
+        let minted = self
+            .mint_forgot_token(account, now)
+            .map_err(WriteFailure::NotDone)?;
+        let token = record_of(account, PasswordTokenKind::Forgot, minted.keys, now);
+        self.write(caller, |call| {
+            let token = token.clone();
+            async move { self.writer.put_password_token(&call, token, None).await }
+        })
+        .await?;
+        let mailed = self.mail_code(account, &token, minted.token, options).await;
+        mailed.map_err(WriteFailure::NotDone)
     }
 
     /// POST /password/forgot/resend_code: the same code and the same link once more.
@@ -95,7 +153,13 @@ impl Accounts {
         let made_again = self.forgot_token_again(account, token);
         // The code key is another one than when it was made: its code is not good any more either.
         let secret = made_again.ok_or(AccountError::BadToken)?;
-        self.mail_code(account, token, secret, options).await
+        self.count_mail(&account.email_key).await?;
+        let sent = self.mail_code(account, token, secret, options).await;
+        if sent.is_err() {
+            self.uncount_mail(&account.email_key).await;
+            self.limits.refund(Action::PasswordForgotResendCode, keys).await;
+        }
+        sent
     }
 
     /// GET /password/forgot/status.
@@ -105,7 +169,7 @@ impl Accounts {
     }
 
     /// POST /password/forgot/verify_code: the right code changes the token for one that resets the account. Of parallel uses
-    /// one is answered.
+    /// one is answered. Whoever calls this lets it end, also when the client has gone: the code works once.
     ///
     /// # Errors
     /// [`AccountError`]: 105, 110, 114, 201.
@@ -127,12 +191,25 @@ impl Accounts {
         self.limits.refund(Action::PasswordForgotVerifyCode, keys).await;
         let minted = self.mint(TokenKind::AccountReset)?;
         let reset = record_of(account, PasswordTokenKind::Reset, minted.keys, self.now());
-        self.write(caller, |call| {
-            let reset = reset.clone();
-            async move { self.writer.redeem_password_token(&call, token.id, reset).await }
-        })
-        .await?;
-        Ok(minted.token)
+        let redeemed = self
+            .write(caller, |call| {
+                let reset = reset.clone();
+                async move { self.writer.redeem_password_token(&call, token.id, reset).await }
+            })
+            .await;
+        match redeemed {
+            // The new token is there only if it was done.
+            Err(WriteFailure::Unknown) if self.is_kept(&reset).await => Ok(minted.token),
+            outcome => outcome.map(|()| minted.token).map_err(AccountError::from),
+        }
+    }
+
+    async fn is_kept(&self, token: &PasswordToken) -> bool {
+        let found = self
+            .reader
+            .password_token(Deadline::after(LOOK_SPAN), token.id)
+            .await;
+        matches!(found, Ok(Some(_)))
     }
 
     /// Counts a wrong code, and says what is told of it.
@@ -149,7 +226,7 @@ impl Accounts {
         })
     }
 
-    fn check_mailing(&self, options: &MailOptions) -> Result<(), AccountError> {
+    pub(super) fn check_mailing(&self, options: &MailOptions) -> Result<(), AccountError> {
         field::check_mail_options(options, &self.settings.domain)?;
         if self.mailer.delivers() {
             Ok(())
@@ -197,6 +274,12 @@ impl Accounts {
         (0..NUMBERS)
             .map(|number| self.code_key.forgot_token(uid, nonce, token.created_at, number))
             .find(|secret| TokenKeys::derive(TokenKind::PasswordForgot, secret).id == token.id)
+    }
+}
+
+fn unknown(address: &Address) -> AccountError {
+    AccountError::UnknownAccount {
+        email: Some(address.as_typed().to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ use foxhold_core::{
 
 use super::{
     PasswordAccess, Renewed,
-    update::{Decision, Wanted},
+    update::{Decision, NewPasswordMade, Wanted},
 };
 use crate::{
     AccountError, Accounts, Caller,
@@ -54,7 +54,7 @@ impl ResetRequest {
 }
 
 impl Accounts {
-    /// Sets the new password. The address counts as verified: its mail was read.
+    /// Makes the new password and sets it. The address counts as verified: its mail was read.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 110, 114, 158, 159, 165, 201. None of them spends the token.
@@ -64,6 +64,20 @@ impl Accounts {
         access: PasswordAccess,
         request: ResetRequest,
     ) -> Result<Option<Renewed>, AccountError> {
+        let made = self.make_reset(caller, access, request).await?;
+        self.set_password(caller, made).await
+    }
+
+    /// Makes the new password: what costs, and writes nothing. It ends with its client.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 107, 108, 158, 201.
+    pub async fn make_reset(
+        &self,
+        caller: &Caller,
+        access: PasswordAccess,
+        request: ResetRequest,
+    ) -> Result<NewPasswordMade, AccountError> {
         request.check()?;
         let key_id = request.recovery_key.clone();
         if let Some(id) = &key_id {
@@ -77,7 +91,8 @@ impl Accounts {
             verification: None,
             wrap_kbs: request.keys.then_some(made.wrap_kbs),
         };
-        let decide = |account: &Account, at| {
+        let random = Arc::clone(&self.random);
+        let decide = move |account: &Account, at| {
             // The key goes with this decision, so it has to be there still.
             key_id.as_ref().map(|id| id.find_enabled(account)).transpose()?;
             Ok(Decision {
@@ -85,7 +100,7 @@ impl Accounts {
                 effect: PasswordEffect::Reset {
                     at,
                     keeps_keys: key_id.is_some(),
-                    code_nonce: random::bytes(&*self.random),
+                    code_nonce: random::bytes(&*random),
                 },
                 news: Some(if key_id.is_some() {
                     PasswordNews::ResetWithRecoveryKey
@@ -94,7 +109,11 @@ impl Accounts {
                 }),
             })
         };
-        self.set_password(caller, access, wanted, decide).await
+        Ok(NewPasswordMade {
+            access,
+            wanted,
+            decide: Box::new(decide),
+        })
     }
 }
 

@@ -1,12 +1,17 @@
 //! Setting a new password: one intent on the account it was decided on, and what follows it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
+use async_trait::async_trait;
 use foxhold_core::{
     Secret, Timestamp,
     record::{Account, Credentials, PasswordEffect, PasswordToken, PasswordUpdate, Verification},
 };
-use foxhold_ports::Refusal;
+use foxhold_ports::{
+    Refusal,
+    follow_ups::Attempt,
+    limits::{Action, LimitKeys},
+};
 
 use super::PasswordAccess;
 use crate::{
@@ -51,6 +56,16 @@ impl Renewed {
     }
 }
 
+/// A new password that is made and not set yet: all the stretching is done. What is left must not be broken off.
+pub struct NewPasswordMade {
+    pub(super) access: PasswordAccess,
+    pub(super) wanted: Wanted,
+    pub(super) decide: Decide,
+}
+
+/// What a new password is to an account, whose verifier would be set at that time.
+pub(super) type Decide = Box<dyn Fn(&Account, Timestamp) -> Result<Decision, AccountError> + Send + Sync>;
+
 /// What a client wants beside the new password.
 pub(super) struct Wanted {
     /// A session.
@@ -81,19 +96,21 @@ impl Decision {
 }
 
 impl Accounts {
-    /// Puts the intent, decided again where the account's version has moved on. `decide` is given the account and the time
-    /// its new verifier would be set at.
+    /// Sets a password that was made: puts the intent, decided again where the account's version has moved on. Whoever calls
+    /// this lets it end, also when the client has gone.
     ///
     /// # Errors
-    /// What `decide` refuses, and [`AccountError`]: 110, 165, 201.
-    pub(super) async fn set_password(
+    /// What the decision refuses, and [`AccountError`]: 110, 165, 201.
+    pub async fn set_password(
         &self,
         caller: &Caller,
-        access: PasswordAccess,
-        wanted: Wanted,
-        decide: impl Fn(&Account, Timestamp) -> Result<Decision, AccountError>,
+        made: NewPasswordMade,
     ) -> Result<Option<Renewed>, AccountError> {
-        let PasswordAccess { token, mut account } = access;
+        let NewPasswordMade {
+            access: PasswordAccess { token, mut account },
+            wanted,
+            decide,
+        } = made;
         for _ in 0..ROUNDS {
             let now = self.now();
             let decision = decide(&account, later_than(&account, now))?;
@@ -106,9 +123,10 @@ impl Accounts {
             };
             let after = update.applied_to(&account);
             let opening = self.opening(caller, &after, &wanted, now)?;
-            match self.put(caller, &update, opening.as_ref()).await {
+            let news = decision.news;
+            match self.put(caller, &update, opening.as_ref(), (&after, news)).await {
                 Ok(()) => {
-                    self.tell_of(&after, decision.news).await;
+                    self.follow(caller.ip, &after, news).await;
                     return Ok(opening.map(|opening| Renewed::of(opening, after)));
                 }
                 Err(WriteFailure::Refused(Refusal::Conflict)) => {
@@ -141,6 +159,7 @@ impl Accounts {
         caller: &Caller,
         update: &PasswordUpdate,
         opening: Option<&Opening>,
+        (after, news): (&Account, Option<PasswordNews>),
     ) -> Result<(), WriteFailure> {
         let outcome = self
             .write(caller, |call| {
@@ -149,23 +168,22 @@ impl Accounts {
                 async move { self.writer.set_password(&call, update, sign_in).await }
             })
             .await;
-        let Some(at) = update.effect.verifier_set_at() else {
+        let is_unknown = matches!(outcome, Err(WriteFailure::Unknown));
+        if !is_unknown || update.effect.verifier_set_at().is_none() {
             return outcome;
-        };
-        match outcome {
-            Err(WriteFailure::Unknown) => {
-                let is_ours = |account: &Account| {
-                    account.verifier_set_at == at && account.credentials == update.credentials
-                };
-                let found = self.look_again(update.uid).await;
-                let is_done = found.is_some_and(|account| account.as_ref().is_some_and(is_ours));
-                if is_done {
-                    Ok(())
-                } else {
-                    Err(WriteFailure::Unknown)
-                }
+        }
+        match self.look_again(update.uid).await {
+            Some(Some(found)) if is_that(&found, after) => Ok(()),
+            Some(_) => outcome,
+            None => {
+                self.follow_ups.keep_trying(Box::new(Perhaps {
+                    accounts: self.clone(),
+                    ip: caller.ip,
+                    after: after.clone(),
+                    news,
+                }));
+                outcome
             }
-            outcome => outcome,
         }
     }
 
@@ -177,14 +195,62 @@ impl Accounts {
             .ok_or(AccountError::BadToken)
     }
 
-    async fn tell_of(&self, account: &Account, news: Option<PasswordNews>) {
+    /// Whoever has reset the account reads its mail: what others have guessed shuts them out no longer.
+    async fn lift_blocks(&self, ip: Option<IpAddr>, account: &Account) {
+        let keys = LimitKeys {
+            ip,
+            email: Some(account.email_key.as_str()),
+            uid: Some(account.uid),
+        };
+        for action in [
+            Action::AccountLogin,
+            Action::PasswordCheckFailed,
+            Action::PasswordChange,
+            Action::AccountDestroy,
+        ] {
+            self.limits.clear(action, keys).await;
+        }
+    }
+
+    /// All that follows a new password.
+    async fn follow(&self, ip: Option<IpAddr>, account: &Account, news: Option<PasswordNews>) {
         let Some(news) = news else { return };
+        if news == PasswordNews::Reset {
+            self.lift_blocks(ip, account).await;
+        }
+        // The owner first: who listens may be slow.
+        self.send_password_mail(account, news).await;
         let event = AccountEvent::PasswordSet {
             uid: account.uid,
             generation: account.verifier_set_at,
         };
         self.events.tell(event).await;
-        self.send_password_mail(account, news).await;
+    }
+}
+
+/// Whether the account has got this new password.
+fn is_that(found: &Account, after: &Account) -> bool {
+    found.verifier_set_at == after.verifier_set_at && found.credentials == after.credentials
+}
+
+/// A new password that may have been set: the store could not be asked.
+struct Perhaps {
+    accounts: Accounts,
+    ip: Option<IpAddr>,
+    after: Account,
+    news: Option<PasswordNews>,
+}
+
+#[async_trait]
+impl Attempt for Perhaps {
+    async fn is_done(&self) -> bool {
+        let Some(found) = self.accounts.look_again(self.after.uid).await else {
+            return false;
+        };
+        if found.is_some_and(|found| is_that(&found, &self.after)) {
+            self.accounts.follow(self.ip, &self.after, self.news).await;
+        }
+        true
     }
 }
 

@@ -12,7 +12,7 @@ use foxhold_core::{
     record::{PasswordTokenKind, Verification},
 };
 use foxhold_crypto::token::{TokenKeys, TokenKind};
-use foxhold_ports::{AccountWriter, limits::Action};
+use foxhold_ports::{AccountWriter, Cause, limits::Action};
 
 use crate::support::{
     Alice, Bench, EMAIL, NEW, NOW, OLD, caller, login, number, password, password_of_both, secret,
@@ -449,6 +449,73 @@ async fn of_many_who_finish_with_one_token_one_does() {
         done += usize::from(task.await.unwrap());
     }
     assert_eq!((done, bench.mails().len(), bench.events.take().len()), (1, 1, 1));
+}
+
+/// Whoever has an account made for another's address cannot have that one mailed by changing its password.
+#[tokio::test]
+async fn only_who_reads_the_mail_is_told_by_mail_and_not_without_end() {
+    let bench = Bench::new();
+    bench.sign_up_unverified(EMAIL).await;
+    let token = start(&bench).await.password_change_token;
+    assert!(finish(&bench, &token, password(NEW, 1), None).await.is_ok());
+    assert_eq!(bench.mails(), Vec::<String>::new());
+    assert_eq!(bench.events.take().len(), 1, "others are told");
+
+    let bench = Bench::new();
+    bench.sign_up(EMAIL).await;
+    let token = start(&bench).await.password_change_token;
+    assert!(finish(&bench, &token, password(NEW, 1), None).await.is_ok());
+    assert_eq!((bench.mails().len(), bench.limits.mails()), (1, 1));
+    *bench.limits.refused.lock().unwrap() = Some(Action::MailTo);
+    let started = bench
+        .accounts
+        .start_change(&caller(), None, start_request(EMAIL, NEW))
+        .await;
+    let token = started.unwrap().password_change_token;
+    assert!(finish(&bench, &token, password(OLD, 1), None).await.is_ok());
+    assert_eq!(bench.mails().len(), 1, "enough");
+}
+
+/// Nobody knows whether the password was set, and the store cannot be asked: as soon as it can, what follows follows.
+#[tokio::test]
+async fn what_follows_a_change_waits_for_a_store_that_has_gone() {
+    let bench = Bench::new();
+    let Alice { uid, .. } = bench.sign_up(EMAIL).await;
+    let token = start(&bench).await.password_change_token;
+    bench.store.go_away_after_intent(Cause::Unavailable);
+    let told = finish(&bench, &token, password(NEW, 1), None).await;
+    assert_eq!(refusal(told), Some(201));
+    assert_eq!(bench.follow_ups.attempt().await, (0, 1));
+    assert_eq!((bench.events.take(), bench.mails()), (vec![], vec![]));
+    bench.store.set_outage(None);
+    assert_eq!(bench.follow_ups.attempt().await, (1, 0));
+    let generation = bench.account(uid).await.verifier_set_at;
+    let event = AccountEvent::PasswordSet { uid, generation };
+    assert_eq!(bench.events.take(), [event]);
+    assert_eq!(bench.mails(), ["Changed"]);
+
+    // Another password has been set meanwhile: that one's followers are told by whoever set it.
+    let bench = Bench::new();
+    bench.sign_up(EMAIL).await;
+    let (first, second) = (start(&bench).await, start(&bench).await);
+    bench.store.go_away_after_intent(Cause::Unavailable);
+    let told = finish(&bench, &first.password_change_token, password(NEW, 1), None).await;
+    assert_eq!(refusal(told), Some(201));
+    bench.store.set_outage(None);
+    let late = finish(&bench, &second.password_change_token, password(0x33, 1), None).await;
+    assert_eq!(refusal(late), Some(110), "the first one was set");
+    let started = bench
+        .accounts
+        .start_change(&caller(), None, start_request(EMAIL, NEW))
+        .await;
+    let token = started.unwrap().password_change_token;
+    assert!(finish(&bench, &token, password(0x33, 1), None).await.is_ok());
+    bench.events.take();
+    assert_eq!(bench.follow_ups.attempt().await, (1, 0));
+    assert_eq!(
+        (bench.events.take(), bench.mails()),
+        (vec![], vec!["Changed".to_owned()])
+    );
 }
 
 /// A mail that is not taken does not undo a password.

@@ -8,7 +8,7 @@ use foxhold_accounts::{
     password::{FinishRequest, StartRequest},
 };
 use foxhold_core::record::PasswordTokenKind;
-use foxhold_ports::{AccountReader, AccountWriter, limits::Action};
+use foxhold_ports::{AccountReader, AccountWriter, Cause, limits::Action};
 
 use crate::support::{Alice, Bench, EMAIL, NEW, OLD, by, caller, number, password, password_of_both, secret};
 
@@ -168,6 +168,20 @@ async fn the_password_counts_for_later_versions_as_long_as_it_is_the_password() 
     });
     assert!(destroy(&bench).await.is_ok());
     assert_eq!(bench.events.take(), [AccountEvent::Deleted { uid }]);
+}
+
+/// Nobody knows whether the account has gone, and the store cannot be asked: as soon as it can, others are told.
+#[tokio::test]
+async fn what_follows_a_deletion_waits_for_a_store_that_has_gone() {
+    let bench = Bench::new();
+    let alice = bench.sign_up(EMAIL).await;
+    bench.store.go_away_after_intent(Cause::Unavailable);
+    assert_eq!(refusal(destroy(&bench).await), Some(201));
+    assert_eq!(bench.follow_ups.attempt().await, (0, 1));
+    assert_eq!(bench.events.take(), []);
+    bench.store.set_outage(None);
+    assert_eq!(bench.follow_ups.attempt().await, (1, 0));
+    assert_eq!(bench.events.take(), [AccountEvent::Deleted { uid: alice.uid }]);
 }
 
 #[tokio::test]

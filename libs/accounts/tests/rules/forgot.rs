@@ -203,9 +203,67 @@ async fn who_may_be_mailed() {
         Err(AccountError::MailNotSent { new_address: false })
     ));
     bench.mailer.set_full(false);
-    bench.store.set_outage(Some(Cause::Unavailable));
+    for (cause, expected) in [(Cause::Unavailable, 201), (Cause::Fault, 203)] {
+        bench.store.set_outage(Some(cause));
+        let sent = bench.accounts.send_reset_code(&caller(), EMAIL, &fine).await;
+        assert_eq!(refusal(sent), Some(expected));
+    }
+    bench.store.set_outage(None);
+    bench.store.lose_answers(2);
     let sent = bench.accounts.send_reset_code(&caller(), EMAIL, &fine).await;
     assert_eq!(refusal(sent), Some(201));
+    assert_eq!(bench.limits.mails(), 0, "nobody was mailed");
+    assert_eq!(bench.limits.take(), [], "and nobody has asked for too much");
+}
+
+/// Each mail counts for its address, whichever call sends it, and one that is not sent does not.
+#[tokio::test]
+async fn mails_to_one_address_are_counted_together() {
+    let bench = Bench::new();
+    bench.sign_up(EMAIL).await;
+    let Forgotten { token, .. } = send(&bench).await;
+    let access = bench.access(PasswordTokenKind::Forgot, &token).await.unwrap();
+    let resend = async || {
+        let options = MailOptions::default();
+        let sent = bench
+            .accounts
+            .resend_reset_code(&caller(), &access, EMAIL, &options)
+            .await;
+        refusal(sent)
+    };
+    assert_eq!(resend().await, None);
+    assert_eq!(bench.limits.mails(), 2);
+    bench.limits.take();
+    bench.mailer.set_full(true);
+    assert_eq!(resend().await, Some(151));
+    assert_eq!(bench.limits.mails(), 0);
+    assert_eq!(bench.limits.take(), []);
+    bench.mailer.set_full(false);
+    *bench.limits.refused.lock().unwrap() = Some(Action::MailTo);
+    assert_eq!(resend().await, Some(114));
+    let sent = bench
+        .accounts
+        .send_reset_code(&caller(), EMAIL, &MailOptions::default())
+        .await;
+    assert_eq!(refusal(sent), Some(114));
+    assert_eq!(bench.mails(), ["recovery", "recovery"]);
+}
+
+/// The code works once: if the answer is lost the store tells, and the token is not.
+#[tokio::test]
+async fn a_right_code_whose_answer_is_lost_is_answered() {
+    for lost in [1, 2] {
+        let bench = Bench::new();
+        bench.sign_up(EMAIL).await;
+        let Forgotten { token, .. } = send(&bench).await;
+        let code = bench.mailed("X-Recovery-Code");
+        bench.store.lose_answers(lost);
+        let reset = verify(&bench, &token, &code).await.expect("a reset token");
+        assert!(
+            bench.access(PasswordTokenKind::Reset, &reset).await.is_some(),
+            "{lost} lost"
+        );
+    }
 }
 
 /// Nobody is mailed, so nobody can forget a password here.

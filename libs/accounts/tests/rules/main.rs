@@ -8,8 +8,12 @@ mod deletion;
 #[cfg(test)]
 mod forgot;
 #[cfg(test)]
+mod otp;
+#[cfg(test)]
 mod reset;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod signup;
 #[cfg(test)]
 mod support;

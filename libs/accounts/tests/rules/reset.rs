@@ -19,7 +19,7 @@ use foxhold_core::{
     Random, Secret, hex,
     record::{PasswordTokenKind, Verification},
 };
-use foxhold_ports::memory::SeededRandom;
+use foxhold_ports::{limits::Action, memory::SeededRandom};
 
 use crate::support::{Alice, Bench, EMAIL, NEW, NOW, OLD, caller, number, password_of_both, secret};
 
@@ -111,6 +111,13 @@ async fn a_reset_begins_anew_with_other_keys_and_a_verified_address() {
     let told = [AccountEvent::PasswordSet { uid, generation: at }];
     assert_eq!(bench.events.take(), told);
     assert_eq!(bench.mails(), ["recovery", "recovery", "Reset"]);
+    let lifted = [
+        Action::AccountLogin,
+        Action::PasswordCheckFailed,
+        Action::PasswordChange,
+        Action::AccountDestroy,
+    ];
+    assert_eq!(*bench.limits.cleared.lock().unwrap(), lifted);
 }
 
 /// As PyFxA and our page do it.

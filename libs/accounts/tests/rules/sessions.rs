@@ -1,6 +1,6 @@
 //! Sessions that are refreshed, doubled and ended from elsewhere, and the older call for a typed code.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use foxhold_accounts::{
     AccountError, SignedIn, credentials::Version, detach::DetachRequest, device::DeviceRequest,
@@ -72,7 +72,12 @@ async fn a_session_is_refreshed_by_its_own_accounts_password_only() {
         let told = bench.accounts.reauthenticate(&caller(), &session, request).await;
         assert_eq!(refusal(told), Some(expected), "{name}");
         assert_eq!(bench.limits.take(), guesses, "{name}");
+        assert!(!bench.limits.by_email.load(Ordering::SeqCst), "{name}");
     }
+    let told = bench.accounts.login(&caller(), login(EMAIL, NEW)).await;
+    assert_eq!(refusal(told), Some(103));
+    assert_eq!(bench.limits.take(), guesses);
+    assert!(bench.limits.by_email.load(Ordering::SeqCst), "of a stranger");
     for action in guesses {
         *bench.limits.refused.lock().unwrap() = Some(action);
         let told = bench
@@ -116,7 +121,7 @@ async fn a_second_session_is_as_good_as_the_first() {
     let second = bench.signed_in(&doubled.session_token).await.expect("a session");
     assert_ne!(second.session.id, first.session.id);
     assert_eq!(second.session.auth_at, NOW, "nobody has given a password since");
-    assert_eq!(second.session.created_at, NOW.plus(Duration::from_secs(60)));
+    assert_eq!(second.session.created_at, NOW, "nor is it younger");
     assert_eq!(second.session.verification, first.session.verification);
     assert!(!second.verified());
     assert_eq!(bench.limits.take(), [Action::SessionDuplicate]);
@@ -147,6 +152,50 @@ async fn a_second_session_is_as_good_as_the_first() {
         Some(110),
         "the account has gone, and the session with it"
     );
+}
+
+/// Session after session would go on for ever.
+#[tokio::test]
+async fn doubled_sessions_run_out_with_the_first_one() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let bench = Bench::new();
+    let alice = bench.sign_up(EMAIL).await;
+    let first = signed_in(&bench, &alice).await;
+    bench.clock.advance(27 * DAY);
+    let double = async |of: &SignedIn| {
+        let doubled = bench.accounts.duplicate_session(&caller(), of, None).await;
+        doubled.unwrap().session_token
+    };
+    let second = double(&first).await;
+    let third = double(&bench.signed_in(&second).await.unwrap()).await;
+    bench.clock.advance(2 * DAY);
+    for token in [&second, &third] {
+        assert!(bench.signed_in(token).await.is_none());
+    }
+
+    // What a device keeps alive gives others the usual time, and those give no more.
+    bench.clock.set(NOW);
+    let request = DeviceRequest {
+        name: Some("Laptop".into()),
+        kind: Some("desktop".into()),
+        available_commands: Some(BTreeMap::new()),
+        ..DeviceRequest::default()
+    };
+    bench
+        .accounts
+        .put_device(&caller(), &first, request)
+        .await
+        .unwrap();
+    bench.clock.advance(100 * DAY);
+    let first = signed_in(&bench, &alice).await;
+    let second = double(&first).await;
+    bench.clock.advance(27 * DAY);
+    let third = double(&bench.signed_in(&second).await.expect("it is young")).await;
+    bench.clock.advance(2 * DAY);
+    for token in [&second, &third] {
+        assert!(bench.signed_in(token).await.is_none());
+    }
+    assert!(bench.signed_in(&alice.session).await.is_some());
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use foxhold_accounts::{
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
     mail::{GuardMail, MailOptions, PasswordMail, RecoveryMail, TemplateError},
+    mail::{MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
     oauth::Clients,
     password::PasswordAccess,
     registration::CurrentRegistration,
@@ -32,7 +33,8 @@ use foxhold_crypto::{
     token::{KeyBundle, TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps, Limits, Stretcher,
+    follow_ups::Attempt,
     limits::{Action, LimitKeys, Throttled},
     mail::Mail,
     memory::{ManualClock, MemoryMailer, MemoryStore, SeededRandom},
@@ -114,6 +116,10 @@ impl MailTemplates for PlainTemplates {
         Ok(mail(facts.to, "recovery", link))
     }
 
+    fn forgot_otp(&self, facts: &OtpMail<'_>) -> Result<Mail, TemplateError> {
+        Ok(mail(facts.to, "otp", vec![("X-Otp", facts.otp.to_owned())]))
+    }
+
     fn password_news(&self, facts: &PasswordMail<'_>) -> Result<Mail, TemplateError> {
         Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
     }
@@ -140,23 +146,45 @@ impl AccessTokenSigner for NoSigner {
     }
 }
 
-/// Notes what is counted and what is taken back, and refuses what it is told to.
+/// Notes what is counted, what is taken back and what is cleared, and refuses what it is told to. Mails are noted apart.
 #[derive(Default)]
 pub(crate) struct NotingLimits {
     pub(crate) counted: Mutex<Vec<Action>>,
     pub(crate) refused: Mutex<Option<Action>>,
+    pub(crate) cleared: Mutex<Vec<Action>>,
+    /// Whether the last count was by the address, too.
+    pub(crate) by_email: AtomicBool,
+    reserved: Mutex<Vec<Action>>,
 }
 
 impl NotingLimits {
-    /// What still counts, in order; forgets it.
+    /// What still counts beside mails, in order; forgets it. Nothing may be left undecided.
+    #[track_caller]
     pub(crate) fn take(&self) -> Vec<Action> {
-        std::mem::take(&mut self.counted.lock().unwrap())
+        assert_eq!(*self.reserved.lock().unwrap(), []);
+        let mut counted = std::mem::take(&mut *self.counted.lock().unwrap());
+        counted.retain(|action| *action != Action::MailTo);
+        counted
     }
+
+    /// How many mails count, since anything was taken.
+    pub(crate) fn mails(&self) -> usize {
+        let counted = self.counted.lock().unwrap();
+        counted.iter().filter(|action| **action == Action::MailTo).count()
+    }
+}
+
+/// Takes the newest of these out. Whether there was one.
+fn take_out(from: &Mutex<Vec<Action>>, action: Action) -> bool {
+    let mut from = from.lock().unwrap();
+    let at = from.iter().rposition(|known| *known == action);
+    at.map(|at| from.remove(at)).is_some()
 }
 
 #[async_trait]
 impl Limits for NotingLimits {
-    async fn count(&self, action: Action, _keys: LimitKeys<'_>) -> Result<(), Throttled> {
+    async fn count(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
+        self.by_email.store(keys.email.is_some(), Ordering::SeqCst);
         if *self.refused.lock().unwrap() == Some(action) {
             let retry_after = Duration::from_secs(60);
             return Err(Throttled { retry_after });
@@ -165,10 +193,51 @@ impl Limits for NotingLimits {
         Ok(())
     }
 
+    async fn reserve(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
+        self.count(action, keys).await?;
+        self.reserved.lock().unwrap().push(action);
+        Ok(())
+    }
+
+    async fn keep(&self, action: Action, _keys: LimitKeys<'_>) {
+        assert!(take_out(&self.reserved, action), "{action:?} was not reserved");
+    }
+
     async fn refund(&self, action: Action, _keys: LimitKeys<'_>) {
-        let mut counted = self.counted.lock().unwrap();
-        let at = counted.iter().position(|known| *known == action);
-        counted.remove(at.expect("only what was counted is taken back"));
+        take_out(&self.reserved, action);
+        assert!(take_out(&self.counted, action), "{action:?} was not counted");
+    }
+
+    async fn clear(&self, action: Action, _keys: LimitKeys<'_>) {
+        self.cleared.lock().unwrap().push(action);
+    }
+}
+
+/// Keeps work until a test has it tried.
+#[derive(Default)]
+pub(crate) struct KeptWork(Mutex<Vec<Box<dyn Attempt>>>);
+
+impl FollowUps for KeptWork {
+    fn keep_trying(&self, work: Box<dyn Attempt>) {
+        self.0.lock().unwrap().push(work);
+    }
+}
+
+impl KeptWork {
+    /// Tries all of it once. How much is done, and how much is not.
+    pub(crate) async fn attempt(&self) -> (usize, usize) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap());
+        let (mut done, mut left) = (0, Vec::new());
+        for work in all {
+            if work.is_done().await {
+                done += 1;
+            } else {
+                left.push(work);
+            }
+        }
+        let counts = (done, left.len());
+        self.0.lock().unwrap().extend(left);
+        counts
     }
 }
 
@@ -199,6 +268,7 @@ pub(crate) struct Bench {
     pub(crate) stretcher: Arc<QuickStretcher>,
     pub(crate) limits: Arc<NotingLimits>,
     pub(crate) events: Arc<NotingEvents>,
+    pub(crate) follow_ups: Arc<KeptWork>,
 }
 
 impl Bench {
@@ -213,6 +283,7 @@ impl Bench {
         let stretcher = Arc::new(QuickStretcher::default());
         let limits = Arc::new(NotingLimits::default());
         let events = Arc::new(NotingEvents::default());
+        let follow_ups = Arc::new(KeptWork::default());
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
@@ -223,6 +294,7 @@ impl Bench {
             mailer: mailer.clone(),
             templates: Arc::new(PlainTemplates),
             events: events.clone(),
+            follow_ups: follow_ups.clone(),
             limits: limits.clone(),
             clock: clock.clone(),
             random,
@@ -244,6 +316,7 @@ impl Bench {
             stretcher,
             limits,
             events,
+            follow_ups,
         }
     }
 

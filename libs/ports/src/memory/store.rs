@@ -33,6 +33,8 @@ struct Inner {
     operations: HashMap<OpId, (IntentKind, Result<Answer, Refusal>)>,
     outage: Option<Cause>,
     answers_to_lose: u32,
+    /// Begins when the next answer is lost.
+    outage_to_come: Option<Cause>,
 }
 
 /// All that is kept.
@@ -142,6 +144,14 @@ impl MemoryStore {
         self.lock().answers_to_lose = intents;
     }
 
+    /// The next intent is carried out, but its caller is told that the outcome is unknown, and from then on the store is away
+    /// for that cause.
+    pub fn go_away_after_intent(&self, cause: Cause) {
+        let mut inner = self.lock();
+        inner.answers_to_lose = 1;
+        inner.outage_to_come = Some(cause);
+    }
+
     pub(super) fn read<T>(&self, by: Deadline, look: impl FnOnce(&State) -> T) -> Result<T, ReadError> {
         let inner = self.lock();
         match inner.hindrance(by) {
@@ -164,6 +174,7 @@ impl MemoryStore {
         let outcome = inner.decide_once(call.op, kind, decide);
         if inner.answers_to_lose > 0 {
             inner.answers_to_lose -= 1;
+            inner.outage = inner.outage_to_come.take();
             return Err(WriteError::Unknown(Cause::Timeout));
         }
         outcome

@@ -244,6 +244,20 @@ pub const CALLS: &[Call] = &[
         RESET_CODE,
         &["code"],
     ),
+    call(
+        "POST",
+        "/v1/password/forgot/send_otp",
+        Auth::Open,
+        EMAIL,
+        &["email"],
+    ),
+    call(
+        "POST",
+        "/v1/password/forgot/verify_otp",
+        Auth::Open,
+        r#"{"email":"EMAIL","code":"01234567"}"#,
+        &["email", "code"],
+    ),
     call("GET", "/v1/password/forgot/status", Auth::Forgot, "", &[]),
     call("GET", "/v1/session/status", Auth::Session, "", &[]),
     call(

@@ -64,6 +64,7 @@ pub(crate) async fn serve(
     let (watch, registration) = watch_registration(told, &parts.app)?;
     let token_server = parts.app.token_server.clone();
     let token_server = token_server.context("a box serves tokens")?;
+    let follow_ups = parts.app.follow_ups.clone();
     let router = foxhold_webhead::router(parts.app).merge(storage);
     let (job_ports, job_settings) = parts.jobs;
     let admin_ports = admin::ports(&job_ports, &job_settings, &shutdown);
@@ -88,6 +89,7 @@ pub(crate) async fn serve(
         () = parts.node_secret.keep_fresh(&parts.node, &parts.signer) => {}
         () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
     }
+    follow_ups.ended().await;
     jobs.ended().await;
     if let Some(sender) = parts.sender {
         sender.end().await;

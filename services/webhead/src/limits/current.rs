@@ -6,17 +6,25 @@ pub(super) const LINES: &[&str] = &[
     "passwordCheckFailed, accountStatusCheckFailed : ip : 50 : 24 h : 4 h : ban",
     // Guesses at one password, whichever call is asked and from however many addresses.
     "passwordCheckFailed : email : 50 : 24 h : 24 h : block",
+    // In a session it is the account's own: what strangers guess does not count there, nor the other way round.
+    "passwordCheckFailed : uid : 50 : 24 h : 24 h : block",
     "accountDestroyFailed, passwordChangeStartFailed, loadAccountFailed : ip : 50 : 24 h : 15 min : ban",
     "accountCreate : ip : 100 : 24 h : 24 h : block",
     "accountStatusCheck, getCredentialsStatus : ip : 100 : 15 min : 15 min : block",
     "accountLogin : ip_email : 5 : 15 min : 15 min : block",
+    "accountLogin : ip_uid : 5 : 15 min : 15 min : block",
     "accountLogin : ip : 100 : 24 h : 15 min : ban",
     "accountLogin : email : 50 : 24 h : 24 h : block",
     "passwordChange, accountDestroy : ip_email : 5 : 15 min : 15 min : block",
     "passwordChange, accountDestroy : ip_uid : 5 : 15 min : 15 min : block",
     "passwordChange, accountDestroy : ip : 100 : 24 h : 15 min : ban",
-    "passwordForgotSendCode, passwordForgotResendCode : ip_email : 5 : 15 min : 15 min : block",
-    "passwordForgotSendCode, passwordForgotResendCode : ip : 100 : 24 h : 15 min : ban",
+    "passwordForgotSendCode, passwordForgotResendCode, passwordForgotSendOtp \
+        : ip_email : 5 : 15 min : 15 min : block",
+    "passwordForgotSendCode, passwordForgotResendCode, passwordForgotSendOtp : ip : 100 : 24 h : 15 min : ban",
+    // Eight digits, from however many addresses they are tried.
+    "passwordForgotVerifyOtp : email : 10 : 10 min : 30 min : block",
+    "passwordForgotVerifyOtp : email : 50 : 24 h : 24 h : block",
+    "passwordForgotVerifyOtp : ip : 100 : 24 h : 15 min : ban",
     "recoveryEmailResendCode : ip_email : 5 : 15 min : 15 min : block",
     "recoveryEmailResendCode : ip_uid : 5 : 15 min : 15 min : block",
     "recoveryEmailResendCode : ip : 100 : 24 h : 15 min : ban",
@@ -43,7 +51,6 @@ pub(super) const LINES: &[&str] = &[
     "sessionDuplicate : uid : 100 : 15 min : 15 min : block",
     "tokenIssue : uid : 60 : 5 min : 5 min : block",
     "tokenIssue : ip : 1200 : 5 min : 5 min : report",
-    // Mail to one address, whatever it is sent for.
-    "accountCreate + recoveryEmailResendCode + passwordForgotSendCode + passwordForgotResendCode \
-        : email : 10 : 24 h : 24 h : block",
+    // Mail to one address, whatever it is sent for. What sends none counts nowhere here.
+    "mailTo : email : 10 : 24 h : 24 h : block",
 ];

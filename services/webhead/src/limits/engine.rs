@@ -21,8 +21,11 @@ use foxhold_ports::{
 use super::{
     LimitSettings,
     rules::{Effect, KeyKind, Rule, RuleError},
-    table::{Slot, Subject, Table},
+    table::{Hold, Slot, Subject, Table},
 };
+
+/// How long an attempt is sent away that only attempts under way are too many with: by then they are judged.
+const UNDER_WAY_WAIT: Duration = Duration::from_secs(5);
 
 /// Limits of one process.
 pub struct LocalLimits {
@@ -113,7 +116,8 @@ impl LocalLimits {
         }
     }
 
-    fn judge(&self, action: Action, keys: LimitKeys<'_>, now: Timestamp) -> Result<(), Throttled> {
+    fn judge(&self, action: Action, keys: LimitKeys<'_>, hold: Hold) -> Result<(), Throttled> {
+        let now = self.clock.now();
         let mut subjects = self.subjects(keys);
         let matching = self.matching(action, &mut subjects);
         let bans: Vec<Slot> = self
@@ -139,7 +143,7 @@ impl LocalLimits {
             return Err(Throttled { retry_after });
         }
         for (rule, slot) in matching {
-            table.record(slot, rule, now);
+            table.record(slot, rule, hold, now);
         }
         Ok(())
     }
@@ -198,15 +202,19 @@ impl Subjects<'_> {
     }
 }
 
-/// How long this rule refuses the attempt; it starts to if the attempt is the one too many.
+/// How long this rule refuses the attempt; it starts to if the attempt is the one too many. Those under way block nobody.
 fn refuse(table: &mut Table, rule: &Rule, slot: Slot, action: Action, now: Timestamp) -> Option<Duration> {
     if rule.effect != Effect::Report
         && let Some(left) = table.block_left(slot, now)
     {
         return Some(left);
     }
-    if table.count(slot, rule, now) < rule.max {
+    let count = table.count(slot, rule, now);
+    if count.all() < rule.max {
         return None;
+    }
+    if count.kept < rule.max {
+        return (rule.effect != Effect::Report).then(|| UNDER_WAY_WAIT.min(rule.block));
     }
     let until = now.plus(rule.block);
     let is_new = table.block(slot, now, until);
@@ -238,7 +246,19 @@ fn address_block(ip: IpAddr) -> [u8; 16] {
 #[async_trait]
 impl Limits for LocalLimits {
     async fn count(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
-        self.judge(action, keys, self.clock.now())
+        self.judge(action, keys, Hold::Kept)
+    }
+
+    async fn reserve(&self, action: Action, keys: LimitKeys<'_>) -> Result<(), Throttled> {
+        self.judge(action, keys, Hold::Reserved)
+    }
+
+    async fn keep(&self, action: Action, keys: LimitKeys<'_>) {
+        let matching = self.matching(action, &mut self.subjects(keys));
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, slot) in matching {
+            table.keep(slot);
+        }
     }
 
     async fn refund(&self, action: Action, keys: LimitKeys<'_>) {
@@ -246,6 +266,21 @@ impl Limits for LocalLimits {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, slot) in matching {
             table.take_back(slot);
+        }
+    }
+
+    async fn clear(&self, action: Action, keys: LimitKeys<'_>) {
+        let matching = self.matching(action, &mut self.subjects(keys));
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for (rule, slot) in matching {
+            let Slot::Rule(_, subject) = slot else { continue };
+            if rule.key == KeyKind::Ip {
+                continue;
+            }
+            table.forget(slot);
+            if rule.effect == Effect::Ban {
+                table.forget(Slot::Ban(rule.key, subject));
+            }
         }
     }
 }

@@ -11,6 +11,15 @@ use foxhold_core::Timestamp;
 
 use super::rules::{KeyKind, Rule};
 
+/// Whether an event is known to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It counts.
+    Kept,
+    /// It may yet be taken back.
+    Reserved,
+}
+
 /// Sixteen bytes that stand for a key's value. The value itself is not kept.
 pub(super) type Subject = [u8; 16];
 
@@ -23,9 +32,15 @@ pub(super) enum Slot {
     Ban(KeyKind, Subject),
 }
 
+/// How long something reserved waits to be kept or taken back; longer than a request may take. One that nobody comes back
+/// for counts: its client may have left only because the answer did not please.
+const RESERVED_SPAN: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 struct Entry {
     events: VecDeque<Timestamp>,
+    /// Events of which it is not known yet whether they count.
+    reserved: VecDeque<Timestamp>,
     blocked_until: Option<Timestamp>,
     /// When the last of it ends; past that it may be forgotten at once.
     useful_until: Timestamp,
@@ -38,6 +53,39 @@ impl Entry {
         self.blocked_until
             .map(|until| until.since(now))
             .filter(|left| !left.is_zero())
+    }
+
+    /// Forgets what is over, and counts what was reserved for too long. How many events were forgotten.
+    fn trim(&mut self, window: Duration, now: Timestamp) -> usize {
+        while let Some(event) = pop_older(&mut self.reserved, RESERVED_SPAN.min(window), now) {
+            self.events.push_back(event);
+        }
+        let mut forgotten = 0;
+        while pop_older(&mut self.events, window, now).is_some() {
+            forgotten += 1;
+        }
+        forgotten
+    }
+}
+
+/// The first event, if it is older than that.
+fn pop_older(events: &mut VecDeque<Timestamp>, span: Duration, now: Timestamp) -> Option<Timestamp> {
+    let first = *events.front()?;
+    (now.since(first) >= span).then(|| events.pop_front()).flatten()
+}
+
+/// How many events count somewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// For certain.
+    pub(super) kept: usize,
+    /// Perhaps.
+    pub(super) reserved: usize,
+}
+
+impl Count {
+    pub(super) const fn all(self) -> usize {
+        self.kept + self.reserved
     }
 }
 
@@ -74,36 +122,48 @@ impl Table {
     }
 
     /// How many events count there at present.
-    pub(super) fn count(&mut self, slot: Slot, rule: &Rule, now: Timestamp) -> usize {
+    pub(super) fn count(&mut self, slot: Slot, rule: &Rule, now: Timestamp) -> Count {
         let Some(entry) = self.entries.get_mut(&slot) else {
-            return 0;
+            return Count::default();
         };
-        while entry
-            .events
-            .front()
-            .is_some_and(|event| now.since(*event) >= rule.window)
-        {
-            entry.events.pop_front();
-            self.events -= 1;
+        self.events -= entry.trim(rule.window, now);
+        Count {
+            kept: entry.events.len(),
+            reserved: entry.reserved.len(),
         }
-        entry.events.len()
     }
 
-    /// Remembers an event; `rule.max` of them at most.
-    pub(super) fn record(&mut self, slot: Slot, rule: &Rule, now: Timestamp) {
-        if self.count(slot, rule, now) >= rule.max || !self.make_room(slot, now) {
+    /// Remembers an event, for good or reserved; `rule.max` of them at most.
+    pub(super) fn record(&mut self, slot: Slot, rule: &Rule, hold: Hold, now: Timestamp) {
+        if self.count(slot, rule, now).all() >= rule.max || !self.make_room(slot, now) {
             return;
         }
         let entry = self.touch(slot);
-        entry.events.push_back(now);
+        match hold {
+            Hold::Kept => entry.events.push_back(now),
+            Hold::Reserved => entry.reserved.push_back(now),
+        }
         entry.useful_until = entry.useful_until.max(now.plus(rule.window));
         self.events += 1;
     }
 
-    /// Takes the newest event back.
+    /// Counts a reserved event from now on.
+    pub(super) fn keep(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(&slot)
+            && let Some(event) = entry.reserved.pop_front()
+        {
+            entry.events.push_back(event);
+        }
+    }
+
+    /// Takes the newest event back, a reserved one if there is any.
     pub(super) fn take_back(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(&slot)
-            && entry.events.pop_back().is_some()
+            && entry
+                .reserved
+                .pop_back()
+                .or_else(|| entry.events.pop_back())
+                .is_some()
         {
             self.events -= 1;
         }
@@ -160,10 +220,11 @@ impl Table {
             && (self.entries.len() < self.keys_max || self.entries.contains_key(&slot))
     }
 
-    fn forget(&mut self, slot: Slot) {
+    /// Forgets all of it, block and all.
+    pub(super) fn forget(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.remove(&slot) {
             self.by_use.remove(&entry.used);
-            self.events -= entry.events.len();
+            self.events -= entry.events.len() + entry.reserved.len();
         }
     }
 }

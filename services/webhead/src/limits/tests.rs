@@ -205,6 +205,113 @@ async fn a_refund_takes_one_count_back() {
     assert!(bench.count(Action::PasswordCheckFailed, keys).await.is_err());
 }
 
+/// Many people behind one address sign in at once, all with the right password.
+#[tokio::test]
+async fn what_is_under_way_refuses_for_a_moment_and_blocks_nobody() {
+    let bench = Bench::with_rules(&["passwordCheckFailed : ip : 2 : 24 h : 4 h : ban"]);
+    let (keys, action) = (ip("192.0.2.1"), Action::PasswordCheckFailed);
+    let reserve = async || bench.limits.reserve(action, keys).await.map_err(secs);
+    for _ in 0..3 {
+        assert_eq!((reserve().await, reserve().await), (Ok(()), Ok(())));
+        assert_eq!(reserve().await, Err(5));
+        assert_eq!(bench.count(Action::TokenIssue, keys).await, Ok(()), "no ban");
+        for _ in 0..2 {
+            bench.limits.refund(action, keys).await;
+        }
+    }
+    // Wrong ones count once they are known to be wrong.
+    assert_eq!((reserve().await, reserve().await), (Ok(()), Ok(())));
+    bench.limits.keep(action, keys).await;
+    assert_eq!(reserve().await, Err(5), "one may yet turn out right");
+    bench.limits.keep(action, keys).await;
+    assert_eq!(reserve().await, Err(4 * 3600));
+    assert!(bench.count(Action::TokenIssue, keys).await.is_err(), "banned");
+}
+
+fn secs(Throttled { retry_after }: Throttled) -> u64 {
+    retry_after.as_secs()
+}
+
+/// Whoever leaves before the answer has made an attempt all the same.
+#[tokio::test]
+async fn what_nobody_comes_back_for_counts() {
+    let bench = Bench::with_rules(&["accountLogin : ip : 1 : 24 h : 15 min : block"]);
+    let (keys, action) = (ip("192.0.2.1"), Action::AccountLogin);
+    bench.limits.reserve(action, keys).await.unwrap();
+    assert_eq!(bench.limits.reserve(action, keys).await.map_err(secs), Err(5));
+    bench.clock.advance(MINUTE);
+    assert_eq!(bench.limits.reserve(action, keys).await.map_err(secs), Err(900));
+    // And is over with the window.
+    bench.clock.advance(24 * 60 * MINUTE);
+    bench.limits.reserve(action, keys).await.unwrap();
+    bench.limits.refund(action, keys).await;
+    assert_eq!(bench.limits.figures().events, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_hundred_parallel_guesses_exactly_max_are_looked_at() {
+    let bench = Bench::with_rules(&["accountLogin : ip_email : 5 : 15 min : 15 min : block"]);
+    let keys = || login("192.0.2.1", "a@example.com");
+    let attempts: Vec<_> = (0..200)
+        .map(|_| {
+            let limits = bench.limits.clone();
+            tokio::spawn(async move {
+                let passed = limits.reserve(Action::AccountLogin, keys()).await.is_ok();
+                tokio::task::yield_now().await;
+                if passed {
+                    limits.keep(Action::AccountLogin, keys()).await;
+                }
+                passed
+            })
+        })
+        .collect();
+    let mut looked_at = 0;
+    for attempt in attempts {
+        looked_at += usize::from(attempt.await.unwrap());
+    }
+    assert_eq!(looked_at, 5);
+}
+
+#[tokio::test]
+async fn clearing_lifts_what_belongs_to_address_and_account_only() {
+    let bench = Bench::with_rules(&[
+        "accountLogin : email : 1 : 24 h : 24 h : block",
+        "accountLogin : ip_email : 1 : 24 h : 24 h : ban",
+        "passwordCheckFailed : ip : 1 : 24 h : 24 h : block",
+        "passwordCheckFailed : email : 1 : 24 h : 24 h : block",
+        "accountDestroy : email : 1 : 24 h : 24 h : block",
+    ]);
+    let (alice, bob) = (
+        login("192.0.2.1", "a@example.com"),
+        login("192.0.2.2", "b@example.com"),
+    );
+    let all = [
+        Action::AccountLogin,
+        Action::PasswordCheckFailed,
+        Action::AccountDestroy,
+    ];
+    for keys in [alice, bob] {
+        // The ban holds for every action: it comes last.
+        for action in all.into_iter().rev() {
+            bench.passes(1, action, keys).await;
+            assert!(bench.count(action, keys).await.is_err());
+        }
+    }
+    for action in [Action::AccountLogin, Action::PasswordCheckFailed] {
+        bench.limits.clear(action, alice).await;
+    }
+    bench.passes(1, Action::AccountLogin, alice).await;
+    let elsewhere = login("192.0.2.9", "a@example.com");
+    bench.passes(1, Action::PasswordCheckFailed, elsewhere).await;
+    for (name, action, keys) in [
+        ("by the client's address", Action::PasswordCheckFailed, alice),
+        ("not cleared", Action::AccountDestroy, alice),
+        ("somebody else", Action::AccountLogin, bob),
+    ] {
+        assert!(bench.count(action, keys).await.is_err(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn addresses_count_by_customer() {
     let bench = Bench::with_rules(&["accountLogin : ip : 1 : 10 min : 10 min : block"]);

@@ -18,6 +18,10 @@ export class ApiError extends Error {
     this.errno = body.errno;
     this.extras = body;
     this.retryAfter = Number(retryAfterHeader ?? body.retryAfter ?? 0);
+    /** Whether this or an earlier try of the call may have done its work: nobody has said that it has not. */
+    this.mayBeDone = this.status === 0 || this.isBusy;
+    /** Whether the call was to set a password, and nobody knows whether it did. */
+    this.passwordMayBeSet = false;
   }
 
   /** Whether asking again in a while may help: the server says so, or a proxy that has no server to ask just now. */
@@ -167,14 +171,16 @@ export class Accounts {
 
   /**
    * One call with its repetitions: while the server is busy, once after it has told its clock, and once after a lost
-   * connection. Every call may be repeated: at worst a key fetch token is spent, and the person gives the password
-   * again.
+   * connection. Every call may be repeated: at worst the first try has spent a token of it, and `mayBeDone` of the
+   * error says that.
    */
   async #call(method, path, body, credentials) {
-    for (const tries = { busy: 0, clock: 0, connection: 0 }; ; ) {
+    for (const tries = { busy: 0, clock: 0, connection: 0, mayBeDone: false }; ; ) {
       try {
         return await this.#callOnce(method, path, body, credentials);
       } catch (error) {
+        tries.mayBeDone ||= error.mayBeDone === true;
+        error.mayBeDone = tries.mayBeDone;
         await this.#beforeRepetition(error, tries);
       }
     }

@@ -64,6 +64,7 @@ export function sentenceFor(error) {
 
 /** The sentence for a link to a new password that leads nowhere any more, or null if it may still be good. */
 export function resetLinkSentence(error) {
+  if (error.passwordMayBeSet && error.errno === 110) return MAY_BE_SET;
   const isSpent = error.name === "ApiError" && (error.errno === 105 || error.errno === 110);
   return isSpent ? "It has been used, or has run out. Please ask for another mail." : null;
 }
@@ -73,7 +74,11 @@ export function nextScreenFor(error) {
   return (error.name === "ApiError" && NEXT_SCREEN[error.errno]) || null;
 }
 
+const MAY_BE_SET =
+  "The server did not say whether the new password is set. Please try to sign in with it, and else once more.";
+
 function apiSentence(error) {
+  if (error.passwordMayBeSet) return MAY_BE_SET;
   if (error.status === 0) {
     return "The server cannot be reached. Please check the connection and try again.";
   }

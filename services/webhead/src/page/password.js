@@ -18,9 +18,33 @@ export function changePassword({ accounts, seal, session, oldPassword, newPasswo
     const made = await newCredentials(seal, email, newPassword, xorHex(wrap_kb, old.unwrap_b_key));
     const { id } = await seal("token", { kind: "sessionToken", token: session.sessionToken });
     const body = { ...made, sessionToken: id };
-    const answer = await accounts.finishPasswordChange(started.passwordChangeToken, body);
+    const answer = await orSignIn({ accounts, email, made }, () =>
+      accounts.finishPasswordChange(started.passwordChangeToken, body),
+    );
     return sessionOf(answer, email);
   });
+}
+
+/**
+ * Sets a password by `call`. Where its answer was lost the token may be spent by the very try that set the password: then
+ * signing in with the new one tells. An error after which nobody knows says so with `passwordMayBeSet`.
+ */
+async function orSignIn({ accounts, email, made, mayBeSet = false }, call) {
+  try {
+    return await call();
+  } catch (error) {
+    if (!error.mayBeDone && !mayBeSet) throw error;
+    if (error.errno === 110) {
+      try {
+        return await accounts.login({ email, authPW: made.authPW, reason: "login" }, { keys: false });
+      } catch (refused) {
+        // Not this one at least, if it was the only one that was tried.
+        if (refused.errno === 103 && !mayBeSet) throw error;
+      }
+    }
+    error.passwordMayBeSet = true;
+    throw error;
+  }
 }
 
 /** One link of a mail. Its code is shown to the server once: what comes after may be tried again. */
@@ -29,6 +53,8 @@ export class PasswordReset {
   #seal;
   #link;
   #resetToken = null;
+  /** Whether an earlier try may have set its password. */
+  #mayBeSet = false;
 
   /** `link` is {email, token, code} of the address. */
   constructor({ accounts, seal, link }) {
@@ -45,8 +71,19 @@ export class PasswordReset {
     const { email, token, code } = this.#link;
     this.#resetToken ??= (await this.#accounts.verifyResetCode(token, code)).accountResetToken;
     const made = await newCredentials(this.#seal, email, password, randomHex(32));
-    const answer = await this.#accounts.resetAccount(this.#resetToken, { ...made, sessionToken: signIn });
-    return signIn ? sessionOf(answer, email) : null;
+    const accounts = this.#accounts;
+    const body = { ...made, sessionToken: signIn };
+    const reset = () => accounts.resetAccount(this.#resetToken, body);
+    try {
+      const answer = await orSignIn({ accounts, email, made, mayBeSet: this.#mayBeSet }, reset);
+      if (signIn) return sessionOf(answer, email);
+      // Nobody needs the session that told.
+      if (answer.sessionToken) await accounts.destroySession(answer.sessionToken).catch(() => {});
+      return null;
+    } catch (error) {
+      this.#mayBeSet ||= error.passwordMayBeSet === true;
+      throw error;
+    }
   }
 }
 

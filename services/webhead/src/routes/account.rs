@@ -202,12 +202,12 @@ pub(super) async fn destroy(State(app): State<Arc<App>>, call: OptionalSessionCa
         email: fields.text("email")?,
         auth_pw: fields.secret("authPW")?,
     };
-    to_the_end(async move {
-        app.accounts
-            .destroy_account(&caller, signed_in.as_ref(), request)
-            .await
-    })
-    .await?;
+    let doomed = app
+        .accounts
+        .check_deletion(&caller, signed_in.as_ref(), request)
+        .await?;
+    let follow_ups = app.follow_ups.clone();
+    to_the_end(follow_ups.tracked(async move { app.accounts.delete(&caller, doomed).await })).await?;
     Ok(Json(json!({})))
 }
 

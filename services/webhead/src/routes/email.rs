@@ -56,11 +56,11 @@ pub(super) async fn to_page(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }
 
-/// The code of a mail's link: 32 hex digits.
+/// The code of a mail's link: 32 hex digits, in lower case as they were mailed.
 pub(super) fn mailed_code(fields: &mut Fields) -> Result<String, AccountError> {
     let code = fields.text("code")?;
     if code.len() != 32 || !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(AccountError::BadParameter("code"));
     }
-    Ok(code)
+    Ok(code.to_ascii_lowercase())
 }

@@ -11,7 +11,7 @@ use foxhold_accounts::{
     AccountError, Caller, SignedIn,
     oauth::{ActiveToken, AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
 };
-use foxhold_core::{ClientId, Deadline, Secret, hex};
+use foxhold_core::{ClientId, Deadline, ErrorCode, Secret, hex};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -147,15 +147,22 @@ fn granted_answer(granted: &Granted) -> Value {
     answer
 }
 
-/// POST /oauth/destroy. Whatever the token is, and whatever became of it, the answer is the same.
-pub(super) async fn destroy(State(app): State<Arc<App>>, mut call: OpenCall) -> Json<Value> {
-    let token = call.fields.optional_secret("token").ok().flatten();
-    let client: Option<ClientId> = call.fields.optional_id("client_id").ok().flatten();
-    if let Some(token) = token {
+/// POST /oauth/destroy. Whatever the token is, whatever became of it, and whether the request can be read at all, the answer
+/// is the same.
+pub(super) async fn destroy(State(app): State<Arc<App>>, call: Result<OpenCall, ApiError>) -> Answer {
+    let mut call = match call {
+        Ok(call) => call,
+        Err(error) if matches!(error.code(), ErrorCode::BodyTooLarge | ErrorCode::Busy) => return Err(error),
+        Err(_) => return Ok(Json(json!({}))),
+    };
+    let token = call.fields.optional_secret("token");
+    // A client that is none has no token; without one any client's is meant.
+    let client: Result<Option<ClientId>, _> = call.fields.optional_id("client_id");
+    if let (Ok(Some(token)), Ok(client)) = (token, client) {
         let removed = app.accounts.destroy_token(&call.caller, &token, client).await;
         tracing::debug!(removed, "token destroyed");
     }
-    Json(json!({}))
+    Ok(Json(json!({})))
 }
 
 /// POST {oauth}/verify, for whoever was shown an access token.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use foxhold_accounts::{
-    AccountError,
+    AccountError, Caller,
     credentials::Version,
     guards::RecoveryKeyId,
-    password::{CODE_LEN, FinishRequest, Forgotten, ForgottenStatus, Renewed, ResetRequest, StartRequest},
+    password::{
+        CODE_LEN, FinishRequest, Forgotten, ForgottenStatus, NewPasswordMade, Renewed, ResetRequest,
+        StartRequest,
+    },
 };
 use foxhold_core::hex;
 use serde_json::{Value, json};
@@ -20,6 +23,7 @@ use super::{
 };
 use crate::{
     App,
+    error::secs_left,
     extract::{ByChangeToken, ByForgotToken, ByResetToken, OpenCall, OptionalSessionCall, PasswordCall},
     json::Fields,
 };
@@ -61,8 +65,9 @@ pub(super) async fn finish_change(
         keys: call.query.flag("keys")?,
     };
     let PasswordCall { caller, access, .. } = call;
-    let renewed = to_the_end(async move { app.accounts.finish_change(&caller, access, request).await });
-    Ok(Json(renewed_answer(renewed.await?.as_ref())))
+    let made = app.accounts.make_change(&caller, access, request).await?;
+    let renewed = set_password(app, caller, made).await?;
+    Ok(Json(renewed_answer(renewed.as_ref())))
 }
 
 /// POST /account/reset.
@@ -74,8 +79,18 @@ pub(super) async fn reset(State(app): State<Arc<App>>, mut call: PasswordCall<By
         keys: call.query.flag("keys")?,
     };
     let PasswordCall { caller, access, .. } = call;
-    let renewed = to_the_end(async move { app.accounts.reset_account(&caller, access, request).await });
-    Ok(Json(renewed_answer(renewed.await?.as_ref())))
+    let made = app.accounts.make_reset(&caller, access, request).await?;
+    let renewed = set_password(app, caller, made).await?;
+    Ok(Json(renewed_answer(renewed.as_ref())))
+}
+
+async fn set_password(
+    app: Arc<App>,
+    caller: Caller,
+    made: NewPasswordMade,
+) -> Result<Option<Renewed>, AccountError> {
+    let follow_ups = app.follow_ups.clone();
+    to_the_end(follow_ups.tracked(async move { app.accounts.set_password(&caller, made).await })).await
 }
 
 fn recovery_key(fields: &mut Fields) -> Result<Option<RecoveryKeyId>, AccountError> {
@@ -144,11 +159,33 @@ pub(super) async fn verify_code(
     mut call: PasswordCall<ByForgotToken>,
 ) -> Answer {
     let code = mailed_code(&mut call.fields)?;
-    let token = app
-        .accounts
-        .verify_reset_code(&call.caller, &call.access, &code)
-        .await?;
+    let PasswordCall { caller, access, .. } = call;
+    let follow_ups = app.follow_ups.clone();
+    let verified = async move { app.accounts.verify_reset_code(&caller, &access, &code).await };
+    let token = to_the_end(follow_ups.tracked(verified)).await?;
     Ok(Json(json!({ "accountResetToken": hex::encode(token.expose()) })))
+}
+
+/// POST /password/forgot/send_otp.
+pub(super) async fn send_otp(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let email = call.fields.text("email")?;
+    let options = mail_options(&mut call.fields)?;
+    app.accounts
+        .send_reset_otp(&call.caller, &email, &options)
+        .await?;
+    Ok(Json(json!({})))
+}
+
+/// POST /password/forgot/verify_otp.
+pub(super) async fn verify_otp(State(app): State<Arc<App>>, mut call: OpenCall) -> Answer {
+    let (email, code) = (call.fields.text("email")?, call.fields.text("code")?);
+    let verified = app.accounts.verify_reset_otp(&call.caller, &email, &code).await?;
+    Ok(Json(json!({
+        "token": hex::encode(verified.token.expose()),
+        "code": verified.code,
+        "uid": verified.uid.to_string(),
+        "emailToHashWith": verified.email,
+    })))
 }
 
 fn forgotten_answer(forgotten: &Forgotten) -> Value {
@@ -159,5 +196,5 @@ fn forgotten_answer(forgotten: &Forgotten) -> Value {
 }
 
 fn status_answer(status: ForgottenStatus) -> Value {
-    json!({ "tries": status.tries, "ttl": status.ttl.as_secs() })
+    json!({ "tries": status.tries, "ttl": secs_left(status.ttl) })
 }

@@ -17,17 +17,10 @@ use super::{
     TokenServer,
     events::{After, SecondLooks},
 };
+use crate::follow_ups::PAUSES;
 
 /// How long the client that changed or deleted the account waits for this at most.
-const FIRST_SPAN: Duration = Duration::from_secs(5);
-/// Pauses before the further attempts.
-const PAUSES: [Duration; 5] = [
-    Duration::from_secs(2),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-    Duration::from_secs(1800),
-];
+const FIRST_SPAN: Duration = Duration::from_secs(1);
 /// How many events wait for a further attempt; each is a user's name and a timer.
 const WAITING_MAX: usize = 4096;
 
@@ -86,12 +79,16 @@ impl OwnAccounts {
             return;
         };
         let (server, further) = (Arc::clone(&self.server), self.further.clone());
+        let mut begun = server.follow_ups.begun();
         tokio::spawn(async move {
             for after in further {
-                after.wait().await;
+                let goes_on = begun.goes_on_after(after.wait()).await;
                 if applied(&server, server.budget, &told).await.is_ok() {
                     drop(turn);
                     return;
+                }
+                if !goes_on {
+                    break;
                 }
             }
             tracing::error!("an account event was given up");

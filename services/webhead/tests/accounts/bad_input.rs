@@ -35,18 +35,15 @@ async fn bodies_that_are_no_json() {
         ("number", br#"{"email":1e999999}"#.to_vec()),
     ];
     for (name, body) in table {
-        for path in [
-            "/v1/account/login",
-            "/v1/account/create",
-            "/v1/oauth/token",
-            "/v1/oauth/destroy",
-        ] {
+        for path in ["/v1/account/login", "/v1/account/create", "/v1/oauth/token"] {
             assert_eq!(
                 raw(&bench, path, body.clone()).await,
                 (400, 106),
                 "{name} to {path}"
             );
         }
+        // Firefox's sign-in fails on anything else.
+        assert_eq!(raw(&bench, "/v1/oauth/destroy", body).await, (200, 0), "{name}");
     }
     bench.sign_up(EMAIL).await;
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use foxhold_accounts::token::hashed_id;
 use foxhold_core::{Deadline, OpId, RegionMark, Secret, hex};
 use foxhold_ports::{AccountReader, AccountWriter, Call, memory::SeededRandom};
+use http::{Request, header};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, EMAIL, NOW, Options};
@@ -226,6 +228,22 @@ async fn destroying_a_token_always_works() {
             assert_eq!(bench.post(path, &body).await.ok(), json!({}), "{body}");
         }
     }
+    let post = async |content_type: &str, encoding: &str, body: String| {
+        let request = Request::post("/v1/oauth/destroy")
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::CONTENT_ENCODING, encoding);
+        bench.send(request.body(Body::from(body)).unwrap()).await
+    };
+    for (content_type, encoding, body) in [
+        ("application/json", "identity", "{"),
+        ("application/json", "identity", r#"{"token":"a","token":"b"}"#),
+        ("application/json", "gzip", "{}"),
+    ] {
+        let answer = post(content_type, encoding, body.to_owned()).await;
+        assert_eq!(answer.ok(), json!({}), "{encoding} {body}");
+    }
+    let long = post("application/json", "identity", " ".repeat(20_000)).await;
+    assert_eq!(long.refusal(), (413, 113), "not read at all");
     bench.store.set_outage(Some(foxhold_ports::Cause::Unavailable));
     assert_eq!(
         bench
@@ -234,6 +252,31 @@ async fn destroying_a_token_always_works() {
             .ok(),
         json!({})
     );
+}
+
+/// A client that is none has no token; it is not as if none were named.
+#[tokio::test]
+async fn only_the_own_client_destroys_a_token() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let code = bench
+        .signed_post("/v1/oauth/authorization", &signed_up.session, &authorization())
+        .await
+        .ok();
+    let tokens = bench.post("/v1/oauth/token", &trade(&code["code"])).await.ok();
+    let token = &tokens["refresh_token"];
+    let refresh = json!({ "grant_type": "refresh_token", "client_id": DESKTOP, "refresh_token": token });
+    for (client, left) in [
+        (json!("nobody"), true),
+        (json!(7), true),
+        (json!("0123456789abcdef"), true),
+        (json!(DESKTOP), false),
+    ] {
+        let body = json!({ "token": token, "client_id": client });
+        assert_eq!(bench.post("/v1/oauth/destroy", &body).await.ok(), json!({}));
+        let is_left = bench.post("/v1/oauth/token", &refresh).await.status == 200;
+        assert_eq!(is_left, left, "{client}");
+    }
 }
 
 /// PyFxA since 0.9 sends the derived id with a mark of its kind, and signs nothing.

@@ -275,9 +275,11 @@ async fn the_account_s_profile_is_for_sessions_and_tokens() {
         bench.get_as(path, &token("profile:email").await).await.ok(),
         email
     );
+    for other in ["profile:uid", "https://identity.mozilla.com/apps/oldsync"] {
+        let seen = bench.get_as(path, &token(other).await).await.ok();
+        assert_eq!(seen, changed_at, "{other}");
+    }
     for bad in [
-        token("profile:uid").await,
-        token("https://identity.mozilla.com/apps/oldsync").await,
         "x".to_owned(),
         "0".repeat(64),
         format!("fxs_{}", signed_up.session.keys().id),

@@ -1,15 +1,23 @@
 //! New passwords and deletion through the API: the bodies of the contract, what a token is good for, and what follows even when
 //! the client has gone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use axum::body::Body;
 use foxhold_accounts::AccountEvent;
 use foxhold_core::{Secret, hex};
 use foxhold_crypto::token::{KeyBundle, TokenKind};
 use foxhold_ports::{
-    Cause,
-    memory::{ManualClock, SeededRandom},
+    Cause, Mailer,
+    mail::{Mail, MailError},
+    memory::{ManualClock, MemoryMailer, SeededRandom},
 };
 use foxhold_webhead::limits::{LimitSettings, LocalLimits};
 use http::{Method, Request, header};
@@ -197,10 +205,9 @@ async fn a_forgotten_password_is_reset_by_mail() {
     assert_eq!(resent, expected);
     assert_eq!(bench.mailed(EMAIL, "X-Recovery-Code"), code);
 
-    let verified = bench
-        .signed_post(VERIFY, &token, &json!({ "code": code }))
-        .await
-        .ok();
+    // As somebody may type it.
+    let typed = json!({ "code": code.to_uppercase() });
+    let verified = bench.signed_post(VERIFY, &token, &typed).await.ok();
     let reset = Token::of(TokenKind::AccountReset, &verified["accountResetToken"]);
     for path in [VERIFY, RESEND] {
         let body = json!({ "code": code, "email": EMAIL });
@@ -274,6 +281,40 @@ async fn an_account_is_destroyed_with_and_without_a_session() {
         );
         bench.sign_up(EMAIL).await;
     }
+}
+
+/// As PyFxA does it: digits, then the code that they were changed for.
+#[tokio::test]
+async fn typed_digits_are_as_good_as_the_link() {
+    let bench = Bench::new();
+    let SignedUp { uid, .. } = bench.sign_up_verified(EMAIL).await;
+    let asked = json!({ "email": EMAIL, "service": "sync" });
+    let sent = bench.post("/v1/password/forgot/send_otp", &asked).await;
+    assert_eq!(sent.ok(), json!({}));
+    let digits = bench.mailed(EMAIL, "X-Password-Forgot-Otp");
+    let typed = async |email: &str, code: Value| {
+        let body = json!({ "email": email, "code": code });
+        bench.post("/v1/password/forgot/verify_otp", &body).await
+    };
+    for (email, code, refused) in [
+        ("nobody@example.test", json!(digits), (400, 105)),
+        (EMAIL, json!("1234"), (400, 107)),
+        (EMAIL, json!(12_345_678), (400, 107)),
+        (EMAIL, Value::Null, (400, 108)),
+    ] {
+        assert_eq!(typed(email, code).await.refusal(), refused, "{email}");
+    }
+    let verified = typed("ALICE@example.test", json!(digits)).await.ok();
+    assert_eq!(
+        (&verified["uid"], &verified["emailToHashWith"]),
+        (&json!(uid), &json!(EMAIL))
+    );
+    let token = Token::of(TokenKind::PasswordForgot, &verified["token"]);
+    let code = json!({ "code": verified["code"] });
+    let reset = bench.signed_post(VERIFY, &token, &code).await.ok();
+    let reset = Token::of(TokenKind::AccountReset, &reset["accountResetToken"]);
+    let body = json!({ "authPW": "66".repeat(32) });
+    assert_eq!(bench.signed_post(RESET, &reset, &body).await.ok(), json!({}));
 }
 
 /// Each token is good for its own calls only, and for none once it has run out.
@@ -618,9 +659,12 @@ async fn mails_and_codes_are_limited() {
         .await;
     assert_blocked(&third, "duplicate");
 
-    let rule = "accountCreate + passwordForgotSendCode + passwordForgotResendCode \
-        : email : 3 : 24 h : 24 h : block";
-    let (bench, _) = limited(rule).await;
+    let (bench, _) = limited("mailTo : email : 3 : 24 h : 24 h : block").await;
+    let known = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+    for _ in 0..4 {
+        let refused = bench.post("/v1/account/create", &known).await;
+        assert_eq!(refused.refusal(), (400, 101), "mails nothing");
+    }
     let token = forgot_token(&bench).await;
     bench.signed_post(RESEND, &token, &email).await.ok();
     assert_blocked(
@@ -629,15 +673,88 @@ async fn mails_and_codes_are_limited() {
     );
 }
 
-/// The client goes while its new password is being stretched: it is set, and told to whom it concerns.
+/// Takes mails while nobody holds the gate.
+#[derive(Default)]
+struct GatedMailer {
+    mailer: MemoryMailer,
+    posts: AtomicUsize,
+    gate: tokio::sync::RwLock<()>,
+}
+
+#[async_trait]
+impl Mailer for GatedMailer {
+    async fn post(&self, mail: Mail) -> Result<(), MailError> {
+        self.posts.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.read().await);
+        self.mailer.post(mail).await
+    }
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .expect("it comes to that");
+}
+
+/// The client goes while its new password is being stretched: that work is nobody's any more, and nothing is written.
 #[tokio::test]
-async fn what_was_begun_ends_without_the_client() {
+async fn what_costs_ends_with_its_client() {
     let bench = Arc::new(Bench::new());
     bench.sign_up_verified(EMAIL).await;
+    let change = change_token(&bench).await;
+    let destroy = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+    let calls = [
+        (FINISH, Some(change), new_password()),
+        (RESET, Some(reset_token(&bench).await), new_password()),
+        (DESTROY, None, destroy),
+    ];
+    for (path, token, body) in calls {
+        let jobs = || bench.stretcher.jobs.load(Ordering::SeqCst);
+        let before = jobs();
+        let gate = bench.stretcher.gate.write().await;
+        let client = bench.clone();
+        let request = tokio::spawn(async move {
+            match token {
+                Some(token) => client.signed_post(path, &token, &body).await,
+                None => client.post(path, &body).await,
+            }
+        });
+        until(|| jobs() > before).await;
+        let asked = jobs();
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        drop(gate);
+        let login = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+        bench.post("/v1/account/login", &login).await.ok();
+        assert_eq!(jobs(), asked + 1, "{path}: only the sign-in's");
+        assert_eq!(bench.events.take(), [], "{path}");
+    }
+}
+
+/// The client goes when its new password is set, while its mail is being posted: whom else it concerns is told.
+#[tokio::test]
+async fn what_was_written_is_followed_without_the_client() {
+    let mailer = Arc::new(GatedMailer::default());
+    let bench = Arc::new(Bench::with(Options {
+        mailer: Some(mailer.clone()),
+        ..Options::default()
+    }));
+    let SignedUp { session, .. } = bench.sign_up(EMAIL).await;
+    let mail = mailer.mailer.last_to(EMAIL).expect("a mail").headers;
+    let code = mail.into_iter().find(|(name, _)| *name == "X-Verify-Short-Code");
+    let code = json!({ "code": code.expect("a code").1 });
+    bench
+        .signed_post("/v1/session/verify_code", &session, &code)
+        .await
+        .ok();
     let token = change_token(&bench).await;
-    let jobs = || bench.stretcher.jobs.load(std::sync::atomic::Ordering::SeqCst);
-    let before = jobs();
-    let gate = bench.stretcher.gate.write().await;
+    let before = mailer.posts.load(Ordering::SeqCst);
+    let gate = mailer.gate.write().await;
     let client = bench.clone();
     let request = tokio::spawn(async move {
         client
@@ -645,22 +762,48 @@ async fn what_was_begun_ends_without_the_client() {
             .await
             .refusal()
     });
-    let until = async |is_so: &dyn Fn() -> bool| {
-        let waiting = async {
-            while !is_so() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), waiting)
-            .await
-            .unwrap();
-    };
-    until(&|| jobs() > before).await;
+    until(|| mailer.posts.load(Ordering::SeqCst) > before).await;
     request.abort();
     assert!(request.await.unwrap_err().is_cancelled());
+    assert_eq!(bench.events.take(), [], "the owner is told first");
     drop(gate);
-    until(&|| bench.mailed(EMAIL, "X-Template-Name") == "passwordChanged").await;
-    assert_eq!(bench.events.take().len(), 1);
+    let mut told = Vec::new();
+    let telling = async {
+        while told.is_empty() {
+            tokio::task::yield_now().await;
+            told = bench.events.take();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), telling)
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 1);
     let login = json!({ "email": EMAIL, "authPW": "22".repeat(32) });
     bench.post("/v1/account/login", &login).await.ok();
+}
+
+/// The rules as they ship. A stranger tries passwords until the address is blocked: who is signed in goes on, and who reads
+/// the mail comes back.
+#[tokio::test]
+async fn a_stranger_s_guesses_shut_nobody_out_for_good() {
+    let (bench, SignedUp { session, .. }) = limited("verifySessionCode : uid : 9 : 1 h : 1 h : block").await;
+    let login = |byte: &str| {
+        let auth_pw = byte.repeat(32);
+        json!({ "email": EMAIL, "authPW": auth_pw, "oldAuthPW": auth_pw })
+    };
+    for guess in 0..50 {
+        let told = bench.post("/v1/account/login", &login("99")).await;
+        assert_eq!(told.refusal(), (400, 103), "guess {guess}");
+    }
+    assert_blocked(
+        &bench.post("/v1/account/login", &login("11")).await,
+        "the owner, too",
+    );
+    for path in ["/v1/session/reauth", START] {
+        bench.signed_post(path, &session, &login("11")).await.ok();
+    }
+    let token = reset_token(&bench).await;
+    let body = json!({ "authPW": "22".repeat(32) });
+    bench.signed_post(RESET, &token, &body).await.ok();
+    bench.post("/v1/account/login", &login("22")).await.ok();
 }

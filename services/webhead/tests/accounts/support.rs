@@ -29,8 +29,8 @@ use foxhold_ports::{
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_webhead::{
-    App, KeySetCache, Site, client_address::ClientAddresses, hawk::HawkRules, limits::LocalReplayGuard,
-    mail_templates::MailTemplates,
+    App, KeySetCache, Site, client_address::ClientAddresses, follow_ups::FollowUps, hawk::HawkRules,
+    limits::LocalReplayGuard, mail_templates::MailTemplates,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -290,6 +290,7 @@ impl Bench {
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
             templates: Arc::new(MailTemplates::new(options.root, None).unwrap()),
             events: events.clone(),
+            follow_ups: Arc::new(FollowUps::default()),
             limits: options.limits,
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
@@ -325,6 +326,7 @@ impl Bench {
             budget: Duration::from_secs(30),
             in_work_max: 100,
             error_endpoint: options.error_endpoint,
+            follow_ups: FollowUps::default(),
             health: Health::new(&Shutdown::new()),
             token_server: None,
         };

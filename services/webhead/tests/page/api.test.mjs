@@ -98,6 +98,21 @@ test("a lost connection is tried again once, a silent server is not", async () =
   assert.equal(silent.seen.requests.length, 1);
 });
 
+test("an error says whether an earlier try may have done the work", async () => {
+  const spent = { status: 401, body: { errno: 110 } };
+  const table = [
+    [[spent], false],
+    [[{ status: 0 }, spent], true],
+    [[busy(1), spent], true],
+    [[{ status: 0 }, { status: 0 }], true],
+    [[{ status: 401, body: { errno: 111 } }, spent], false],
+  ];
+  for (const [answers, mayBeDone] of table) {
+    const { client } = accounts(...answers);
+    await assert.rejects(client.finishPasswordChange("change", {}), { mayBeDone });
+  }
+});
+
 test("other refusals are not repeated", async () => {
   const { client, seen } = accounts({ status: 429, body: { errno: 114, retryAfter: 60 } });
   await assert.rejects(client.accountExists("fox@example.test"), { errno: 114, retryAfter: 60, status: 429 });

@@ -23,6 +23,15 @@ const REFUSALS = [
   [503, [201, 202]],
 ];
 
+test("nobody is told a falsehood about a password that may be set", () => {
+  for (const [status, errno] of [[0, undefined], [401, 110], [503, 201]]) {
+    const error = new ApiError(status, { errno }, null);
+    error.passwordMayBeSet = true;
+    assert.match(sentenceFor(error), /did not say whether the new password is set/);
+    assert.equal(resetLinkSentence(error) !== null, errno === 110);
+  }
+});
+
 test("no refusal is answered with a shrug", () => {
   for (const [status, numbers] of REFUSALS) {
     for (const errno of numbers) {

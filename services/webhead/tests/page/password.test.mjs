@@ -88,6 +88,56 @@ test("a wrong password changes nothing", async () => {
   assert.ok(!steps.includes("finishPasswordChange"));
 });
 
+/** As `Accounts` throws it when the first try had no answer, and the second one found the token spent. */
+function spentUnseen() {
+  const error = new ApiError(401, { errno: 110 }, null);
+  error.mayBeDone = true;
+  return error;
+}
+
+const fails = (make) => () => {
+  throw make();
+};
+const refusal = (errno) => new ApiError(400, { errno }, null);
+
+test("a change whose answer was lost is told by a sign-in with the new password", async () => {
+  const login = { uid: "uid", sessionToken: "signed in", verified: true };
+  const { change, sent } = bench({ finishPasswordChange: fails(spentUnseen), login });
+  const renewed = await change();
+  assert.deepEqual(sent.at(-1), ["login", { email: SESSION.email, authPW: "a1", reason: "login" }, { keys: false }]);
+  assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "signed in", verified: true });
+  // It was another one.
+  const other = bench({ finishPasswordChange: fails(spentUnseen), login: fails(() => refusal(103)) });
+  await assert.rejects(other.change(), { errno: 110, passwordMayBeSet: false });
+  // Nobody can tell.
+  const away = bench({ finishPasswordChange: fails(spentUnseen), login: fails(() => refusal(114)) });
+  await assert.rejects(away.change(), { passwordMayBeSet: true });
+  const lost = bench({ finishPasswordChange: fails(() => new ApiError(0, {})) });
+  await assert.rejects(lost.change(), { passwordMayBeSet: true });
+  assert.ok(!lost.steps.includes("login"));
+  // A token that has run out is no reason to try.
+  const late = bench({ finishPasswordChange: fails(() => new ApiError(401, { errno: 110 }, null)) });
+  await assert.rejects(late.change(), { errno: 110, passwordMayBeSet: false });
+  assert.ok(!late.steps.includes("login"));
+});
+
+test("a reset whose answer was lost is told by a sign-in, also at the next try", async () => {
+  const link = { email: SESSION.email, token: "forgot", code: "code" };
+  const login = { uid: "uid", sessionToken: "signed in", verified: true };
+  for (const signIn of [true, false]) {
+    const errors = [() => new ApiError(0, {}), () => new ApiError(401, { errno: 110 }, null)];
+    const resetAccount = () => {
+      throw errors.shift()();
+    };
+    const { accounts, seal, steps } = bench({ resetAccount, login, destroySession: {} });
+    const reset = new PasswordReset({ accounts, seal, link });
+    await assert.rejects(reset.set(NEW, { signIn }), { passwordMayBeSet: true });
+    const session = await reset.set(NEW, { signIn });
+    assert.equal(session?.sessionToken, signIn ? "signed in" : undefined);
+    assert.equal(steps.includes("login"), true);
+  }
+});
+
 test("a reset shows the code once and may be tried again after that", async () => {
   let tries = 0;
   const resetAccount = () => {

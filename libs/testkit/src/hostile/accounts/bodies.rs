@@ -68,13 +68,23 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Whatever is sent to these in 16 KB, the answer is 200: Firefox's sign-in fails on anything else.
+fn takes_anything(call: &Call) -> bool {
+    ["/v1/oauth/destroy", "/v1/destroy"].contains(&call.path)
+}
+
 /// Bodies that are no JSON object, for every call that takes one.
 #[must_use]
 pub fn unreadable_rows(cast: &Cast) -> Vec<Row> {
     let mut rows = Vec::new();
     for call in CALLS.iter().filter(|call| !call.body.is_empty()) {
         for (what, body) in unreadable() {
-            rows.push(cast.row(call, what, &body, call.numbers.bad_json()));
+            let expected = if takes_anything(call) {
+                Expected::Status(200)
+            } else {
+                call.numbers.bad_json()
+            };
+            rows.push(cast.row(call, what, &body, expected));
         }
         if !call.required.is_empty() {
             let none = call.numbers.refusal(400, &[106, 108], &[109]);
@@ -168,7 +178,12 @@ pub fn encoded_rows(cast: &Cast) -> Vec<Row> {
                 .request(call, body.as_bytes())
                 .header("content-encoding", encoding);
             let name = format!("POST {}: {encoding}", call.path);
-            rows.push(Row::new(name, &cast.host, &request, Expected::Accounts(415, &[])));
+            let expected = if takes_anything(call) {
+                Expected::Status(200)
+            } else {
+                Expected::Accounts(415, &[])
+            };
+            rows.push(Row::new(name, &cast.host, &request, expected));
         }
     }
     rows

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The calls that take an address from anybody.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "/v1/account/create",
     "/v1/account/login",
     "/v1/account/status",
@@ -23,6 +23,7 @@ const PATHS: [&str; 7] = [
     "/v1/account/destroy",
     "/v1/password/change/start",
     "/v1/password/forgot/send_code",
+    "/v1/password/forgot/send_otp",
 ];
 
 /// Refused wherever an address is taken.

@@ -189,6 +189,8 @@ const WRONG: &[Wrong] = &[
     ),
     wrong("/v1/password/forgot/resend_code", "redirectTo", REDIRECT_FORMS),
     wrong("/v1/password/forgot/verify_code", "code", ID_FORMS),
+    wrong("/v1/password/forgot/send_otp", "redirectTo", REDIRECT_FORMS),
+    wrong("/v1/password/forgot/verify_otp", "code", ID_FORMS),
     wrong("/v1/account/scoped-key-data", "client_id", ID_FORMS),
     wrong(
         "/v1/account/scoped-key-data",
@@ -316,6 +318,11 @@ const TEXTS: &[(&str, &[&str])] = &[
         &["service", "redirectTo", "resume"],
     ),
     ("/v1/password/forgot/verify_code", &[]),
+    (
+        "/v1/password/forgot/send_otp",
+        &["service", "redirectTo", "resume"],
+    ),
+    ("/v1/password/forgot/verify_otp", &[]),
     ("/v1/session/resend_code", &["service", "redirectTo"]),
     ("/v1/recovery_email/resend_code", &["service", "redirectTo"]),
     (

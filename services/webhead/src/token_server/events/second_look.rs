@@ -72,8 +72,10 @@ impl SecondLooks {
             return;
         };
         let (server, after) = (Arc::clone(server), self.after.clone());
+        let mut begun = server.follow_ups.begun();
         tokio::spawn(async move {
-            after.wait().await;
+            // Where the process ends so do its requests: then is as good a time.
+            begun.goes_on_after(after.wait()).await;
             let by = Deadline::after(server.budget);
             match events::apply(server.event_ports(), by, &told).await {
                 Ok(Applied { changed: 0, .. }) => {}

@@ -192,6 +192,7 @@ impl World {
                 oauth_server_url: "https://accounts.example/v1".into(),
             },
             shutdown: Shutdown::new(),
+            follow_ups: FollowUps::default(),
         });
         Self {
             store,
