@@ -2,7 +2,7 @@
 """A real SMTP server that delivers nothing: it keeps what it takes and shows it over HTTP, in the shape the captured
 mailbox of a single box has. Started by the test bench for fleets, whose webheads share no memory.
 
-    python smtp_sink.py --smtp 127.0.0.1:PORT --http 127.0.0.1:PORT
+    python smtp_sink.py --smtp 127.0.0.1:PORT --http 127.0.0.1:PORT [--login USER:PASSWORD]
 
 GET /mail/<local part> answers an array of {"headers": {lower-case name: value}}, oldest first; DELETE empties it.
 What a receiver is called decides how their mails are taken: "later…" is asked to come back twice, "never…" is refused,
@@ -17,6 +17,7 @@ import json
 import threading
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 
 class Mails:
@@ -92,13 +93,26 @@ def address(text):
     return host, int(port)
 
 
+def authenticator(login):
+    wanted = tuple(part.encode() for part in login.split(":", 1))
+
+    def authenticate(server, session, envelope, mechanism, data):
+        return AuthResult(success=(data.login, data.password) == wanted, handled=False)
+
+    return authenticate
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--smtp", type=address, required=True)
     parser.add_argument("--http", type=address, required=True)
+    parser.add_argument("--login")
     options = parser.parse_args()
     mails = Mails()
-    Controller(Sink(mails), hostname=options.smtp[0], port=options.smtp[1]).start()
+    login = {}
+    if options.login:
+        login = {"auth_required": True, "auth_require_tls": False, "authenticator": authenticator(options.login)}
+    Controller(Sink(mails), hostname=options.smtp[0], port=options.smtp[1], **login).start()
     http.server.ThreadingHTTPServer(options.http, handler_of(mails)).serve_forever()
 
 

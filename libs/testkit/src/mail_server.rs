@@ -24,6 +24,7 @@ pub struct MailServer {
     /// Where it shows it, in the shape of a captured mailbox.
     pub mailbox: SocketAddr,
     work: PathBuf,
+    login: Option<&'static str>,
     process: Option<Process>,
 }
 
@@ -37,8 +38,18 @@ impl MailServer {
             smtp: free_address()?,
             mailbox: free_address()?,
             work: work.to_owned(),
+            login: None,
             process: None,
         })
+    }
+
+    /// The same for who logs in so: `user:password`.
+    #[must_use]
+    pub fn with_login(self, login: &'static str) -> Self {
+        Self {
+            login: Some(login),
+            ..self
+        }
     }
 
     /// Starts it and waits until it answers.
@@ -46,7 +57,7 @@ impl MailServer {
     /// # Errors
     /// When Python's environment is missing, or it does not come up.
     pub async fn start(&mut self) -> Result<()> {
-        self.process = Some(spawn(&self.work, self.smtp, self.mailbox)?);
+        self.process = Some(spawn(&self.work, self.smtp, self.mailbox, self.login)?);
         let mailbox = self.mailbox;
         wait_until("the mail server", || keeps_mail(mailbox)).await
     }
@@ -64,7 +75,12 @@ impl MailServer {
 }
 
 /// Its process alone.
-pub(crate) fn spawn(work: &Path, smtp: SocketAddr, mailbox: SocketAddr) -> Result<Process> {
+pub(crate) fn spawn(
+    work: &Path,
+    smtp: SocketAddr,
+    mailbox: SocketAddr,
+    login: Option<&str>,
+) -> Result<Process> {
     let target = target_folder()?;
     let python = target
         .parent()
@@ -78,6 +94,7 @@ pub(crate) fn spawn(work: &Path, smtp: SocketAddr, mailbox: SocketAddr) -> Resul
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/smtp_sink.py"));
     command.args(["--smtp", &smtp.to_string(), "--http", &mailbox.to_string()]);
+    command.args(login.map(|login| format!("--login={login}")));
     Process::spawn(work, "mail", command)
 }
 

@@ -45,12 +45,28 @@ impl SingleBox {
     /// # Errors
     /// When it does not come up.
     pub async fn start_mailing(work: &Path, smtp: SocketAddr) -> Result<Self> {
-        let environment = vec![
+        Self::start_mailing_as(work, smtp, None).await
+    }
+
+    /// The same with a login: a user, and the file with the password.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_mailing_as(
+        work: &Path,
+        smtp: SocketAddr,
+        login: Option<(&str, &Path)>,
+    ) -> Result<Self> {
+        let mut environment = vec![
             ("FOXHOLD_SMTP__HOST", smtp.ip().to_string()),
             ("FOXHOLD_SMTP__PORT", smtp.port().to_string()),
             ("FOXHOLD_SMTP__TLS", "plain".to_owned()),
             ("FOXHOLD_SMTP__FROM", "Foxhold <noreply@example.test>".to_owned()),
         ];
+        if let Some((user, file)) = login {
+            environment.push(("FOXHOLD_SMTP__USER", user.to_owned()));
+            environment.push(("FOXHOLD_SMTP__PASSWORD_FILE", file.display().to_string()));
+        }
         Self::start_with(work, &["--mail", "smtp"], environment).await
     }
 

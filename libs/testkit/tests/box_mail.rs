@@ -1,6 +1,8 @@
 //! Mail of a single box that a mail server does not take at once: the server is away, the box is killed meanwhile, the
 //! server wants to be asked again, refuses, or says nothing. Against a real mail server.
 
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
+
 use foxhold_testkit::{
     http,
     mail_server::MailServer,
@@ -107,6 +109,50 @@ async fn a_server_that_hesitates_refuses_or_says_nothing_delays_no_other_mail() 
     .unwrap();
     assert!(metric(&single, &result("deferred")).await >= 2);
     assert!(server.mails(&refused.email).await.unwrap().is_empty());
+}
+
+/// A password that only its owner can read, as the box demands.
+fn write_password(file: &Path, password: &str) {
+    std::fs::write(file, password).expect("a file");
+    std::fs::set_permissions(file, Permissions::from_mode(0o600)).expect("its mode");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_waits_for_a_login_that_the_server_likes() {
+    let work = WorkFolder::of("box_mail_login").unwrap();
+    let file = work.path().join("password");
+    write_password(&file, "of last year");
+    let server = MailServer::off(work.path()).unwrap();
+    let mut server = server.with_login("foxhold:of this year");
+    server.start().await.unwrap();
+    let login = Some(("foxhold", file.as_path()));
+    let started = SingleBox::start_mailing_as(work.path(), server.smtp, login).await;
+    let mut single = started.unwrap();
+    let person = signed_up(&single, "person").await;
+    wait_until("the mail to be put off", || async {
+        metric(&single, &result("deferred")).await > 0
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        metric(&single, &result("refused")).await,
+        0,
+        "the mail is not to blame"
+    );
+    let (code, _, last) = tried(&single, "somebody@example.test");
+    assert_eq!((code, &last["step"]), (Some(1), &json!("log in")));
+
+    let ended = single.process.terminate().await.unwrap();
+    assert!(ended.success(), "{ended}");
+    write_password(&file, "of this year");
+    single.restart().await.unwrap();
+    assert_eq!(mails_of(&server, &person).await, 1);
+    let (code, steps, last) = tried(&single, "somebody@example.test");
+    assert_eq!(
+        (code, steps, &last["state"]),
+        (Some(0), 7, &json!("ok")),
+        "{last}"
+    );
 }
 
 /// State and answer of the last step of `foxhold mail test`, and how the command ended.
