@@ -3,6 +3,7 @@
 pub mod account;
 pub mod assignment;
 pub mod oauth;
+pub mod openid;
 pub mod password;
 pub mod policy;
 pub mod pool;
@@ -16,6 +17,7 @@ pub use assignment::{
     UserRecord,
 };
 pub use oauth::{AuthorizationCode, RefreshToken};
+pub use openid::{CLIENT_SECRETS_MAX, ClientKind, ClientSecret, ClientSwitches, Grant, RegisteredClient};
 pub use password::{
     PASSWORD_TOKEN_MISSES_MAX, PasswordEffect, PasswordToken, PasswordTokenKind, PasswordUpdate,
 };

@@ -8,6 +8,7 @@ mod assignments;
 pub mod fixtures;
 mod jobs;
 mod model;
+mod openid;
 pub mod turns;
 
 use std::{
@@ -22,6 +23,8 @@ use std::{
 };
 
 use tokio::{sync::Barrier, task::JoinSet};
+
+pub use openid::{OpenIdSubject, openid};
 
 use crate::{AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, JobTurns};
 

@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod memory;
+pub mod openid;
 pub mod repeat;
 pub mod signer;
 pub mod stretcher;
@@ -36,7 +37,8 @@ pub use intent::IntentKind;
 pub use jobs::JobTurns;
 pub use limits::Limits;
 pub use mail::Mailer;
-pub use signer::{AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource};
+pub use openid::{ClientAdmin, ClientRegistry, GrantReader, GrantWriter};
+pub use signer::{AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource};
 pub use stretcher::Stretcher;
 
 use foxhold_core::{Deadline, OpId};

@@ -48,13 +48,15 @@ pub enum Action {
     RecoveryEmailResendCode,
     /// `certificateSign`
     CertificateSign,
+    /// `clientSecretFailed`: the `email` it is done under is the client's id
+    ClientSecretFailed,
     /// `tokenIssue`
     TokenIssue,
 }
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -74,6 +76,7 @@ impl Action {
         (Self::VerifySessionCode, "verifySessionCode"),
         (Self::RecoveryEmailResendCode, "recoveryEmailResendCode"),
         (Self::CertificateSign, "certificateSign"),
+        (Self::ClientSecretFailed, "clientSecretFailed"),
         (Self::TokenIssue, "tokenIssue"),
     ];
 }

@@ -7,6 +7,7 @@ mod clock;
 mod jobs;
 mod limits;
 mod mailer;
+mod openid;
 mod random;
 mod store;
 

@@ -7,6 +7,7 @@ mod assignment;
 mod certificate;
 mod import;
 mod jobs;
+mod openid;
 mod policy;
 mod signing;
 
@@ -16,6 +17,7 @@ pub(crate) use account::key_fetches;
 pub(crate) use assignment::{node_url, service_key, service_uid};
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
 pub(crate) use jobs::{job, runner};
+pub(crate) use openid::client_id;
 use thiserror::Error;
 use zeroize::Zeroizing;
 

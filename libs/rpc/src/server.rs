@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::Deadline;
 use foxhold_ports::{
-    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, JobTurns,
-    NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, ClientAdmin,
+    GrantWriter, IdTokenSigner, JobTurns, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -28,6 +28,10 @@ pub struct DbwriterPorts {
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
     pub admin: Arc<dyn AssignmentAdmin>,
+    /// Changes registered clients.
+    pub clients: Arc<dyn ClientAdmin>,
+    /// Writes what users have agreed to.
+    pub grants: Arc<dyn GrantWriter>,
     /// Hands out turns at jobs.
     pub turns: Arc<dyn JobTurns>,
 }
@@ -37,21 +41,26 @@ pub struct DbwriterPorts {
 pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
-        assignment_writer_server::AssignmentWriterServer, job_turns_server::JobTurnsServer,
+        assignment_writer_server::AssignmentWriterServer, client_admin_server::ClientAdminServer,
+        grant_writer_server::GrantWriterServer, job_turns_server::JobTurnsServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
         .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
+        .add_service(ClientAdminServer::new(dbwriter::Clients(ports.clients)))
+        .add_service(GrantWriterServer::new(dbwriter::Grants(ports.grants)))
         .add_service(JobTurnsServer::new(dbwriter::Turns(ports.turns)))
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 4] = [
+pub const DBWRITER_SERVICES: [&str; 6] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
+    wire::dbwriter::client_admin_server::SERVICE_NAME,
+    wire::dbwriter::grant_writer_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,
 ];
 
@@ -62,6 +71,8 @@ pub struct KeysignerPorts {
     pub access_tokens: Arc<dyn AccessTokenSigner>,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
+    /// Signs ID tokens.
+    pub id_tokens: Arc<dyn IdTokenSigner>,
     /// Mints node tokens.
     pub node_tokens: Arc<dyn NodeTokenMinter>,
     /// Publishes keys.

@@ -17,6 +17,7 @@ use crate::{
     },
     cql::{Cql, KeyedLocks},
     jobs::TurnStatements,
+    openid::{OpenIdReads, OpenIdWrites},
     placement::{
         LeaseTimes, Parts, Placements,
         table::{PlacementReads, PlacementWrites},
@@ -29,6 +30,7 @@ use crate::{
 pub struct CassandraReader {
     pub(crate) cql: Arc<Cql>,
     pub(crate) accounts: Arc<AccountReads>,
+    pub(crate) openid: Arc<OpenIdReads>,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
     /// Services whose settings could not be read when they were read last.
@@ -43,6 +45,7 @@ pub struct CassandraStore {
     pub(crate) placements: Arc<Placements>,
     pub(crate) uids: Uids,
     pub(crate) turns: TurnStatements,
+    pub(crate) openid: OpenIdWrites,
     pub(crate) user_turns: KeyedLocks<UserOfService>,
     pub(crate) lease_times: LeaseTimes,
     pub(crate) clock: Arc<dyn Clock>,
@@ -58,6 +61,7 @@ impl CassandraReader {
         let cql = Cql::connect(settings).await?;
         Ok(Self {
             accounts: Arc::new(AccountReads::prepare(&cql).await?),
+            openid: Arc::new(OpenIdReads::prepare(&cql).await?),
             users: AssignmentReads::prepare(&cql).await?,
             nodes: NodeLookup {
                 cql: Arc::clone(&cql),
@@ -123,6 +127,7 @@ impl CassandraStore {
             accounts: AccountWriting::prepare(cql).await?,
             placements: Placements::start(parts, lease_times),
             turns: TurnStatements::prepare(cql).await?,
+            openid: OpenIdWrites::prepare(cql).await?,
             uids: Uids::new(Arc::clone(cql), uids, Arc::clone(&random)),
             user_turns: KeyedLocks::default(),
             lease_times,

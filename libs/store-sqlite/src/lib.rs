@@ -9,6 +9,7 @@ mod assignments;
 mod codec;
 mod error;
 mod jobs;
+mod openid;
 mod operations;
 mod reader;
 mod row;
@@ -30,5 +31,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0003_assignments.sql"),
         include_str!("../schema/0004_jobs.sql"),
         include_str!("../schema/0005_passwords.sql"),
+        include_str!("../schema/0006_openid.sql"),
     ],
 };

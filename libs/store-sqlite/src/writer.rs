@@ -3,6 +3,7 @@
 mod accounts;
 mod assignments;
 mod jobs;
+mod openid;
 
 use std::{path::PathBuf, time::Duration};
 

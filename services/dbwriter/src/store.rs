@@ -61,12 +61,16 @@ impl OpenStore {
                 accounts: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
+                clients: Arc::clone(store) as _,
+                grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
+                clients: Arc::clone(store) as _,
+                grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
             },
         }

@@ -46,8 +46,10 @@ macro_rules! intent {
     }};
 }
 
+mod openid;
 mod turns;
 
+pub use openid::{RemoteClientAdmin, RemoteGrantWriter};
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

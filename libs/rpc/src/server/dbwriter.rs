@@ -55,8 +55,10 @@ macro_rules! intent {
     }};
 }
 
+mod openid;
 mod turns;
 
+pub(super) use openid::{Clients, Grants};
 pub(super) use turns::Turns;
 
 #[async_trait]

@@ -88,6 +88,7 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0005_passwords.cql",
         include_str!("../../schema/0005_passwords.cql"),
     ),
+    ("0006_openid.cql", include_str!("../../schema/0006_openid.cql")),
 ];
 
 /// The number of this version's last file: what its processes report.
