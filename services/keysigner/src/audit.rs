@@ -85,6 +85,8 @@ pub enum Kind {
     Certificate,
     /// An access token.
     AccessToken,
+    /// An ID token.
+    IdToken,
 }
 
 impl Kind {
@@ -92,6 +94,7 @@ impl Kind {
         match self {
             Self::Certificate => "certificate",
             Self::AccessToken => "access_token",
+            Self::IdToken => "id_token",
         }
     }
 }
