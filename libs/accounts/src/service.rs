@@ -9,7 +9,8 @@ use foxhold_ports::{
 };
 
 use crate::{
-    AccountError, AccountEvents, Address, CodeKey, MailTemplates, oauth::Clients,
+    AccountError, AccountEvents, Address, CodeKey, MailTemplates,
+    oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
 
@@ -25,6 +26,8 @@ pub struct Accounts {
     pub writer: Arc<dyn AccountWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// What registered clients need.
+    pub openid: OpenIdPorts,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
     /// Stretches passwords.

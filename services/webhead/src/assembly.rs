@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
     mail::TemplateError,
-    oauth::Clients,
+    oauth::{Clients, OpenIdPorts},
     registration::{CurrentRegistration, Registration},
 };
 use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
@@ -14,7 +14,8 @@ use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, CertificateSigner,
-    Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
+    ClientRegistry, GrantReader, GrantWriter, IdTokenSigner, Mailer, NodeTokenMinter, PublicKeySource,
+    Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -101,6 +102,14 @@ pub struct Ports {
     pub assignment_writer: Arc<dyn AssignmentWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// Reads registered clients.
+    pub registry: Arc<dyn ClientRegistry>,
+    /// Reads what users have agreed to.
+    pub grant_reader: Arc<dyn GrantReader>,
+    /// Writes what users have agreed to.
+    pub grant_writer: Arc<dyn GrantWriter>,
+    /// Signs ID tokens.
+    pub id_tokens: Arc<dyn IdTokenSigner>,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
     /// Mints node tokens.
@@ -299,6 +308,13 @@ fn accounts(
         reader: ports.account_reader,
         writer: ports.account_writer,
         signer: ports.signer,
+        openid: OpenIdPorts {
+            registry: ports.registry,
+            grant_reader: ports.grant_reader,
+            grant_writer: ports.grant_writer,
+            signer: ports.id_tokens,
+            issuer: deployment.site.public_url.clone(),
+        },
         certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,

@@ -18,7 +18,7 @@ use foxhold_accounts::{
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
     mail::{MailOptions, PasswordMail, RecoveryMail, TemplateError},
-    oauth::Clients,
+    oauth::{Clients, OpenIdPorts},
     password::PasswordAccess,
     registration::CurrentRegistration,
     signup::CreateRequest,
@@ -32,11 +32,12 @@ use foxhold_crypto::{
     token::{KeyBundle, TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, IdTokenSigner, Limits,
+    Stretcher,
     limits::{Action, LimitKeys, Throttled},
     mail::Mail,
     memory::{ManualClock, MemoryMailer, MemoryStore, SeededRandom},
-    signer::{AccessTokenOrder, CertificateOrder, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, IdTokenOrder, SignError},
     stretcher::StretchError,
 };
 
@@ -130,6 +131,13 @@ impl CertificateSigner for NoSigner {
 }
 
 #[async_trait]
+impl IdTokenSigner for NoSigner {
+    async fn sign_id_token(&self, _: Deadline, _: &IdTokenOrder) -> Result<SecretText, SignError> {
+        panic!("no password call signs an ID token");
+    }
+}
+
+#[async_trait]
 impl AccessTokenSigner for NoSigner {
     async fn sign_access_token(&self, _: Deadline, _: &AccessTokenOrder) -> Result<SecretText, SignError> {
         Err(SignError::Refused)
@@ -213,6 +221,13 @@ impl Bench {
             reader: store.clone(),
             writer: store.clone(),
             signer: Arc::new(NoSigner),
+            openid: OpenIdPorts {
+                registry: store.clone(),
+                grant_reader: store.clone(),
+                grant_writer: store.clone(),
+                signer: Arc::new(NoSigner),
+                issuer: "http://localhost:9000".into(),
+            },
             certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),
             mailer: mailer.clone(),
