@@ -8,6 +8,7 @@ use foxhold_node_auth::NodeName;
 use crate::commands::{
     audit::AuditCommand,
     certificates,
+    client::ClientCommand,
     doctor::DoctorArgs,
     key::provider::{KeyListArgs, KeyRotateArgs},
     node::NodeCommand,
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     /// Services that users are allocated to nodes of, and their users.
     #[command(subcommand)]
     Service(Box<ServiceCommand>),
+    /// Programs whose users sign in here.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// The nodes of a service.
     #[command(subcommand)]
     Node(NodeCommand),
