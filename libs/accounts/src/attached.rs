@@ -68,27 +68,28 @@ impl Accounts {
         tokens.retain(|token| grants.iter().all(|grant| grant.client != token.client));
         let mut clients = merged(signed_in.session.id, sessions, devices, tokens, name_of);
         for grant in grants {
-            clients.push(self.of_grant(by, grant).await?);
+            clients.extend(self.of_grant(by, grant).await?);
         }
         Ok(clients)
     }
 
-    async fn of_grant(&self, by: Deadline, grant: Grant) -> Result<AttachedClient, AccountError> {
-        let registered = self.openid.registry.client(by, grant.client).await?;
-        Ok(AttachedClient {
+    /// `None` = its client was removed, and the grant with it.
+    async fn of_grant(&self, by: Deadline, grant: Grant) -> Result<Option<AttachedClient>, AccountError> {
+        let found = self.openid.registry.client(by, grant.client).await?;
+        Ok(found.map(|registered| AttachedClient {
             client: Some(grant.client),
             device: None,
             session: None,
             refresh_token: None,
             is_current_session: false,
             device_type: None,
-            name: registered.map(|client| client.name),
+            name: Some(registered.name),
             created_at: grant.since,
             last_access_at: grant.agreed_at,
             scope: Some(grant.scope),
             user_agent: String::new(),
             os: None,
-        })
+        }))
     }
 }
 

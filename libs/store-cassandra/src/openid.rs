@@ -89,6 +89,28 @@ impl GrantReader for CassandraReader {
     }
 }
 
+#[async_trait]
+impl ClientRegistry for CassandraStore {
+    async fn client(&self, by: Deadline, id: ClientId) -> Result<Option<RegisteredClient>, ReadError> {
+        self.reader.client(by, id).await
+    }
+
+    async fn clients(&self, by: Deadline) -> Result<Vec<RegisteredClient>, ReadError> {
+        self.reader.clients(by).await
+    }
+}
+
+#[async_trait]
+impl GrantReader for CassandraStore {
+    async fn grant(&self, by: Deadline, uid: Uid, client: ClientId) -> Result<Option<Grant>, ReadError> {
+        self.reader.grant(by, uid, client).await
+    }
+
+    async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {
+        self.reader.grants(by, uid).await
+    }
+}
+
 /// A client's row.
 #[derive(Debug, Default, Clone, PartialEq, Eq, DeserializeRow)]
 struct ClientStanding {

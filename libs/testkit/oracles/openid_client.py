@@ -225,6 +225,7 @@ def hostile(page):
         ({"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "invalid_request"),
         ({"max_age": "soon"}, "invalid_request"),
         ({"keys_jwk": "x"}, "invalid_request"),
+        ({"id_token_hint": "x.y.z"}, "invalid_request"),
     ]
     for changed, name in table:
         answer = sent(state="a b&c", **changed)

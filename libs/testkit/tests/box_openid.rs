@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use foxhold_testkit::{
+    browser::{BrowserOptions, BrowserScript},
     process::{binary_path, target_folder},
     single_box::SingleBox,
     work_folder::WorkFolder,
@@ -120,6 +121,47 @@ async fn another_program_signs_its_users_in() {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{complaint}");
     assert_eq!(said.lines().collect::<Vec<_>>(), STEPS, "{complaint}");
+}
+
+/// The sign-in page, in a Firefox that is not pointed here.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_signs_a_user_in_to_another_program() {
+    let work = WorkFolder::of("openid-page").unwrap();
+    let running = SingleBox::start(work.path(), &[]).await.unwrap();
+    let uri = "http://127.0.0.1/callback";
+    let app = done(
+        &work.path().join("data"),
+        &[
+            "create",
+            "--name",
+            "Notes app",
+            "--public",
+            "--redirect-uri",
+            uri,
+            "--post-logout-redirect-uri",
+            uri,
+        ],
+    )
+    .await;
+    let options = BrowserOptions {
+        root: &running.server.root,
+        mailbox: running.private,
+        work: &work.path().join("browser"),
+        patience: 0,
+        more: BTreeMap::from([("client", text(&app, "/client/id").to_owned())]),
+    };
+    let finished = BrowserScript::start("program", &options).unwrap().finish().await;
+    if finished.is_err() {
+        // The browser's profile and the box's log are in it.
+        work.keep();
+    }
+    let steps = finished.unwrap();
+    for step in ["declined", "agreed", "password-again", "signed-out"] {
+        assert!(
+            steps.iter().any(|name| name == step),
+            "{step} is missing in {steps:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 15] = assets! {
+static ASSETS: [Asset; 16] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
@@ -39,6 +39,7 @@ static ASSETS: [Asset; 15] = assets! {
     "crypto-worker.js": "text/javascript; charset=utf-8",
     "crypto.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "openid.js": "text/javascript; charset=utf-8",
     "messages.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "password.js": "text/javascript; charset=utf-8",

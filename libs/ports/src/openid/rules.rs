@@ -200,8 +200,18 @@ fn is_whom(whom: &str) -> bool {
 /// matter: it is drawn anew each time it runs (RFC 8252 section 7.3).
 #[must_use]
 pub fn may_redirect(client: &RegisteredClient, uri: &str) -> bool {
-    let is_public = client.kind == ClientKind::Public;
-    let mut all = client.redirect_uris.iter();
+    is_one_of(&client.redirect_uris, client.kind, uri)
+}
+
+/// Whether a browser may go there after signing out: one of the client's, by the same rule.
+#[must_use]
+pub fn may_go_back(client: &RegisteredClient, uri: &str) -> bool {
+    is_one_of(&client.post_logout_redirect_uris, client.kind, uri)
+}
+
+fn is_one_of(known: &[String], kind: ClientKind, uri: &str) -> bool {
+    let is_public = kind == ClientKind::Public;
+    let mut all = known.iter();
     all.any(|known| {
         known == uri || (is_public && loopback(known).is_some() && loopback(known) == loopback(uri))
     })

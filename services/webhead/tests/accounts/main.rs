@@ -11,6 +11,8 @@ mod flow;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod openid;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod pages;

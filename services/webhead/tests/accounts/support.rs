@@ -30,8 +30,8 @@ use foxhold_ports::{
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_webhead::{
-    App, KeySetCache, Site, client_address::ClientAddresses, hawk::HawkRules, limits::LocalReplayGuard,
-    mail_templates::MailTemplates,
+    App, KeySetCache, Site, client_address::ClientAddresses, client_origins::ClientOrigins, hawk::HawkRules,
+    limits::LocalReplayGuard, mail_templates::MailTemplates,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -331,6 +331,7 @@ impl Bench {
                 accept_bearer: options.accept_bearer,
             },
             addresses: ClientAddresses::default(),
+            client_origins: ClientOrigins::new(store.clone(), clock.clone()),
             certificates: options.certificates,
             site: Site {
                 public_url: options.root.into(),

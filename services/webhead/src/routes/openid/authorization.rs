@@ -15,6 +15,7 @@ use foxhold_accounts::{
     oauth::{answered, redirect_uri},
 };
 use foxhold_core::{ClientId, Deadline, record::RegisteredClient};
+use foxhold_crypto::id_token;
 use http::{HeaderValue, StatusCode, header};
 use url::{Url, form_urlencoded};
 
@@ -22,7 +23,7 @@ use super::{
     fault::Fault,
     form::{Form, FormCall, is_form},
 };
-use crate::{App, page};
+use crate::{App, app::no_keys, page};
 
 /// Parameters that mean something here: a repeated one is refused.
 const KNOWN: [&str; 19] = [
@@ -65,6 +66,18 @@ pub(in crate::routes) async fn authorization(
         Ok(known) => known,
         Err(error) => return not_sent(&error),
     };
+    match is_forged(&app, by, &form).await {
+        Ok(false) => {}
+        Ok(true) => {
+            return sent_back(
+                &app,
+                &form,
+                &target,
+                ("invalid_request", "id_token_hint is none of ours"),
+            );
+        }
+        Err(error) => return not_sent(&error),
+    }
     match check(&client, &form) {
         Ok(Answer::Query) => page::document(request.headers()),
         Ok(Answer::FormPost) => page::document_posting_to(request.headers(), &origin(&target)),
@@ -106,6 +119,16 @@ async fn target(
     let wanted = form.get("redirect_uri").map_err(|_| AccountError::BadRedirect)?;
     let target = redirect_uri(&client, wanted)?.to_owned();
     Ok((client, target))
+}
+
+/// Whether an ID token is shown as a hint that we have not signed. An old one will do; the page compares the user.
+async fn is_forged(app: &App, by: Deadline, form: &Form) -> Result<bool, AccountError> {
+    let Ok(Some(hint)) = form.get("id_token_hint") else {
+        return Ok(false);
+    };
+    let keys = app.keys.keys(by).await.map_err(no_keys)?;
+    let hint = id_token::check_hint(hint, &keys).ok();
+    Ok(hint.is_none_or(|hint| hint.issuer != app.site.public_url))
 }
 
 fn not_sent(error: &AccountError) -> Response {

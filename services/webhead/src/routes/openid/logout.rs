@@ -11,6 +11,7 @@ use axum::{
 use foxhold_accounts::AccountError;
 use foxhold_core::{ClientId, Deadline};
 use foxhold_crypto::id_token;
+use foxhold_ports::openid::rules;
 use http::StatusCode;
 
 use super::form::Form;
@@ -63,7 +64,7 @@ async fn may_go_back(app: &App, by: Deadline, form: &Form) -> Result<bool, Accou
     match app.accounts.client(by, id).await {
         Ok(client) => Ok(client
             .registered
-            .is_some_and(|client| client.post_logout_redirect_uris.iter().any(|uri| uri == target))),
+            .is_some_and(|client| rules::may_go_back(&client, target))),
         Err(AccountError::UnknownClient { .. }) => Ok(false),
         Err(error) => Err(error),
     }
