@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use foxhold_core::{
-    ClientId, DeviceId, Timestamp, TokenId,
-    record::{Device, RefreshToken, Session},
+    ClientId, Deadline, DeviceId, Timestamp, TokenId,
+    record::{Device, Grant, RefreshToken, Session},
 };
 
 use crate::{AccountError, Accounts, Caller, SignedIn, oauth, session, user_agent::UserAgent};
@@ -63,7 +63,33 @@ impl Accounts {
                 .ok()
                 .map(|client| client.name.clone())
         };
-        Ok(merged(signed_in.session.id, sessions, devices, tokens, name_of))
+        let grants = self.standing_grants(by, &signed_in.account).await?;
+        // A grant is one entry, whatever tokens hang on it.
+        tokens.retain(|token| grants.iter().all(|grant| grant.client != token.client));
+        let mut clients = merged(signed_in.session.id, sessions, devices, tokens, name_of);
+        for grant in grants {
+            clients.extend(self.of_grant(by, grant).await?);
+        }
+        Ok(clients)
+    }
+
+    /// `None` = its client was removed, and the grant with it.
+    async fn of_grant(&self, by: Deadline, grant: Grant) -> Result<Option<AttachedClient>, AccountError> {
+        let found = self.openid.registry.client(by, grant.client).await?;
+        Ok(found.map(|registered| AttachedClient {
+            client: Some(grant.client),
+            device: None,
+            session: None,
+            refresh_token: None,
+            is_current_session: false,
+            device_type: None,
+            name: Some(registered.name),
+            created_at: grant.since,
+            last_access_at: grant.agreed_at,
+            scope: Some(grant.scope),
+            user_agent: String::new(),
+            os: None,
+        }))
     }
 }
 

@@ -53,6 +53,7 @@ impl Accounts {
         request.check()?;
         let uid = signed_in.account.uid;
         if let Some(client) = request.whole_client() {
+            self.end_grant(caller, uid, client).await?;
             self.detach_refresh_tokens(caller, uid, client, None).await?;
         }
         if let (Some(client), Some(id)) = (request.client, request.refresh_token) {

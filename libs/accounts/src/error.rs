@@ -139,6 +139,9 @@ pub enum AccountError {
     /// 170.
     #[error("a second factor is required")]
     AcrTooLow,
+    /// 171.
+    #[error("the client did not show its secret")]
+    BadClientSecret,
     /// 172.
     #[error("unknown authorization code")]
     UnknownCode,
@@ -157,6 +160,17 @@ pub enum AccountError {
     /// 1004.
     #[error("no new accounts with addresses of this domain")]
     MailDomainNotAllowed,
+    /// 1005; what the user has to agree to.
+    #[error("the user has to agree")]
+    ConsentNeeded {
+        /// To which client.
+        client: ClientId,
+        /// Separated by blanks.
+        scopes: String,
+    },
+    /// 1006.
+    #[error("the account may not use this client")]
+    ClientNotAllowed,
     /// 165: two writes met.
     #[error("conflicting write")]
     StoreConflict,
@@ -225,6 +239,9 @@ impl AccountError {
             Self::BadResponseType => ErrorCode::BadResponseType,
             Self::MissingPkce => ErrorCode::MissingPkce,
             Self::AcrTooLow => ErrorCode::AcrTooLow,
+            Self::BadClientSecret => ErrorCode::BadClientSecret,
+            Self::ConsentNeeded { .. } => ErrorCode::ConsentNeeded,
+            Self::ClientNotAllowed => ErrorCode::ClientNotAllowed,
             Self::UnknownCode => ErrorCode::UnknownAuthorizationCode,
             Self::ForeignCode => ErrorCode::ForeignAuthorizationCode,
             Self::ExpiredCode => ErrorCode::ExpiredAuthorizationCode,

@@ -3,8 +3,12 @@
 
 mod authorize;
 mod clients;
+mod consent;
 mod grant;
 mod inspect;
+mod openid;
+mod openid_token;
+mod registered;
 mod scope;
 mod token;
 
@@ -12,6 +16,9 @@ pub use authorize::{AuthorizationRequest, Authorized};
 pub use clients::{Client, Clients};
 pub use grant::Granted;
 pub use inspect::{ActiveToken, PresentedToken, TokenKind, Verified};
+pub use openid::{answered, redirect_uri};
+pub use openid_token::{CodeTrade, OpenIdGranted, UserInfo, UserInfoError, UserProfile};
+pub use registered::{ClientLogin, OpenIdPorts};
 pub use scope::{OLDSYNC, Scopes, THUNDERBIRD_SYNC, is_key_bearing};
 pub use token::{CodeGrant, FxaCredentialsGrant, RefreshGrant};
 

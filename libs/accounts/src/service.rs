@@ -10,7 +10,8 @@ use foxhold_ports::{
 };
 
 use crate::{
-    AccountError, AccountEvents, Address, CodeKey, MailTemplates, oauth::Clients,
+    AccountError, AccountEvents, Address, CodeKey, MailTemplates,
+    oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
 
@@ -28,6 +29,8 @@ pub struct Accounts {
     pub guards: Arc<dyn AccountGuards>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// What registered clients need.
+    pub openid: OpenIdPorts,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
     /// Stretches passwords.

@@ -118,6 +118,8 @@ error_codes! {
     MissingPkce = 169, 400;
     /// A second factor is asked for, and the session has none.
     AcrTooLow = 170, 400;
+    /// The client did not show its secret, or a wrong one.
+    BadClientSecret = 171, 400;
     /// No such authorization code.
     UnknownAuthorizationCode = 172, 400;
     /// The authorization code was given to another client.
@@ -144,6 +146,10 @@ error_codes! {
     RegistrationClosed = 1001, 403;
     /// No new accounts are made for addresses of this domain.
     MailDomainNotAllowed = 1004, 403;
+    /// The user has not agreed yet.
+    ConsentNeeded = 1005, 403;
+    /// The user may not use this client.
+    ClientNotAllowed = 1006, 403;
 }
 
 #[cfg(test)]

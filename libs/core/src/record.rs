@@ -4,6 +4,7 @@ pub mod account;
 pub mod assignment;
 pub mod guards;
 pub mod oauth;
+pub mod openid;
 pub mod password;
 pub mod policy;
 pub mod pool;
@@ -18,6 +19,7 @@ pub use assignment::{
 };
 pub use guards::{BACKUP_CODES_MAX, RECOVERY_DATA_LEN_MAX, RecoveryKey, SecondFactor};
 pub use oauth::{AuthorizationCode, RefreshToken};
+pub use openid::{CLIENT_SECRETS_MAX, ClientKind, ClientSecret, ClientSwitches, Grant, RegisteredClient};
 pub use password::{
     PASSWORD_TOKEN_MISSES_MAX, PasswordEffect, PasswordToken, PasswordTokenKind, PasswordUpdate,
 };

@@ -24,6 +24,8 @@ pub mod audit;
 #[cfg(feature = "server")]
 mod big_endian;
 #[cfg(feature = "server")]
+pub mod id_token;
+#[cfg(feature = "server")]
 pub mod jws;
 #[cfg(feature = "server")]
 pub mod outbox;

@@ -8,6 +8,7 @@ mod assignments;
 pub mod fixtures;
 mod jobs;
 mod model;
+mod openid;
 mod outbox;
 pub mod turns;
 
@@ -29,6 +30,7 @@ use crate::{
     AccountGuards, AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter,
     JobTurns,
 };
+pub use openid::{OpenIdSubject, openid};
 
 /// An empty store, seen through its ports.
 pub struct Subject {

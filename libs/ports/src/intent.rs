@@ -72,6 +72,14 @@ intent_kinds! {
     ImportUser = 23,
     /// `AssignmentAdmin::reserve_uids`
     ReserveUids = 24,
+    /// `ClientAdmin::put_client`
+    PutClient = 55,
+    /// `ClientAdmin::delete_client`
+    DeleteClient = 56,
+    /// `GrantWriter::put_grant`
+    PutGrant = 57,
+    /// `GrantWriter::end_grant`
+    EndGrant = 58,
     /// `JobTurns::take_turn`
     TakeTurn = 25,
     /// `JobTurns::end_turn`

@@ -27,6 +27,7 @@ pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod memory;
+pub mod openid;
 pub mod outbox;
 pub mod repeat;
 pub mod signer;
@@ -41,8 +42,9 @@ pub use intent::IntentKind;
 pub use jobs::JobTurns;
 pub use limits::Limits;
 pub use mail::Mailer;
+pub use openid::{ClientAdmin, ClientRegistry, GrantReader, GrantWriter};
 pub use outbox::{Outbox, OutboxReader};
-pub use signer::{AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource};
+pub use signer::{AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource};
 pub use stretcher::Stretcher;
 
 use foxhold_core::{Deadline, OpId};

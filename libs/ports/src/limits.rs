@@ -66,13 +66,15 @@ pub enum Action {
     RecoveryKeyExists,
     /// `certificateSign`
     CertificateSign,
+    /// `clientSecretFailed`: the `email` it is done under is the client's id
+    ClientSecretFailed,
     /// `tokenIssue`
     TokenIssue,
 }
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 29] = [
+    pub const ALL: [(Self, &'static str); 30] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -101,6 +103,7 @@ impl Action {
         (Self::GetRecoveryKey, "getRecoveryKey"),
         (Self::RecoveryKeyExists, "recoveryKeyExists"),
         (Self::CertificateSign, "certificateSign"),
+        (Self::ClientSecretFailed, "clientSecretFailed"),
         (Self::TokenIssue, "tokenIssue"),
     ];
 }

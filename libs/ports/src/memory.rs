@@ -8,6 +8,7 @@ mod guards;
 mod jobs;
 mod limits;
 mod mailer;
+mod openid;
 mod outbox;
 mod random;
 mod store;

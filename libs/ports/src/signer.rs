@@ -67,6 +67,64 @@ pub trait AccessTokenSigner: Send + Sync {
     ) -> Result<SecretText, SignError>;
 }
 
+/// An ID token to be signed (`accounts.md` (k), ID token). Issuer, times and key id are the signer's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdTokenOrder {
+    /// Whose.
+    pub uid: Uid,
+    /// For which client.
+    pub client: ClientId,
+    /// When the password was given in the session.
+    pub auth_time: Timestamp,
+    /// As the client sent it.
+    pub nonce: Option<String>,
+    /// Left half of the SHA-256 of the access token that goes with it.
+    pub at_hash: [u8; 16],
+    /// Authenticator assurance level: 1 or 2.
+    pub aal: u8,
+    /// How its owner showed who they are.
+    pub amr: Vec<AuthMethod>,
+    /// Lifetime in seconds; at most [`ID_TOKEN_SECS_MAX`].
+    pub lifetime_secs: u64,
+    /// Claims of the profile, for the clients that want them in it.
+    pub profile: Option<IdTokenProfile>,
+}
+
+/// Neither nonce nor profile show.
+impl fmt::Debug for IdTokenOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdTokenOrder")
+            .field("uid", &self.uid)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an ID token may say of its user beside who it is. Absent = not granted, or not known.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct IdTokenProfile {
+    /// The address, and whether it is verified.
+    pub email: Option<(String, bool)>,
+    /// What the user is called by.
+    pub preferred_username: Option<String>,
+    /// Address of the picture.
+    pub picture: Option<String>,
+    /// The language.
+    pub locale: Option<String>,
+    /// When the profile changed last.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// The longest life of an ID token in seconds.
+pub const ID_TOKEN_SECS_MAX: u64 = 3600;
+
+/// Signs ID tokens.
+#[async_trait]
+pub trait IdTokenSigner: Send + Sync {
+    /// A compact JWT, RS256, `typ` `JWT`.
+    async fn sign_id_token(&self, by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError>;
+}
+
 /// The key that a certificate is about, as numbers: big-endian, without leading zeros. Whether they are a key at all is
 /// the signer's to judge.
 #[derive(Debug, Clone, PartialEq, Eq)]

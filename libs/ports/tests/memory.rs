@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxhold_ports::{
-    conformance::{self, OutboxSubject, Subject},
+    conformance::{self, OpenIdSubject, OutboxSubject, Subject},
     memory::MemoryStore,
 };
 
@@ -31,6 +31,23 @@ async fn accounts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn assignments() {
     conformance::assignments("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_and_grants() {
+    let subject = async || {
+        let store = Arc::new(MemoryStore::new());
+        OpenIdSubject {
+            accounts: store.clone(),
+            registry: store.clone(),
+            admin: store.clone(),
+            grant_reader: store.clone(),
+            grant_writer: store,
+            remembers: true,
+            keep: Arc::new(()),
+        }
+    };
+    conformance::openid("memory", subject).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

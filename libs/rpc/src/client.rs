@@ -11,8 +11,8 @@ use tonic::{Request, Status, body::Body};
 use tower::{Service, util::BoxCloneSyncService};
 
 pub use dbwriter::{
-    RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns,
-    RemoteOutbox,
+    RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
+    RemoteClientAdmin, RemoteGrantWriter, RemoteJobTurns, RemoteOutbox,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

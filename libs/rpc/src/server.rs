@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner,
-    JobTurns, NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
+    ClientAdmin, GrantWriter, IdTokenSigner, JobTurns, NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -30,6 +30,10 @@ pub struct DbwriterPorts {
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
     pub admin: Arc<dyn AssignmentAdmin>,
+    /// Changes registered clients.
+    pub clients: Arc<dyn ClientAdmin>,
+    /// Writes what users have agreed to.
+    pub grants: Arc<dyn GrantWriter>,
     /// Hands out turns at jobs.
     pub turns: Arc<dyn JobTurns>,
     /// Keeps mail until it is sent.
@@ -42,6 +46,7 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_guards_server::AccountGuardsServer, account_writer_server::AccountWriterServer,
         assignment_admin_server::AssignmentAdminServer, assignment_writer_server::AssignmentWriterServer,
+        client_admin_server::ClientAdminServer, grant_writer_server::GrantWriterServer,
         job_turns_server::JobTurnsServer, outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
@@ -51,16 +56,20 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
         )))
         .add_service(AssignmentAdminServer::new(dbwriter::Administration(ports.admin)))
         .add_service(OutboxServer::new(dbwriter::Mails(ports.outbox)))
+        .add_service(ClientAdminServer::new(dbwriter::Clients(ports.clients)))
+        .add_service(GrantWriterServer::new(dbwriter::Grants(ports.grants)))
         .add_service(JobTurnsServer::new(dbwriter::Turns(ports.turns)))
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 6] = [
+pub const DBWRITER_SERVICES: [&str; 8] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::account_guards_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
     wire::dbwriter::outbox_server::SERVICE_NAME,
+    wire::dbwriter::client_admin_server::SERVICE_NAME,
+    wire::dbwriter::grant_writer_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,
 ];
 
@@ -71,6 +80,8 @@ pub struct KeysignerPorts {
     pub access_tokens: Arc<dyn AccessTokenSigner>,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
+    /// Signs ID tokens.
+    pub id_tokens: Arc<dyn IdTokenSigner>,
     /// Mints node tokens.
     pub node_tokens: Arc<dyn NodeTokenMinter>,
     /// Publishes keys.

@@ -11,7 +11,7 @@ mod judge;
 mod operations;
 mod password;
 mod password_token;
-mod read;
+pub(crate) mod read;
 mod refresh;
 mod refresh_token;
 mod rows;
@@ -191,7 +191,7 @@ pub(crate) fn together(answers: Vec<Result<(), WriteError>>) -> Result<(), Write
 }
 
 /// The time of a deletion: never before what it deletes (`security.md` D.1.5), whatever the clocks said.
-fn after(op: i64, written: impl IntoIterator<Item = i64>) -> i64 {
+pub(crate) fn after(op: i64, written: impl IntoIterator<Item = i64>) -> i64 {
     written
         .into_iter()
         .map(|written| written.saturating_add(1))
@@ -199,7 +199,11 @@ fn after(op: i64, written: impl IntoIterator<Item = i64>) -> i64 {
 }
 
 /// Whether there is an account. Its absence is looked at twice: another region's may not have come here yet.
-async fn account_is_there(store: &CassandraStore, by: Deadline, uid: Uid) -> Result<bool, ReadError> {
+pub(crate) async fn account_is_there(
+    store: &CassandraStore,
+    by: Deadline,
+    uid: Uid,
+) -> Result<bool, ReadError> {
     let validity = validity::surely(&store.reader, by, uid, |_| true);
     Ok(validity.await?.is_some())
 }

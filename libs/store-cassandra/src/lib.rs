@@ -13,6 +13,7 @@ mod catalogue;
 mod cql;
 mod jobs;
 pub mod migrate;
+mod openid;
 mod outbox;
 mod placement;
 mod probe;

@@ -17,6 +17,7 @@ use crate::{
     },
     cql::{Cql, KeyedLocks},
     jobs::TurnStatements,
+    openid::{OpenIdReads, OpenIdWrites},
     outbox::{MailStatements, WaitingList},
     placement::{
         LeaseTimes, Parts, Placements,
@@ -30,6 +31,7 @@ use crate::{
 pub struct CassandraReader {
     pub(crate) cql: Arc<Cql>,
     pub(crate) accounts: Arc<AccountReads>,
+    pub(crate) openid: Arc<OpenIdReads>,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
     pub(crate) waiting: Arc<WaitingList>,
@@ -46,6 +48,7 @@ pub struct CassandraStore {
     pub(crate) uids: Uids,
     pub(crate) turns: TurnStatements,
     pub(crate) mails: MailStatements,
+    pub(crate) openid: OpenIdWrites,
     pub(crate) user_turns: KeyedLocks<UserOfService>,
     pub(crate) lease_times: LeaseTimes,
     pub(crate) clock: Arc<dyn Clock>,
@@ -61,6 +64,7 @@ impl CassandraReader {
         let cql = Cql::connect(settings).await?;
         Ok(Self {
             accounts: Arc::new(AccountReads::prepare(&cql).await?),
+            openid: Arc::new(OpenIdReads::prepare(&cql).await?),
             users: AssignmentReads::prepare(&cql).await?,
             nodes: NodeLookup {
                 cql: Arc::clone(&cql),
@@ -128,6 +132,7 @@ impl CassandraStore {
             placements: Placements::start(parts, lease_times),
             turns: TurnStatements::prepare(cql).await?,
             mails: MailStatements::prepare(cql).await?,
+            openid: OpenIdWrites::prepare(cql).await?,
             uids: Uids::new(Arc::clone(cql), uids, Arc::clone(&random)),
             user_turns: KeyedLocks::default(),
             lease_times,

@@ -9,6 +9,7 @@ mod assignments;
 mod codec;
 mod error;
 mod jobs;
+mod openid;
 mod operations;
 mod outbox;
 mod reader;
@@ -34,5 +35,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0006_nodes_by_load.sql"),
         include_str!("../schema/0007_guards.sql"),
         include_str!("../schema/0008_outbox.sql"),
+        include_str!("../schema/0009_openid.sql"),
     ],
 };

@@ -4,6 +4,7 @@ mod accounts;
 mod assignments;
 mod guards;
 mod jobs;
+mod openid;
 mod outbox;
 
 use std::{path::PathBuf, time::Duration};

@@ -6,7 +6,7 @@
 Scripts: journey (sign-up by code, first sync, a bookmark, a second profile that gets it), again (settings, sign-out
 and a second sign-in in the same profile), link (confirmation through
 the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
-Firefox's own sign-in), passwords (a password that is changed, and one that is forgotten), vectors (known answers through
+Firefox's own sign-in), program (another program that signs its user in), passwords (a password that is changed, and one that is forgotten), vectors (known answers through
 the page's WebAssembly worker).
 
 Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
@@ -22,7 +22,9 @@ import signal
 import sys
 import traceback
 import uuid
+from urllib.parse import urlencode
 
+from callback import Callback
 from firefox import Firefox
 from mailbox import Mailbox
 from page import SignInPage, sign_in_patiently
@@ -200,6 +202,68 @@ class Flow:
             self.open_plainly(firefox, "/no/such/page").wait_for("start")
             self.report.step("web-held")
 
+    def program(self):
+        """Another program sends the browser here: sign-up and consent, a second time without a word, a password again, a
+        user who declines, one who signs out."""
+        with Callback() as callback, self.firefox("program") as firefox:
+            page = self.sent(firefox, callback, nonce="n1")
+            page.wait_for("email")
+            page.type_into("email", self.email)
+            page.submit("signup")
+            page.type_into("password", self.password)
+            page.submit("code")
+            page.type_into("code", self.code())
+            page.submit("consent")
+            assert page.text("client-name") == "Notes app" and page.text("client-host") == callback.host
+            assert "who you are" in page.text("scopes") and page.text("account-email") == self.email
+            self.nothing_secret_kept(firefox)
+            page.click("decline")
+            assert callback.next()["error"] == ["access_denied"]
+            self.report.step("declined")
+
+            page = self.sent(firefox, callback)
+            page.wait_for("consent")
+            page.click("submit")
+            given = callback.next()
+            assert given["state"] == ["st 1"] and given["iss"] == [self.options.root] and len(given["code"][0]) == 64, given
+            self.sent(firefox, callback)
+            assert "code" in callback.next(), "asked once"
+            self.sent(firefox, callback, prompt="none")
+            assert "code" in callback.next(), "nobody has to be asked"
+            self.sent(firefox, callback, response_mode="form_post")
+            assert "code" in callback.next("POST"), "by a form"
+            self.report.step("agreed")
+
+            page = self.sent(firefox, callback, prompt="login")
+            page.wait_for("again")
+            self.refused(page, "password", "wrong horse battery", "password is wrong")
+            page.type_into("password", self.password)
+            page.click("submit")
+            assert "code" in callback.next()
+            self.report.step("password-again")
+
+            back = urlencode({"client_id": self.options.client, "post_logout_redirect_uri": f"{callback.url}"})
+            page = self.open_plainly(firefox, f"/oauth/logout?{back}&state=bye")
+            page.wait_for("logout")
+            page.click("submit")
+            assert callback.next()["state"] == ["bye"]
+            self.sent(firefox, callback, prompt="none")
+            assert callback.next()["error"] == ["login_required"]
+            self.report.step("signed-out")
+
+    def sent(self, firefox, callback, **more):
+        """The browser, as the program sends it; it may be back already."""
+        query = {
+            "response_type": "code",
+            "client_id": self.options.client,
+            "redirect_uri": callback.url,
+            "scope": "openid email",
+            "state": "st 1",
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "code_challenge_method": "S256",
+        }
+        return self.open_plainly(firefox, f"/authorization?{urlencode(query | more)}")
+
     def passwords(self):
         """A password changed in the settings leaves this Firefox signed in; a forgotten one is set by the mail's link."""
         changed, remembered = "battery staple horse", "horse battery correct"
@@ -305,7 +369,7 @@ RUN_IN_WORKER = """
   }
 """
 
-SCRIPTS = ["journey", "again", "link", "refusals", "web", "passwords", "vectors"]
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "vectors"]
 
 
 def main():
@@ -317,6 +381,7 @@ def main():
     parser.add_argument("--firefox", default="firefox-esr", help="the Firefox to run")
     parser.add_argument("--email", help="address to use; a fresh one by default")
     parser.add_argument("--password", default=PASSWORD)
+    parser.add_argument("--client", help="id of the public client for the script program")
     parser.add_argument("--vectors", help="vectors file for the script of that name")
     parser.add_argument("--patient", type=int, default=0, metavar="N", help="put up with N failures by trying again")
     parser.add_argument("--interactive", action="store_true", help="wait for a line on stdin after each step")

@@ -25,6 +25,13 @@ async fn the_suite() {
     conformance::accounts("cassandra", async || Bench::subject(&[&store])).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_of_clients_and_grants() {
+    let bench = Bench::new().await;
+    let store = bench.store().await;
+    conformance::openid("cassandra", async || Bench::openid_subject(&store)).await;
+}
+
 /// Half of the calls to each of two writers: what one process knows of its own doings does not help.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_over_two_writers() {

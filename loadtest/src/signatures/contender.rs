@@ -12,8 +12,10 @@ use foxhold_keysigner::{
     custody::{Custody, ephemeral},
 };
 use foxhold_ports::{
-    AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource,
+    signer::{
+        AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
+    },
 };
 use foxhold_rpc::server::{KeysignerPorts, keysigner};
 use foxhold_runtime::{
@@ -72,6 +74,7 @@ async fn serve_minimal(options: &ServeOptions) -> Result<()> {
     let ports = KeysignerPorts {
         access_tokens: signer.clone(),
         certificates: signer.clone(),
+        id_tokens: signer.clone(),
         node_tokens: signer.clone(),
         public_keys: signer,
     };
@@ -131,6 +134,13 @@ impl CertificateSigner for Minimal {
         _by: Deadline,
         _order: &CertificateOrder,
     ) -> Result<SecretText, SignError> {
+        Err(SignError::Refused)
+    }
+}
+
+#[async_trait]
+impl IdTokenSigner for Minimal {
+    async fn sign_id_token(&self, _by: Deadline, _order: &IdTokenOrder) -> Result<SecretText, SignError> {
         Err(SignError::Refused)
     }
 }

@@ -8,6 +8,7 @@ use foxhold_node_auth::NodeName;
 use crate::commands::{
     audit::AuditCommand,
     certificates,
+    client::ClientCommand,
     doctor::DoctorArgs,
     firefox::FirefoxCommand,
     key::provider::{KeyListArgs, KeyRotateArgs},
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     /// Services that users are allocated to nodes of, and their users.
     #[command(subcommand)]
     Service(Box<ServiceCommand>),
+    /// Programs whose users sign in here.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// The nodes of a service.
     #[command(subcommand)]
     Node(NodeCommand),

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod certificates;
+pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod firefox;
 pub(crate) mod key;

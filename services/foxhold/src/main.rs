@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Region(command) => commands::region::run(&command),
         Command::Audit(command) => commands::audit::run(&command),
         Command::Service(command) => commands::service::run(&command),
+        Command::Client(command) => commands::client::run(&command),
         Command::Node(command) => commands::node::run(&command),
     };
     match done {

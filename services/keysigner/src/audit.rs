@@ -86,6 +86,8 @@ pub enum Kind {
     Certificate,
     /// An access token.
     AccessToken,
+    /// An ID token.
+    IdToken,
 }
 
 impl Kind {
@@ -93,6 +95,7 @@ impl Kind {
         match self {
             Self::Certificate => "certificate",
             Self::AccessToken => "access_token",
+            Self::IdToken => "id_token",
         }
     }
 }

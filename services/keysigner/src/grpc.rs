@@ -16,6 +16,7 @@ pub fn routes(signer: Arc<LocalSigner>) -> Routes {
     server::keysigner(KeysignerPorts {
         access_tokens: Arc::clone(&signer) as _,
         certificates: Arc::clone(&signer) as _,
+        id_tokens: Arc::clone(&signer) as _,
         node_tokens: Arc::clone(&signer) as _,
         public_keys: signer,
     })

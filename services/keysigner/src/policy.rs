@@ -2,6 +2,7 @@
 //! id and salt are the signer's own; the order's fields are capped in length and kept to sane characters.
 
 mod certificate;
+mod id_token;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use foxhold_ports::{
 use thiserror::Error;
 
 pub use self::certificate::{Certificate, CertificateRefusal, SET_BACK, certificate};
+pub use self::id_token::id_token;
 
 /// An audience is a client's id or a service's URL.
 const AUDIENCE_LEN_MAX: usize = 256;

@@ -19,8 +19,10 @@ use foxhold_core::{Clock, Deadline, Random, SecretText, Timestamp, Uid, random};
 use foxhold_crypto::{certificate::SubjectKey, jws::Unsigned, mac::sha256, node_token};
 use foxhold_pool::{Pool, PoolLimits, Refused};
 use foxhold_ports::{
-    AccessTokenSigner, Cause, CertificateSigner, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, Cause, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource,
+    signer::{
+        AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
+    },
 };
 use foxhold_runtime::grpc_server::{current_address, current_caller};
 use serde::Deserialize;
@@ -366,6 +368,17 @@ impl About {
         }
     }
 
+    fn id_token(order: &IdTokenOrder, key: &SigningKey, now: Timestamp) -> Self {
+        Self {
+            kind: Kind::IdToken,
+            uid: order.uid,
+            kid: key.public().kid.clone(),
+            client_key: None,
+            issued_at: now,
+            expires: now.plus(Duration::from_secs(order.lifetime_secs)),
+        }
+    }
+
     fn certificate(order: &CertificateOrder, key: &SigningKey, now: Timestamp) -> Self {
         Self {
             kind: Kind::Certificate,
@@ -395,6 +408,25 @@ impl AccessTokenSigner for LocalSigner {
         let order = Order {
             key,
             typ: Some(foxhold_crypto::access_token::TYPE),
+            token,
+            subject: None,
+        };
+        self.sign_audited(by, about, order).await
+    }
+}
+
+#[async_trait]
+impl IdTokenSigner for LocalSigner {
+    async fn sign_id_token(&self, by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
+        let (key, now) = (Arc::clone(self.current()), self.clock.now());
+        let about = About::id_token(order, &key, now);
+        let token = match policy::id_token(order, &self.issuer, &key.public().kid, now) {
+            Ok(token) => token,
+            Err(refusal) => return Err(self.refuse(by, about, refusal.0, SignError::Refused).await),
+        };
+        let order = Order {
+            key,
+            typ: Some(foxhold_crypto::id_token::TYPE),
             token,
             subject: None,
         };

@@ -8,7 +8,10 @@ pub(crate) mod asked;
 
 use std::collections::BTreeMap;
 
-use foxhold_core::record::{ServiceKey, UserKey};
+use foxhold_core::{
+    ClientId,
+    record::{ServiceKey, UserKey},
+};
 use foxhold_crypto::node_token::MetricsIds;
 
 use crate::{
@@ -16,7 +19,8 @@ use crate::{
     refused::Refused,
     router::OpsPorts,
     wire::{
-        EventsDone, ImportDone, NodeDeleted, NodePut, PageDone, ReserveUids, Retired, ServicePut, UserChange,
+        ClientPut, EventsDone, ImportDone, NodeDeleted, NodePut, PageDone, ReserveUids, Retired, ServicePut,
+        UserChange,
     },
 };
 
@@ -28,6 +32,7 @@ pub(crate) struct Deed<'a> {
     pub(crate) service: Option<&'a ServiceKey>,
     pub(crate) node: Option<&'a str>,
     pub(crate) user: Option<&'a UserKey>,
+    pub(crate) client: Option<&'a str>,
     /// Nothing is written, and so no line either.
     pub(crate) dry_run: bool,
 }
@@ -40,6 +45,7 @@ impl<'a> Deed<'a> {
             service: None,
             node: None,
             user: None,
+            client: None,
             dry_run,
         }
     }
@@ -54,6 +60,13 @@ impl<'a> Deed<'a> {
     pub(crate) const fn on_node(self, node: &'a str) -> Self {
         Self {
             node: Some(node),
+            ..self
+        }
+    }
+
+    pub(crate) const fn on_client(self, client: &'a str) -> Self {
+        Self {
+            client: Some(client),
             ..self
         }
     }
@@ -91,6 +104,7 @@ impl OpsPorts {
             service: deed.service.map(|service| service.0.as_str()),
             node: deed.node,
             user: deed.user.map(|user| self.hash(user)),
+            client: deed.client.filter(|id| id.parse::<ClientId>().is_ok()),
         };
         line.write(&told);
         outcome.map_err(|refused| Refused {
@@ -113,6 +127,7 @@ struct Line<'a> {
     service: Option<&'a str>,
     node: Option<&'a str>,
     user: Option<String>,
+    client: Option<&'a str>,
 }
 
 impl Line<'_> {
@@ -126,6 +141,7 @@ impl Line<'_> {
             audit.service = self.service,
             audit.node = self.node,
             audit.user = self.user.as_deref(),
+            audit.client = self.client,
             audit.outcome = outcome,
             "change"
         );
@@ -149,6 +165,16 @@ fn word(outcome: impl serde::Serialize) -> String {
 }
 
 impl Told for ServicePut {
+    fn told(&self) -> String {
+        let fields: Vec<&str> = self.changes.iter().map(|change| change.field.as_str()).collect();
+        match fields.is_empty() {
+            true => word(self.outcome),
+            false => format!("{}: {}", word(self.outcome), fields.join(", ")),
+        }
+    }
+}
+
+impl Told for ClientPut {
     fn told(&self) -> String {
         let fields: Vec<&str> = self.changes.iter().map(|change| change.field.as_str()).collect();
         match fields.is_empty() {

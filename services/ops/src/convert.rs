@@ -1,6 +1,7 @@
 //! Between what is said over the wire and what the ports take: pure, and strict in one direction. Every fault names its
 //! member.
 
+pub(crate) mod client;
 mod import;
 mod node;
 mod record;

@@ -53,6 +53,10 @@ impl Refused {
         Self::new(Code::UnknownNode, "the service has no node at this URL")
     }
 
+    pub(crate) fn unknown_client() -> Self {
+        Self::new(Code::UnknownClient, "there is no such client")
+    }
+
     pub(crate) fn unknown_user() -> Self {
         Self::new(Code::UnknownUser, "the user has no record in this service")
     }

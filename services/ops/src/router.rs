@@ -11,7 +11,9 @@ use axum::{
     routing::{get, post},
 };
 use foxhold_core::{Clock, Random, SecretText};
-use foxhold_ports::{AssignmentAdmin, AssignmentReader, AssignmentWriter, NodeTokenMinter};
+use foxhold_ports::{
+    AssignmentAdmin, AssignmentReader, AssignmentWriter, ClientAdmin, ClientRegistry, NodeTokenMinter,
+};
 use foxhold_runtime::{
     Shutdown,
     layers::{self, RequestLimits},
@@ -23,7 +25,7 @@ use crate::{
     audit::asked::audit_refusal,
     caller::{self, Access},
     refused::{self, Refused},
-    routes::{bulk, count, events, health, import, nodes, purge, records, services, users},
+    routes::{bulk, clients, count, events, health, import, nodes, purge, records, services, users},
     wire::{BODY_LEN_MAX, Code, PREFIX},
 };
 
@@ -36,6 +38,10 @@ pub struct OpsPorts {
     pub writer: Arc<dyn AssignmentWriter>,
     /// Changes services and nodes, and takes over records.
     pub admin: Arc<dyn AssignmentAdmin>,
+    /// Reads registered clients.
+    pub registry: Arc<dyn ClientRegistry>,
+    /// Changes registered clients.
+    pub clients: Arc<dyn ClientAdmin>,
     /// Mints the tokens that data is erased with.
     pub minter: Arc<dyn NodeTokenMinter>,
     /// Erases data on nodes.
@@ -123,6 +129,12 @@ fn routes() -> Router<App> {
         .route("/health", get(health::show))
         .route("/events", post(events::take))
         .route("/users/{user}/retire", post(users::retire_everywhere))
+        .route("/clients", get(clients::list).post(clients::create))
+        .route(
+            "/clients/{client}",
+            get(clients::show).put(clients::put).delete(clients::delete),
+        )
+        .route("/clients/{client}/rotate", post(clients::rotate))
         .route("/services", get(services::list))
         .route("/services/{service}", get(services::show).put(services::put))
         .route("/services/{service}/nodes", get(nodes::list).post(nodes::create))

@@ -1,6 +1,7 @@
 //! The routes: each takes a request apart, asks the ports, and writes an answer. One file for each kind of thing.
 
 pub(crate) mod bulk;
+pub(crate) mod clients;
 pub(crate) mod count;
 pub(crate) mod events;
 pub(crate) mod health;

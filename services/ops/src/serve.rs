@@ -10,7 +10,7 @@ use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
 use foxhold_ports::AssignmentReader;
 use foxhold_rpc::client::{
-    RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteSigner, Transport, transport,
+    RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin, RemoteSigner, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -151,8 +151,11 @@ async fn reach(
     let keysigner = channel("keysigner", &config.keysigner, identity, Role::Keysigner)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let calls = HttpNodeCalls::new(Arc::new(Outbound::new()), clock.clone(), random.clone());
+    let readers = store::open(prepared.store).await?;
     Ok(OpsPorts {
-        reader: store::open(prepared.store).await?,
+        reader: readers.assignments,
+        registry: readers.registry,
+        clients: Arc::new(RemoteClientAdmin::new(dbwriter.clone())),
         writer: Arc::new(RemoteAssignmentWriter::new(dbwriter.clone())),
         admin: Arc::new(RemoteAssignmentAdmin::new(dbwriter)),
         minter: Arc::new(RemoteSigner::new(keysigner)),

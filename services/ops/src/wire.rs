@@ -5,6 +5,7 @@
 //! grow. Times are milliseconds since 1970, in names that end in `_ms`. No Debug shows a user's key.
 
 mod change;
+mod client;
 mod import;
 mod node;
 mod page;
@@ -20,6 +21,7 @@ pub use self::{
     change::{
         DryRun, EventMessages, EventOutcome, EventsDone, Forget, Place, Retired, UserChange, UserOutcome,
     },
+    client::{Client, ClientKind, ClientOutcome, ClientPut, ClientSettings, Clients, NewSecret},
     import::{Import, ImportDone, ImportOutcome, ImportRecord, ImportResult, ImportUser, ReserveUids},
     node::{NewNode, Node, NodeChange, NodeDeleted, NodeOutcome, NodePut, Nodes, RenameNode},
     page::{Count, CountQuery, MovePage, PageDone, PageQuery, PurgePage, UnassignPage},

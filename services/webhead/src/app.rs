@@ -16,6 +16,7 @@ use http::{HeaderMap, header};
 
 use crate::{
     client_address::ClientAddresses,
+    client_origins::ClientOrigins,
     error::ApiError,
     follow_ups::FollowUps,
     hawk::HawkRules,
@@ -33,6 +34,8 @@ pub struct App {
     pub hawk: HawkRules,
     /// How a client's address is found.
     pub addresses: ClientAddresses,
+    /// Which pages of other programs may read answers.
+    pub client_origins: ClientOrigins,
     /// Where the world sees us.
     pub site: Site,
     /// Second half of user keys, as other servers know our users.

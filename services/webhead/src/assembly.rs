@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
+    mail::TemplateError,
     oauth::Clients,
+    oauth::{Clients, OpenIdPorts},
     registration::{CurrentRegistration, Registration},
 };
 use foxhold_core::{Clock, Random, RegionMark, Secret, SecretText};
@@ -13,7 +15,8 @@ use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter,
-    CertificateSigner, Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
+    CertificateSigner, ClientRegistry, GrantReader, GrantWriter, IdTokenSigner, Mailer, NodeTokenMinter,
+    PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -29,6 +32,7 @@ use crate::{
     App, KeySetCache, Site,
     assertions::{Assertions, Audience, RemoteAssertions, RemoteVerifier, SlowProofs},
     client_address::ClientAddresses,
+    client_origins::ClientOrigins,
     follow_ups::FollowUps,
     foreign_oauth::{ForeignOauth, ForeignTokens},
     hawk::HawkRules,
@@ -109,6 +113,14 @@ pub struct Ports {
     pub assignment_writer: Arc<dyn AssignmentWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
+    /// Reads registered clients.
+    pub registry: Arc<dyn ClientRegistry>,
+    /// Reads what users have agreed to.
+    pub grant_reader: Arc<dyn GrantReader>,
+    /// Writes what users have agreed to.
+    pub grant_writer: Arc<dyn GrantWriter>,
+    /// Signs ID tokens.
+    pub id_tokens: Arc<dyn IdTokenSigner>,
     /// Signs certificates.
     pub certificates: Arc<dyn CertificateSigner>,
     /// Mints node tokens.
@@ -171,6 +183,7 @@ pub fn assemble(
             accept_bearer: deployment.accept_bearer,
         },
         addresses: deployment.addresses.clone(),
+        client_origins: ClientOrigins::new(Arc::clone(&ports.registry), Arc::clone(&ports.clock)),
         certificates: deployment.certificates,
         site: deployment.site.clone(),
         domain: deployment.domain.clone(),
@@ -319,6 +332,13 @@ fn accounts(
         writer: ports.account_writer,
         guards: ports.account_guards,
         signer: ports.signer,
+        openid: OpenIdPorts {
+            registry: ports.registry,
+            grant_reader: ports.grant_reader,
+            grant_writer: ports.grant_writer,
+            signer: ports.id_tokens,
+            issuer: deployment.site.public_url.clone(),
+        },
         certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,

@@ -95,6 +95,9 @@ impl From<AccountError> for ApiError {
             }
             AccountError::DeviceConflict { device } => base.with("deviceId", device.to_string()),
             AccountError::UnknownClient { client } => base.with("clientId", client.to_string()),
+            AccountError::ConsentNeeded { client, scopes } => {
+                base.with("clientId", client.to_string()).with("scopes", scopes)
+            }
             AccountError::ScopesNotAllowed { scopes } => base.with("invalidScopes", scopes),
             AccountError::StaleAuth { auth_at } => base.with("authAt", auth_at.as_secs()),
             AccountError::Busy { retry_after } => base.retrying_after(retry_after),
@@ -124,6 +127,8 @@ impl From<AccountError> for ApiError {
             | AccountError::BadResponseType
             | AccountError::MissingPkce
             | AccountError::AcrTooLow
+            | AccountError::BadClientSecret
+            | AccountError::ClientNotAllowed
             | AccountError::UnknownCode
             | AccountError::ForeignCode
             | AccountError::ExpiredCode
@@ -226,6 +231,9 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::BadResponseType => "Invalid response_type",
         ErrorCode::MissingPkce => "Public clients require PKCE OAuth parameters",
         ErrorCode::AcrTooLow => "A second factor is required",
+        ErrorCode::BadClientSecret => "Incorrect client secret",
+        ErrorCode::ConsentNeeded => "The user has to agree first",
+        ErrorCode::ClientNotAllowed => "This account may not use this client",
         ErrorCode::UnknownAuthorizationCode => "Unknown authorization code",
         ErrorCode::ForeignAuthorizationCode => "The authorization code belongs to another client",
         ErrorCode::ExpiredAuthorizationCode => "Expired authorization code",

@@ -312,7 +312,7 @@ pub(crate) async fn refuse_long_body(request: Request<Body>, next: Next) -> Resp
     next.run(request).await
 }
 
-async fn read(request: Request<Body>) -> Result<(Parts, Bytes), ApiError> {
+pub(crate) async fn read(request: Request<Body>) -> Result<(Parts, Bytes), ApiError> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::new(ErrorCode::UnsupportedMedia));
@@ -342,7 +342,7 @@ const USER_AGENT_LEN_MAX: usize = 255;
 /// Longest Accept-Language that is kept, in bytes.
 const LOCALE_LEN_MAX: usize = 256;
 
-fn caller(app: &App, parts: &Parts) -> Caller {
+pub(crate) fn caller(app: &App, parts: &Parts) -> Caller {
     let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let peer = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip());
     let deadline = parts.extensions.get::<Deadline>().copied();

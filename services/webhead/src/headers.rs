@@ -19,7 +19,10 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("timestamp");
 /// The innermost layer of all routes, also of those that do not exist.
 pub(crate) async fn complete(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed = origin.filter(|origin| is_allowed(&app, origin));
+    let allowed = match origin {
+        Some(origin) if may_read(&app, request.uri().path(), &origin).await => Some(origin),
+        _ => None,
+    };
     let preflight = request.method() == Method::OPTIONS
         && request
             .headers()
@@ -65,6 +68,12 @@ pub(crate) async fn survive_panic(
 
 pub(crate) fn tell_time(headers: &mut HeaderMap, now: Timestamp) {
     headers.insert(TIMESTAMP, HeaderValue::from(now.as_secs()));
+}
+
+/// Pages of our own read everything, those of registered programs what is for them.
+async fn may_read(app: &App, path: &str, origin: &HeaderValue) -> bool {
+    let Ok(text) = origin.to_str() else { return false };
+    is_allowed(app, origin) || app.client_origins.may_read(path, text).await
 }
 
 fn is_allowed(app: &App, origin: &HeaderValue) -> bool {

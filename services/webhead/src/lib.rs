@@ -8,6 +8,7 @@ pub mod app;
 pub mod assembly;
 pub mod assertions;
 pub mod client_address;
+pub mod client_origins;
 pub mod config;
 pub mod error;
 pub mod extract;

@@ -39,6 +39,7 @@ static ASSETS: [Asset; 16] = assets! {
     "crypto-worker.js": "text/javascript; charset=utf-8",
     "crypto.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "openid.js": "text/javascript; charset=utf-8",
     "messages.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "password.js": "text/javascript; charset=utf-8",
@@ -121,6 +122,37 @@ pub(crate) fn is_page_request(request: &Request<Body>) -> bool {
         && !path.contains("//");
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     reads && plain && !of_an_api && wants_page(request.headers())
+}
+
+/// The document of a page that sends what it got to another program by a form.
+pub(crate) fn document_posting_to(headers: &HeaderMap, origin: &str) -> Response {
+    let mut response = document(headers);
+    let policy = POLICY.replace("form-action 'none'", &format!("form-action {origin}"));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// A page that only says something. `text` is ours: nothing of a request may stand in it.
+pub(crate) fn told(status: StatusCode, text: &'static str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Foxhold</title>\
+         <link rel=\"stylesheet\" href=\"/page/style.css\"><main><p>{text}</p></main></html>\n"
+    );
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    ];
+    (status, headers, html).into_response()
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

@@ -7,6 +7,7 @@ mod email;
 mod guards;
 mod health;
 mod oauth;
+mod openid;
 mod password;
 mod profile;
 mod session;
@@ -198,10 +199,13 @@ fn oauth() -> Router<Arc<App>> {
         .route("/v1/oauth/jwks", get(oauth::jwks))
         .route("/v1/oauth/client/{id}", get(oauth::client))
         .route("/v1/authorization", post(oauth::base::authorization))
-        .route("/v1/token", post(oauth::base::token))
-        .route("/v1/destroy", post(oauth::destroy))
+        .route("/v1/token", post(openid::token))
+        .route("/v1/destroy", post(openid::destroy))
         .route("/v1/verify", post(oauth::base::verify))
-        .route("/v1/introspect", post(oauth::base::introspect))
+        .route("/v1/introspect", post(openid::introspect))
+        .route("/v1/userinfo", get(openid::userinfo).post(openid::userinfo))
+        .route("/authorization", get(openid::authorization).post(openid::posted))
+        .route("/oauth/logout", get(openid::logout))
         .route("/v1/key-data", post(oauth::base::key_data))
         .route("/v1/config", get(oauth::config))
         // Token Servers look for it beside the base.

@@ -12,8 +12,8 @@ use foxhold_outbound::Outbound;
 use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
-    RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns,
-    RemoteOutbox, RemoteSigner, RemoteStretcher, Transport, transport,
+    RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
+    RemoteGrantWriter, RemoteJobTurns, RemoteOutbox, RemoteSigner, RemoteStretcher, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -298,6 +298,10 @@ fn ports(
         assignment_reader: readers.assignments,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
         signer: Arc::clone(&tiers.signer) as _,
+        registry: readers.registry,
+        grant_reader: readers.grants,
+        grant_writer: Arc::new(RemoteGrantWriter::new(tiers.dbwriter.clone())),
+        id_tokens: Arc::clone(&tiers.signer) as _,
         certificates: Arc::clone(&tiers.signer) as _,
         minter: Arc::clone(&tiers.signer) as _,
         public_keys: Arc::clone(&tiers.signer) as _,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use foxhold_core::RegionMark;
-use foxhold_ports::{AccountReader, AssignmentReader, OutboxReader};
+use foxhold_ports::{AccountReader, AssignmentReader, ClientRegistry, GrantReader, OutboxReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -17,6 +17,10 @@ pub(crate) struct Readers {
     pub(crate) assignments: Arc<dyn AssignmentReader>,
     /// Mail that waits.
     pub(crate) outbox: Arc<dyn OutboxReader>,
+    /// Registered clients.
+    pub(crate) registry: Arc<dyn ClientRegistry>,
+    /// What users have agreed to.
+    pub(crate) grants: Arc<dyn GrantReader>,
     /// The mark that tokens issued here bear, where there are several regions.
     pub(crate) region: Option<RegionMark>,
 }
@@ -52,11 +56,13 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
 }
 
 impl Readers {
-    fn of(
-        reader: Arc<impl AccountReader + AssignmentReader + OutboxReader + 'static>,
-        region: Option<RegionMark>,
-    ) -> Self {
+    fn of<R>(reader: Arc<R>, region: Option<RegionMark>) -> Self
+    where
+        R: AccountReader + AssignmentReader + ClientRegistry + GrantReader + OutboxReader + 'static,
+    {
         Self {
+            registry: Arc::clone(&reader) as _,
+            grants: Arc::clone(&reader) as _,
             accounts: Arc::clone(&reader) as _,
             outbox: Arc::clone(&reader) as _,
             assignments: reader,

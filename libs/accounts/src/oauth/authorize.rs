@@ -1,6 +1,6 @@
 //! POST /oauth/authorization: a signed-in page gets a code for a client.
 
-use foxhold_core::{ClientId, Secret, record::AuthorizationCode};
+use foxhold_core::{ClientId, Secret, Timestamp, record::AuthorizationCode};
 use foxhold_crypto::pkce;
 use url::form_urlencoded;
 
@@ -30,6 +30,40 @@ pub struct AuthorizationRequest {
     pub redirect_uri: Option<String>,
     /// Authentication context asked for.
     pub acr_values: Option<String>,
+    /// For the ID token of a registered client. This and what follows is looked at for registered clients only.
+    pub nonce: Option<String>,
+    /// How old the password may be, in seconds.
+    pub max_age_secs: Option<u64>,
+    /// What the client wants the user to be asked.
+    pub prompt: Option<String>,
+    /// Whether the user has just agreed.
+    pub consent: bool,
+    /// When the request came to the page.
+    pub requested_at: Option<Timestamp>,
+}
+
+impl AuthorizationRequest {
+    /// One that says nothing else.
+    #[must_use]
+    pub const fn new(client: ClientId, scope: String) -> Self {
+        Self {
+            client,
+            state: String::new(),
+            scope,
+            response_type: None,
+            access_type: None,
+            code_challenge: None,
+            code_challenge_method: None,
+            keys_jwe: None,
+            redirect_uri: None,
+            acr_values: None,
+            nonce: None,
+            max_age_secs: None,
+            prompt: None,
+            consent: false,
+            requested_at: None,
+        }
+    }
 }
 
 /// A code.
@@ -48,20 +82,25 @@ impl Accounts {
     /// Grants a code.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 138, 162, 163, 167, 168, 169, 170, 201.
+    /// [`AccountError`]: 107, 138, 162, 163, 167, 168, 169, 170, 201; for registered clients also 164, 1005, 1006.
     pub async fn authorize(
         &self,
         caller: &Caller,
         signed_in: &SignedIn,
         request: AuthorizationRequest,
     ) -> Result<Authorized, AccountError> {
-        let client = self.settings.clients.find(request.client)?;
+        let client = self.client(caller.deadline, request.client).await?;
+        if let Some(registered) = &client.registered {
+            return self
+                .authorize_registered(caller, signed_in, &client, registered, request)
+                .await;
+        }
         let redirect_uri = client.redirect_uri(request.redirect_uri.as_deref())?.to_owned();
         let Checked {
             scopes,
             code_challenge,
             offline,
-        } = check(client, &request)?;
+        } = check(&client, &request)?;
         if wants_second_factor(&request) && !signed_in.has_second_factor() {
             return Err(AccountError::AcrTooLow);
         }
@@ -76,6 +115,8 @@ impl Accounts {
             scope: scopes.to_string(),
             session: signed_in.session.id,
             code_challenge,
+            redirect_uri: None,
+            nonce: None,
             keys_jwe: request.keys_jwe,
             offline,
             auth_at: signed_in.session.auth_at,
@@ -159,16 +200,15 @@ mod tests {
 
     fn request() -> AuthorizationRequest {
         AuthorizationRequest {
-            client: "5882386c6d801776".parse().unwrap(),
             state: "st&te".into(),
-            scope: "profile https://identity.mozilla.com/apps/oldsync".into(),
             response_type: Some("code".into()),
             access_type: Some("offline".into()),
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into()),
             code_challenge_method: Some("S256".into()),
-            keys_jwe: None,
-            redirect_uri: None,
-            acr_values: None,
+            ..AuthorizationRequest::new(
+                "5882386c6d801776".parse().unwrap(),
+                "profile https://identity.mozilla.com/apps/oldsync".into(),
+            )
         }
     }
 

@@ -1,6 +1,8 @@
 //! OAuth clients: the built-in ones are public, trusted and need PKCE (`accounts.md` (e), Clients).
 
-use foxhold_core::ClientId;
+use std::sync::Arc;
+
+use foxhold_core::{ClientId, record::RegisteredClient};
 
 use super::{OLDSYNC, Scopes, THUNDERBIRD_SYNC};
 use crate::AccountError;
@@ -22,6 +24,8 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// Its picture.
     pub image_uri: Option<String>,
+    /// What its operator has set, of one that is registered; `None` = it is built in.
+    pub registered: Option<Arc<RegisteredClient>>,
 }
 
 impl Client {
@@ -80,6 +84,7 @@ impl Clients {
             scopes: Scopes::of(scopes),
             redirect_uris,
             image_uri: None,
+            registered: None,
         };
         let in_browser = || vec![WEB_CHANNEL.to_owned(), OUT_OF_BAND.to_owned()];
         let mobile = |id: [u8; 8], name: &str| {

@@ -233,6 +233,8 @@ mod tests {
             scope: "profile".into(),
             session: TokenId::from_bytes([2; 32]),
             code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into(),
+            redirect_uri: None,
+            nonce: None,
             keys_jwe: None,
             offline: false,
             auth_at: MADE,

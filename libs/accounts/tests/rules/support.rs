@@ -17,9 +17,9 @@ use foxhold_accounts::{
     VerifyMail,
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
-    mail::{GuardMail, MailOptions, PasswordMail, RecoveryMail, TemplateError},
-    mail::{MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
+    mail::{GuardMail, MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
     oauth::Clients,
+    oauth::{Clients, OpenIdPorts},
     password::PasswordAccess,
     registration::CurrentRegistration,
     signup::CreateRequest,
@@ -33,12 +33,13 @@ use foxhold_crypto::{
     token::{KeyBundle, TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps, Limits, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps, IdTokenSigner,
+    Limits, Stretcher,
     follow_ups::Attempt,
     limits::{Action, LimitKeys, Throttled},
     mail::Mail,
     memory::{ManualClock, MemoryMailer, MemoryStore, SeededRandom},
-    signer::{AccessTokenOrder, CertificateOrder, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, IdTokenOrder, SignError},
     stretcher::StretchError,
 };
 
@@ -136,6 +137,13 @@ struct NoSigner;
 impl CertificateSigner for NoSigner {
     async fn sign_certificate(&self, _: Deadline, _: &CertificateOrder) -> Result<SecretText, SignError> {
         panic!("no password call signs a certificate");
+    }
+}
+
+#[async_trait]
+impl IdTokenSigner for NoSigner {
+    async fn sign_id_token(&self, _: Deadline, _: &IdTokenOrder) -> Result<SecretText, SignError> {
+        panic!("no password call signs an ID token");
     }
 }
 
@@ -289,6 +297,13 @@ impl Bench {
             writer: store.clone(),
             guards: store.clone(),
             signer: Arc::new(NoSigner),
+            openid: OpenIdPorts {
+                registry: store.clone(),
+                grant_reader: store.clone(),
+                grant_writer: store.clone(),
+                signer: Arc::new(NoSigner),
+                issuer: "http://localhost:9000".into(),
+            },
             certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),
             mailer: mailer.clone(),

@@ -15,8 +15,12 @@ pub struct AuthorizationCode {
     pub scope: String,
     /// The session it was authorized in.
     pub session: TokenId,
-    /// PKCE S256 challenge, 43 characters.
+    /// PKCE S256 challenge, 43 characters; empty if a registered client sent none.
     pub code_challenge: String,
+    /// Where it was sent, of a registered client: whoever trades it must name the same.
+    pub redirect_uri: Option<String>,
+    /// Of a registered client, for the ID token; returned verbatim.
+    pub nonce: Option<String>,
     /// The scoped keys, sealed for the client; handed on verbatim.
     pub keys_jwe: Option<String>,
     /// Whether a refresh token was asked for.

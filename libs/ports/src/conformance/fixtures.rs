@@ -278,6 +278,8 @@ impl Maker {
             scope: "profile https://identity.mozilla.com/apps/oldsync".into(),
             session,
             code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into(),
+            redirect_uri: Some("https://notes.example.test/cb?x=1".into()),
+            nonce: Some("n-0S6_WzA2Mj &".into()),
             keys_jwe: Some("header..iv.text.tag".into()),
             offline: true,
             auth_at: self.now(),

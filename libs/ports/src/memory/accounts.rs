@@ -283,6 +283,7 @@ impl State {
         self.codes.retain(|_, c| c.uid != uid);
         self.password_tokens.retain(|_, t| t.uid != uid);
         self.refresh_tokens.retain(|_, t| t.uid != uid);
+        self.grants.retain(|_, g| g.uid != uid);
     }
 
     /// A sign-in for another account than it comes with is one without its account.

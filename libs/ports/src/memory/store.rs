@@ -10,10 +10,10 @@ use std::{
 };
 
 use foxhold_core::{
-    Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
+    ClientId, Deadline, DeviceId, OpId, Timestamp, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, EmailKey, KeyFetch, NodeRecord, PasswordToken, RefreshToken,
-        Service, ServiceKey, Session, UserKey, UserRecord,
+        Account, AuthorizationCode, Device, EmailKey, Grant, KeyFetch, NodeRecord, PasswordToken,
+        RefreshToken, RegisteredClient, Service, ServiceKey, Session, UserKey, UserRecord,
     },
 };
 
@@ -53,6 +53,9 @@ pub(super) struct State {
     /// Nodes ever made: a number is never used twice.
     pub(super) nodes_made: u64,
     pub(super) users: HashMap<(ServiceKey, UserKey), UserRecord>,
+    /// `None` = it was deleted; its id is never used again.
+    pub(super) clients: BTreeMap<ClientId, Option<RegisteredClient>>,
+    pub(super) grants: HashMap<(Uid, ClientId), Grant>,
     pub(super) turns: HashMap<Job, (Runner, Timestamp)>,
     pub(super) mails: BTreeMap<OpId, super::outbox::KeptMail>,
 }

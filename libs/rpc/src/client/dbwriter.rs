@@ -47,10 +47,12 @@ macro_rules! intent {
 }
 
 mod guards;
+mod openid;
 mod outbox;
 mod turns;
 
 pub use guards::RemoteAccountGuards;
+pub use openid::{RemoteClientAdmin, RemoteGrantWriter};
 pub use outbox::RemoteOutbox;
 pub use turns::RemoteJobTurns;
 

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use foxhold_core::{Deadline, SecretText};
 use foxhold_ports::{
-    AccessTokenSigner, Cause, CertificateSigner, NodeTokenMinter, PublicKeySource,
-    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    AccessTokenSigner, Cause, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource,
+    signer::{
+        AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
+    },
 };
 use tonic::{Response, Status};
 
@@ -99,6 +101,20 @@ impl CertificateSigner for RemoteSigner {
             })
             .await?;
         convert::secret_text("certificate", answer.certificate).map_err(nonsense)
+    }
+}
+
+#[async_trait]
+impl IdTokenSigner for RemoteSigner {
+    async fn sign_id_token(&self, by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
+        let message = pb::SignIdTokenRequest::from(order);
+        let answer = self
+            .ask(by, |mut client, until| {
+                let request = outgoing(message.clone(), until);
+                async move { client.sign_id_token(request).await }
+            })
+            .await?;
+        convert::secret_text("token", answer.token).map_err(nonsense)
     }
 }
 

@@ -315,6 +315,8 @@ impl TryFrom<pb::AuthorizationCode> for AuthorizationCode {
             auth_at: time(wire.auth_at_ms),
             created_at: time(wire.created_at_ms),
             generation: time(wire.generation_ms),
+            redirect_uri: wire.redirect_uri,
+            nonce: wire.nonce,
         })
     }
 }
@@ -333,6 +335,8 @@ impl From<AuthorizationCode> for pb::AuthorizationCode {
             auth_at_ms: code.auth_at.as_millis(),
             created_at_ms: code.created_at.as_millis(),
             generation_ms: code.generation.as_millis(),
+            redirect_uri: code.redirect_uri,
+            nonce: code.nonce,
         }
     }
 }

@@ -11,7 +11,6 @@ impl TryFrom<pb::SignCertificateRequest> for CertificateOrder {
 
     fn try_from(wire: pb::SignCertificateRequest) -> Result<Self, FieldError> {
         let device = |id: Vec<u8>| field("device_id", DeviceId::from_slice(&id));
-        let amr = wire.amr.iter().map(|method| field("amr", auth_method(*method)));
         Ok(Self {
             uid: field("uid", Uid::from_slice(&wire.uid))?,
             subject: field("subject", wire.subject)?.into(),
@@ -20,7 +19,7 @@ impl TryFrom<pb::SignCertificateRequest> for CertificateOrder {
             last_auth_at: time(wire.last_auth_at_ms),
             device: wire.device_id.map(device).transpose()?,
             token_verified: wire.token_verified,
-            amr: amr.collect::<Result<_, _>>()?,
+            amr: auth_methods(wire.amr)?,
             aal: field("aal", u8::try_from(wire.aal).ok())?,
             profile_changed_at: time(wire.profile_changed_at_ms),
             keys_changed_at: time(wire.keys_changed_at_ms),
@@ -40,11 +39,7 @@ impl From<&CertificateOrder> for pb::SignCertificateRequest {
             verified_email: order.verified_email.clone(),
             device_id: order.device.map(|id| id.as_bytes().to_vec()),
             token_verified: order.token_verified,
-            amr: order
-                .amr
-                .iter()
-                .map(|method| of_auth_method(*method).into())
-                .collect(),
+            amr: auth_method_numbers(&order.amr),
             aal: order.aal.into(),
             profile_changed_at_ms: order.profile_changed_at.as_millis(),
             keys_changed_at_ms: order.keys_changed_at.as_millis(),
@@ -69,6 +64,20 @@ impl From<SubjectNumbers> for pb::sign_certificate_request::Subject {
             SubjectNumbers::Dsa { y, p, q, g } => Self::Dsa(pb::DsaNumbers { y, p, q, g }),
         }
     }
+}
+
+/// How somebody showed who they are.
+pub(super) fn auth_methods(wire: Vec<i32>) -> Result<Vec<AuthMethod>, FieldError> {
+    let methods = wire.into_iter().map(|method| field("amr", auth_method(method)));
+    methods.collect()
+}
+
+/// The same as it is sent.
+pub(super) fn auth_method_numbers(methods: &[AuthMethod]) -> Vec<i32> {
+    methods
+        .iter()
+        .map(|method| of_auth_method(*method).into())
+        .collect()
 }
 
 fn auth_method(wire: i32) -> Option<AuthMethod> {

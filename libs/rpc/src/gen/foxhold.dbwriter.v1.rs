@@ -753,6 +753,12 @@ pub struct AuthorizationCode {
     pub created_at_ms: u64,
     #[prost(uint64, tag = "11")]
     pub generation_ms: u64,
+    /// Of a registered client: where it was sent.
+    #[prost(string, optional, tag = "12")]
+    pub redirect_uri: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of a registered client: what its ID token repeats.
+    #[prost(string, optional, tag = "13")]
+    pub nonce: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// An OAuth refresh token, under its SHA-256.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5550,6 +5556,941 @@ pub mod job_turns_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.JobTurns";
     impl<T> tonic::server::NamedService for JobTurnsServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A secret of a client.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ClientSecret {
+    /// SHA-256 of it, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub created_at_ms: u64,
+}
+/// A program that an operator has registered.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RegisteredClient {
+    /// 8 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub image_uri: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(enumeration = "ClientKind", tag = "4")]
+    pub kind: i32,
+    /// At most two, newest first.
+    #[prost(message, repeated, tag = "5")]
+    pub secrets: ::prost::alloc::vec::Vec<ClientSecret>,
+    #[prost(string, repeated, tag = "6")]
+    pub redirect_uris: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "7")]
+    pub post_logout_redirect_uris: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+    /// Separated by blanks.
+    #[prost(string, tag = "8")]
+    pub scope: ::prost::alloc::string::String,
+    #[prost(bool, tag = "9")]
+    pub disabled: bool,
+    #[prost(bool, tag = "10")]
+    pub trusted: bool,
+    #[prost(bool, tag = "11")]
+    pub require_pkce: bool,
+    #[prost(bool, tag = "12")]
+    pub require_aal2: bool,
+    #[prost(bool, tag = "13")]
+    pub id_token_profile: bool,
+    #[prost(bool, tag = "14")]
+    pub allow_http: bool,
+    /// Uids and domains; empty = everyone.
+    #[prost(string, repeated, tag = "15")]
+    pub allowed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "16")]
+    pub created_at_ms: u64,
+    /// From 1.
+    #[prost(uint64, tag = "17")]
+    pub version: u64,
+}
+/// What a user has agreed to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Grant {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub client: ::prost::alloc::vec::Vec<u8>,
+    /// Separated by blanks.
+    #[prost(string, tag = "3")]
+    pub scope: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub since_ms: u64,
+    #[prost(uint64, tag = "5")]
+    pub agreed_at_ms: u64,
+    #[prost(uint64, tag = "6")]
+    pub generation_ms: u64,
+}
+/// What PutClient is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutClientRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub client: ::core::option::Option<RegisteredClient>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutClientResponse {}
+/// What DeleteClient is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteClientRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub client: ::prost::alloc::vec::Vec<u8>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteClientResponse {}
+/// What PutGrant is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutGrantRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub grant: ::core::option::Option<Grant>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutGrantResponse {}
+/// What EndGrant is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndGrantRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub client: ::prost::alloc::vec::Vec<u8>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EndGrantResponse {}
+/// Whether a client can keep a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ClientKind {
+    Unspecified = 0,
+    Confidential = 1,
+    Public = 2,
+}
+impl ClientKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CLIENT_KIND_UNSPECIFIED",
+            Self::Confidential => "CLIENT_KIND_CONFIDENTIAL",
+            Self::Public => "CLIENT_KIND_PUBLIC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CLIENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLIENT_KIND_CONFIDENTIAL" => Some(Self::Confidential),
+            "CLIENT_KIND_PUBLIC" => Some(Self::Public),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod client_admin_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Changes registered clients.
+    #[derive(Debug, Clone)]
+    pub struct ClientAdminClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ClientAdminClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ClientAdminClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ClientAdminClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Writes a client whole, if the one of the version before stands there.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION another version stands there; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        pub async fn put_client(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutClientRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutClientResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.ClientAdmin/PutClient",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.ClientAdmin", "PutClient"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a client for good.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn delete_client(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteClientRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteClientResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.ClientAdmin/DeleteClient",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.ClientAdmin", "DeleteClient"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod client_admin_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ClientAdminServer.
+    #[async_trait]
+    pub trait ClientAdmin: std::marker::Send + std::marker::Sync + 'static {
+        /// Writes a client whole, if the one of the version before stands there.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION another version stands there; ALREADY_EXISTS the op_id belongs to another intent; and the
+        /// common ones.
+        async fn put_client(
+            &self,
+            request: tonic::Request<super::PutClientRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutClientResponse>,
+            tonic::Status,
+        >;
+        /// Removes a client for good.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn delete_client(
+            &self,
+            request: tonic::Request<super::DeleteClientRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteClientResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Changes registered clients.
+    #[derive(Debug)]
+    pub struct ClientAdminServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ClientAdminServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ClientAdminServer<T>
+    where
+        T: ClientAdmin,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.ClientAdmin/PutClient" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutClientSvc<T: ClientAdmin>(pub Arc<T>);
+                    impl<
+                        T: ClientAdmin,
+                    > tonic::server::UnaryService<super::PutClientRequest>
+                    for PutClientSvc<T> {
+                        type Response = super::PutClientResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutClientRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClientAdmin>::put_client(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutClientSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.ClientAdmin/DeleteClient" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteClientSvc<T: ClientAdmin>(pub Arc<T>);
+                    impl<
+                        T: ClientAdmin,
+                    > tonic::server::UnaryService<super::DeleteClientRequest>
+                    for DeleteClientSvc<T> {
+                        type Response = super::DeleteClientResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteClientRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClientAdmin>::delete_client(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteClientSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ClientAdminServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.ClientAdmin";
+    impl<T> tonic::server::NamedService for ClientAdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod grant_writer_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Writes what users have agreed to.
+    #[derive(Debug, Clone)]
+    pub struct GrantWriterClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> GrantWriterClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> GrantWriterClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            GrantWriterClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Writes a grant whole; the last one wins.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn put_grant(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutGrantRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutGrantResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.GrantWriter/PutGrant",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.GrantWriter", "PutGrant"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a grant.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn end_grant(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndGrantRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndGrantResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.GrantWriter/EndGrant",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("foxhold.dbwriter.v1.GrantWriter", "EndGrant"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod grant_writer_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with GrantWriterServer.
+    #[async_trait]
+    pub trait GrantWriter: std::marker::Send + std::marker::Sync + 'static {
+        /// Writes a grant whole; the last one wins.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn put_grant(
+            &self,
+            request: tonic::Request<super::PutGrantRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutGrantResponse>,
+            tonic::Status,
+        >;
+        /// Ends a grant.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn end_grant(
+            &self,
+            request: tonic::Request<super::EndGrantRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndGrantResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Writes what users have agreed to.
+    #[derive(Debug)]
+    pub struct GrantWriterServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> GrantWriterServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for GrantWriterServer<T>
+    where
+        T: GrantWriter,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.GrantWriter/PutGrant" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutGrantSvc<T: GrantWriter>(pub Arc<T>);
+                    impl<
+                        T: GrantWriter,
+                    > tonic::server::UnaryService<super::PutGrantRequest>
+                    for PutGrantSvc<T> {
+                        type Response = super::PutGrantResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutGrantRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GrantWriter>::put_grant(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutGrantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.GrantWriter/EndGrant" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndGrantSvc<T: GrantWriter>(pub Arc<T>);
+                    impl<
+                        T: GrantWriter,
+                    > tonic::server::UnaryService<super::EndGrantRequest>
+                    for EndGrantSvc<T> {
+                        type Response = super::EndGrantResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndGrantRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GrantWriter>::end_grant(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndGrantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for GrantWriterServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.GrantWriter";
+    impl<T> tonic::server::NamedService for GrantWriterServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -34,6 +34,64 @@ pub struct SignAccessTokenResponse {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
 }
+/// An ID token to be signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignIdTokenRequest {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes: whom it is for.
+    #[prost(bytes = "vec", tag = "2")]
+    pub client: ::prost::alloc::vec::Vec<u8>,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub auth_time_ms: u64,
+    /// At most 512 characters of visible ASCII.
+    #[prost(string, optional, tag = "4")]
+    pub nonce: ::core::option::Option<::prost::alloc::string::String>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub at_hash: ::prost::alloc::vec::Vec<u8>,
+    /// 1 or 2.
+    #[prost(uint32, tag = "6")]
+    pub aal: u32,
+    /// Each at most once.
+    #[prost(enumeration = "AuthMethod", repeated, tag = "7")]
+    pub amr: ::prost::alloc::vec::Vec<i32>,
+    /// At most an hour.
+    #[prost(uint64, tag = "8")]
+    pub lifetime_secs: u64,
+    /// Absent: no claim of it.
+    #[prost(message, optional, tag = "9")]
+    pub profile: ::core::option::Option<IdTokenProfile>,
+}
+/// What an ID token may say of its user beside who it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct IdTokenProfile {
+    #[prost(string, optional, tag = "1")]
+    pub email: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of that address.
+    #[prost(bool, tag = "2")]
+    pub email_verified: bool,
+    #[prost(string, optional, tag = "3")]
+    pub preferred_username: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub picture: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub locale: ::core::option::Option<::prost::alloc::string::String>,
+    /// Milliseconds since 1970.
+    #[prost(uint64, optional, tag = "6")]
+    pub updated_at_ms: ::core::option::Option<u64>,
+}
+/// The token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignIdTokenResponse {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
 /// A BrowserID certificate to be signed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -361,6 +419,37 @@ pub mod keysigner_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Signs an ID token for a registered client: a compact JWT, RS256, typ JWT. Issuer, both times and key id are the
+        /// signer's.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat: each answer is a token of its
+        /// own. Errors: the common ones.
+        pub async fn sign_id_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignIdTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignIdTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.keysigner.v1.Keysigner/SignIdToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.keysigner.v1.Keysigner", "SignIdToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Mints a node token and its derived key. The signer fills in expiry and salt.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat.
@@ -455,6 +544,18 @@ pub mod keysigner_server {
             request: tonic::Request<super::SignCertificateRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SignCertificateResponse>,
+            tonic::Status,
+        >;
+        /// Signs an ID token for a registered client: a compact JWT, RS256, typ JWT. Issuer, both times and key id are the
+        /// signer's.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Harmless to repeat: each answer is a token of its
+        /// own. Errors: the common ones.
+        async fn sign_id_token(
+            &self,
+            request: tonic::Request<super::SignIdTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignIdTokenResponse>,
             tonic::Status,
         >;
         /// Mints a node token and its derived key. The signer fills in expiry and salt.
@@ -631,6 +732,51 @@ pub mod keysigner_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.keysigner.v1.Keysigner/SignIdToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignIdTokenSvc<T: Keysigner>(pub Arc<T>);
+                    impl<
+                        T: Keysigner,
+                    > tonic::server::UnaryService<super::SignIdTokenRequest>
+                    for SignIdTokenSvc<T> {
+                        type Response = super::SignIdTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignIdTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keysigner>::sign_id_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignIdTokenSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

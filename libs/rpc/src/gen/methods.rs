@@ -34,6 +34,10 @@ pub const METHODS: &[&str] = &[
     "/foxhold.dbwriter.v1.AssignmentWriter/Rekey",
     "/foxhold.dbwriter.v1.AssignmentWriter/Retire",
     "/foxhold.dbwriter.v1.AssignmentWriter/Unassign",
+    "/foxhold.dbwriter.v1.ClientAdmin/DeleteClient",
+    "/foxhold.dbwriter.v1.ClientAdmin/PutClient",
+    "/foxhold.dbwriter.v1.GrantWriter/EndGrant",
+    "/foxhold.dbwriter.v1.GrantWriter/PutGrant",
     "/foxhold.dbwriter.v1.JobTurns/EndTurn",
     "/foxhold.dbwriter.v1.JobTurns/TakeTurn",
     "/foxhold.dbwriter.v1.Outbox/DeferMail",
@@ -44,5 +48,6 @@ pub const METHODS: &[&str] = &[
     "/foxhold.keysigner.v1.Keysigner/MintNodeToken",
     "/foxhold.keysigner.v1.Keysigner/SignAccessToken",
     "/foxhold.keysigner.v1.Keysigner/SignCertificate",
+    "/foxhold.keysigner.v1.Keysigner/SignIdToken",
     "/foxhold.stretcher.v1.Stretcher/Stretch",
 ];

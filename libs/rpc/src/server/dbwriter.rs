@@ -56,10 +56,12 @@ macro_rules! intent {
 }
 
 mod guards;
+mod openid;
 mod outbox;
 mod turns;
 
 pub(super) use guards::Guards;
+pub(super) use openid::{Clients, Grants};
 pub(super) use outbox::Mails;
 pub(super) use turns::Turns;
 

@@ -1,6 +1,6 @@
 //! The keysigner's service.
 
-use foxhold_ports::signer::{AccessTokenOrder, CertificateOrder, NodeTokenOrder};
+use foxhold_ports::signer::{AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeTokenOrder};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{KeysignerPorts, deadline, traced};
@@ -41,6 +41,20 @@ impl Keysigner for Signer {
             .map_err(of_sign_error)?;
         Ok(Response::new(pb::SignCertificateResponse {
             certificate: certificate.expose().to_owned(),
+        }))
+    }
+
+    async fn sign_id_token(
+        &self,
+        request: Request<pb::SignIdTokenRequest>,
+    ) -> Result<Response<pb::SignIdTokenResponse>, Status> {
+        let (by, id) = (deadline(&request), trace::take(request.metadata()));
+        let order = IdTokenOrder::try_from(request.into_inner()).map_err(|error| of_field_error(&error))?;
+        let token = traced(id, self.0.id_tokens.sign_id_token(by, &order))
+            .await
+            .map_err(of_sign_error)?;
+        Ok(Response::new(pb::SignIdTokenResponse {
+            token: token.expose().to_owned(),
         }))
     }
 

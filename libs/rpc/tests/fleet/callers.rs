@@ -47,6 +47,7 @@ fn everything() -> Routes {
     let keysigner = KeysignerPorts {
         access_tokens: Arc::clone(&signer) as _,
         certificates: Arc::clone(&signer) as _,
+        id_tokens: Arc::clone(&signer) as _,
         node_tokens: Arc::clone(&signer) as _,
         public_keys: signer,
     };

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, OutboxSubject, Subject};
+use foxhold_ports::conformance::{self, OpenIdSubject, OutboxSubject, Subject};
 use foxhold_rpc::{
     client::{
         RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-        RemoteJobTurns, RemoteOutbox,
+        RemoteClientAdmin, RemoteGrantWriter, RemoteJobTurns, RemoteOutbox,
     },
     server::DbwriterPorts,
 };
@@ -25,6 +25,8 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
+        clients: Arc::clone(&store) as _,
+        grants: Arc::clone(&store) as _,
         turns: store,
     }
 }
@@ -52,6 +54,34 @@ async fn fleet(deployment: &Deployment) -> Subject {
         knows_uids: true,
         keep: Box::new((servers, folder)),
     }
+}
+
+async fn openid_fleet(deployment: &Deployment) -> OpenIdSubject {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foxhold.db");
+    let servers: Vec<Running> = vec![
+        deployment.dbwriter(sqlite_ports(&path)).await,
+        deployment.dbwriter(sqlite_ports(&path)).await,
+    ];
+    let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    let transport = deployment.transport(Role::Webhead, Role::Dbwriter, &addresses);
+    let operators = deployment.transport(Role::Ops, Role::Dbwriter, &addresses);
+    let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
+    OpenIdSubject {
+        accounts: Arc::new(RemoteAccountWriter::new(transport.clone())),
+        registry: Arc::clone(&reader) as _,
+        admin: Arc::new(RemoteClientAdmin::new(operators)),
+        grant_reader: reader,
+        grant_writer: Arc::new(RemoteGrantWriter::new(transport)),
+        remembers: true,
+        keep: Arc::new((servers, folder)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_clients_and_grants() {
+    let deployment = Deployment::new();
+    conformance::openid("remote", async || openid_fleet(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use foxhold_core::{Deadline, Secret, SecretText};
 use foxhold_ports::{
-    AccessTokenSigner, CertificateSigner, NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource, Stretcher,
     memory::MemoryStore,
-    signer::{AccessTokenOrder, CertificateOrder, NodeToken, NodeTokenOrder, PublicKey, SignError},
+    signer::{
+        AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
+    },
     stretcher::StretchError,
 };
 use foxhold_rpc::{
@@ -109,6 +111,7 @@ impl Deployment {
         let ports = KeysignerPorts {
             access_tokens: Arc::clone(&signer) as _,
             certificates: Arc::clone(&signer) as _,
+            id_tokens: Arc::clone(&signer) as _,
             node_tokens: Arc::clone(&signer) as _,
             public_keys: signer,
         };
@@ -172,6 +175,8 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
+        clients: Arc::clone(&store) as _,
+        grants: Arc::clone(&store) as _,
         turns: store,
     }
 }
@@ -238,6 +243,16 @@ impl CertificateSigner for FakeSigner {
             "{} known as {}",
             order.uid, order.verified_email
         )))
+    }
+}
+
+#[async_trait]
+impl IdTokenSigner for FakeSigner {
+    async fn sign_id_token(&self, _: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
+        if order.lifetime_secs == 0 {
+            return Err(SignError::Refused);
+        }
+        Ok(SecretText::new(format!("{} seen by {}", order.uid, order.client)))
     }
 }
 

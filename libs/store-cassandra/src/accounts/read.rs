@@ -224,7 +224,7 @@ impl CassandraReader {
 }
 
 /// A row that makes no sense is a fault.
-pub(super) fn sound<T>(record: Option<T>) -> Result<T, ReadError> {
+pub(crate) fn sound<T>(record: Option<T>) -> Result<T, ReadError> {
     record.ok_or_else(|| {
         tracing::error!("a row of the accounts makes no sense");
         ReadError(Cause::Fault)

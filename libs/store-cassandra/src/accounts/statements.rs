@@ -23,7 +23,7 @@ statements! {
         key_fetch: Read = "SELECT id, uid, key, bundle, created_at, verification, session, generation, spent_by
             FROM key_fetches WHERE id = ?";
         code: Read = "SELECT id, uid, client, scope, session, code_challenge, keys_jwe, offline, auth_at, created_at,
-            generation, spent_by FROM codes WHERE id = ?";
+            generation, redirect_uri, nonce, spent_by FROM codes WHERE id = ?";
         password_token: Read = "SELECT id, uid, kind, key, created_at, generation, missed_by, spent_by
             FROM password_tokens WHERE id = ?";
         devices_of: Read = "SELECT id, uid, session, name, kind, created_at, last_access_at, push_callback,
@@ -104,9 +104,9 @@ statements! {
 
         code_trace: Read = "SELECT uid, generation, made_by, spent_by FROM codes WHERE id = ?";
         put_code: RegionalConditional = "INSERT INTO codes (id, uid, client, scope, session, code_challenge, keys_jwe,
-            offline, auth_at, created_at, generation, made_by, spent_by) VALUES (:id, :uid, :client, :scope, :session,
-            :code_challenge, :keys_jwe, :offline, :auth_at, :created_at, :generation, :made_by,
-            0x00000000000000000000000000000000) IF NOT EXISTS";
+            offline, auth_at, created_at, generation, redirect_uri, nonce, made_by, spent_by) VALUES (:id, :uid, :client,
+            :scope, :session, :code_challenge, :keys_jwe, :offline, :auth_at, :created_at, :generation, :redirect_uri,
+            :nonce, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
         spend_code: RegionalConditional = "UPDATE codes SET spent_by = :spent_by, keys_jwe = null
             WHERE id = :id IF spent_by = 0x00000000000000000000000000000000";
 

@@ -11,10 +11,11 @@ use crate::{
 };
 
 const SELECT: &str = "SELECT id, uid, client, scope, session, code_challenge, keys_jwe, offline, auth_at_ms,
-    created_at_ms, generation_ms FROM authorization_codes WHERE id = ?1";
+    created_at_ms, generation_ms, redirect_uri, nonce FROM authorization_codes WHERE id = ?1";
 const INSERT: &str =
     "INSERT INTO authorization_codes (id, uid, client, scope, session, code_challenge, keys_jwe,
-    offline, auth_at_ms, created_at_ms, generation_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    offline, auth_at_ms, created_at_ms, generation_ms, redirect_uri, nonce)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const DELETE: &str = "DELETE FROM authorization_codes WHERE id = ?1";
 const DELETE_OF: &str = "DELETE FROM authorization_codes WHERE uid = ?1";
 
@@ -39,6 +40,8 @@ pub(crate) fn put(db: &Connection, code: &AuthorizationCode) -> Result<(), Store
         millis(code.auth_at)?,
         millis(code.created_at)?,
         millis(code.generation)?,
+        code.redirect_uri,
+        code.nonce,
     ];
     change(db, INSERT, params).map(drop)
 }
@@ -68,5 +71,7 @@ fn read(row: &mut Columns<'_>) -> Result<AuthorizationCode, StoreError> {
         auth_at: row.time()?,
         created_at: row.time()?,
         generation: row.time()?,
+        redirect_uri: row.get()?,
+        nonce: row.get()?,
     })
 }

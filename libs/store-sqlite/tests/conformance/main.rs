@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, OutboxSubject, Subject, turns::Turns};
+use foxhold_ports::conformance::{self, OpenIdSubject, OutboxSubject, Subject, turns::Turns};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use tempfile::TempDir;
 
@@ -90,6 +90,26 @@ async fn accounts_by_two_writers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn assignments_by_two_writers() {
     conformance::assignments("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_and_grants() {
+    let subject = async || {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("store.db");
+        let writer = Arc::new(SqliteStore::open_writer(&path).unwrap());
+        let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
+        OpenIdSubject {
+            accounts: writer.clone(),
+            registry: reader.clone(),
+            admin: writer.clone(),
+            grant_reader: reader,
+            grant_writer: writer,
+            remembers: true,
+            keep: Arc::new(dir),
+        }
+    };
+    conformance::openid("sqlite", subject).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{SecretText, Timestamp, hex};
 use foxhold_ports::{
-    conformance::{OutboxSubject, Subject, turns::Turns},
+    conformance::{OpenIdSubject, OutboxSubject, Subject, turns::Turns},
     memory::{ManualClock, MemoryStore},
 };
 use foxhold_runtime::SystemRandom;
@@ -118,6 +118,19 @@ impl Bench {
             outbox: Arc::new(Turns::new(stores)),
             remembers: false,
             keep: Box::new(()),
+        }
+    }
+
+    /// Registered clients and grants in this store.
+    pub(crate) fn openid_subject(store: &Arc<CassandraStore>) -> OpenIdSubject {
+        OpenIdSubject {
+            accounts: Arc::clone(store) as _,
+            registry: Arc::clone(store) as _,
+            admin: Arc::clone(store) as _,
+            grant_reader: Arc::clone(store) as _,
+            grant_writer: Arc::clone(store) as _,
+            remembers: false,
+            keep: Arc::new(()),
         }
     }
 

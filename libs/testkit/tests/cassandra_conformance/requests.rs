@@ -95,8 +95,8 @@ async fn intents_keep_to_their_budgets() {
         // Token and account, and lists of devices, refresh tokens and sessions; a session that comes and one that goes, in
         // two tables each; a key-fetch token, the account, the token.
         ("a change", (5, 4, 3)),
-        // The account, and the same lists; a session; the account, its key-fetch token, the address, the account.
-        ("delete_account", (4, 2, 4)),
+        // The account, the same lists and the grants; a session; the account, its key-fetch token, the address, the account.
+        ("delete_account", (5, 2, 4)),
     ];
     assert_eq!(entries, expected);
 }

@@ -70,7 +70,11 @@ const fn exit_code_of(code: Code) -> u8 {
     match code {
         Code::InvalidRequest => INVALID,
         Code::NotPermitted => NOT_PERMITTED,
-        Code::NotFound | Code::UnknownService | Code::UnknownNode | Code::UnknownUser => NOT_FOUND,
+        Code::NotFound
+        | Code::UnknownService
+        | Code::UnknownNode
+        | Code::UnknownClient
+        | Code::UnknownUser => NOT_FOUND,
         Code::Conflict
         | Code::NoNode
         | Code::NoUid
@@ -88,6 +92,7 @@ const fn fix(code: Code) -> Option<&'static str> {
     match code {
         Code::UnknownService => Some("foxhold service list shows those there are; give one with --service"),
         Code::UnknownNode => Some("foxhold node list shows those there are"),
+        Code::UnknownClient => Some("foxhold client list shows those there are"),
         Code::UnknownUser => Some("give the whole key, uid@domain, and the service with --service"),
         Code::NotPermitted => Some("give a certificate of the role operator with --identity"),
         Code::NoNode => Some(

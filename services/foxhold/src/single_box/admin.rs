@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use foxhold_ops::{Access, OpsLimits, OpsPorts};
+use foxhold_ports::{ClientAdmin, ClientRegistry};
 use foxhold_runtime::{
     Shutdown,
     http_edge::{self, EdgeLimits},
@@ -23,9 +24,22 @@ use tokio::net::UnixListener;
 
 use crate::data_folder::DataFolder;
 
-/// What the admin API works with: the same as the box's jobs.
-pub(super) fn ports(jobs: &JobPorts, settings: &JobSettings, shutdown: &Shutdown) -> OpsPorts {
+/// Who the box's registered clients are known to.
+pub(super) struct ClientPorts {
+    pub(super) registry: Arc<dyn ClientRegistry>,
+    pub(super) clients: Arc<dyn ClientAdmin>,
+}
+
+/// What the admin API works with: the same as the box's jobs, and the registered clients.
+pub(super) fn ports(
+    jobs: &JobPorts,
+    clients: ClientPorts,
+    settings: &JobSettings,
+    shutdown: &Shutdown,
+) -> OpsPorts {
     OpsPorts {
+        registry: clients.registry,
+        clients: clients.clients,
         reader: Arc::clone(&jobs.reader),
         writer: Arc::clone(&jobs.writer),
         admin: Arc::clone(&jobs.admin),

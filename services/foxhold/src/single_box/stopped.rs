@@ -60,8 +60,11 @@ impl StoppedBox {
         let secrets = Secrets::default();
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let outbound = Arc::new(Outbound::new());
+        let reader = Arc::new(reader);
         let ports = OpsPorts {
-            reader: Arc::new(reader),
+            registry: Arc::clone(&reader) as _,
+            clients: Arc::clone(&store) as _,
+            reader,
             writer: Arc::clone(&store) as _,
             admin: Arc::clone(&store) as _,
             minter: Arc::new(parts::signer_alone(&settings, &keys)?),

@@ -17,6 +17,7 @@ use crate::custody::{CustodyError, ephemeral};
 
 mod audited;
 mod certificates;
+mod id_tokens;
 mod rotating;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);

@@ -10,6 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use foxhold_core::ClientId;
 use foxhold_runtime::{http_edge::PeerCertificate, layers::REQUEST_ID};
 
 use super::Line;
@@ -22,9 +23,13 @@ use crate::{
 };
 
 /// Every change there is: its method, its path, and the tool's words for it.
-const CHANGES: [(Method, &str, &str); 16] = [
+const CHANGES: [(Method, &str, &str); 20] = [
     (Method::POST, "/events", "events.take"),
     (Method::POST, "/users/{user}/retire", "user.retire"),
+    (Method::POST, "/clients", "client.create"),
+    (Method::PUT, "/clients/{client}", "client.update"),
+    (Method::DELETE, "/clients/{client}", "client.delete"),
+    (Method::POST, "/clients/{client}/rotate", "client.rotate"),
     (Method::PUT, "/services/{service}", "service.put"),
     (Method::POST, "/services/{service}/nodes", "node.create"),
     (Method::PATCH, "/services/{service}/nodes/{url}", "node.update"),
@@ -114,6 +119,7 @@ struct Asked {
     node: Option<String>,
     /// The hash.
     user: Option<String>,
+    client: Option<String>,
 }
 
 impl Asked {
@@ -132,6 +138,8 @@ impl Asked {
         let service = param("service").filter(|key| service_key(key).is_ok() && !key.contains('@'));
         let node = param("url").filter(|url| node_url("url", url).is_ok());
         let user = param("user").and_then(|user| user_key("user", user).ok());
+        let client = param("client").filter(|id| id.parse::<ClientId>().is_ok());
+        let client = client.map(str::to_owned);
         let certificate = request.extensions().get::<PeerCertificate>();
         Some(Self {
             caller: Caller::asking(access, certificate),
@@ -139,6 +147,7 @@ impl Asked {
             service: service.map(str::to_owned),
             node: node.map(str::to_owned),
             user: user.map(|user| app.hash(&user)),
+            client,
         })
     }
 
@@ -149,6 +158,7 @@ impl Asked {
             service: self.service.as_deref(),
             node: self.node.as_deref(),
             user: self.user,
+            client: self.client.as_deref(),
         };
         line.write(why.name());
     }

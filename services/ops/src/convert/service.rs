@@ -164,8 +164,8 @@ fn allocation(of: Allocation) -> Result<record::Allocation, FieldFault> {
 }
 
 /// What differs, member by member.
-pub(crate) fn changes(before: &ServiceSettings, after: &ServiceSettings) -> Vec<FieldChange> {
-    let members = |of: &ServiceSettings| match serde_json::to_value(of) {
+pub(crate) fn changes<T: serde::Serialize>(before: &T, after: &T) -> Vec<FieldChange> {
+    let members = |of: &T| match serde_json::to_value(of) {
         Ok(Value::Object(members)) => members,
         // Settings are an object.
         _ => serde_json::Map::new(),

@@ -46,6 +46,8 @@ pub enum Code {
     UnknownService,
     /// 404
     UnknownNode,
+    /// 404: no such registered client.
+    UnknownClient,
     /// 404: the user has no record there.
     UnknownUser,
     /// 405
@@ -84,6 +86,7 @@ impl Code {
         Self::NotFound,
         Self::UnknownService,
         Self::UnknownNode,
+        Self::UnknownClient,
         Self::UnknownUser,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -106,7 +109,11 @@ impl Code {
         match self {
             Self::InvalidRequest => 400,
             Self::NotPermitted => 403,
-            Self::NotFound | Self::UnknownService | Self::UnknownNode | Self::UnknownUser => 404,
+            Self::NotFound
+            | Self::UnknownService
+            | Self::UnknownNode
+            | Self::UnknownClient
+            | Self::UnknownUser => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict
             | Self::NoNode
@@ -131,6 +138,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::UnknownService => "unknown_service",
             Self::UnknownNode => "unknown_node",
+            Self::UnknownClient => "unknown_client",
             Self::UnknownUser => "unknown_user",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",

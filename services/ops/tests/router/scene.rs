@@ -136,6 +136,8 @@ impl Scene {
             reader: Arc::clone(&store) as _,
             writer: Arc::clone(&store) as _,
             admin: Arc::clone(&store) as _,
+            registry: Arc::clone(&store) as _,
+            clients: Arc::clone(&store) as _,
             minter: Arc::new(Minter),
             node_calls: Arc::clone(&nodes) as _,
             clock: Arc::clone(&clock) as _,

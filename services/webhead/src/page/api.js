@@ -157,6 +157,21 @@ export class Accounts {
     return this.#post("/oauth/authorization", body, { kind: "sessionToken", token: sessionToken });
   }
 
+  /** What a program calls itself: {name, image_uri, trusted}. */
+  oauthClient(id) {
+    return this.#get(`/oauth/client/${encodeURIComponent(id)}`);
+  }
+
+  /** The password once more in a session. */
+  reauthenticate(sessionToken, body) {
+    return this.#post("/session/reauth", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** The server's time in milliseconds, as far as it has told it. */
+  serverNow() {
+    return Math.floor(this.#now() + this.#clockAheadMs);
+  }
+
   attachedClients(sessionToken) {
     return this.#get("/account/attached_clients", { kind: "sessionToken", token: sessionToken });
   }

@@ -18,7 +18,8 @@ const FLOW_MEMBERS = {
 /**
  * Reads a page address.
  *
- * `view` is one of: start, signin, settings, password, forgot, reset, verify, pair, connect. `flow` holds the OAuth members Firefox put in the
+ * `view` is one of: start, signin, settings, password, forgot, reset, verify, pair, connect,
+ * authorization, logout. `flow` holds the OAuth members Firefox put in the
  * address, or null when there are none or one is malformed. Unknown paths land on start.
  */
 export function readAddress(url) {
@@ -36,6 +37,8 @@ export function readAddress(url) {
 
 function viewOf(pathname, query, flow) {
   const path = pathname.replace(/\/+$/, "");
+  if (path === "/authorization") return "authorization";
+  if (path === "/oauth/logout") return "logout";
   if (path === "/settings/change_password") return "password";
   if (path === "/reset_password") return "forgot";
   if (path === "/complete_reset_password") return "reset";

@@ -50,6 +50,7 @@ const SENTENCES = {
   1002: "This server takes new accounts by invitation only.",
   1003: "The invitation is unknown, used up, run out, or meant for another address.",
   1004: "This server takes no new accounts with addresses of this mail domain.",
+  1006: "This account may not be used for that program.",
 };
 
 /** Which screen helps with an error, where it is not the one that is open. */

@@ -1,11 +1,11 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
 // Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
-// reset, connecting, done, settings, password, totp, totp-off, backup-codes, notice. In the screens: #email, #password, #old-password, #code, #submit (the one
-// main button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
-// #toggle-password, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password, #second-factor, #totp-picture,
-// #totp-secret, #backup-codes li,
-// #notice, #notice-link.
+// reset, connecting, done, settings, password, totp, totp-off, backup-codes, consent, account, again, logout, notice. In the
+// screens: #email, #password, #old-password, #code, #submit (the one main button), #status (the sentence for the person,
+// data-kind note, good or error), #account-email, #other-address, #toggle-password, #forgot, #resend,
+// #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password, #second-factor, #totp-picture,
+// #totp-secret, #backup-codes li, #notice, #notice-link, #scopes li, #decline.
 //
 // Kept in this origin's localStorage after a plain web sign-in: uid, email, session token. Never a password or key.
 
@@ -14,6 +14,8 @@ import { FirefoxChannel } from "./channel.js";
 import { agoInWords, codeDigits, emailProblem, passwordProblem, readAddress } from "./context.js";
 import { startCrypto } from "./crypto.js";
 import { nextScreenFor, resetLinkSentence, sentenceFor, waitInWords } from "./messages.js";
+import { stretch } from "./credentials.js";
+import { Errand, afterSignOut, scopeInWords } from "./openid.js";
 import { PasswordReset, changePassword } from "./password.js";
 import {
   blame, byId, clientLine, declinedEngines, listEngines, onClick, onSubmit, say, show, wireCopyButtons,
@@ -41,10 +43,14 @@ const accounts = new Accounts({
 let firefox = null;
 /** The attempt under way. */
 let attempt = null;
+/** What another program has sent this browser for, with its client and when it came; or null. */
+let errand = null;
 
 async function open() {
   byId("host").textContent = location.host;
   if (address.view === "verify") return openVerifyLink();
+  if (address.view === "authorization") return openErrand();
+  if (address.view === "logout") return openLogout();
   if (address.view === "pair") return notice("Pairing is not offered here", PAIR_TEXT, "/connect_another_device");
   firefox = await channel.status(address.service);
   switch (address.view) {
@@ -229,6 +235,10 @@ function watchForLink(watched) {
 
 /** The account is ready: join this Firefox with it, or on a plain visit keep the session. */
 async function finish() {
+  if (errand) {
+    keepSession(attempt.session);
+    return runErrand(attempt.session);
+  }
   if (!firefox) {
     keepSession(attempt.session);
     return openSettings();
@@ -362,6 +372,128 @@ async function afterChange(session, renewed) {
 
 function keepSession({ uid, email, sessionToken }) {
   localStorage.setItem(SESSION_PLACE, JSON.stringify({ uid, email, sessionToken }));
+}
+
+// --- Signing in to another program -----------------------------------------------------------------------------------
+
+async function openErrand() {
+  const request = new Errand(new URL(location.href).searchParams, origin);
+  // Without a name there is nothing to show; this also tells the server's time.
+  const client = await accounts.oauthClient(request.clientId);
+  errand = { request, client, requestedAt: accounts.serverNow() };
+  const session = storedSession();
+  if (!session || !request.fits(session)) {
+    if (request.isSilent) return leave(request.failed("login_required"));
+    return askEmail(request.email);
+  }
+  if (request.choosesAccount) return askAccount(session);
+  await runErrand(session);
+}
+
+/** Asks for the code; what the server refuses is asked of the person, or told to the program. */
+async function runErrand(session, consent = false) {
+  const { request, requestedAt } = errand;
+  let answer;
+  try {
+    answer = await accounts.authorize(session.sessionToken, request.body(requestedAt, consent));
+  } catch (error) {
+    return afterRefusal(session, error);
+  }
+  leave(request.answered(answer));
+}
+
+async function afterRefusal(session, refusal) {
+  const { request } = errand;
+  const { screen, error } = request.after(refusal);
+  if (error) return leave(request.failed(error));
+  switch (screen) {
+    case "signin":
+      localStorage.removeItem(SESSION_PLACE);
+      askEmail(session.email);
+      return say(sentenceFor(refusal));
+    case "code":
+      attempt = newAttempt();
+      attempt.session = { ...session, verified: false };
+      askCode();
+      return attemptStep("code", () => attempt.resend());
+    case "again":
+      return askAgain(session);
+    case "consent":
+      return askConsent(session, refusal.extras.scopes ?? "");
+    case "denied":
+      notice("This account may not be used there", sentenceFor(refusal), request.failed("access_denied").address);
+      return;
+    default:
+      say(sentenceFor(refusal), "error");
+  }
+}
+
+function askAccount(session) {
+  show("account", { fill: { "account-email": session.email } });
+  onClick("other-address", () => askEmail());
+  onSubmit(() => runErrand(session));
+}
+
+function askAgain(session) {
+  const fill = { "account-email": session.email, email: session.email, "client-name": errand.client.name };
+  show("again", { fill });
+  wirePasswordToggle();
+  onClick("other-address", () => askEmail());
+  onSubmit(async () => {
+    const password = byId("password").value;
+    if (password === "") return blame("password", "Please enter your password.");
+    await attemptStep("password", async () => {
+      const { auth_pw } = await stretch(accounts, seal, session.email, password);
+      await accounts.reauthenticate(session.sessionToken, { email: session.email, authPW: auth_pw });
+      await runErrand(session);
+    });
+  });
+}
+
+function askConsent(session, scopes) {
+  const { request, client } = errand;
+  const fill = { "account-email": session.email, "client-name": client.name, "client-host": request.host };
+  show("consent", { fill });
+  const lines = scopes.split(" ").filter(Boolean).map((scope) => clientLine(scopeInWords(scope), ""));
+  byId("scopes").replaceChildren(...lines);
+  onClick("other-address", () => askEmail());
+  onClick("decline", () => leave(request.failed("access_denied")));
+  onSubmit(() => runErrand(session, true));
+}
+
+/** Back to the program that sent the browser. */
+function leave({ address: target, fields }) {
+  if (!fields) return location.replace(target);
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = target;
+  for (const [name, value] of Object.entries(fields)) {
+    const field = document.createElement("input");
+    field.type = "hidden";
+    field.name = name;
+    field.value = value;
+    form.append(field);
+  }
+  document.body.append(form);
+  form.submit();
+}
+
+function openLogout() {
+  const target = afterSignOut(new URL(location.href).searchParams);
+  const done = () => (target ? location.replace(target) : notice("You are signed out", "The session has ended.", "/"));
+  const session = storedSession();
+  if (!session) return done();
+  show("logout", { fill: { "account-email": session.email } });
+  onClick("decline", () => location.replace("/settings"));
+  onSubmit(async () => {
+    try {
+      await accounts.destroySession(session.sessionToken);
+    } catch (error) {
+      if (error.errno !== 110) return say(sentenceFor(error), "error");
+    }
+    localStorage.removeItem(SESSION_PLACE);
+    done();
+  });
 }
 
 // --- Other screens -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ use foxhold_accounts::{
     AccountError, Caller, SignedIn,
     oauth::{ActiveToken, AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
 };
-use foxhold_core::{ClientId, Deadline, ErrorCode, Secret, hex};
+use foxhold_core::{ClientId, Deadline, ErrorCode, Secret, Timestamp, hex};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -29,9 +29,17 @@ pub(super) mod base;
 /// POST /oauth/authorization.
 pub(super) async fn authorization(State(app): State<Arc<App>>, mut call: SessionCall<true>) -> Answer {
     let fields = &mut call.fields;
+    let client: ClientId = fields.id("client_id")?;
+    // Registered clients may leave it out.
+    let is_built_in = app.accounts.settings.clients.find(client).is_ok();
+    let state = if is_built_in {
+        fields.text("state")?
+    } else {
+        fields.optional_text("state")?.unwrap_or_default()
+    };
     let request = AuthorizationRequest {
-        client: fields.id("client_id")?,
-        state: fields.text("state")?,
+        client,
+        state,
         scope: fields.text("scope")?,
         response_type: fields.optional_text("response_type")?,
         access_type: fields.optional_text("access_type")?,
@@ -40,6 +48,13 @@ pub(super) async fn authorization(State(app): State<Arc<App>>, mut call: Session
         keys_jwe: fields.optional_text("keys_jwe")?,
         redirect_uri: fields.optional_text("redirect_uri")?,
         acr_values: fields.optional_text("acr_values")?,
+        nonce: fields.optional_text("nonce")?,
+        max_age_secs: fields.optional_number("max_age")?,
+        prompt: fields.optional_text("prompt")?,
+        consent: fields.flag("consent")?,
+        requested_at: fields
+            .optional_number("requested_at")?
+            .map(Timestamp::from_millis),
     };
     let authorized = app
         .accounts
@@ -193,7 +208,11 @@ pub(super) async fn introspect(State(app): State<Arc<App>>, mut call: OpenCall) 
     )))
 }
 
-async fn active_token(app: &App, by: Deadline, token: &str) -> Result<Option<ActiveToken>, ApiError> {
+pub(super) async fn active_token(
+    app: &App,
+    by: Deadline,
+    token: &str,
+) -> Result<Option<ActiveToken>, ApiError> {
     if let Ok(token) = hex::decode(token) {
         let token = Secret::new(token);
         return Ok(app.accounts.introspect_refresh_token(by, &token).await?);
@@ -235,7 +254,7 @@ pub(super) async fn client(State(app): State<Arc<App>>, id: Result<Path<String>,
     // One that is not UTF-8 is no id either.
     let Path(id) = id.map_err(|_| AccountError::BadParameter("client_id"))?;
     let id: ClientId = id.parse().map_err(|_| AccountError::BadParameter("client_id"))?;
-    let client = app.accounts.settings.clients.find(id)?;
+    let client = app.accounts.client(Deadline::after(app.budget), id).await?;
     Ok(Json(json!({
         "id": client.id.to_string(),
         "name": client.name,

@@ -13,6 +13,8 @@ mod guards;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod openid;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod pages;

@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_accounts::{
-    AccountEvent, AccountEvents, Accounts, CodeKey, Settings, oauth::Clients,
+    AccountEvent, AccountEvents, Accounts, CodeKey, Settings,
+    oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
 use foxhold_core::{ClientId, Clock, Deadline, RegionMark, Secret, SecretText, Timestamp, hex};
@@ -22,15 +23,15 @@ use foxhold_crypto::{
     token::{TokenKeys, TokenKind},
 };
 use foxhold_ports::{
-    AccessTokenSigner, Cause, CertificateSigner, Limits, Mailer, PublicKeySource, Stretcher,
+    AccessTokenSigner, Cause, CertificateSigner, IdTokenSigner, Limits, Mailer, PublicKeySource, Stretcher,
     memory::{ManualClock, MemoryMailer, MemoryStore, NoLimits, SeededRandom},
-    signer::{AccessTokenOrder, CertificateOrder, PublicKey, SignError},
+    signer::{AccessTokenOrder, CertificateOrder, IdTokenOrder, PublicKey, SignError},
     stretcher::StretchError,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_webhead::{
-    App, KeySetCache, Site, client_address::ClientAddresses, follow_ups::FollowUps, hawk::HawkRules,
-    limits::LocalReplayGuard, mail_templates::MailTemplates,
+    App, KeySetCache, Site, client_address::ClientAddresses, client_origins::ClientOrigins,
+    follow_ups::FollowUps, hawk::HawkRules, limits::LocalReplayGuard, mail_templates::MailTemplates,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -56,6 +57,7 @@ pub(crate) struct TestSigner {
     pub(crate) outage: std::sync::Mutex<Option<Cause>>,
     pub(crate) orders: std::sync::Mutex<Vec<AccessTokenOrder>>,
     pub(crate) certificates: std::sync::Mutex<Vec<CertificateOrder>>,
+    pub(crate) id_tokens: std::sync::Mutex<Vec<IdTokenOrder>>,
 }
 
 impl TestSigner {
@@ -118,6 +120,16 @@ impl AccessTokenSigner for TestSigner {
         self.check()?;
         self.orders.lock().unwrap().push(order.clone());
         Ok(SecretText::new(self.token(order)))
+    }
+}
+
+/// No ID tokens: what was ordered is what tests look at.
+#[async_trait]
+impl IdTokenSigner for TestSigner {
+    async fn sign_id_token(&self, _by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
+        self.check()?;
+        self.id_tokens.lock().unwrap().push(order.clone());
+        Ok(SecretText::new("an ID token".into()))
     }
 }
 
@@ -278,6 +290,7 @@ impl Bench {
             outage: std::sync::Mutex::default(),
             orders: std::sync::Mutex::default(),
             certificates: std::sync::Mutex::default(),
+            id_tokens: std::sync::Mutex::default(),
         });
         let registration = Arc::new(CurrentRegistration::default());
         let accounts = Accounts {
@@ -285,6 +298,13 @@ impl Bench {
             writer: store.clone(),
             guards: store.clone(),
             signer: signer.clone(),
+            openid: OpenIdPorts {
+                registry: store.clone(),
+                grant_reader: store.clone(),
+                grant_writer: store.clone(),
+                signer: signer.clone(),
+                issuer: options.root.to_owned(),
+            },
             certificates: signer.clone(),
             stretcher: stretcher.clone(),
             mailer: options.mailer.unwrap_or_else(|| mailer.clone()),
@@ -315,6 +335,7 @@ impl Bench {
                 accept_bearer: options.accept_bearer,
             },
             addresses: ClientAddresses::default(),
+            client_origins: ClientOrigins::new(store.clone(), clock.clone()),
             certificates: options.certificates,
             site: Site {
                 public_url: options.root.into(),

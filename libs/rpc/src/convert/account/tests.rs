@@ -130,6 +130,8 @@ fn devices_and_grants_survive_the_wire() {
         scope: "a b".into(),
         session: TokenId::from_bytes([4; 32]),
         code_challenge: "c".into(),
+        redirect_uri: Some("r".into()),
+        nonce: Some("n".into()),
         keys_jwe: None,
         offline: true,
         auth_at: Timestamp::from_millis(1),

@@ -96,6 +96,8 @@ pub(in crate::accounts) struct CodeRow {
     scope: Option<String>,
     session: Option<Vec<u8>>,
     code_challenge: Option<String>,
+    redirect_uri: Option<String>,
+    nonce: Option<String>,
     keys_jwe: Option<String>,
     offline: Option<bool>,
     auth_at: Option<CqlTimestamp>,
@@ -116,6 +118,8 @@ impl CodeRow {
             scope: self.scope?,
             session: TokenId::from_slice(&self.session?)?,
             code_challenge: self.code_challenge?,
+            redirect_uri: self.redirect_uri,
+            nonce: self.nonce,
             keys_jwe: self.keys_jwe,
             offline: self.offline?,
             auth_at: read_time(self.auth_at?)?,
@@ -134,6 +138,8 @@ pub(in crate::accounts) struct NewCode<'a> {
     scope: &'a str,
     session: &'a [u8; 32],
     code_challenge: &'a str,
+    redirect_uri: Option<&'a str>,
+    nonce: Option<&'a str>,
     keys_jwe: Option<&'a str>,
     offline: bool,
     auth_at: CqlTimestamp,
@@ -151,6 +157,8 @@ impl<'a> NewCode<'a> {
             scope: &code.scope,
             session: code.session.as_bytes(),
             code_challenge: &code.code_challenge,
+            redirect_uri: code.redirect_uri.as_deref(),
+            nonce: code.nonce.as_deref(),
             keys_jwe: code.keys_jwe.as_deref(),
             offline: code.offline,
             auth_at: time(code.auth_at),
@@ -187,6 +195,8 @@ mod tests {
             scope: Some("profile".into()),
             session: Some(vec![4; 32]),
             code_challenge: Some("challenge".into()),
+            redirect_uri: Some("redirect".into()),
+            nonce: Some("nonce".into()),
             keys_jwe: None,
             offline: Some(false),
             auth_at: Some(CqlTimestamp(5)),
@@ -225,6 +235,10 @@ mod tests {
         );
         assert_eq!((written.scope, written.session), ("profile", &[4; 32]));
         assert_eq!((written.code_challenge, written.keys_jwe), ("challenge", None));
+        assert_eq!(
+            (written.redirect_uri, written.nonce),
+            (Some("redirect"), Some("nonce"))
+        );
         assert_eq!(
             (written.auth_at, written.created_at),
             (CqlTimestamp(5), CqlTimestamp(6))

@@ -257,7 +257,9 @@ fn public_url(facts: &Facts) -> Finding {
         return bad(check, State::Fail, what, fix);
     }
     if url.starts_with("http://") && !settings.is_loopback {
-        let what = format!("{url} answers, but without TLS");
+        let what = format!(
+            "{url} answers, but without TLS: programs that sign users in here have to be told to allow it"
+        );
         let fix = "put a proxy with a certificate in front, and give its https address as public_url";
         return bad(check, State::Warn, what, fix);
     }

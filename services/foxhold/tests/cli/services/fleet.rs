@@ -109,7 +109,9 @@ fn ports() -> OpsPorts {
     OpsPorts {
         reader: Arc::clone(&store) as _,
         writer: Arc::clone(&store) as _,
-        admin: store,
+        admin: Arc::clone(&store) as _,
+        registry: Arc::clone(&store) as _,
+        clients: store,
         minter: Arc::new(Nobody),
         node_calls: Arc::new(Nobody),
         clock: Arc::new(SystemClock),

@@ -2,9 +2,10 @@
 
 use foxhold_core::Secret;
 use foxhold_crypto::audit::AuditKey;
+use foxhold_ports::IdTokenSigner as _;
 use serde_json::Value;
 
-use super::{certificates::order, *};
+use super::{certificates::order, id_tokens::id_order, *};
 use crate::audit::{self, Report};
 
 fn log(folder: &std::path::Path) -> AuditLog {
@@ -35,6 +36,7 @@ async fn each_decision_is_a_line_and_node_tokens_are_none() {
         .sign_access_token(by(), &access_order())
         .await
         .unwrap();
+    let id_token = bench.signer.sign_id_token(by(), &id_order()).await.unwrap();
     let certificate = bench.signer.sign_certificate(by(), &order()).await.unwrap();
     let greedy = AccessTokenOrder {
         lifetime_secs: u64::MAX,
@@ -62,14 +64,16 @@ async fn each_decision_is_a_line_and_node_tokens_are_none() {
         [
             row("begin", "", "", String::new()),
             row("access_token", "signed", "", signed_part(token.expose())),
+            row("id_token", "signed", "", signed_part(id_token.expose())),
             row("certificate", "signed", "", signed_part(certificate.expose())),
             row("access_token", "refused", "lifetime", String::new()),
             row("certificate", "refused", "fault", String::new()),
         ]
     );
-    assert_eq!(lines[2]["iat"], NOW.as_millis() - 10_000);
-    assert_eq!(lines[2]["exp"], NOW.as_millis() + 21_600_000);
-    assert!(lines[2]["client_key"].is_string() && lines[1]["client_key"].is_null());
+    assert_eq!(lines[2]["exp"], NOW.as_millis() + 300_000);
+    assert_eq!(lines[3]["iat"], NOW.as_millis() - 10_000);
+    assert_eq!(lines[3]["exp"], NOW.as_millis() + 21_600_000);
+    assert!(lines[3]["client_key"].is_string() && lines[1]["client_key"].is_null());
     let Report { findings, .. } = audit::verify(folder.path(), None, &[]).unwrap();
     assert_eq!(findings, []);
 }
@@ -82,6 +86,7 @@ async fn nothing_leaves_that_is_not_written_down() {
     assert!(bench.signer.is_healthy(), "nothing was tried yet");
     let away = Err(SignError::NotDone(Cause::Unavailable));
     assert_eq!(bench.signer.sign_access_token(by(), &access_order()).await, away);
+    assert_eq!(bench.signer.sign_id_token(by(), &id_order()).await, away);
     assert_eq!(bench.signer.sign_certificate(by(), &order()).await, away);
     assert_eq!(bench.signer.fault(), Some("the audit log cannot be written"));
     // From then on the key is not used either: what it would make now is no fault of the log.

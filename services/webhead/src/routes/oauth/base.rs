@@ -106,6 +106,7 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match code {
         ErrorCode::UnknownClient => Some((101, BAD)),
+        ErrorCode::BadClientSecret => Some((102, BAD)),
         ErrorCode::BadRedirect => Some((103, BAD)),
         ErrorCode::BadSignature | ErrorCode::BadToken | ErrorCode::StaleTimestamp | ErrorCode::Replayed => {
             Some((111, StatusCode::UNAUTHORIZED))
@@ -151,7 +152,9 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::MethodNotAllowed
         | ErrorCode::Internal
         | ErrorCode::RegistrationClosed
-        | ErrorCode::MailDomainNotAllowed => None,
+        | ErrorCode::MailDomainNotAllowed
+        | ErrorCode::ConsentNeeded
+        | ErrorCode::ClientNotAllowed => None,
     }
 }
 

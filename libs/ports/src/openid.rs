@@ -1,0 +1,57 @@
+//! Reading and writing what the OpenID provider keeps: registered clients, and what users have agreed to
+//! (`accounts.md` (k), OpenID provider).
+//!
+//! Readers open the store themselves. Clients are changed by administrators only, grants by webheads.
+
+pub mod encoding;
+pub mod rules;
+
+use async_trait::async_trait;
+use foxhold_core::{
+    ClientId, Deadline, Uid,
+    record::{Grant, RegisteredClient},
+};
+
+use crate::{Call, ReadError, WriteError};
+
+/// Reads registered clients. `None` and empty lists are facts; what cannot be known is a [`ReadError`].
+#[async_trait]
+pub trait ClientRegistry: Send + Sync {
+    /// A client by its id.
+    async fn client(&self, by: Deadline, id: ClientId) -> Result<Option<RegisteredClient>, ReadError>;
+
+    /// All of them, by their ids.
+    async fn clients(&self, by: Deadline) -> Result<Vec<RegisteredClient>, ReadError>;
+}
+
+/// Changes registered clients. Each method is one intent: see the crate's first page.
+#[async_trait]
+pub trait ClientAdmin: Send + Sync {
+    /// Writes a client whole. A new one has version 1; any other is one more than what it was made of.
+    /// Refused: [`Conflict`](crate::Refusal::Conflict) if what stands there is not of the version before, or was deleted.
+    async fn put_client(&self, call: &Call, client: RegisteredClient) -> Result<(), WriteError>;
+
+    /// Removes a client for good; removing one that is gone is done, too.
+    async fn delete_client(&self, call: &Call, id: ClientId) -> Result<(), WriteError>;
+}
+
+/// Reads grants.
+#[async_trait]
+pub trait GrantReader: Send + Sync {
+    /// What a user has agreed to for a client.
+    async fn grant(&self, by: Deadline, uid: Uid, client: ClientId) -> Result<Option<Grant>, ReadError>;
+
+    /// All grants of a user, by the ids of their clients.
+    async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError>;
+}
+
+/// Writes grants. The last write wins, by the time in its operation's id: a caller that replaces or ends what it has read
+/// asks with a later time than that was written at.
+#[async_trait]
+pub trait GrantWriter: Send + Sync {
+    /// Writes a grant whole. The grant of an account that is gone is gone with it.
+    async fn put_grant(&self, call: &Call, grant: Grant) -> Result<(), WriteError>;
+
+    /// Ends a grant; ending one that is gone is done, too.
+    async fn end_grant(&self, call: &Call, uid: Uid, client: ClientId) -> Result<(), WriteError>;
+}

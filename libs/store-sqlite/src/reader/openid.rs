@@ -1,0 +1,33 @@
+//! Reading registered clients and grants.
+
+use async_trait::async_trait;
+use foxhold_core::{
+    ClientId, Deadline, Uid,
+    record::{Grant, RegisteredClient},
+};
+use foxhold_ports::{ClientRegistry, GrantReader, ReadError};
+
+use super::SqliteReader;
+use crate::openid;
+
+#[async_trait]
+impl ClientRegistry for SqliteReader {
+    async fn client(&self, by: Deadline, id: ClientId) -> Result<Option<RegisteredClient>, ReadError> {
+        self.read(by, move |db| openid::client(db, id)).await
+    }
+
+    async fn clients(&self, by: Deadline) -> Result<Vec<RegisteredClient>, ReadError> {
+        self.read(by, openid::clients).await
+    }
+}
+
+#[async_trait]
+impl GrantReader for SqliteReader {
+    async fn grant(&self, by: Deadline, uid: Uid, client: ClientId) -> Result<Option<Grant>, ReadError> {
+        self.read(by, move |db| openid::grant(db, uid, client)).await
+    }
+
+    async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {
+        self.read(by, move |db| openid::grants(db, uid)).await
+    }
+}
