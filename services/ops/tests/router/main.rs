@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bulk;
+mod clients;
 mod faults;
 mod nodes;
 mod records;
