@@ -145,7 +145,7 @@ async fn a_client_is_read_as_it_was_written(s: OpenIdSubject) {
     assert_eq!(s.puts(&make, &other).await, Ok(()));
     assert_eq!(s.finds(one.id).await, Some(one.clone()));
     assert_eq!(s.finds(other.id).await, Some(other.clone()));
-    let all = s.registry.clients(soon()).await.unwrap();
+    let all = s.registry.clients(soon()).await.expect("it answers");
     let mine: Vec<_> = all
         .iter()
         .map(|client| client.id)
