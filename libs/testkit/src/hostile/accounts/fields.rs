@@ -157,11 +157,6 @@ const WRONG: &[Wrong] = &[
     ),
     wrong("/v1/recoveryKey", "enabled", &["\"yes\"", "1", "[]"]),
     wrong("/v1/recoveryKey", "replaceKey", &["\"yes\"", "1", "[]"]),
-    wrong(
-        "/v1/recoveryKey/hint",
-        "hint",
-        &["\"a\\u0000b\"", "\"a\\nb\"", "\"\\u009f\""],
-    ),
     wrong("/v1/session/reauth", "authPW", HEX_FORMS),
     wrong("/v1/session/reauth", "redirectTo", REDIRECT_FORMS),
     wrong("/v1/session/reauth", "reason", &["\"12345678901234567\"", "7"]),
@@ -287,7 +282,6 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("/v1/session/verify/recoveryCode", &[]),
     ("/v1/recoveryKey", &[]),
     ("/v1/recoveryKey/verify", &[]),
-    ("/v1/recoveryKey/hint", &[]),
     ("/v1/session/duplicate", &["reason"]),
     (
         "/v1/account/attached_client/destroy",
