@@ -30,7 +30,10 @@ use foxhold_webhead::{
     home_domain::HomeDomain,
     issuer_documents::{IssuerDocuments, OwnDomain},
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits},
-    token_server::{self, Discovery, HomeSettings, NodesInBackoff, ServiceCache, TokenServer, metered},
+    token_server::{
+        self, Discovery, HomeSettings, LastFound, NodesInBackoff, ServiceCache, TokenServer, WithoutRoom,
+        metered,
+    },
 };
 
 use super::tokens;
@@ -201,8 +204,11 @@ fn router_with(
         keys,
         account_events: None,
         in_backoff: NodesInBackoff::default(),
+        last_found: LastFound::default(),
+        without_room: WithoutRoom::default(),
         addresses: ClientAddresses::default(),
         budget: Duration::from_secs(10),
+        error_endpoint: false,
         discovery: Discovery {
             url: "http://localhost".to_owned(),
             oauth_issuer: Some("localhost".to_owned()),
