@@ -189,6 +189,8 @@ fn deployment(root: &str) -> Deployment {
         accept_bearer: false,
         budget: PATIENCE,
         in_work_max: 64,
+        error_endpoint: false,
+        node_types: Default::default(),
         region: None,
     }
 }
