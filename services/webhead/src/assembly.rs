@@ -5,8 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
-    mail::TemplateError,
-    oauth::Clients,
     oauth::{Clients, OpenIdPorts},
     registration::{CurrentRegistration, Registration},
 };

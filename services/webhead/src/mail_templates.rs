@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn digits_are_in_text_and_html_and_not_in_the_subject() {
-        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
         let mail = templates
             .forgot_otp(&OtpMail {
                 to: "a&b@example.test",
@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn what_has_become_of_a_guard_is_told_each_in_words_of_its_own() {
-        let templates = MailTemplates::new("https://accounts.example.test").unwrap();
+        let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
         let mut subjects = std::collections::BTreeSet::new();
         for news in GuardNews::ALL {
             let mail = templates

@@ -30,7 +30,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 16] = assets! {
+static ASSETS: [Asset; 17] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",

@@ -18,7 +18,6 @@ use foxhold_accounts::{
     credentials::{NewPassword, NewVersionTwo, Version},
     login::LoginRequest,
     mail::{GuardMail, MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
-    oauth::Clients,
     oauth::{Clients, OpenIdPorts},
     password::PasswordAccess,
     registration::CurrentRegistration,

@@ -106,7 +106,6 @@ pub(super) async fn open(
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::clone(&store) as _,
         account_guards: Arc::clone(&store) as _,
-        assignment_reader: reader,
         assignment_reader: Arc::clone(&reader) as _,
         assignment_writer: Arc::clone(&store) as _,
         signer: Arc::clone(&signer) as _,

@@ -49,10 +49,8 @@ pub(super) async fn destroy(State(app): State<Arc<App>>, request: Request<Body>)
     if is_form(request.headers()) {
         return answered(revoked(&app, request).await);
     }
-    match OpenCall::from_request(request, &app).await {
-        Ok(call) => oauth::destroy(State(app), call).await.into_response(),
-        Err(error) => error.into_response(),
-    }
+    let call = OpenCall::from_request(request, &app).await;
+    oauth::destroy(State(app), call).await.into_response()
 }
 
 /// POST {issuer}/v1/introspect, in either dialect.
