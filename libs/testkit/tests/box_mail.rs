@@ -157,7 +157,9 @@ async fn mail_waits_for_a_login_that_the_server_likes() {
 
 /// State and answer of the last step of `foxhold mail test`, and how the command ended.
 fn tried(single: &SingleBox, to: &str) -> (Option<i32>, usize, Value) {
-    let ran = single.tool(&["mail", "test", to, "--output", "json"]).unwrap();
+    let ran = single
+        .tool(&["mail", "test", to, "--output", "json"])
+        .expect("the tool runs");
     let told: Value = serde_json::from_slice(&ran.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
     let steps = told["steps"].as_array().expect("steps").clone();

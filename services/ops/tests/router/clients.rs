@@ -43,7 +43,10 @@ async fn a_client_is_made_changed_and_removed() {
     let (at, _) = made(&scene).await;
     let shown: Client = scene.get(&at).await.of();
     assert_eq!(serde_json::to_value(&shown.settings).unwrap(), settings());
-    assert_eq!(scene.get(CLIENTS).await.of::<Clients>().clients, [shown.clone()]);
+    assert_eq!(
+        scene.get(CLIENTS).await.of::<Clients>().clients,
+        std::slice::from_ref(&shown)
+    );
 
     let unchanged: ClientPut = scene.put(&at, &settings()).await.of();
     assert_eq!(unchanged.outcome, ClientOutcome::Unchanged);
