@@ -91,6 +91,9 @@ pub enum AccountError {
     /// 153: one that was right once, told by the older call.
     #[error("expired token verification code")]
     ExpiredTokenCode,
+    /// 157.
+    #[error("device command unavailable")]
+    CommandUnavailable,
     /// 158.
     #[error("unknown recovery key")]
     UnknownRecoveryKey,
@@ -188,6 +191,7 @@ impl AccountError {
             Self::MailNotSent { .. } => ErrorCode::MailNotSent,
             Self::WrongTokenCode => ErrorCode::WrongTokenCode,
             Self::ExpiredTokenCode => ErrorCode::ExpiredTokenCode,
+            Self::CommandUnavailable => ErrorCode::CommandUnavailable,
             Self::UnknownRecoveryKey => ErrorCode::UnknownRecoveryKey,
             Self::UnknownClient { .. } => ErrorCode::UnknownClient,
             Self::ScopesNotAllowed { .. } => ErrorCode::ScopesNotAllowed,

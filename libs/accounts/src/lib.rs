@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod deletion;
 pub mod detach;
 pub mod device;
+pub mod device_commands;
 pub mod duplicate;
 pub mod email;
 pub mod error;

@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
-    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, CommandReader, CommandWriter,
+    Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -23,6 +24,10 @@ pub struct Accounts {
     pub reader: Arc<dyn AccountReader>,
     /// Writes.
     pub writer: Arc<dyn AccountWriter>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
     /// Signs certificates.

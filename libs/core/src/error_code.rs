@@ -88,6 +88,8 @@ error_codes! {
     WrongTokenCode = 152, 400;
     /// A code to type was right once, told by the older call.
     ExpiredTokenCode = 153, 400;
+    /// The device does not take this command.
+    CommandUnavailable = 157, 400;
     /// The account has no recovery key.
     UnknownRecoveryKey = 158, 400;
     /// No such OAuth client.

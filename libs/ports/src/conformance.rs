@@ -5,6 +5,7 @@
 
 mod accounts;
 mod assignments;
+mod device_commands;
 pub mod fixtures;
 mod jobs;
 mod model;
@@ -23,7 +24,10 @@ use std::{
 
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::{AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, JobTurns};
+use crate::{
+    AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, CommandReader,
+    CommandWriter, JobTurns,
+};
 
 /// An empty store, seen through its ports.
 pub struct Subject {
@@ -39,6 +43,10 @@ pub struct Subject {
     pub assignment_admin: Arc<dyn AssignmentAdmin>,
     /// Hands out turns at jobs.
     pub job_turns: Arc<dyn JobTurns>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
     /// Whether it keeps a log of operations: it answers a repeated refusal alike, whatever has happened since, and
     /// notices an operation id that is used for another kind of intent.
     pub remembers: bool,
@@ -92,6 +100,22 @@ pub async fn assignments(adapter: &str, make: impl AsyncFn() -> Subject) {
 /// When the adapter breaks a promise.
 pub async fn jobs(adapter: &str, make: impl AsyncFn() -> Subject) {
     run("jobs", adapter, &jobs::cases(), &jobs::log_cases(), make).await;
+}
+
+/// Runs every case about commands that wait for devices.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn device_commands(adapter: &str, make: impl AsyncFn() -> Subject) {
+    let log_cases = device_commands::log_cases();
+    run(
+        "device commands",
+        adapter,
+        &device_commands::cases(),
+        &log_cases,
+        make,
+    )
+    .await;
 }
 
 /// Runs the cases about many exchanges at once alone: what several writers of one store must show who number users each

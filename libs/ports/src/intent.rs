@@ -88,6 +88,8 @@ intent_kinds! {
     DeleteAccount = 31,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
+    /// `CommandWriter::put_command`
+    PutCommand = 70,
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod assignments;
 pub mod cell;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod device_commands;
 pub mod error;
 pub mod intent;
 pub mod jobs;
@@ -31,6 +32,7 @@ pub mod stretcher;
 
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
+pub use device_commands::{CommandReader, CommandWriter};
 pub use error::{Cause, ReadError, Refusal, WriteError};
 pub use intent::IntentKind;
 pub use jobs::JobTurns;

@@ -32,6 +32,10 @@ pub enum Action {
     PasswordForgotVerifyCode,
     /// `loadAccountFailed`: a call that mails found no account
     LoadAccountFailed,
+    /// `invokeDeviceCommand`
+    InvokeDeviceCommand,
+    /// `deviceNotify`
+    DeviceNotify,
     /// `sessionDuplicate`
     SessionDuplicate,
     /// `accountStatusCheck`
@@ -54,7 +58,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -66,6 +70,8 @@ impl Action {
         (Self::PasswordForgotResendCode, "passwordForgotResendCode"),
         (Self::PasswordForgotVerifyCode, "passwordForgotVerifyCode"),
         (Self::LoadAccountFailed, "loadAccountFailed"),
+        (Self::InvokeDeviceCommand, "invokeDeviceCommand"),
+        (Self::DeviceNotify, "deviceNotify"),
         (Self::SessionDuplicate, "sessionDuplicate"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),

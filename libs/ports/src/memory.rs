@@ -4,6 +4,7 @@
 mod accounts;
 mod assignments;
 mod clock;
+mod device_commands;
 mod jobs;
 mod limits;
 mod mailer;

@@ -15,7 +15,9 @@ async fn subject() -> Subject {
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),
-        job_turns: store,
+        job_turns: store.clone(),
+        command_reader: store.clone(),
+        command_writer: store,
         remembers: true,
         knows_uids: true,
         keep: Box::new(()),
@@ -50,4 +52,9 @@ async fn model_without_a_log() {
         ..subject().await
     };
     conformance::like_memory("memory, log not asked for", 0..2, 500, forgetful).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_commands() {
+    conformance::device_commands("memory", subject).await;
 }

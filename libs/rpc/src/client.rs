@@ -10,7 +10,9 @@ use foxhold_core::Deadline;
 use tonic::{Request, Status, body::Body};
 use tower::{Service, util::BoxCloneSyncService};
 
-pub use dbwriter::{RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns};
+pub use dbwriter::{
+    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter, RemoteJobTurns,
+};
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;
 

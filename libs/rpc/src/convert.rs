@@ -5,6 +5,7 @@ mod account;
 mod allocation;
 mod assignment;
 mod certificate;
+mod device_commands;
 mod import;
 mod jobs;
 mod policy;
@@ -14,6 +15,7 @@ use std::fmt;
 
 pub(crate) use account::key_fetches;
 pub(crate) use assignment::{node_url, service_key, service_uid};
+pub(crate) use device_commands::device_ref;
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
 pub(crate) use jobs::{job, runner};
 use thiserror::Error;

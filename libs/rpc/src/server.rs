@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::Deadline;
 use foxhold_ports::{
-    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, JobTurns,
-    NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, CommandWriter,
+    JobTurns, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -24,6 +24,8 @@ const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
 pub struct DbwriterPorts {
     /// Writes accounts.
     pub accounts: Arc<dyn AccountWriter>,
+    /// Lets commands wait for devices.
+    pub commands: Arc<dyn CommandWriter>,
     /// Writes users' records.
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
@@ -37,9 +39,11 @@ pub struct DbwriterPorts {
 pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
-        assignment_writer_server::AssignmentWriterServer, job_turns_server::JobTurnsServer,
+        assignment_writer_server::AssignmentWriterServer, command_writer_server::CommandWriterServer,
+        job_turns_server::JobTurnsServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
+        .add_service(CommandWriterServer::new(dbwriter::Commands(ports.commands)))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
@@ -48,8 +52,9 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 4] = [
+pub const DBWRITER_SERVICES: [&str; 5] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
+    wire::dbwriter::command_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,

@@ -47,6 +47,7 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.AssignmentWriter/Rekey", WEBHEAD),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Retire", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Unassign", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.CommandWriter/PutCommand", WEBHEAD),
     ("/foxhold.dbwriter.v1.JobTurns/EndTurn", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.JobTurns/TakeTurn", WEBHEAD_AND_OPS),
     ("/foxhold.keysigner.v1.Keysigner/GetPublicKeys", WEBHEAD),

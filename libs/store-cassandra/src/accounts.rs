@@ -3,6 +3,7 @@
 //! Must stay true: an account is what its own row says, and that row is changed by conditions only; everything else that
 //! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
 
+mod commands;
 mod create;
 mod deletion;
 mod device;
@@ -32,6 +33,8 @@ use foxhold_core::{
 };
 use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn};
 
+use commands::CommandDecisions;
+pub(crate) use commands::CommandReads;
 pub(crate) use statements::AccountReads;
 use statements::{AccountDecisions, AccountWrites, TokenDecisions};
 
@@ -45,6 +48,7 @@ pub(crate) struct AccountWriting {
     decisions: AccountDecisions,
     tokens: TokenDecisions,
     writes: AccountWrites,
+    commands: CommandDecisions,
     /// Creations of this process take turns for an address.
     addresses: KeyedLocks<EmailKey>,
     /// Changes of an account's row.
@@ -61,6 +65,7 @@ impl AccountWriting {
             decisions: AccountDecisions::prepare(cql).await?,
             tokens: TokenDecisions::prepare(cql).await?,
             writes: AccountWrites::prepare(cql).await?,
+            commands: CommandDecisions::prepare(cql).await?,
             addresses: KeyedLocks::default(),
             uids: KeyedLocks::default(),
             spenders: KeyedLocks::default(),
@@ -162,9 +167,11 @@ impl AccountWriter for CassandraStore {
 
 /// All statements about accounts, for the test that looks at every statement.
 #[cfg(test)]
-pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 4] {
+pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 6] {
     [
         AccountReads::CATALOGUE,
+        CommandReads::CATALOGUE,
+        CommandDecisions::CATALOGUE,
         AccountDecisions::CATALOGUE,
         TokenDecisions::CATALOGUE,
         AccountWrites::CATALOGUE,

@@ -9,7 +9,7 @@ use foxhold_core::{Clock, Deadline, Random, record::ServiceKey};
 
 use crate::{
     ConnectError, ConnectSettings, Regions, Requests,
-    accounts::{AccountReads, AccountWriting},
+    accounts::{AccountReads, AccountWriting, CommandReads},
     assignments::{
         NodeLookup,
         table::{AssignmentReads, AssignmentWrites},
@@ -29,6 +29,7 @@ use crate::{
 pub struct CassandraReader {
     pub(crate) cql: Arc<Cql>,
     pub(crate) accounts: Arc<AccountReads>,
+    pub(crate) commands: CommandReads,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
     /// Services whose settings could not be read when they were read last.
@@ -58,6 +59,7 @@ impl CassandraReader {
         let cql = Cql::connect(settings).await?;
         Ok(Self {
             accounts: Arc::new(AccountReads::prepare(&cql).await?),
+            commands: CommandReads::prepare(&cql).await?,
             users: AssignmentReads::prepare(&cql).await?,
             nodes: NodeLookup {
                 cql: Arc::clone(&cql),

@@ -30,5 +30,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0003_assignments.sql"),
         include_str!("../schema/0004_jobs.sql"),
         include_str!("../schema/0005_passwords.sql"),
+        include_str!("../schema/0006_device_commands.sql"),
     ],
 };

@@ -25,6 +25,9 @@ const PRUNE_CODES: &str = "DELETE FROM authorization_codes WHERE id IN
 const PRUNE_PASSWORD_TOKENS: &str = "DELETE FROM password_tokens WHERE id IN
     (SELECT id FROM password_tokens WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
 
+const PRUNE_COMMANDS: &str = "DELETE FROM device_commands WHERE (uid, device, place) IN
+    (SELECT uid, device, place FROM device_commands WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2)";
+
 /// How long an outcome is remembered: far longer than anybody tries again.
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
@@ -74,6 +77,18 @@ impl Answer for u8 {
             Some([count]) => Ok(*count),
             _ => Err(StoreError::Corrupt("an operation lacks its answer")),
         }
+    }
+}
+
+impl Answer for u64 {
+    fn encode(&self) -> Option<Vec<u8>> {
+        Some(self.to_be_bytes().to_vec())
+    }
+
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        let bytes = cell.and_then(|cell| cell.try_into().ok());
+        let bytes = bytes.ok_or(StoreError::Corrupt("an operation lacks its answer"))?;
+        Ok(Self::from_be_bytes(bytes))
     }
 }
 
@@ -152,6 +167,8 @@ pub struct Pruned {
     pub authorization_codes: usize,
     /// Password tokens older than a day.
     pub password_tokens: usize,
+    /// Commands to devices that have expired.
+    pub device_commands: usize,
 }
 
 impl Pruned {
@@ -159,7 +176,7 @@ impl Pruned {
     #[must_use]
     pub fn is_full_step(&self) -> bool {
         let most = self.operations.max(self.authorization_codes);
-        most.max(self.password_tokens) >= PRUNED_AT_ONCE as usize
+        most.max(self.password_tokens).max(self.device_commands) >= PRUNED_AT_ONCE as usize
     }
 }
 
@@ -181,6 +198,7 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
             PRUNE_PASSWORD_TOKENS,
             (millis(now.minus(PASSWORD_TOKEN_KEPT))?, PRUNED_AT_ONCE),
         )?,
+        device_commands: change(db, PRUNE_COMMANDS, (millis(now)?, PRUNED_AT_ONCE))?,
     })
 }
 

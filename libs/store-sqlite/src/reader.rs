@@ -1,5 +1,7 @@
 //! The reading side: connections that can change nothing, in the writer's process or in any other.
 
+mod device_commands;
+
 use std::path::PathBuf;
 
 use async_trait::async_trait;

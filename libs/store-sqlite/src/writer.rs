@@ -2,6 +2,7 @@
 
 mod accounts;
 mod assignments;
+mod device_commands;
 mod jobs;
 
 use std::{path::PathBuf, time::Duration};
@@ -49,8 +50,8 @@ impl SqliteStore {
         Writer::start(config).map(Self)
     }
 
-    /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes and
-    /// password tokens older than a day.
+    /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes,
+    /// password tokens older than a day and commands to devices that have expired.
     /// To be called now and then, again at once while [`Pruned::is_full_step`].
     ///
     /// # Errors

@@ -59,12 +59,14 @@ impl OpenStore {
         match self {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
+                commands: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
+                commands: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,

@@ -14,7 +14,7 @@ use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, CertificateSigner,
-    Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
+    CommandReader, CommandWriter, Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -95,6 +95,10 @@ pub struct Ports {
     pub account_reader: Arc<dyn AccountReader>,
     /// Writes accounts.
     pub account_writer: Arc<dyn AccountWriter>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
     /// Reads services, nodes and users' records.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes users' records.
@@ -298,6 +302,8 @@ fn accounts(
     Ok(Accounts {
         reader: ports.account_reader,
         writer: ports.account_writer,
+        command_reader: ports.command_reader,
+        command_writer: ports.command_writer,
         signer: ports.signer,
         certificates: ports.certificates,
         stretcher: ports.stretcher,

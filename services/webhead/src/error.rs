@@ -109,6 +109,7 @@ impl From<AccountError> for ApiError {
             | AccountError::MailNotSent { new_address: false }
             | AccountError::WrongTokenCode
             | AccountError::ExpiredTokenCode
+            | AccountError::CommandUnavailable
             | AccountError::UnknownRecoveryKey
             | AccountError::BadRedirect
             | AccountError::BadResponseType
@@ -201,6 +202,7 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::MailNotSent => "Failed to send mail",
         ErrorCode::WrongTokenCode => "Invalid token verification code",
         ErrorCode::ExpiredTokenCode => "Expired token verification code",
+        ErrorCode::CommandUnavailable => "Unavailable device command",
         ErrorCode::UnknownRecoveryKey => "Unknown recovery key",
         ErrorCode::UnknownClient => "Unknown client_id",
         ErrorCode::ScopesNotAllowed => "Requested scopes are not allowed",

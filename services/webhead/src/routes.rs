@@ -3,6 +3,7 @@
 mod account;
 mod certificate;
 mod device;
+mod device_commands;
 mod email;
 mod health;
 mod oauth;
@@ -118,8 +119,12 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/account/device", post(device::put))
         .route("/v1/account/devices", get(device::list))
         .route("/v1/account/device/destroy", post(device::destroy))
-        .route("/v1/account/devices/notify", post(device::notify))
-        .route("/v1/account/device/commands", get(device::commands))
+        .route("/v1/account/devices/notify", post(device_commands::notify))
+        .route(
+            "/v1/account/devices/invoke_command",
+            post(device_commands::invoke),
+        )
+        .route("/v1/account/device/commands", get(device_commands::waiting))
         .route("/v1/account/attached_clients", get(device::attached_clients))
         .route("/v1/account/attached_client/destroy", post(device::detach))
         .route("/v1/account/sessions", get(device::sessions))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use foxhold_core::RegionMark;
-use foxhold_ports::{AccountReader, AssignmentReader};
+use foxhold_ports::{AccountReader, AssignmentReader, CommandReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -13,6 +13,8 @@ use foxhold_store_sqlite::SqliteReader;
 pub(crate) struct Readers {
     /// Accounts.
     pub(crate) accounts: Arc<dyn AccountReader>,
+    /// What waits for devices.
+    pub(crate) commands: Arc<dyn CommandReader>,
     /// Services, nodes, users' records.
     pub(crate) assignments: Arc<dyn AssignmentReader>,
     /// The mark that tokens issued here bear, where there are several regions.
@@ -50,9 +52,13 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
 }
 
 impl Readers {
-    fn of(reader: Arc<impl AccountReader + AssignmentReader + 'static>, region: Option<RegionMark>) -> Self {
+    fn of<R>(reader: Arc<R>, region: Option<RegionMark>) -> Self
+    where
+        R: AccountReader + AssignmentReader + CommandReader + 'static,
+    {
         Self {
             accounts: Arc::clone(&reader) as _,
+            commands: Arc::clone(&reader) as _,
             assignments: reader,
             region,
         }

@@ -212,6 +212,8 @@ impl Bench {
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
+            command_reader: store.clone(),
+            command_writer: store.clone(),
             signer: Arc::new(NoSigner),
             certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),

@@ -16,9 +16,10 @@ use foxhold_core::{
 };
 
 use crate::{
-    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, WriteError,
+    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter, JobTurns, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
+    device_commands::{DeviceCommand, DeviceRef},
     jobs::{Job, Runner},
 };
 
@@ -231,6 +232,18 @@ impl<W: AssignmentAdmin> AssignmentAdmin for Turns<W> {
         through: ServiceUid,
     ) -> Result<(), WriteError> {
         self.next().reserve_uids(call, service, through).await
+    }
+}
+
+#[async_trait]
+impl<W: CommandWriter> CommandWriter for Turns<W> {
+    async fn put_command(
+        &self,
+        call: &Call,
+        to: DeviceRef,
+        command: DeviceCommand,
+    ) -> Result<u64, WriteError> {
+        self.next().put_command(call, to, command).await
     }
 }
 

@@ -46,8 +46,10 @@ macro_rules! intent {
     }};
 }
 
+mod device_commands;
 mod turns;
 
+pub use device_commands::RemoteCommandWriter;
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

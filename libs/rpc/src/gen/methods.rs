@@ -32,6 +32,7 @@ pub const METHODS: &[&str] = &[
     "/foxhold.dbwriter.v1.AssignmentWriter/Rekey",
     "/foxhold.dbwriter.v1.AssignmentWriter/Retire",
     "/foxhold.dbwriter.v1.AssignmentWriter/Unassign",
+    "/foxhold.dbwriter.v1.CommandWriter/PutCommand",
     "/foxhold.dbwriter.v1.JobTurns/EndTurn",
     "/foxhold.dbwriter.v1.JobTurns/TakeTurn",
     "/foxhold.keysigner.v1.Keysigner/GetPublicKeys",

@@ -55,8 +55,10 @@ macro_rules! intent {
     }};
 }
 
+mod device_commands;
 mod turns;
 
+pub(super) use device_commands::Commands;
 pub(super) use turns::Turns;
 
 #[async_trait]

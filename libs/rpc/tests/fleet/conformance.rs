@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use foxhold_ports::conformance::{self, Subject};
 use foxhold_rpc::{
-    client::{RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteJobTurns},
+    client::{
+        RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter,
+        RemoteJobTurns,
+    },
     server::DbwriterPorts,
 };
 use foxhold_runtime::tls::Role;
@@ -18,6 +21,7 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
     let store = Arc::new(SqliteStore::open_writer(path).unwrap());
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
+        commands: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         turns: store,
@@ -38,7 +42,9 @@ async fn fleet(deployment: &Deployment) -> Subject {
     Subject {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::new(RemoteAccountWriter::new(transport.clone())),
-        assignment_reader: reader,
+        assignment_reader: Arc::clone(&reader) as _,
+        command_reader: reader,
+        command_writer: Arc::new(RemoteCommandWriter::new(transport.clone())),
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(transport.clone())),
         assignment_admin: Arc::new(RemoteAssignmentAdmin::new(operators)),
         job_turns: Arc::new(RemoteJobTurns::new(transport)),
@@ -64,6 +70,12 @@ async fn remote_writers_keep_the_promises_about_assignments() {
 async fn remote_writers_keep_the_promises_about_jobs() {
     let deployment = Deployment::new();
     conformance::jobs("remote", async || fleet(&deployment).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_device_commands() {
+    let deployment = Deployment::new();
+    conformance::device_commands("remote", async || fleet(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

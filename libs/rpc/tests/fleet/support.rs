@@ -168,6 +168,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
     let store = Arc::new(MemoryStore::new());
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
+        commands: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         turns: store,

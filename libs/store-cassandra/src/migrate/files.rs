@@ -88,6 +88,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0005_passwords.cql",
         include_str!("../../schema/0005_passwords.cql"),
     ),
+    (
+        "0006_device_commands.cql",
+        include_str!("../../schema/0006_device_commands.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

@@ -35,7 +35,9 @@ impl Scoped {
         let accounts = Arc::new(MemoryStore::new());
         Subject {
             account_reader: accounts.clone(),
-            account_writer: accounts,
+            account_writer: accounts.clone(),
+            command_reader: accounts.clone(),
+            command_writer: accounts,
             assignment_reader: scoped.clone(),
             assignment_writer: scoped.clone(),
             assignment_admin: scoped.clone(),

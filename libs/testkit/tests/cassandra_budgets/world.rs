@@ -149,6 +149,8 @@ fn ports(store: &Arc<CassandraStore>, root: &str, mailer: &Arc<CaptureMailer>) -
     Ports {
         account_reader: store.clone(),
         account_writer: store.clone(),
+        command_reader: store.clone(),
+        command_writer: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         signer: signer.clone(),

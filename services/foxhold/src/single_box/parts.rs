@@ -95,6 +95,8 @@ pub(super) async fn open(
     let ports = Ports {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::clone(&store) as _,
+        command_reader: Arc::clone(&reader) as _,
+        command_writer: Arc::clone(&store) as _,
         assignment_reader: reader,
         assignment_writer: Arc::clone(&store) as _,
         signer: Arc::clone(&signer) as _,

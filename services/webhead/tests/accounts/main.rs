@@ -5,6 +5,7 @@ mod bad_input;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod device_commands;
 mod devices;
 #[cfg(test)]
 mod flow;

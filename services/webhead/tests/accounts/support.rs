@@ -281,6 +281,8 @@ impl Bench {
         let accounts = Accounts {
             reader: store.clone(),
             writer: store.clone(),
+            command_reader: store.clone(),
+            command_writer: store.clone(),
             signer: signer.clone(),
             certificates: signer.clone(),
             stretcher: stretcher.clone(),

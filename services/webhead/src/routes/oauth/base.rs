@@ -137,6 +137,7 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::MailNotSent
         | ErrorCode::WrongTokenCode
         | ErrorCode::ExpiredTokenCode
+        | ErrorCode::CommandUnavailable
         | ErrorCode::UnknownRecoveryKey
         | ErrorCode::StoreConflict
         | ErrorCode::Busy
