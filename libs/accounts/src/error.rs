@@ -142,6 +142,12 @@ pub enum AccountError {
     /// 1001.
     #[error("registration is closed")]
     RegistrationClosed,
+    /// 1002.
+    #[error("an invitation is needed")]
+    InvitationNeeded,
+    /// 1003: unknown, used, expired or for another address.
+    #[error("the invitation does not help")]
+    BadInvitation,
     /// 1004.
     #[error("no new accounts with addresses of this domain")]
     MailDomainNotAllowed,
@@ -205,6 +211,8 @@ impl AccountError {
             Self::ExpiredCode => ErrorCode::ExpiredAuthorizationCode,
             Self::PkceMismatch => ErrorCode::PkceMismatch,
             Self::RegistrationClosed => ErrorCode::RegistrationClosed,
+            Self::InvitationNeeded => ErrorCode::InvitationNeeded,
+            Self::BadInvitation => ErrorCode::BadInvitation,
             Self::MailDomainNotAllowed => ErrorCode::MailDomainNotAllowed,
             Self::StoreConflict => ErrorCode::StoreConflict,
             Self::Busy { .. } => ErrorCode::Busy,

@@ -20,6 +20,7 @@ pub mod events;
 pub mod field;
 #[cfg(test)]
 mod fixtures;
+pub mod invitation;
 pub mod keys;
 pub mod login;
 pub mod mail;

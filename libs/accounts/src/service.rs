@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, Call, CertificateSigner, CommandReader, CommandWriter,
-    Limits, Mailer, Stretcher,
+    InvitationReader, InvitationWriter, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -28,6 +28,10 @@ pub struct Accounts {
     pub command_reader: Arc<dyn CommandReader>,
     /// Lets commands wait for devices.
     pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Makes accounts with an invitation.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
     /// Signs certificates.

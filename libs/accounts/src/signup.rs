@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use foxhold_core::{Secret, Timestamp, Uid, random, record::Account};
-use foxhold_ports::{Refusal, limits::Action};
+use foxhold_core::{Secret, SecretText, Timestamp, Uid, random, record::Account};
+use foxhold_ports::{Refusal, invitations::Invitation, limits::Action};
 
 use crate::{
-    AccountError, Accounts, Address, Caller, credentials::NewPassword, field, mail::MailOptions,
-    session::Opening,
+    AccountError, Accounts, Address, Caller, credentials::NewPassword, field, invitation::proves_address,
+    mail::MailOptions, session::Opening, write::WriteFailure,
 };
 
 /// A sign-up.
@@ -23,6 +23,8 @@ pub struct CreateRequest {
     pub mail: MailOptions,
     /// To come out verified, where the operator allows that.
     pub pre_verified: bool,
+    /// The code of an invitation.
+    pub invite: Option<SecretText>,
 }
 
 /// A new account, signed in.
@@ -43,7 +45,7 @@ impl Accounts {
     /// Makes an account and signs it in; an unverified holder of the address is replaced.
     ///
     /// # Errors
-    /// [`AccountError`]: 101, 107, 108, 114, 151, 201, 1001, 1004.
+    /// [`AccountError`]: 101, 107, 108, 114, 151, 201, 1001 to 1004.
     pub async fn create_account(
         &self,
         caller: &Caller,
@@ -55,7 +57,9 @@ impl Accounts {
         self.limits
             .count(Action::AccountCreate, caller.limit_keys(&address))
             .await?;
-        self.registration.get().check(&address)?;
+        let rules = self.registration.get();
+        let code = request.invite.as_ref().map(SecretText::expose);
+        let invitation = self.admit(caller, &rules, &address, code).await?;
         let holder = self
             .reader
             .account_by_email(caller.deadline, address.key())
@@ -65,7 +69,8 @@ impl Accounts {
         }
         let k_a = Secret::new(random::bytes(&*self.random));
         let made = self.make_credentials(caller, request.password, k_a).await?;
-        let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
+        let pre_verified = (request.pre_verified && self.settings.pre_verified_allowed)
+            || invitation.as_ref().is_some_and(proves_address);
         let account = self.new_account(
             caller,
             &address,
@@ -74,7 +79,8 @@ impl Accounts {
         );
         let wrap_kbs = request.keys.then_some(made.wrap_kbs);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at)?;
-        self.store_account(caller, &address, &account, &opening).await?;
+        self.store_account(caller, &address, &account, &opening, invitation.as_ref())
+            .await?;
         if !account.email_verified {
             self.send_verify_mail(&account, &request.mail)
                 .await
@@ -113,17 +119,29 @@ impl Accounts {
         address: &Address,
         account: &Account,
         opening: &Opening,
+        invitation: Option<&Invitation>,
     ) -> Result<(), AccountError> {
+        let (id, now) = (invitation.map(|invitation| invitation.id), account.created_at);
         let done = self
             .write(caller, |call| {
                 let (account, sign_in) = (account.clone(), opening.sign_in.clone());
-                async move { self.writer.create_account(&call, account, sign_in).await }
+                async move {
+                    let Some(id) = id else {
+                        return self.writer.create_account(&call, account, sign_in).await;
+                    };
+                    let writer = &self.invitation_writer;
+                    writer
+                        .create_invited_account(&call, account, sign_in, id, now)
+                        .await
+                }
             })
             .await;
-        done.map_err(|failure| {
-            failure.telling(Refusal::EmailTaken, || AccountError::AccountExists {
+        done.map_err(|failure| match failure {
+            // Somebody was faster.
+            WriteFailure::Refused(Refusal::TokenSpent) => AccountError::BadInvitation,
+            failure => failure.telling(Refusal::EmailTaken, || AccountError::AccountExists {
                 email: address.as_typed().to_owned(),
-            })
+            }),
         })
     }
 }

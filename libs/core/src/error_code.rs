@@ -134,6 +134,10 @@ error_codes! {
     Internal = 999, 500;
     /// No new accounts are made.
     RegistrationClosed = 1001, 403;
+    /// New accounts are made with an invitation only.
+    InvitationNeeded = 1002, 403;
+    /// The invitation is none, or helps no more.
+    BadInvitation = 1003, 403;
     /// No new accounts are made for addresses of this domain.
     MailDomainNotAllowed = 1004, 403;
 }

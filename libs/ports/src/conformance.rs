@@ -7,6 +7,7 @@ mod accounts;
 mod assignments;
 mod device_commands;
 pub mod fixtures;
+mod invitations;
 mod jobs;
 mod model;
 pub mod turns;
@@ -26,7 +27,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
     AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, CommandReader,
-    CommandWriter, JobTurns,
+    CommandWriter, InvitationReader, InvitationWriter, JobTurns,
 };
 
 /// An empty store, seen through its ports.
@@ -47,6 +48,10 @@ pub struct Subject {
     pub command_reader: Arc<dyn CommandReader>,
     /// Lets commands wait for devices.
     pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Writes invitations.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Whether it keeps a log of operations: it answers a repeated refusal alike, whatever has happened since, and
     /// notices an operation id that is used for another kind of intent.
     pub remembers: bool,
@@ -116,6 +121,15 @@ pub async fn device_commands(adapter: &str, make: impl AsyncFn() -> Subject) {
         make,
     )
     .await;
+}
+
+/// Runs every case about invitations.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn invitations(adapter: &str, make: impl AsyncFn() -> Subject) {
+    let log_cases = invitations::log_cases();
+    run("invitations", adapter, &invitations::cases(), &log_cases, make).await;
 }
 
 /// Runs the cases about many exchanges at once alone: what several writers of one store must show who number users each

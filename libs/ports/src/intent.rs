@@ -90,6 +90,12 @@ intent_kinds! {
     RefreshSession = 32,
     /// `CommandWriter::put_command`
     PutCommand = 70,
+    /// `InvitationWriter::create_invited_account`
+    CreateInvitedAccount = 71,
+    /// `InvitationWriter::put_invitation`
+    PutInvitation = 72,
+    /// `InvitationWriter::delete_invitation`
+    DeleteInvitation = 73,
 }
 
 #[cfg(test)]

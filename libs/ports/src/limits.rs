@@ -36,6 +36,8 @@ pub enum Action {
     InvokeDeviceCommand,
     /// `deviceNotify`
     DeviceNotify,
+    /// `invitationCheck`: a look at an invitation, and a creation that fails for one
+    InvitationCheck,
     /// `sessionDuplicate`
     SessionDuplicate,
     /// `accountStatusCheck`
@@ -58,7 +60,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 23] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -72,6 +74,7 @@ impl Action {
         (Self::LoadAccountFailed, "loadAccountFailed"),
         (Self::InvokeDeviceCommand, "invokeDeviceCommand"),
         (Self::DeviceNotify, "deviceNotify"),
+        (Self::InvitationCheck, "invitationCheck"),
         (Self::SessionDuplicate, "sessionDuplicate"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),

@@ -5,6 +5,7 @@ mod accounts;
 mod assignments;
 mod clock;
 mod device_commands;
+mod invitations;
 mod jobs;
 mod limits;
 mod mailer;

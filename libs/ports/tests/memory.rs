@@ -17,7 +17,9 @@ async fn subject() -> Subject {
         assignment_admin: store.clone(),
         job_turns: store.clone(),
         command_reader: store.clone(),
-        command_writer: store,
+        command_writer: store.clone(),
+        invitation_reader: store.clone(),
+        invitation_writer: store,
         remembers: true,
         knows_uids: true,
         keep: Box::new(()),
@@ -57,4 +59,9 @@ async fn model_without_a_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn device_commands() {
     conformance::device_commands("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations() {
+    conformance::invitations("memory", subject).await;
 }

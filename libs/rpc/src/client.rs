@@ -11,7 +11,8 @@ use tonic::{Request, Status, body::Body};
 use tower::{Service, util::BoxCloneSyncService};
 
 pub use dbwriter::{
-    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter, RemoteJobTurns,
+    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter,
+    RemoteInvitationWriter, RemoteJobTurns,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

@@ -7,6 +7,7 @@ mod assignment;
 mod certificate;
 mod device_commands;
 mod import;
+mod invitations;
 mod jobs;
 mod policy;
 mod signing;

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner, CommandWriter,
-    JobTurns, NodeTokenMinter, PublicKeySource, Stretcher,
+    InvitationWriter, JobTurns, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -26,6 +26,8 @@ pub struct DbwriterPorts {
     pub accounts: Arc<dyn AccountWriter>,
     /// Lets commands wait for devices.
     pub commands: Arc<dyn CommandWriter>,
+    /// Writes invitations, and accounts that are made with one.
+    pub invitations: Arc<dyn InvitationWriter>,
     /// Writes users' records.
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
@@ -40,10 +42,13 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
         assignment_writer_server::AssignmentWriterServer, command_writer_server::CommandWriterServer,
-        job_turns_server::JobTurnsServer,
+        invitation_writer_server::InvitationWriterServer, job_turns_server::JobTurnsServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(CommandWriterServer::new(dbwriter::Commands(ports.commands)))
+        .add_service(InvitationWriterServer::new(dbwriter::Invitations(
+            ports.invitations,
+        )))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
@@ -52,9 +57,10 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 5] = [
+pub const DBWRITER_SERVICES: [&str; 6] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::command_writer_server::SERVICE_NAME,
+    wire::dbwriter::invitation_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
     wire::dbwriter::job_turns_server::SERVICE_NAME,

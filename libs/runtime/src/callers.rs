@@ -48,6 +48,12 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.AssignmentWriter/Retire", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.AssignmentWriter/Unassign", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.CommandWriter/PutCommand", WEBHEAD),
+    (
+        "/foxhold.dbwriter.v1.InvitationWriter/CreateInvitedAccount",
+        WEBHEAD,
+    ),
+    ("/foxhold.dbwriter.v1.InvitationWriter/DeleteInvitation", OPS),
+    ("/foxhold.dbwriter.v1.InvitationWriter/PutInvitation", OPS),
     ("/foxhold.dbwriter.v1.JobTurns/EndTurn", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.JobTurns/TakeTurn", WEBHEAD_AND_OPS),
     ("/foxhold.keysigner.v1.Keysigner/GetPublicKeys", WEBHEAD),

@@ -7,6 +7,7 @@ mod commands;
 mod create;
 mod deletion;
 mod device;
+mod invitations;
 mod judge;
 mod operations;
 mod password;
@@ -35,6 +36,8 @@ use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn
 
 use commands::CommandDecisions;
 pub(crate) use commands::CommandReads;
+use invitations::InvitationDecisions;
+pub(crate) use invitations::InvitationReads;
 pub(crate) use statements::AccountReads;
 use statements::{AccountDecisions, AccountWrites, TokenDecisions};
 
@@ -49,6 +52,7 @@ pub(crate) struct AccountWriting {
     tokens: TokenDecisions,
     writes: AccountWrites,
     commands: CommandDecisions,
+    invitations: InvitationDecisions,
     /// Creations of this process take turns for an address.
     addresses: KeyedLocks<EmailKey>,
     /// Changes of an account's row.
@@ -66,6 +70,7 @@ impl AccountWriting {
             tokens: TokenDecisions::prepare(cql).await?,
             writes: AccountWrites::prepare(cql).await?,
             commands: CommandDecisions::prepare(cql).await?,
+            invitations: InvitationDecisions::prepare(cql).await?,
             addresses: KeyedLocks::default(),
             uids: KeyedLocks::default(),
             spenders: KeyedLocks::default(),
@@ -167,11 +172,13 @@ impl AccountWriter for CassandraStore {
 
 /// All statements about accounts, for the test that looks at every statement.
 #[cfg(test)]
-pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 6] {
+pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 8] {
     [
         AccountReads::CATALOGUE,
         CommandReads::CATALOGUE,
         CommandDecisions::CATALOGUE,
+        InvitationReads::CATALOGUE,
+        InvitationDecisions::CATALOGUE,
         AccountDecisions::CATALOGUE,
         TokenDecisions::CATALOGUE,
         AccountWrites::CATALOGUE,

@@ -9,7 +9,7 @@ use foxhold_core::{Clock, Deadline, Random, record::ServiceKey};
 
 use crate::{
     ConnectError, ConnectSettings, Regions, Requests,
-    accounts::{AccountReads, AccountWriting, CommandReads},
+    accounts::{AccountReads, AccountWriting, CommandReads, InvitationReads},
     assignments::{
         NodeLookup,
         table::{AssignmentReads, AssignmentWrites},
@@ -30,6 +30,7 @@ pub struct CassandraReader {
     pub(crate) cql: Arc<Cql>,
     pub(crate) accounts: Arc<AccountReads>,
     pub(crate) commands: CommandReads,
+    pub(crate) invitations: InvitationReads,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
     /// Services whose settings could not be read when they were read last.
@@ -60,6 +61,7 @@ impl CassandraReader {
         Ok(Self {
             accounts: Arc::new(AccountReads::prepare(&cql).await?),
             commands: CommandReads::prepare(&cql).await?,
+            invitations: InvitationReads::prepare(&cql).await?,
             users: AssignmentReads::prepare(&cql).await?,
             nodes: NodeLookup {
                 cql: Arc::clone(&cql),

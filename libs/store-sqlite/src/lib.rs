@@ -8,6 +8,7 @@ mod accounts;
 mod assignments;
 mod codec;
 mod error;
+mod invitations;
 mod jobs;
 mod operations;
 mod reader;
@@ -31,5 +32,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0004_jobs.sql"),
         include_str!("../schema/0005_passwords.sql"),
         include_str!("../schema/0006_device_commands.sql"),
+        include_str!("../schema/0007_invitations.sql"),
     ],
 };

@@ -3,6 +3,7 @@
 mod accounts;
 mod assignments;
 mod device_commands;
+mod invitations;
 mod jobs;
 
 use std::{path::PathBuf, time::Duration};

@@ -60,6 +60,7 @@ impl OpenStore {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 commands: Arc::clone(store) as _,
+                invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
@@ -67,6 +68,7 @@ impl OpenStore {
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 commands: Arc::clone(store) as _,
+                invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,

@@ -9,6 +9,7 @@ use crate::commands::{
     audit::AuditCommand,
     certificates,
     doctor::DoctorArgs,
+    invite::InviteCommand,
     key::provider::{KeyListArgs, KeyRotateArgs},
     node::NodeCommand,
     region::RegionCommand,
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// The nodes of a service.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Invitations to make an account.
+    #[command(subcommand)]
+    Invite(Box<InviteCommand>),
 }
 
 /// Serve everything from one folder: page, accounts, Token Server and sync node.

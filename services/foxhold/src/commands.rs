@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod doctor;
+pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod paged;

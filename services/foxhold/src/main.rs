@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Audit(command) => commands::audit::run(&command),
         Command::Service(command) => commands::service::run(&command),
         Command::Node(command) => commands::node::run(&command),
+        Command::Invite(command) => commands::invite::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

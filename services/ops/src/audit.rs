@@ -16,7 +16,8 @@ use crate::{
     refused::Refused,
     router::OpsPorts,
     wire::{
-        EventsDone, ImportDone, NodeDeleted, NodePut, PageDone, ReserveUids, Retired, ServicePut, UserChange,
+        EventsDone, ImportDone, InvitationDeleted, InvitationsMade, NodeDeleted, NodePut, PageDone,
+        ReserveUids, Retired, ServicePut, UserChange,
     },
 };
 
@@ -221,6 +222,18 @@ impl Told for ImportDone {
             *counts.entry(word(result.outcome)).or_default() += 1;
         }
         listed(counts)
+    }
+}
+
+impl Told for InvitationsMade {
+    fn told(&self) -> String {
+        format!("created {}", self.invitations.len())
+    }
+}
+
+impl Told for InvitationDeleted {
+    fn told(&self) -> String {
+        format!("deleted {}", self.invitation.id)
     }
 }
 

@@ -23,7 +23,11 @@ use crate::{
     audit::asked::audit_refusal,
     caller::{self, Access},
     refused::{self, Refused},
-    routes::{bulk, count, events, health, import, nodes, purge, records, services, users},
+    routes::{
+        bulk, count, events, health, import,
+        invitations::{self, InvitationPorts},
+        nodes, purge, records, services, users,
+    },
     wire::{BODY_LEN_MAX, Code, PREFIX},
 };
 
@@ -46,6 +50,8 @@ pub struct OpsPorts {
     pub random: Arc<dyn Random>,
     /// Key of the hashes that stand for users in logs and in tokens.
     pub metrics_key: Arc<SecretText>,
+    /// What invitations are made with; absent where none are.
+    pub invitations: Option<InvitationPorts>,
     /// Nodes that keep data by uid.
     pub by_uid: ByUid,
     /// Bounds.
@@ -122,6 +128,11 @@ fn routes() -> Router<App> {
     Router::new()
         .route("/health", get(health::show))
         .route("/events", post(events::take))
+        .route("/invitations", get(invitations::list).post(invitations::create))
+        .route(
+            "/invitations/{id}",
+            get(invitations::show).delete(invitations::delete),
+        )
         .route("/users/{user}/retire", post(users::retire_everywhere))
         .route("/services", get(services::list))
         .route("/services/{service}", get(services::show).put(services::put))

@@ -3,14 +3,31 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use foxhold_ports::AssignmentReader;
+use foxhold_ports::{AssignmentReader, InvitationReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
 
+/// What is read through.
+pub(crate) struct Readers {
+    /// Services, nodes, users' records.
+    pub(crate) assignments: Arc<dyn AssignmentReader>,
+    /// Invitations.
+    pub(crate) invitations: Arc<dyn InvitationReader>,
+}
+
+impl Readers {
+    fn of(reader: Arc<impl AssignmentReader + InvitationReader + 'static>) -> Self {
+        Self {
+            assignments: Arc::clone(&reader) as _,
+            invitations: reader,
+        }
+    }
+}
+
 /// Opens the store; waits a while for one that is not there yet: the file is the dbwriters' to make, and a cluster may be
 /// starting. What waiting does not mend is told at once.
-pub(crate) async fn open(settings: Store) -> anyhow::Result<Arc<dyn AssignmentReader>> {
+pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
     match settings {
         Store::Sqlite { path, connections } => {
             let open = || {
@@ -25,14 +42,14 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Arc<dyn AssignmentRe
             };
             let reader = store::opened(open, |_| false).await;
             let reader = reader.with_context(|| format!("`store.path`: reading {}", path.display()))?;
-            Ok(Arc::new(reader))
+            Ok(Readers::of(Arc::new(reader)))
         }
         Store::Cassandra(cluster) => {
             let settings = connect_settings(cluster);
             let reader = store::opened(|| CassandraReader::connect(&settings), ConnectError::is_lasting)
                 .await
                 .context("`store`")?;
-            Ok(Arc::new(reader))
+            Ok(Readers::of(Arc::new(reader)))
         }
     }
 }

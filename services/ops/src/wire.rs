@@ -6,6 +6,7 @@
 
 mod change;
 mod import;
+mod invitation;
 mod node;
 mod page;
 mod problem;
@@ -21,6 +22,10 @@ pub use self::{
         DryRun, EventMessages, EventOutcome, EventsDone, Forget, Place, Retired, UserChange, UserOutcome,
     },
     import::{Import, ImportDone, ImportOutcome, ImportRecord, ImportResult, ImportUser, ReserveUids},
+    invitation::{
+        INVITATIONS_MAX, Invitation, InvitationDeleted, InvitationState, Invitations, InvitationsMade,
+        MadeInvitation, NewInvitations,
+    },
     node::{NewNode, Node, NodeChange, NodeDeleted, NodeOutcome, NodePut, Nodes, RenameNode},
     page::{Count, CountQuery, MovePage, PageDone, PageQuery, PurgePage, UnassignPage},
     problem::{Code, FieldFault, Problem},

@@ -14,7 +14,8 @@ use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter, CertificateSigner,
-    CommandReader, CommandWriter, Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
+    CommandReader, CommandWriter, InvitationReader, InvitationWriter, Mailer, NodeTokenMinter,
+    PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -99,6 +100,10 @@ pub struct Ports {
     pub command_reader: Arc<dyn CommandReader>,
     /// Lets commands wait for devices.
     pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Makes accounts with an invitation.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Reads services, nodes and users' records.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes users' records.
@@ -304,6 +309,8 @@ fn accounts(
         writer: ports.account_writer,
         command_reader: ports.command_reader,
         command_writer: ports.command_writer,
+        invitation_reader: ports.invitation_reader,
+        invitation_writer: ports.invitation_writer,
         signer: ports.signer,
         certificates: ports.certificates,
         stretcher: ports.stretcher,

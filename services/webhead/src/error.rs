@@ -120,6 +120,8 @@ impl From<AccountError> for ApiError {
             | AccountError::ExpiredCode
             | AccountError::PkceMismatch
             | AccountError::RegistrationClosed
+            | AccountError::InvitationNeeded
+            | AccountError::BadInvitation
             | AccountError::MailDomainNotAllowed
             | AccountError::StoreConflict
             | AccountError::FeatureOff
@@ -225,6 +227,8 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::UnsupportedMedia => "The body's encoding is not supported",
         ErrorCode::Internal => "Unspecified error",
         ErrorCode::RegistrationClosed => "This server makes no new accounts",
+        ErrorCode::InvitationNeeded => "An invitation is needed to make an account",
+        ErrorCode::BadInvitation => "The invitation is unknown, used, expired or for another address",
         ErrorCode::MailDomainNotAllowed => "No new accounts with addresses of this domain",
     }
 }

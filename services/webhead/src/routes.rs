@@ -6,6 +6,7 @@ mod device;
 mod device_commands;
 mod email;
 mod health;
+mod invitation;
 mod oauth;
 mod password;
 mod profile;
@@ -111,6 +112,7 @@ fn accounts() -> Router<Arc<App>> {
             post(account::credentials_status),
         )
         .route("/v1/account/registration", get(account::registration))
+        .route("/v1/invitation/status", post(invitation::status))
         .route("/v1/account/profile", get(profile::of_account))
         .route("/v1/account/lock", any(gone))
         .route("/v1/account/unlock/{*rest}", any(gone))

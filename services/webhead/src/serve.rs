@@ -11,8 +11,8 @@ use foxhold_outbound::Outbound;
 use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
-    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter, RemoteJobTurns,
-    RemoteSigner, RemoteStretcher, Transport, transport,
+    RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteCommandWriter,
+    RemoteInvitationWriter, RemoteJobTurns, RemoteSigner, RemoteStretcher, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -241,6 +241,8 @@ fn ports(
         account_writer: Arc::new(RemoteAccountWriter::new(tiers.dbwriter.clone())),
         command_reader: readers.commands,
         command_writer: Arc::new(RemoteCommandWriter::new(tiers.dbwriter.clone())),
+        invitation_reader: readers.invitations,
+        invitation_writer: Arc::new(RemoteInvitationWriter::new(tiers.dbwriter.clone())),
         assignment_reader: readers.assignments,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
         signer: Arc::clone(&tiers.signer) as _,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use foxhold_core::RegionMark;
-use foxhold_ports::{AccountReader, AssignmentReader, CommandReader};
+use foxhold_ports::{AccountReader, AssignmentReader, CommandReader, InvitationReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -15,6 +15,8 @@ pub(crate) struct Readers {
     pub(crate) accounts: Arc<dyn AccountReader>,
     /// What waits for devices.
     pub(crate) commands: Arc<dyn CommandReader>,
+    /// Invitations.
+    pub(crate) invitations: Arc<dyn InvitationReader>,
     /// Services, nodes, users' records.
     pub(crate) assignments: Arc<dyn AssignmentReader>,
     /// The mark that tokens issued here bear, where there are several regions.
@@ -54,11 +56,12 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
 impl Readers {
     fn of<R>(reader: Arc<R>, region: Option<RegionMark>) -> Self
     where
-        R: AccountReader + AssignmentReader + CommandReader + 'static,
+        R: AccountReader + AssignmentReader + CommandReader + InvitationReader + 'static,
     {
         Self {
             accounts: Arc::clone(&reader) as _,
             commands: Arc::clone(&reader) as _,
+            invitations: Arc::clone(&reader) as _,
             assignments: reader,
             region,
         }

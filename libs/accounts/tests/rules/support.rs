@@ -214,6 +214,8 @@ impl Bench {
             writer: store.clone(),
             command_reader: store.clone(),
             command_writer: store.clone(),
+            invitation_reader: store.clone(),
+            invitation_writer: store.clone(),
             signer: Arc::new(NoSigner),
             certificates: Arc::new(NoSigner),
             stretcher: stretcher.clone(),
@@ -259,6 +261,7 @@ impl Bench {
             keys: false,
             mail: MailOptions::default(),
             pre_verified: false,
+            invite: None,
         };
         let created = self.accounts.create_account(&caller(), request).await;
         let created = created.expect("an account");

@@ -16,10 +16,12 @@ use foxhold_core::{
 };
 
 use crate::{
-    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter, JobTurns, WriteError,
+    AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter, InvitationWriter, JobTurns,
+    WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
     device_commands::{DeviceCommand, DeviceRef},
+    invitations::InvitationTerms,
     jobs::{Job, Runner},
 };
 
@@ -244,6 +246,35 @@ impl<W: CommandWriter> CommandWriter for Turns<W> {
         command: DeviceCommand,
     ) -> Result<u64, WriteError> {
         self.next().put_command(call, to, command).await
+    }
+}
+
+#[async_trait]
+impl<W: InvitationWriter> InvitationWriter for Turns<W> {
+    async fn put_invitation(
+        &self,
+        call: &Call,
+        id: TokenId,
+        terms: InvitationTerms,
+    ) -> Result<(), WriteError> {
+        self.next().put_invitation(call, id, terms).await
+    }
+
+    async fn delete_invitation(&self, call: &Call, id: TokenId, now: Timestamp) -> Result<(), WriteError> {
+        self.next().delete_invitation(call, id, now).await
+    }
+
+    async fn create_invited_account(
+        &self,
+        call: &Call,
+        account: Account,
+        sign_in: SignIn,
+        invitation: TokenId,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.next()
+            .create_invited_account(call, account, sign_in, invitation, now)
+            .await
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     Call, Cause, ReadError, Refusal, WriteError,
     device_commands::DeviceRef,
     intent::IntentKind,
+    invitations::Invitation,
     jobs::{Job, Runner},
 };
 
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) key_fetches: HashMap<TokenId, KeyFetch>,
     pub(super) devices: HashMap<(Uid, DeviceId), Device>,
     pub(super) commands: HashMap<DeviceRef, Queue>,
+    pub(super) invitations: BTreeMap<TokenId, Invitation>,
     pub(super) codes: HashMap<TokenId, AuthorizationCode>,
     pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
     pub(super) password_tokens: HashMap<TokenId, PasswordToken>,

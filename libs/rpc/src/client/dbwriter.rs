@@ -47,9 +47,11 @@ macro_rules! intent {
 }
 
 mod device_commands;
+mod invitations;
 mod turns;
 
 pub use device_commands::RemoteCommandWriter;
+pub use invitations::RemoteInvitationWriter;
 pub use turns::RemoteJobTurns;
 
 /// [`AccountWriter`] over gRPC.

@@ -56,9 +56,11 @@ macro_rules! intent {
 }
 
 mod device_commands;
+mod invitations;
 mod turns;
 
 pub(super) use device_commands::Commands;
+pub(super) use invitations::Invitations;
 pub(super) use turns::Turns;
 
 #[async_trait]

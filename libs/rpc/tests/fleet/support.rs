@@ -169,6 +169,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         commands: Arc::clone(&store) as _,
+        invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         turns: store,

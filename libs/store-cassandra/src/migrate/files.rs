@@ -92,6 +92,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0006_device_commands.cql",
         include_str!("../../schema/0006_device_commands.cql"),
     ),
+    (
+        "0007_invitations.cql",
+        include_str!("../../schema/0007_invitations.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

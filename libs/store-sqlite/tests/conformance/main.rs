@@ -18,11 +18,13 @@ async fn one_writer() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         assignment_reader: reader.clone(),
-        command_reader: reader,
+        command_reader: reader.clone(),
+        invitation_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),
         job_turns: writer.clone(),
-        command_writer: writer,
+        command_writer: writer.clone(),
+        invitation_writer: writer,
         remembers: true,
         knows_uids: true,
         keep: Box::new(dir),
@@ -39,11 +41,13 @@ async fn two_writers() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         assignment_reader: reader.clone(),
-        command_reader: reader,
+        command_reader: reader.clone(),
+        invitation_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),
         job_turns: writer.clone(),
-        command_writer: writer,
+        command_writer: writer.clone(),
+        invitation_writer: writer,
         remembers: true,
         knows_uids: true,
         keep: Box::new(dir),
@@ -93,4 +97,14 @@ async fn device_commands() {
 #[tokio::test(flavor = "multi_thread")]
 async fn device_commands_by_two_writers() {
     conformance::device_commands("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations() {
+    conformance::invitations("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_by_two_writers() {
+    conformance::invitations("sqlite, two writers", two_writers).await;
 }

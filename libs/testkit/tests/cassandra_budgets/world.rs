@@ -151,6 +151,8 @@ fn ports(store: &Arc<CassandraStore>, root: &str, mailer: &Arc<CaptureMailer>) -
         account_writer: store.clone(),
         command_reader: store.clone(),
         command_writer: store.clone(),
+        invitation_reader: store.clone(),
+        invitation_writer: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         signer: signer.clone(),

@@ -100,8 +100,10 @@ impl Bench {
         Subject {
             account_reader: reader.clone(),
             account_writer: writer.clone(),
-            command_reader: reader,
-            command_writer: writer,
+            command_reader: reader.clone(),
+            command_writer: writer.clone(),
+            invitation_reader: reader,
+            invitation_writer: writer,
             assignment_reader: assignments.clone(),
             assignment_writer: assignments.clone(),
             assignment_admin: assignments.clone(),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use foxhold_ops::{Access, OpsLimits, OpsPorts};
+use foxhold_ops::{Access, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_runtime::{
     Shutdown,
     http_edge::{self, EdgeLimits},
@@ -23,9 +23,15 @@ use tokio::net::UnixListener;
 
 use crate::data_folder::DataFolder;
 
-/// What the admin API works with: the same as the box's jobs.
-pub(super) fn ports(jobs: &JobPorts, settings: &JobSettings, shutdown: &Shutdown) -> OpsPorts {
+/// What the admin API works with: the same as the box's jobs, and what invitations are made with.
+pub(super) fn ports(
+    jobs: &JobPorts,
+    settings: &JobSettings,
+    invitations: InvitationPorts,
+    shutdown: &Shutdown,
+) -> OpsPorts {
     OpsPorts {
+        invitations: Some(invitations),
         reader: Arc::clone(&jobs.reader),
         writer: Arc::clone(&jobs.writer),
         admin: Arc::clone(&jobs.admin),

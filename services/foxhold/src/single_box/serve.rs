@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     let token_server = token_server.context("a box serves tokens")?;
     let router = foxhold_webhead::router(parts.app).merge(storage);
     let (job_ports, job_settings) = parts.jobs;
-    let admin_ports = admin::ports(&job_ports, &job_settings, &shutdown);
+    let admin_ports = admin::ports(&job_ports, &job_settings, parts.invitations, &shutdown);
     let admin_socket = AdminSocket::bind(&folder)?;
     let jobs = foxhold_webhead::jobs::start(job_ports, job_settings, &shutdown);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);

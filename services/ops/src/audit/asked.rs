@@ -22,8 +22,10 @@ use crate::{
 };
 
 /// Every change there is: its method, its path, and the tool's words for it.
-const CHANGES: [(Method, &str, &str); 16] = [
+const CHANGES: [(Method, &str, &str); 18] = [
     (Method::POST, "/events", "events.take"),
+    (Method::POST, "/invitations", "invite.create"),
+    (Method::DELETE, "/invitations/{id}", "invite.delete"),
     (Method::POST, "/users/{user}/retire", "user.retire"),
     (Method::PUT, "/services/{service}", "service.put"),
     (Method::POST, "/services/{service}/nodes", "node.create"),

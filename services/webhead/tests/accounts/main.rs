@@ -9,6 +9,7 @@ mod device_commands;
 mod devices;
 #[cfg(test)]
 mod flow;
+mod invitations;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]

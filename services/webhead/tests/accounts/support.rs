@@ -283,6 +283,8 @@ impl Bench {
             writer: store.clone(),
             command_reader: store.clone(),
             command_writer: store.clone(),
+            invitation_reader: store.clone(),
+            invitation_writer: store.clone(),
             signer: signer.clone(),
             certificates: signer.clone(),
             stretcher: stretcher.clone(),

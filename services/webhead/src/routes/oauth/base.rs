@@ -147,6 +147,8 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::MethodNotAllowed
         | ErrorCode::Internal
         | ErrorCode::RegistrationClosed
+        | ErrorCode::InvitationNeeded
+        | ErrorCode::BadInvitation
         | ErrorCode::MailDomainNotAllowed => None,
     }
 }
