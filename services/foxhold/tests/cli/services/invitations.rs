@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::bench::{Bench, HOME};
 
 fn ids(listed: &Value) -> Vec<&str> {
-    let listed = listed["invitations"].as_array().unwrap();
+    let listed = listed["invitations"].as_array().expect("a list");
     listed
         .iter()
-        .map(|invitation| invitation["id"].as_str().unwrap())
+        .map(|invitation| invitation["id"].as_str().expect("an id"))
         .collect()
 }
 
