@@ -33,7 +33,7 @@ fn only_invited(domains: &[&str]) -> Registration {
         mode: RegistrationMode::Invitation,
         domains: domains
             .iter()
-            .map(|domain| MailDomain::parse(domain).unwrap())
+            .map(|domain| MailDomain::parse(domain).expect("a domain"))
             .collect(),
         domains_shown: false,
     }
@@ -51,7 +51,10 @@ fn terms(invited: Invited) -> InvitationTerms {
 }
 
 fn address(text: &str) -> Invited {
-    Invited::Address(text.to_owned(), Address::parse(text).unwrap().key().clone())
+    Invited::Address(
+        text.to_owned(),
+        Address::parse(text).expect("an address").key().clone(),
+    )
 }
 
 /// Puts an invitation into the store; its code, as a person has it.
@@ -64,7 +67,11 @@ async fn invite(bench: &Bench, number: u64, terms: InvitationTerms) -> String {
     };
     // As the bench has it.
     let id = code.id(&Secret::new([5; 32]));
-    bench.store.put_invitation(&call, id, terms).await.unwrap();
+    bench
+        .store
+        .put_invitation(&call, id, terms)
+        .await
+        .expect("it is kept");
     code.shown().expose().to_owned()
 }
 
