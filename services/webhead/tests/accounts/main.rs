@@ -6,9 +6,11 @@ mod bad_input;
 mod certificates;
 #[cfg(test)]
 mod device_commands;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod flow;
+#[cfg(test)]
 mod invitations;
 #[cfg(test)]
 mod oauth;
