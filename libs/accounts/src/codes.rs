@@ -4,7 +4,10 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use foxhold_core::{Secret, Timestamp, TokenId, Uid, hex};
-use foxhold_crypto::mac::{hmac_sha256, same};
+use foxhold_crypto::{
+    invitation::InvitationCode,
+    mac::{hmac_sha256, same},
+};
 
 /// Short codes change this often.
 const SHORT_STEP: Duration = Duration::from_secs(15 * 60);
@@ -65,6 +68,12 @@ impl CodeKey {
     #[must_use]
     pub fn new(key: Secret<32>) -> Self {
         Self(Arc::new(key))
+    }
+
+    /// What an invitation is kept under.
+    #[must_use]
+    pub fn invitation_id(&self, code: &InvitationCode) -> TokenId {
+        code.id(&self.0)
     }
 
     /// The code in the link of a verification mail, 32 hex digits.

@@ -100,6 +100,9 @@ pub enum AccountError {
     /// 156.
     #[error("unknown backup code")]
     UnknownBackupCode,
+    /// 157.
+    #[error("device command unavailable")]
+    CommandUnavailable,
     /// 158.
     #[error("unknown recovery key")]
     UnknownRecoveryKey,
@@ -157,6 +160,12 @@ pub enum AccountError {
     /// 1001.
     #[error("registration is closed")]
     RegistrationClosed,
+    /// 1002.
+    #[error("an invitation is needed")]
+    InvitationNeeded,
+    /// 1003: unknown, used, expired or for another address.
+    #[error("the invitation does not help")]
+    BadInvitation,
     /// 1004.
     #[error("no new accounts with addresses of this domain")]
     MailDomainNotAllowed,
@@ -229,6 +238,7 @@ impl AccountError {
             Self::TotpExists => ErrorCode::TotpExists,
             Self::TotpNotFound => ErrorCode::TotpNotFound,
             Self::UnknownBackupCode => ErrorCode::UnknownBackupCode,
+            Self::CommandUnavailable => ErrorCode::CommandUnavailable,
             Self::UnknownRecoveryKey => ErrorCode::UnknownRecoveryKey,
             Self::WrongRecoveryKey => ErrorCode::WrongRecoveryKey,
             Self::RecoveryKeyExists => ErrorCode::RecoveryKeyExists,
@@ -247,6 +257,8 @@ impl AccountError {
             Self::ExpiredCode => ErrorCode::ExpiredAuthorizationCode,
             Self::PkceMismatch => ErrorCode::PkceMismatch,
             Self::RegistrationClosed => ErrorCode::RegistrationClosed,
+            Self::InvitationNeeded => ErrorCode::InvitationNeeded,
+            Self::BadInvitation => ErrorCode::BadInvitation,
             Self::MailDomainNotAllowed => ErrorCode::MailDomainNotAllowed,
             Self::StoreConflict => ErrorCode::StoreConflict,
             Self::Busy { .. } => ErrorCode::Busy,

@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod deletion;
 pub mod detach;
 pub mod device;
+pub mod device_commands;
 pub mod duplicate;
 pub mod email;
 pub mod error;
@@ -20,6 +21,7 @@ pub mod field;
 #[cfg(test)]
 mod fixtures;
 pub mod guards;
+pub mod invitation;
 pub mod keys;
 pub mod login;
 pub mod mail;

@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{Clock, Deadline, OpId, Random, RegionMark, Timestamp, Uid, record::Account};
 use foxhold_ports::{
-    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, Call, CertificateSigner, FollowUps,
-    Limits, Mailer, Stretcher,
+    AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, Call, CertificateSigner, CommandReader,
+    CommandWriter, FollowUps, InvitationReader, InvitationWriter, Limits, Mailer, Stretcher,
     limits::{Action, LimitKeys},
 };
 
@@ -27,6 +27,14 @@ pub struct Accounts {
     pub writer: Arc<dyn AccountWriter>,
     /// Writes what guards accounts.
     pub guards: Arc<dyn AccountGuards>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Makes accounts with an invitation.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Signs access tokens.
     pub signer: Arc<dyn AccessTokenSigner>,
     /// What registered clients need.

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use foxhold_core::{
-    Secret, Timestamp, Uid, random,
+    Secret, SecretText, Timestamp, Uid, random,
     record::{Account, Credentials},
 };
-use foxhold_ports::{Refusal, limits::Action};
+use foxhold_ports::{Refusal, invitations::Invitation, limits::Action};
 
 use crate::{
-    AccountError, Accounts, Address, Caller, credentials::NewPassword, field, mail::MailOptions,
-    session::Opening,
+    AccountError, Accounts, Address, Caller, credentials::NewPassword, field, invitation::proves_address,
+    mail::MailOptions, session::Opening, write::WriteFailure,
 };
 
 /// A sign-up.
@@ -26,6 +26,8 @@ pub struct CreateRequest {
     pub mail: MailOptions,
     /// To come out verified, where the operator allows that.
     pub pre_verified: bool,
+    /// The code of an invitation.
+    pub invite: Option<SecretText>,
 }
 
 /// A new account, signed in.
@@ -46,7 +48,7 @@ impl Accounts {
     /// Makes an account and signs it in; an unverified holder of the address is replaced.
     ///
     /// # Errors
-    /// [`AccountError`]: 101, 107, 108, 114, 151, 201, 1001, 1004.
+    /// [`AccountError`]: 101, 107, 108, 114, 151, 201, 1001 to 1004.
     pub async fn create_account(
         &self,
         caller: &Caller,
@@ -71,7 +73,9 @@ impl Accounts {
         address: &Address,
         request: CreateRequest,
     ) -> Result<Created, AccountError> {
-        self.registration.get().check(address)?;
+        let rules = self.registration.get();
+        let code = request.invite.as_ref().map(SecretText::expose);
+        let invitation = self.admit(caller, &rules, address, code).await?;
         let holder = self
             .reader
             .account_by_email(caller.deadline, address.key())
@@ -79,13 +83,15 @@ impl Accounts {
         if let Some(holder) = holder.filter(|holder| holder.email_verified) {
             return Err(AccountError::AccountExists { email: holder.email });
         }
-        let pre_verified = request.pre_verified && self.settings.pre_verified_allowed;
+        let invitation = invitation.as_ref();
+        let pre_verified = (request.pre_verified && self.settings.pre_verified_allowed)
+            || invitation.is_some_and(proves_address);
         if pre_verified || !self.mailer.delivers() {
-            let (account, opening) = self.store_new(caller, address, request, true).await?;
+            let (account, opening) = self.store_new(caller, address, request, invitation, true).await?;
             return Ok(created(&account, opening));
         }
         self.count_mail(address.key()).await?;
-        let created = self.create_and_mail(caller, address, request).await;
+        let created = self.create_and_mail(caller, address, request, invitation).await;
         if created.is_err() {
             self.uncount_mail(address.key()).await;
         }
@@ -97,9 +103,12 @@ impl Accounts {
         caller: &Caller,
         address: &Address,
         mut request: CreateRequest,
+        invitation: Option<&Invitation>,
     ) -> Result<Created, AccountError> {
         let options = std::mem::take(&mut request.mail);
-        let (account, opening) = self.store_new(caller, address, request, false).await?;
+        let (account, opening) = self
+            .store_new(caller, address, request, invitation, false)
+            .await?;
         let sent = self.send_verify_mail(&account, &options).await;
         sent.map_err(|_| AccountError::MailNotSent { new_address: true })?;
         Ok(created(&account, opening))
@@ -111,6 +120,7 @@ impl Accounts {
         caller: &Caller,
         address: &Address,
         request: CreateRequest,
+        invitation: Option<&Invitation>,
         email_verified: bool,
     ) -> Result<(Account, Opening), AccountError> {
         let k_a = Secret::new(random::bytes(&*self.random));
@@ -118,7 +128,8 @@ impl Accounts {
         let account = self.new_account(caller, address, made.credentials, email_verified);
         let wrap_kbs = request.keys.then_some(made.wrap_kbs);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at)?;
-        self.store_account(caller, address, &account, &opening).await?;
+        self.store_account(caller, address, &account, &opening, invitation)
+            .await?;
         Ok((account, opening))
     }
 
@@ -154,17 +165,29 @@ impl Accounts {
         address: &Address,
         account: &Account,
         opening: &Opening,
+        invitation: Option<&Invitation>,
     ) -> Result<(), AccountError> {
+        let (id, now) = (invitation.map(|invitation| invitation.id), account.created_at);
         let done = self
             .write(caller, |call| {
                 let (account, sign_in) = (account.clone(), opening.sign_in.clone());
-                async move { self.writer.create_account(&call, account, sign_in).await }
+                async move {
+                    let Some(id) = id else {
+                        return self.writer.create_account(&call, account, sign_in).await;
+                    };
+                    let writer = &self.invitation_writer;
+                    writer
+                        .create_invited_account(&call, account, sign_in, id, now)
+                        .await
+                }
             })
             .await;
-        done.map_err(|failure| {
-            failure.telling(Refusal::EmailTaken, || AccountError::AccountExists {
+        done.map_err(|failure| match failure {
+            // Somebody was faster.
+            WriteFailure::Refused(Refusal::TokenSpent) => AccountError::BadInvitation,
+            failure => failure.telling(Refusal::EmailTaken, || AccountError::AccountExists {
                 email: address.as_typed().to_owned(),
-            })
+            }),
         })
     }
 }

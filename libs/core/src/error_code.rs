@@ -94,6 +94,8 @@ error_codes! {
     TotpNotFound = 155, 400;
     /// No such backup code, or used.
     UnknownBackupCode = 156, 400;
+    /// The device does not take this command.
+    CommandUnavailable = 157, 400;
     /// The account has no recovery key.
     UnknownRecoveryKey = 158, 400;
     /// The account has another recovery key.
@@ -144,6 +146,10 @@ error_codes! {
     Internal = 999, 500;
     /// No new accounts are made.
     RegistrationClosed = 1001, 403;
+    /// New accounts are made with an invitation only.
+    InvitationNeeded = 1002, 403;
+    /// The invitation is none, or helps no more.
+    BadInvitation = 1003, 403;
     /// No new accounts are made for addresses of this domain.
     MailDomainNotAllowed = 1004, 403;
     /// The user has not agreed yet.

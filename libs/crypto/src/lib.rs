@@ -7,6 +7,7 @@
 
 pub mod hawk;
 pub mod hkdf;
+pub mod invitation;
 pub mod jwe;
 pub mod mac;
 pub mod node_secret;

@@ -5,7 +5,9 @@
 
 mod accounts;
 mod assignments;
+mod device_commands;
 pub mod fixtures;
+mod invitations;
 mod jobs;
 mod model;
 mod openid;
@@ -28,7 +30,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
     AccountGuards, AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter,
-    JobTurns,
+    CommandReader, CommandWriter, InvitationReader, InvitationWriter, JobTurns,
 };
 pub use openid::{OpenIdSubject, openid};
 
@@ -48,6 +50,14 @@ pub struct Subject {
     pub assignment_admin: Arc<dyn AssignmentAdmin>,
     /// Hands out turns at jobs.
     pub job_turns: Arc<dyn JobTurns>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Writes invitations.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Whether it keeps a log of operations: it answers a repeated refusal alike, whatever has happened since, and
     /// notices an operation id that is used for another kind of intent.
     pub remembers: bool,
@@ -109,6 +119,31 @@ pub async fn jobs(adapter: &str, make: impl AsyncFn() -> Subject) {
 /// When the adapter breaks a promise.
 pub async fn outbox(adapter: &str, make: impl AsyncFn() -> OutboxSubject) {
     outbox::run(adapter, make).await;
+}
+
+/// Runs every case about commands that wait for devices.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn device_commands(adapter: &str, make: impl AsyncFn() -> Subject) {
+    let log_cases = device_commands::log_cases();
+    run(
+        "device commands",
+        adapter,
+        &device_commands::cases(),
+        &log_cases,
+        make,
+    )
+    .await;
+}
+
+/// Runs every case about invitations.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn invitations(adapter: &str, make: impl AsyncFn() -> Subject) {
+    let log_cases = invitations::log_cases();
+    run("invitations", adapter, &invitations::cases(), &log_cases, make).await;
 }
 
 /// Runs the cases about many exchanges at once alone: what several writers of one store must show who number users each

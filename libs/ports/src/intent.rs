@@ -108,6 +108,14 @@ intent_kinds! {
     SetRecoveryKey = 41,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
+    /// `CommandWriter::put_command`
+    PutCommand = 70,
+    /// `InvitationWriter::create_invited_account`
+    CreateInvitedAccount = 71,
+    /// `InvitationWriter::put_invitation`
+    PutInvitation = 72,
+    /// `InvitationWriter::delete_invitation`
+    DeleteInvitation = 73,
 }
 
 #[cfg(test)]

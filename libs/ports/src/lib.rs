@@ -19,10 +19,12 @@ pub mod assignments;
 pub mod cell;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod device_commands;
 pub mod error;
 pub mod follow_ups;
 pub mod guards;
 pub mod intent;
+pub mod invitations;
 pub mod jobs;
 pub mod limits;
 pub mod mail;
@@ -35,10 +37,12 @@ pub mod stretcher;
 
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
+pub use device_commands::{CommandReader, CommandWriter};
 pub use error::{Cause, ReadError, Refusal, WriteError};
 pub use follow_ups::FollowUps;
 pub use guards::AccountGuards;
 pub use intent::IntentKind;
+pub use invitations::{InvitationReader, InvitationWriter};
 pub use jobs::JobTurns;
 pub use limits::Limits;
 pub use mail::Mailer;

@@ -36,6 +36,12 @@ pub enum Action {
     PasswordForgotVerifyOtp,
     /// `loadAccountFailed`: a call that mails found no account
     LoadAccountFailed,
+    /// `invokeDeviceCommand`
+    InvokeDeviceCommand,
+    /// `deviceNotify`
+    DeviceNotify,
+    /// `invitationCheck`: a look at an invitation, and a creation that fails for one
+    InvitationCheck,
     /// `sessionDuplicate`
     SessionDuplicate,
     /// `accountStatusCheck`
@@ -74,7 +80,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 30] = [
+    pub const ALL: [(Self, &'static str); 33] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -88,6 +94,9 @@ impl Action {
         (Self::PasswordForgotSendOtp, "passwordForgotSendOtp"),
         (Self::PasswordForgotVerifyOtp, "passwordForgotVerifyOtp"),
         (Self::LoadAccountFailed, "loadAccountFailed"),
+        (Self::InvokeDeviceCommand, "invokeDeviceCommand"),
+        (Self::DeviceNotify, "deviceNotify"),
+        (Self::InvitationCheck, "invitationCheck"),
         (Self::SessionDuplicate, "sessionDuplicate"),
         (Self::AccountStatusCheck, "accountStatusCheck"),
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),

@@ -4,7 +4,9 @@
 mod accounts;
 mod assignments;
 mod clock;
+mod device_commands;
 mod guards;
+mod invitations;
 mod jobs;
 mod limits;
 mod mailer;

@@ -16,7 +16,11 @@ async fn subject() -> Subject {
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),
-        job_turns: store,
+        job_turns: store.clone(),
+        command_reader: store.clone(),
+        command_writer: store.clone(),
+        invitation_reader: store.clone(),
+        invitation_writer: store,
         remembers: true,
         knows_uids: true,
         keep: Box::new(()),
@@ -82,4 +86,14 @@ async fn model_without_a_log() {
         ..subject().await
     };
     conformance::like_memory("memory, log not asked for", 0..2, 500, forgetful).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_commands() {
+    conformance::device_commands("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations() {
+    conformance::invitations("memory", subject).await;
 }

@@ -12,7 +12,8 @@ use tower::{Service, util::BoxCloneSyncService};
 
 pub use dbwriter::{
     RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-    RemoteClientAdmin, RemoteGrantWriter, RemoteJobTurns, RemoteOutbox,
+    RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter, RemoteInvitationWriter, RemoteJobTurns,
+    RemoteOutbox,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

@@ -5,7 +5,9 @@ mod account;
 mod allocation;
 mod assignment;
 mod certificate;
+mod device_commands;
 mod import;
+mod invitations;
 mod jobs;
 mod openid;
 mod outbox;
@@ -16,6 +18,7 @@ use std::fmt;
 
 pub(crate) use account::key_fetches;
 pub(crate) use assignment::{node_url, service_key, service_uid};
+pub(crate) use device_commands::device_ref;
 use foxhold_core::{OpId, Secret, SecretText, Timestamp};
 pub(crate) use jobs::{job, runner};
 pub(crate) use openid::client_id;

@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner,
-    ClientAdmin, GrantWriter, IdTokenSigner, JobTurns, NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
+    ClientAdmin, CommandWriter, GrantWriter, IdTokenSigner, InvitationWriter, JobTurns, NodeTokenMinter,
+    Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -26,6 +27,10 @@ pub struct DbwriterPorts {
     pub accounts: Arc<dyn AccountWriter>,
     /// Writes what guards accounts.
     pub guards: Arc<dyn AccountGuards>,
+    /// Lets commands wait for devices.
+    pub commands: Arc<dyn CommandWriter>,
+    /// Writes invitations, and accounts that are made with one.
+    pub invitations: Arc<dyn InvitationWriter>,
     /// Writes users' records.
     pub assignments: Arc<dyn AssignmentWriter>,
     /// Administers services and nodes.
@@ -46,11 +51,16 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
         account_guards_server::AccountGuardsServer, account_writer_server::AccountWriterServer,
         assignment_admin_server::AssignmentAdminServer, assignment_writer_server::AssignmentWriterServer,
-        client_admin_server::ClientAdminServer, grant_writer_server::GrantWriterServer,
+        client_admin_server::ClientAdminServer, command_writer_server::CommandWriterServer,
+        grant_writer_server::GrantWriterServer, invitation_writer_server::InvitationWriterServer,
         job_turns_server::JobTurnsServer, outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AccountGuardsServer::new(dbwriter::Guards(ports.guards)))
+        .add_service(CommandWriterServer::new(dbwriter::Commands(ports.commands)))
+        .add_service(InvitationWriterServer::new(dbwriter::Invitations(
+            ports.invitations,
+        )))
         .add_service(AssignmentWriterServer::new(dbwriter::Assignments(
             ports.assignments,
         )))
@@ -62,9 +72,11 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 8] = [
+pub const DBWRITER_SERVICES: [&str; 10] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::account_guards_server::SERVICE_NAME,
+    wire::dbwriter::command_writer_server::SERVICE_NAME,
+    wire::dbwriter::invitation_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_admin_server::SERVICE_NAME,
     wire::dbwriter::outbox_server::SERVICE_NAME,

@@ -3,10 +3,12 @@
 //! Must stay true: an account is what its own row says, and that row is changed by conditions only; everything else that
 //! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
 
+mod commands;
 mod create;
 mod deletion;
 mod device;
 mod guards;
+mod invitations;
 mod judge;
 mod operations;
 mod password;
@@ -33,6 +35,10 @@ use foxhold_core::{
 };
 use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn};
 
+use commands::CommandDecisions;
+pub(crate) use commands::CommandReads;
+use invitations::InvitationDecisions;
+pub(crate) use invitations::InvitationReads;
 pub(crate) use statements::AccountReads;
 use statements::{AccountDecisions, AccountWrites, TokenDecisions};
 
@@ -46,6 +52,8 @@ pub(crate) struct AccountWriting {
     decisions: AccountDecisions,
     tokens: TokenDecisions,
     writes: AccountWrites,
+    commands: CommandDecisions,
+    invitations: InvitationDecisions,
     /// Creations of this process take turns for an address.
     addresses: KeyedLocks<EmailKey>,
     /// Changes of an account's row.
@@ -62,6 +70,8 @@ impl AccountWriting {
             decisions: AccountDecisions::prepare(cql).await?,
             tokens: TokenDecisions::prepare(cql).await?,
             writes: AccountWrites::prepare(cql).await?,
+            commands: CommandDecisions::prepare(cql).await?,
+            invitations: InvitationDecisions::prepare(cql).await?,
             addresses: KeyedLocks::default(),
             uids: KeyedLocks::default(),
             spenders: KeyedLocks::default(),
@@ -163,9 +173,13 @@ impl AccountWriter for CassandraStore {
 
 /// All statements about accounts, for the test that looks at every statement.
 #[cfg(test)]
-pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 4] {
+pub(crate) const fn catalogue() -> [&'static [crate::cql::Entry]; 8] {
     [
         AccountReads::CATALOGUE,
+        CommandReads::CATALOGUE,
+        CommandDecisions::CATALOGUE,
+        InvitationReads::CATALOGUE,
+        InvitationDecisions::CATALOGUE,
         AccountDecisions::CATALOGUE,
         TokenDecisions::CATALOGUE,
         AccountWrites::CATALOGUE,

@@ -22,12 +22,8 @@ const OF_OPERATORS: &str = "regions";
 
 /// Every set of statements of this crate.
 fn sets() -> Vec<Vec<Entry>> {
-    let [reads, decisions, tokens, writes] = accounts::catalogue();
-    vec![
-        reads.to_vec(),
-        decisions.to_vec(),
-        tokens.to_vec(),
-        writes.to_vec(),
+    let accounts = accounts::catalogue().map(<[Entry]>::to_vec);
+    let others = [
         AssignmentReads::CATALOGUE.to_vec(),
         AssignmentWrites::CATALOGUE.to_vec(),
         audit::catalogue(),
@@ -41,7 +37,8 @@ fn sets() -> Vec<Vec<Entry>> {
         ProcessStatements::CATALOGUE.to_vec(),
         TurnStatements::CATALOGUE.to_vec(),
         UidStatements::CATALOGUE.to_vec(),
-    ]
+    ];
+    accounts.into_iter().chain(others).collect()
 }
 
 fn catalogue() -> Vec<Entry> {

@@ -9,7 +9,7 @@ use foxhold_core::{Clock, Deadline, Random, record::ServiceKey};
 
 use crate::{
     ConnectError, ConnectSettings, Regions, Requests,
-    accounts::{AccountReads, AccountWriting},
+    accounts::{AccountReads, AccountWriting, CommandReads, InvitationReads},
     assignments::{
         NodeLookup,
         table::{AssignmentReads, AssignmentWrites},
@@ -32,6 +32,8 @@ pub struct CassandraReader {
     pub(crate) cql: Arc<Cql>,
     pub(crate) accounts: Arc<AccountReads>,
     pub(crate) openid: Arc<OpenIdReads>,
+    pub(crate) commands: CommandReads,
+    pub(crate) invitations: InvitationReads,
     pub(crate) users: AssignmentReads,
     pub(crate) nodes: NodeLookup,
     pub(crate) waiting: Arc<WaitingList>,
@@ -65,6 +67,8 @@ impl CassandraReader {
         Ok(Self {
             accounts: Arc::new(AccountReads::prepare(&cql).await?),
             openid: Arc::new(OpenIdReads::prepare(&cql).await?),
+            commands: CommandReads::prepare(&cql).await?,
+            invitations: InvitationReads::prepare(&cql).await?,
             users: AssignmentReads::prepare(&cql).await?,
             nodes: NodeLookup {
                 cql: Arc::clone(&cql),

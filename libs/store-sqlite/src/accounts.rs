@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod claim;
 pub(crate) mod code;
+pub(crate) mod command;
 pub(crate) mod device;
 pub(crate) mod guard;
 pub(crate) mod key_fetch;

@@ -8,6 +8,7 @@ mod accounts;
 mod assignments;
 mod codec;
 mod error;
+mod invitations;
 mod jobs;
 mod openid;
 mod operations;
@@ -36,5 +37,7 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0007_guards.sql"),
         include_str!("../schema/0008_outbox.sql"),
         include_str!("../schema/0009_openid.sql"),
+        include_str!("../schema/0010_device_commands.sql"),
+        include_str!("../schema/0011_invitations.sql"),
     ],
 };

@@ -28,6 +28,9 @@ const PRUNE_PASSWORD_TOKENS: &str = "DELETE FROM password_tokens WHERE id IN
 const PRUNE_MAILS: &str =
     "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
+const PRUNE_COMMANDS: &str = "DELETE FROM device_commands WHERE (uid, device, place) IN
+    (SELECT uid, device, place FROM device_commands WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2)";
+
 /// How long an outcome is remembered: far longer than anybody tries again.
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
@@ -79,6 +82,18 @@ impl Answer for u8 {
             Some([count]) => Ok(*count),
             _ => Err(StoreError::Corrupt("an operation lacks its answer")),
         }
+    }
+}
+
+impl Answer for u64 {
+    fn encode(&self) -> Option<Vec<u8>> {
+        Some(self.to_be_bytes().to_vec())
+    }
+
+    fn decode(cell: Option<Vec<u8>>) -> Result<Self, StoreError> {
+        let bytes = cell.and_then(|cell| cell.try_into().ok());
+        let bytes = bytes.ok_or(StoreError::Corrupt("an operation lacks its answer"))?;
+        Ok(Self::from_be_bytes(bytes))
     }
 }
 
@@ -159,6 +174,8 @@ pub struct Pruned {
     pub password_tokens: usize,
     /// Mails that nobody has sent for two days.
     pub mails: usize,
+    /// Commands to devices that have expired.
+    pub device_commands: usize,
 }
 
 impl Pruned {
@@ -166,7 +183,8 @@ impl Pruned {
     #[must_use]
     pub fn is_full_step(&self) -> bool {
         let most = self.operations.max(self.authorization_codes);
-        most.max(self.password_tokens).max(self.mails) >= PRUNED_AT_ONCE as usize
+        let most = most.max(self.password_tokens).max(self.mails);
+        most.max(self.device_commands) >= PRUNED_AT_ONCE as usize
     }
 }
 
@@ -189,6 +207,7 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
             (millis(now.minus(PASSWORD_TOKEN_KEPT))?, PRUNED_AT_ONCE),
         )?,
         mails: change(db, PRUNE_MAILS, (first_of(now.minus(MAIL_KEPT)), PRUNED_AT_ONCE))?,
+        device_commands: change(db, PRUNE_COMMANDS, (millis(now)?, PRUNED_AT_ONCE))?,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The reading side: connections that can change nothing, in the writer's process or in any other.
 
+mod device_commands;
+mod invitations;
 mod openid;
 
 use std::path::PathBuf;

@@ -2,7 +2,9 @@
 
 mod accounts;
 mod assignments;
+mod device_commands;
 mod guards;
+mod invitations;
 mod jobs;
 mod openid;
 mod outbox;
@@ -53,7 +55,8 @@ impl SqliteStore {
     }
 
     /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes,
-    /// password tokens older than a day and mails that nobody has sent for two days.
+    /// password tokens older than a day, mails that nobody has sent for two days and commands to devices that have
+    /// expired.
     /// To be called now and then, again at once while [`Pruned::is_full_step`].
     ///
     /// # Errors

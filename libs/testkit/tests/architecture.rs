@@ -47,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ops",
         &[
+            "accounts",
             "core",
             "crypto",
             "node-auth",

@@ -32,6 +32,20 @@ async fn the_suite_of_clients_and_grants() {
     conformance::openid("cassandra", async || Bench::openid_subject(&store)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_to_devices() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::device_commands("cassandra, two writers", async || Bench::subject(&[&one, &other])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::invitations("cassandra, two writers", async || Bench::subject(&[&one, &other])).await;
+}
+
 /// Half of the calls to each of two writers: what one process knows of its own doings does not help.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_over_two_writers() {

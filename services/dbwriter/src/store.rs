@@ -60,6 +60,8 @@ impl OpenStore {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
+                commands: Arc::clone(store) as _,
+                invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 clients: Arc::clone(store) as _,
@@ -70,6 +72,8 @@ impl OpenStore {
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
+                commands: Arc::clone(store) as _,
+                invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
                 admin: Arc::clone(store) as _,
                 clients: Arc::clone(store) as _,

@@ -11,6 +11,7 @@ use crate::commands::{
     client::ClientCommand,
     doctor::DoctorArgs,
     firefox::FirefoxCommand,
+    invite::InviteCommand,
     key::provider::{KeyListArgs, KeyRotateArgs},
     mail::MailCommand,
     node::NodeCommand,
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// The nodes of a service.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Invitations to make an account.
+    #[command(subcommand)]
+    Invite(Box<InviteCommand>),
 }
 
 /// Serve everything from one folder: page, accounts, Token Server and sync node.

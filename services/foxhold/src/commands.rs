@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod doctor;
 pub(crate) mod firefox;
+pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod mail;
 pub(crate) mod node;

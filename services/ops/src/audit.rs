@@ -19,8 +19,8 @@ use crate::{
     refused::Refused,
     router::OpsPorts,
     wire::{
-        ClientPut, EventsDone, ImportDone, NodeDeleted, NodePut, PageDone, ReserveUids, Retired, ServicePut,
-        UserChange,
+        ClientPut, EventsDone, ImportDone, InvitationDeleted, InvitationsMade, NodeDeleted, NodePut,
+        PageDone, ReserveUids, Retired, ServicePut, UserChange,
     },
 };
 
@@ -247,6 +247,18 @@ impl Told for ImportDone {
             *counts.entry(word(result.outcome)).or_default() += 1;
         }
         listed(counts)
+    }
+}
+
+impl Told for InvitationsMade {
+    fn told(&self) -> String {
+        format!("created {}", self.invitations.len())
+    }
+}
+
+impl Told for InvitationDeleted {
+    fn told(&self) -> String {
+        format!("deleted {}", self.invitation.id)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use foxhold_core::SecretText;
+use foxhold_core::{Secret, SecretText, hex};
 use foxhold_ports::assignments::is_node_url;
 use foxhold_runtime::{
     channel::ChannelSettings,
@@ -28,6 +28,8 @@ pub struct Config {
     pub private_listen: Option<SocketAddr>,
     /// File with the key of hashes in telemetry: any text, the same as the webheads'.
     pub metrics_key_file: SecretFile,
+    /// What invitations to make an account are made with; none are made when absent.
+    pub invitations: Option<InvitationsTable>,
     /// The process's certificate, role `ops`.
     pub tls: TlsSettings,
     /// Where everything is read.
@@ -64,6 +66,16 @@ pub struct PurgeTable {
     pub nodes_by_uid: Vec<String>,
 }
 
+/// What invitations are made with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationsTable {
+    /// Root of the pages, as `public_url` of the webheads, without a trailing slash.
+    pub public_url: String,
+    /// File with the key that codes are hashed with, 64 hex digits: the same as the webheads'.
+    pub code_key_file: SecretFile,
+}
+
 /// All nodes, where it stands alone.
 const ALL: &str = "*";
 
@@ -79,6 +91,9 @@ pub enum ConfigError {
     /// Something that is no node.
     #[error("`purge.nodes_by_uid`: give nodes' URLs without a trailing slash, or \"*\" alone for all")]
     NodesByUid,
+    /// A key of another length.
+    #[error("`invitations.code_key_file`: the file has to hold 64 hex digits")]
+    CodeKey,
     /// A bound that lets nothing through.
     #[error("`{0}`: give at least 1")]
     Zero(&'static str),
@@ -88,6 +103,7 @@ pub enum ConfigError {
 pub(crate) struct Prepared {
     pub(crate) store: Store,
     pub(crate) metrics_key: Arc<SecretText>,
+    pub(crate) invitations: Option<(String, Arc<Secret<32>>)>,
     pub(crate) by_uid: ByUid,
     pub(crate) limits: OpsLimits,
 }
@@ -110,7 +126,9 @@ impl Config {
         if let Some((key, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             return Err(ConfigError::Zero(key));
         }
+        let invitations = self.invitations.as_ref();
         Ok(Prepared {
+            invitations: invitations.map(|table| table.prepare(secrets)).transpose()?,
             by_uid: self.purge.by_uid()?,
             limits: OpsLimits {
                 in_work_max: self.requests_max,
@@ -120,6 +138,14 @@ impl Config {
             metrics_key: Arc::new(secrets.read_text("metrics_key_file", &self.metrics_key_file)?),
             store: self.store.resolve("ops", StoreUse::Reads, secrets)?,
         })
+    }
+}
+
+impl InvitationsTable {
+    fn prepare(&self, secrets: &Secrets) -> Result<(String, Arc<Secret<32>>), ConfigError> {
+        let text = secrets.read_text("invitations.code_key_file", &self.code_key_file)?;
+        let key = hex::decode(text.expose()).map_err(|_| ConfigError::CodeKey)?;
+        Ok((self.public_url.clone(), Arc::new(Secret::new(key))))
     }
 }
 

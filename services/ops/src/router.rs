@@ -25,7 +25,11 @@ use crate::{
     audit::asked::audit_refusal,
     caller::{self, Access},
     refused::{self, Refused},
-    routes::{bulk, clients, count, events, health, import, nodes, purge, records, services, users},
+    routes::{
+        bulk, clients, count, events, health, import,
+        invitations::{self, InvitationPorts},
+        nodes, purge, records, services, users,
+    },
     wire::{BODY_LEN_MAX, Code, PREFIX},
 };
 
@@ -52,6 +56,8 @@ pub struct OpsPorts {
     pub random: Arc<dyn Random>,
     /// Key of the hashes that stand for users in logs and in tokens.
     pub metrics_key: Arc<SecretText>,
+    /// What invitations are made with; absent where none are.
+    pub invitations: Option<InvitationPorts>,
     /// Nodes that keep data by uid.
     pub by_uid: ByUid,
     /// Bounds.
@@ -128,6 +134,11 @@ fn routes() -> Router<App> {
     Router::new()
         .route("/health", get(health::show))
         .route("/events", post(events::take))
+        .route("/invitations", get(invitations::list).post(invitations::create))
+        .route(
+            "/invitations/{id}",
+            get(invitations::show).delete(invitations::delete),
+        )
         .route("/users/{user}/retire", post(users::retire_everywhere))
         .route("/clients", get(clients::list).post(clients::create))
         .route(

@@ -6,6 +6,7 @@ pub(crate) mod count;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod invitations;
 pub(crate) mod nodes;
 pub(crate) mod purge;
 pub(crate) mod records;

@@ -10,7 +10,8 @@ use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
 use foxhold_ports::AssignmentReader;
 use foxhold_rpc::client::{
-    RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin, RemoteSigner, Transport, transport,
+    RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin, RemoteInvitationWriter, RemoteSigner,
+    Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -25,7 +26,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::{
-    Access, OpsPorts,
+    Access, InvitationPorts, OpsPorts,
     config::{Config, Prepared},
     router, store,
 };
@@ -152,7 +153,16 @@ async fn reach(
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let calls = HttpNodeCalls::new(Arc::new(Outbound::new()), clock.clone(), random.clone());
     let readers = store::open(prepared.store).await?;
+    let invitation_reader = readers.invitations;
+    let invitation_writer = Arc::new(RemoteInvitationWriter::new(dbwriter.clone()));
+    let invitations = prepared.invitations.map(|(root, code_key)| InvitationPorts {
+        reader: invitation_reader,
+        writer: invitation_writer,
+        code_key,
+        root,
+    });
     Ok(OpsPorts {
+        invitations,
         reader: readers.assignments,
         registry: readers.registry,
         clients: Arc::new(RemoteClientAdmin::new(dbwriter.clone())),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use foxhold_ports::{AssignmentReader, ClientRegistry};
+use foxhold_ports::{AssignmentReader, ClientRegistry, InvitationReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -14,13 +14,16 @@ pub(crate) struct Readers {
     pub(crate) assignments: Arc<dyn AssignmentReader>,
     /// Registered clients.
     pub(crate) registry: Arc<dyn ClientRegistry>,
+    /// Invitations.
+    pub(crate) invitations: Arc<dyn InvitationReader>,
 }
 
 impl Readers {
-    fn of<R: AssignmentReader + ClientRegistry + 'static>(reader: Arc<R>) -> Self {
+    fn of<R: AssignmentReader + ClientRegistry + InvitationReader + 'static>(reader: Arc<R>) -> Self {
         Self {
             assignments: Arc::clone(&reader) as _,
-            registry: reader,
+            registry: Arc::clone(&reader) as _,
+            invitations: reader,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod change;
 mod client;
 mod import;
+mod invitation;
 mod node;
 mod page;
 mod problem;
@@ -23,6 +24,10 @@ pub use self::{
     },
     client::{Client, ClientKind, ClientOutcome, ClientPut, ClientSettings, Clients, NewSecret},
     import::{Import, ImportDone, ImportOutcome, ImportRecord, ImportResult, ImportUser, ReserveUids},
+    invitation::{
+        INVITATIONS_MAX, Invitation, InvitationDeleted, InvitationState, Invitations, InvitationsMade,
+        MadeInvitation, NewInvitations,
+    },
     node::{NewNode, Node, NodeChange, NodeDeleted, NodeOutcome, NodePut, Nodes, RenameNode},
     page::{Count, CountQuery, MovePage, PageDone, PageQuery, PurgePage, UnassignPage},
     problem::{Code, FieldFault, Problem},

@@ -13,8 +13,8 @@ use foxhold_crypto::hawk::Target;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AccessTokenSigner, AccountGuards, AccountReader, AccountWriter, AssignmentReader, AssignmentWriter,
-    CertificateSigner, ClientRegistry, GrantReader, GrantWriter, IdTokenSigner, Mailer, NodeTokenMinter,
-    PublicKeySource, Stretcher,
+    CertificateSigner, ClientRegistry, CommandReader, CommandWriter, GrantReader, GrantWriter, IdTokenSigner,
+    InvitationReader, InvitationWriter, Mailer, NodeTokenMinter, PublicKeySource, Stretcher,
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_sync::{
@@ -105,6 +105,14 @@ pub struct Ports {
     pub account_writer: Arc<dyn AccountWriter>,
     /// Writes what guards accounts.
     pub account_guards: Arc<dyn AccountGuards>,
+    /// Reads what waits for devices.
+    pub command_reader: Arc<dyn CommandReader>,
+    /// Lets commands wait for devices.
+    pub command_writer: Arc<dyn CommandWriter>,
+    /// Reads invitations.
+    pub invitation_reader: Arc<dyn InvitationReader>,
+    /// Makes accounts with an invitation.
+    pub invitation_writer: Arc<dyn InvitationWriter>,
     /// Reads services, nodes and users' records.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes users' records.
@@ -329,6 +337,10 @@ fn accounts(
         reader: ports.account_reader,
         writer: ports.account_writer,
         guards: ports.account_guards,
+        command_reader: ports.command_reader,
+        command_writer: ports.command_writer,
+        invitation_reader: ports.invitation_reader,
+        invitation_writer: ports.invitation_writer,
         signer: ports.signer,
         openid: OpenIdPorts {
             registry: ports.registry,

@@ -120,6 +120,7 @@ impl From<AccountError> for ApiError {
             | AccountError::TotpExists
             | AccountError::TotpNotFound
             | AccountError::UnknownBackupCode
+            | AccountError::CommandUnavailable
             | AccountError::UnknownRecoveryKey
             | AccountError::WrongRecoveryKey
             | AccountError::RecoveryKeyExists
@@ -134,6 +135,8 @@ impl From<AccountError> for ApiError {
             | AccountError::ExpiredCode
             | AccountError::PkceMismatch
             | AccountError::RegistrationClosed
+            | AccountError::InvitationNeeded
+            | AccountError::BadInvitation
             | AccountError::MailDomainNotAllowed
             | AccountError::StoreConflict
             | AccountError::FeatureOff
@@ -219,6 +222,7 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::TotpExists => "A TOTP token is set up already",
         ErrorCode::TotpNotFound => "TOTP token not found",
         ErrorCode::UnknownBackupCode => "Backup code not found",
+        ErrorCode::CommandUnavailable => "Unavailable device command",
         ErrorCode::UnknownRecoveryKey => "Unknown recovery key",
         ErrorCode::WrongRecoveryKey => "Recovery key is not valid",
         ErrorCode::RecoveryKeyExists => "Recovery key already exists",
@@ -246,6 +250,8 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::UnsupportedMedia => "The body's encoding is not supported",
         ErrorCode::Internal => "Unspecified error",
         ErrorCode::RegistrationClosed => "This server makes no new accounts",
+        ErrorCode::InvitationNeeded => "An invitation is needed to make an account",
+        ErrorCode::BadInvitation => "The invitation is unknown, used, expired or for another address",
         ErrorCode::MailDomainNotAllowed => "No new accounts with addresses of this domain",
     }
 }

@@ -23,6 +23,8 @@ pub enum RegistrationSetting {
     Open,
     /// Nobody may.
     Closed,
+    /// Whoever has an invitation.
+    Invitation,
 }
 
 /// Rules that cannot be put in force.
@@ -55,6 +57,7 @@ pub fn rules(
         mode: match mode {
             RegistrationSetting::Open => RegistrationMode::Open,
             RegistrationSetting::Closed => RegistrationMode::Closed,
+            RegistrationSetting::Invitation => RegistrationMode::Invitation,
         },
         domains: listed.collect::<Result<_, _>>()?,
         domains_shown,
@@ -115,7 +118,7 @@ mod tests {
         assert_eq!(first.mode, RegistrationMode::Closed);
         assert_eq!(watch.look(read), None);
         for broken in [
-            "registration = \"invitation\"",
+            "registration = \"invited\"",
             "registration = true",
             "registration_domains = [\"Example.org\"]",
             "colour = \"red\"",

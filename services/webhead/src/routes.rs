@@ -3,9 +3,11 @@
 mod account;
 mod certificate;
 mod device;
+mod device_commands;
 mod email;
 mod guards;
 mod health;
+mod invitation;
 mod oauth;
 mod openid;
 mod password;
@@ -117,6 +119,7 @@ fn accounts() -> Router<Arc<App>> {
             post(account::credentials_status),
         )
         .route("/v1/account/registration", get(account::registration))
+        .route("/v1/invitation/status", post(invitation::status))
         .route("/v1/account/profile", get(profile::of_account))
         .route("/v1/account/lock", any(gone))
         .route("/v1/account/unlock/{*rest}", any(gone))
@@ -125,8 +128,12 @@ fn accounts() -> Router<Arc<App>> {
         .route("/v1/account/device", post(device::put))
         .route("/v1/account/devices", get(device::list))
         .route("/v1/account/device/destroy", post(device::destroy))
-        .route("/v1/account/devices/notify", post(device::notify))
-        .route("/v1/account/device/commands", get(device::commands))
+        .route("/v1/account/devices/notify", post(device_commands::notify))
+        .route(
+            "/v1/account/devices/invoke_command",
+            post(device_commands::invoke),
+        )
+        .route("/v1/account/device/commands", get(device_commands::waiting))
         .route("/v1/account/attached_clients", get(device::attached_clients))
         .route("/v1/account/attached_client/destroy", post(device::detach))
         .route("/v1/account/sessions", get(device::sessions))

@@ -13,7 +13,8 @@ use foxhold_pool::PoolStretcher;
 use foxhold_ports::{Mailer, Stretcher};
 use foxhold_rpc::client::{
     RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-    RemoteGrantWriter, RemoteJobTurns, RemoteOutbox, RemoteSigner, RemoteStretcher, Transport, transport,
+    RemoteCommandWriter, RemoteGrantWriter, RemoteInvitationWriter, RemoteJobTurns, RemoteOutbox,
+    RemoteSigner, RemoteStretcher, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -295,6 +296,10 @@ fn ports(
         account_reader: readers.accounts,
         account_writer: Arc::new(RemoteAccountWriter::new(tiers.dbwriter.clone())),
         account_guards: Arc::new(RemoteAccountGuards::new(tiers.dbwriter.clone())),
+        command_reader: readers.commands,
+        command_writer: Arc::new(RemoteCommandWriter::new(tiers.dbwriter.clone())),
+        invitation_reader: readers.invitations,
+        invitation_writer: Arc::new(RemoteInvitationWriter::new(tiers.dbwriter.clone())),
         assignment_reader: readers.assignments,
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(tiers.dbwriter.clone())),
         signer: Arc::clone(&tiers.signer) as _,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use foxhold_core::RegionMark;
-use foxhold_ports::{AccountReader, AssignmentReader, ClientRegistry, GrantReader, OutboxReader};
+use foxhold_ports::{
+    AccountReader, AssignmentReader, ClientRegistry, CommandReader, GrantReader, InvitationReader,
+    OutboxReader,
+};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -13,6 +16,10 @@ use foxhold_store_sqlite::SqliteReader;
 pub(crate) struct Readers {
     /// Accounts.
     pub(crate) accounts: Arc<dyn AccountReader>,
+    /// What waits for devices.
+    pub(crate) commands: Arc<dyn CommandReader>,
+    /// Invitations.
+    pub(crate) invitations: Arc<dyn InvitationReader>,
     /// Services, nodes, users' records.
     pub(crate) assignments: Arc<dyn AssignmentReader>,
     /// Mail that waits.
@@ -58,13 +65,22 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
 impl Readers {
     fn of<R>(reader: Arc<R>, region: Option<RegionMark>) -> Self
     where
-        R: AccountReader + AssignmentReader + ClientRegistry + GrantReader + OutboxReader + 'static,
+        R: AccountReader
+            + AssignmentReader
+            + ClientRegistry
+            + CommandReader
+            + GrantReader
+            + InvitationReader
+            + OutboxReader
+            + 'static,
     {
         Self {
             registry: Arc::clone(&reader) as _,
             grants: Arc::clone(&reader) as _,
             accounts: Arc::clone(&reader) as _,
             outbox: Arc::clone(&reader) as _,
+            commands: Arc::clone(&reader) as _,
+            invitations: Arc::clone(&reader) as _,
             assignments: reader,
             region,
         }

@@ -14,6 +14,7 @@ async fn create(bench: &Bench, email: &str) -> Option<u16> {
         keys: false,
         mail: MailOptions::default(),
         pre_verified: false,
+        invite: None,
     };
     let created = bench.accounts.create_account(&caller(), request).await;
     created.err().map(|error: AccountError| number(&error))

@@ -295,6 +295,10 @@ impl Bench {
             reader: store.clone(),
             writer: store.clone(),
             guards: store.clone(),
+            command_reader: store.clone(),
+            command_writer: store.clone(),
+            invitation_reader: store.clone(),
+            invitation_writer: store.clone(),
             signer: Arc::new(NoSigner),
             openid: OpenIdPorts {
                 registry: store.clone(),
@@ -349,6 +353,7 @@ impl Bench {
             keys: false,
             mail: MailOptions::default(),
             pre_verified: false,
+            invite: None,
         };
         let created = self.accounts.create_account(&caller(), request).await;
         let created = created.expect("an account");

@@ -52,14 +52,14 @@ pub(super) fn log_cases() -> Vec<Case> {
 
 /// What the cases do most; an error here is a failure of the store, not of the case.
 impl Subject {
-    async fn signed_up(&self, make: &Maker, address: &str) -> (Account, SignIn) {
+    pub(super) async fn signed_up(&self, make: &Maker, address: &str) -> (Account, SignIn) {
         let account = make.account(address);
         let sign_in = make.sign_in(account.uid);
         self.create(make, &account, &sign_in).await;
         (account, sign_in)
     }
 
-    async fn create(&self, make: &Maker, account: &Account, sign_in: &SignIn) {
+    pub(super) async fn create(&self, make: &Maker, account: &Account, sign_in: &SignIn) {
         let done = self
             .account_writer
             .create_account(&make.call(), account.clone(), sign_in.clone())

@@ -16,9 +16,12 @@ use foxhold_core::{
 };
 
 use crate::{
-    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, JobTurns, Outbox, WriteError,
+    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter, InvitationWriter,
+    JobTurns, Outbox, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
+    device_commands::{DeviceCommand, DeviceRef},
+    invitations::InvitationTerms,
     jobs::{Job, Runner},
     outbox::{LeasedMail, MailRef, SealedMail},
 };
@@ -279,6 +282,47 @@ impl<W: Outbox> Outbox for Turns<W> {
 
     async fn defer_mail(&self, call: &Call, at: MailRef, next: Timestamp) -> Result<(), WriteError> {
         self.next().defer_mail(call, at, next).await
+    }
+}
+
+#[async_trait]
+impl<W: CommandWriter> CommandWriter for Turns<W> {
+    async fn put_command(
+        &self,
+        call: &Call,
+        to: DeviceRef,
+        command: DeviceCommand,
+    ) -> Result<u64, WriteError> {
+        self.next().put_command(call, to, command).await
+    }
+}
+
+#[async_trait]
+impl<W: InvitationWriter> InvitationWriter for Turns<W> {
+    async fn put_invitation(
+        &self,
+        call: &Call,
+        id: TokenId,
+        terms: InvitationTerms,
+    ) -> Result<(), WriteError> {
+        self.next().put_invitation(call, id, terms).await
+    }
+
+    async fn delete_invitation(&self, call: &Call, id: TokenId, now: Timestamp) -> Result<(), WriteError> {
+        self.next().delete_invitation(call, id, now).await
+    }
+
+    async fn create_invited_account(
+        &self,
+        call: &Call,
+        account: Account,
+        sign_in: SignIn,
+        invitation: TokenId,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.next()
+            .create_invited_account(call, account, sign_in, invitation, now)
+            .await
     }
 }
 

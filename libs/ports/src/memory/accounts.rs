@@ -256,7 +256,7 @@ impl State {
         }
     }
 
-    fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
+    pub(super) fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
         let holder = self.holder(&account.email_key).map_err(WriteError::NotDone)?;
         if holder.is_some_and(|held| held.email_verified) {
             return Err(Refusal::EmailTaken.into());

@@ -17,9 +17,12 @@ use foxhold_core::{
     },
 };
 
+use super::device_commands::Queue;
 use crate::{
     Call, Cause, ReadError, Refusal, WriteError,
+    device_commands::DeviceRef,
     intent::IntentKind,
+    invitations::Invitation,
     jobs::{Job, Runner},
 };
 
@@ -45,6 +48,8 @@ pub(super) struct State {
     pub(super) sessions: HashMap<TokenId, Session>,
     pub(super) key_fetches: HashMap<TokenId, KeyFetch>,
     pub(super) devices: HashMap<(Uid, DeviceId), Device>,
+    pub(super) commands: HashMap<DeviceRef, Queue>,
+    pub(super) invitations: BTreeMap<TokenId, Invitation>,
     pub(super) codes: HashMap<TokenId, AuthorizationCode>,
     pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
     pub(super) password_tokens: HashMap<TokenId, PasswordToken>,
@@ -73,6 +78,7 @@ pub(super) enum Answer {
     Record(Box<UserRecord>),
     Flag(bool),
     Count(u8),
+    Index(u64),
 }
 
 /// What intents answer, as the operation log keeps it.
@@ -99,7 +105,7 @@ impl Remembered for UserRecord {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Record(record) => Some(*record),
-            Answer::Nothing | Answer::Flag(_) | Answer::Count(_) => None,
+            Answer::Nothing | Answer::Flag(_) | Answer::Count(_) | Answer::Index(_) => None,
         }
     }
 }
@@ -112,7 +118,7 @@ impl Remembered for bool {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Flag(flag) => Some(flag),
-            Answer::Nothing | Answer::Record(_) | Answer::Count(_) => None,
+            Answer::Nothing | Answer::Record(_) | Answer::Count(_) | Answer::Index(_) => None,
         }
     }
 }
@@ -125,7 +131,20 @@ impl Remembered for u8 {
     fn recall(answer: Answer) -> Option<Self> {
         match answer {
             Answer::Count(count) => Some(count),
-            Answer::Nothing | Answer::Record(_) | Answer::Flag(_) => None,
+            Answer::Nothing | Answer::Record(_) | Answer::Flag(_) | Answer::Index(_) => None,
+        }
+    }
+}
+
+impl Remembered for u64 {
+    fn keep(&self) -> Answer {
+        Answer::Index(*self)
+    }
+
+    fn recall(answer: Answer) -> Option<Self> {
+        match answer {
+            Answer::Index(index) => Some(index),
+            Answer::Nothing | Answer::Record(_) | Answer::Flag(_) | Answer::Count(_) => None,
         }
     }
 }
@@ -207,6 +226,7 @@ impl Inner {
             return T::recall(answer).ok_or(WriteError::NotDone(Cause::Fault));
         }
         let outcome = decide(&mut self.state);
+        self.state.drop_commands_of_gone_devices();
         match &outcome {
             Ok(answer) => self.operations.insert(op, (kind, Ok(answer.keep()))),
             Err(WriteError::Refused(refusal)) => self.operations.insert(op, (kind, Err(*refusal))),

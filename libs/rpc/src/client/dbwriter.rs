@@ -46,12 +46,16 @@ macro_rules! intent {
     }};
 }
 
+mod device_commands;
 mod guards;
+mod invitations;
 mod openid;
 mod outbox;
 mod turns;
 
+pub use device_commands::RemoteCommandWriter;
 pub use guards::RemoteAccountGuards;
+pub use invitations::RemoteInvitationWriter;
 pub use openid::{RemoteClientAdmin, RemoteGrantWriter};
 pub use outbox::RemoteOutbox;
 pub use turns::RemoteJobTurns;

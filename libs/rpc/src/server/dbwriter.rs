@@ -55,12 +55,16 @@ macro_rules! intent {
     }};
 }
 
+mod device_commands;
 mod guards;
+mod invitations;
 mod openid;
 mod outbox;
 mod turns;
 
+pub(super) use device_commands::Commands;
 pub(super) use guards::Guards;
+pub(super) use invitations::Invitations;
 pub(super) use openid::{Clients, Grants};
 pub(super) use outbox::Mails;
 pub(super) use turns::Turns;

@@ -3,11 +3,19 @@
 
 use std::sync::Arc;
 
-use foxhold_ports::conformance::{self, OpenIdSubject, OutboxSubject, Subject};
+use async_trait::async_trait;
+use foxhold_core::{Timestamp, TokenId, record::Account};
+use foxhold_ports::{
+    Call, InvitationWriter, WriteError,
+    accounts::SignIn,
+    conformance::{self, OpenIdSubject, OutboxSubject, Subject},
+    invitations::InvitationTerms,
+};
 use foxhold_rpc::{
     client::{
         RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-        RemoteClientAdmin, RemoteGrantWriter, RemoteJobTurns, RemoteOutbox,
+        RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter, RemoteInvitationWriter, RemoteJobTurns,
+        RemoteOutbox,
     },
     server::DbwriterPorts,
 };
@@ -22,12 +30,49 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
+        commands: Arc::clone(&store) as _,
+        invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
         clients: Arc::clone(&store) as _,
         grants: Arc::clone(&store) as _,
         turns: store,
+    }
+}
+
+/// Operators make invitations, webheads accounts with them.
+struct Inviting {
+    webhead: RemoteInvitationWriter,
+    operator: RemoteInvitationWriter,
+}
+
+#[async_trait]
+impl InvitationWriter for Inviting {
+    async fn put_invitation(
+        &self,
+        call: &Call,
+        id: TokenId,
+        terms: InvitationTerms,
+    ) -> Result<(), WriteError> {
+        self.operator.put_invitation(call, id, terms).await
+    }
+
+    async fn delete_invitation(&self, call: &Call, id: TokenId, now: Timestamp) -> Result<(), WriteError> {
+        self.operator.delete_invitation(call, id, now).await
+    }
+
+    async fn create_invited_account(
+        &self,
+        call: &Call,
+        account: Account,
+        sign_in: SignIn,
+        invitation: TokenId,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.webhead
+            .create_invited_account(call, account, sign_in, invitation, now)
+            .await
     }
 }
 
@@ -46,7 +91,14 @@ async fn fleet(deployment: &Deployment) -> Subject {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::new(RemoteAccountWriter::new(transport.clone())),
         account_guards: Arc::new(RemoteAccountGuards::new(transport.clone())),
-        assignment_reader: reader,
+        assignment_reader: Arc::clone(&reader) as _,
+        command_reader: Arc::clone(&reader) as _,
+        invitation_reader: reader,
+        invitation_writer: Arc::new(Inviting {
+            webhead: RemoteInvitationWriter::new(transport.clone()),
+            operator: RemoteInvitationWriter::new(operators.clone()),
+        }),
+        command_writer: Arc::new(RemoteCommandWriter::new(transport.clone())),
         assignment_writer: Arc::new(RemoteAssignmentWriter::new(transport.clone())),
         assignment_admin: Arc::new(RemoteAssignmentAdmin::new(operators)),
         job_turns: Arc::new(RemoteJobTurns::new(transport)),
@@ -124,6 +176,18 @@ async fn mail(deployment: &Deployment) -> OutboxSubject {
 async fn remote_writers_keep_the_promises_about_mail() {
     let deployment = Deployment::new();
     conformance::outbox("remote", async || mail(&deployment).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_device_commands() {
+    let deployment = Deployment::new();
+    conformance::device_commands("remote", async || fleet(&deployment).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_writers_keep_the_promises_about_invitations() {
+    let deployment = Deployment::new();
+    conformance::invitations("remote", async || fleet(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -172,6 +172,8 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
+        commands: Arc::clone(&store) as _,
+        invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
         admin: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,

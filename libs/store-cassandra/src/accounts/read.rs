@@ -153,7 +153,7 @@ impl CassandraReader {
 
     /// Whether an account may be in another region and not here yet: then a quorum of this one cannot say that there is
     /// none. Only a serial read can, and whoever is signed in must not be told so for less.
-    fn may_lag(&self) -> bool {
+    pub(super) fn may_lag(&self) -> bool {
         self.cql.regions().all().len() > 1
     }
 

@@ -11,7 +11,10 @@ use futures_util::{StreamExt as _, stream};
 use scylla::{DeserializeRow, value::CqlTimestamp};
 
 use super::{after, not_done, read::sound, rows::read_time, single_use, together};
-use crate::{CassandraStore, cql::Plain};
+use crate::{
+    CassandraStore,
+    cql::{AfterAStep as _, Plain},
+};
 
 /// Writes of one intent that are under way at a time.
 const AT_ONCE: usize = 16;
@@ -213,7 +216,7 @@ pub(super) async fn unlist_session(
     store.cql.write(call.deadline, statement, values).await
 }
 
-/// Deletes a device.
+/// Deletes a device. What waits for it goes first: it is found by the device.
 pub(super) async fn delete_device(
     store: &CassandraStore,
     call: &Call,
@@ -221,11 +224,13 @@ pub(super) async fn delete_device(
     id: DeviceId,
     at: i64,
 ) -> Result<(), WriteError> {
+    store.drop_commands(call, uid, id).await?;
     let (statement, values) = (
         &store.accounts.writes.delete_device,
         (at, uid.as_bytes(), id.as_bytes()),
     );
-    store.cql.write(call.deadline, statement, values).await
+    let deleted = store.cql.write(call.deadline, statement, values).await;
+    deleted.after_a_step()
 }
 
 /// Deletes a refresh token that was found in its account's list.

@@ -91,6 +91,14 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("0006_guards.cql", include_str!("../../schema/0006_guards.cql")),
     ("0007_outbox.cql", include_str!("../../schema/0007_outbox.cql")),
     ("0008_openid.cql", include_str!("../../schema/0008_openid.cql")),
+    (
+        "0009_device_commands.cql",
+        include_str!("../../schema/0009_device_commands.cql"),
+    ),
+    (
+        "0010_invitations.cql",
+        include_str!("../../schema/0010_invitations.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

@@ -7,21 +7,30 @@ use super::account;
 use crate::{
     codec,
     error::StoreError,
-    row::{Columns, all, change, millis},
+    row::{Columns, all, change, millis, one},
 };
 
 const SELECT_OF: &str =
     "SELECT uid, id, session, name, kind, created_at_ms, last_access_at_ms, push, commands
     FROM devices WHERE uid = ?1 ORDER BY created_at_ms, id";
-const PUT: &str =
-    "INSERT OR REPLACE INTO devices (uid, id, session, name, kind, created_at_ms, last_access_at_ms,
-    push, commands) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+/// Not by REPLACE, which removes what is there, and with it what waits for the device.
+const PUT: &str = "INSERT INTO devices (uid, id, session, name, kind, created_at_ms, last_access_at_ms,
+    push, commands) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (uid, id) DO UPDATE SET session = excluded.session, name = excluded.name, kind = excluded.kind,
+    created_at_ms = excluded.created_at_ms, last_access_at_ms = excluded.last_access_at_ms, push = excluded.push,
+    commands = excluded.commands";
+const EXISTS: &str = "SELECT 1 FROM devices WHERE uid = ?1 AND id = ?2";
 const DELETE: &str = "DELETE FROM devices WHERE uid = ?1 AND id = ?2";
 const DELETE_OF_SESSION: &str = "DELETE FROM devices WHERE uid = ?1 AND session = ?2";
 const DELETE_OF: &str = "DELETE FROM devices WHERE uid = ?1";
 
 pub(crate) fn of_account(db: &Connection, uid: Uid) -> Result<Vec<Device>, StoreError> {
     all(db, SELECT_OF, [uid.as_bytes()], read)
+}
+
+pub(super) fn exists(db: &Connection, uid: Uid, id: DeviceId) -> Result<bool, StoreError> {
+    let found = one(db, EXISTS, (uid.as_bytes(), id.as_bytes()), |_| Ok(()))?;
+    Ok(found.is_some())
 }
 
 /// `AccountWriter::put_device`. The device of an account that is gone is gone with it.

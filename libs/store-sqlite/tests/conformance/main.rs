@@ -18,10 +18,14 @@ async fn one_writer() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         account_guards: writer.clone(),
-        assignment_reader: reader,
+        assignment_reader: reader.clone(),
+        command_reader: reader.clone(),
+        invitation_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),
-        job_turns: writer,
+        job_turns: writer.clone(),
+        command_writer: writer.clone(),
+        invitation_writer: writer,
         remembers: true,
         knows_uids: true,
         keep: Box::new(dir),
@@ -38,10 +42,14 @@ async fn two_writers() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         account_guards: writer.clone(),
-        assignment_reader: reader,
+        assignment_reader: reader.clone(),
+        command_reader: reader.clone(),
+        invitation_reader: reader,
         assignment_writer: writer.clone(),
         assignment_admin: writer.clone(),
-        job_turns: writer,
+        job_turns: writer.clone(),
+        command_writer: writer.clone(),
+        invitation_writer: writer,
         remembers: true,
         knows_uids: true,
         keep: Box::new(dir),
@@ -125,4 +133,24 @@ async fn jobs_by_two_writers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn model() {
     conformance::like_memory("sqlite", 0..8, 250, one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_commands() {
+    conformance::device_commands("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_commands_by_two_writers() {
+    conformance::device_commands("sqlite, two writers", two_writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations() {
+    conformance::invitations("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_by_two_writers() {
+    conformance::invitations("sqlite, two writers", two_writers).await;
 }

@@ -109,6 +109,8 @@ const KEY_DATA: &str =
 const SHOWN: &str = r#"{"token":"AUTHPW"}"#;
 const DEVICE: &str = r#"{"name":"hostile","type":"desktop","availableCommands":{}}"#;
 const NOTIFY: &str = r#"{"to":"all","payload":{"version":1,"command":"c","data":{}},"TTL":0}"#;
+const INVOKE: &str =
+    r#"{"target":"0123456789abcdef0123456789abcdef","command":"c","payload":{"a":"b"},"ttl":60}"#;
 const DEVICE_ID: &str = r#"{"id":"0123456789abcdef0123456789abcdef"}"#;
 /// With a key of 1024 bits.
 const CERTIFICATE: &str = "{\"duration\":60000,\"publicKey\":{\"algorithm\":\"RS\",\"e\":\"65537\",\"n\":\"\
@@ -183,6 +185,13 @@ pub const CALLS: &[Call] = &[
         Auth::Session,
         NOTIFY,
         &["to", "payload"],
+    ),
+    call(
+        "POST",
+        "/v1/account/devices/invoke_command",
+        Auth::Session,
+        INVOKE,
+        &["target", "command", "payload"],
     ),
     call("GET", "/v1/account/device/commands", Auth::Session, "", &[]),
     call("GET", "/v1/account/attached_clients", Auth::Session, "", &[]),

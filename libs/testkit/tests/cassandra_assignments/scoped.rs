@@ -36,7 +36,11 @@ impl Scoped {
         Subject {
             account_reader: accounts.clone(),
             account_writer: accounts.clone(),
-            account_guards: accounts,
+            account_guards: accounts.clone(),
+            command_reader: accounts.clone(),
+            command_writer: accounts.clone(),
+            invitation_reader: accounts.clone(),
+            invitation_writer: accounts,
             assignment_reader: scoped.clone(),
             assignment_writer: scoped.clone(),
             assignment_admin: scoped.clone(),

@@ -96,10 +96,15 @@ impl Bench {
         let assignments = Arc::new(MemoryStore::new());
         let stores: Vec<_> = stores.iter().map(|store| Arc::clone(store)).collect();
         let reader = Arc::clone(stores.last().expect("at least one"));
+        let writer = Arc::new(Turns::new(stores));
         Subject {
-            account_reader: reader,
-            account_writer: Arc::new(Turns::new(stores.clone())),
-            account_guards: Arc::new(Turns::new(stores)),
+            account_reader: reader.clone(),
+            account_writer: writer.clone(),
+            account_guards: writer.clone(),
+            command_reader: reader.clone(),
+            command_writer: writer.clone(),
+            invitation_reader: reader,
+            invitation_writer: writer,
             assignment_reader: assignments.clone(),
             assignment_writer: assignments.clone(),
             assignment_admin: assignments.clone(),

@@ -12,6 +12,7 @@ use foxhold_keysigner::{
     signer::{LocalSigner, SignerParts, SigningLimits},
 };
 use foxhold_node_auth::{NodeAuth, NodeName};
+use foxhold_ops::InvitationPorts;
 use foxhold_pool::{PoolLimits, PoolStretcher};
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
 use foxhold_store_sqlite::SqliteStore;
@@ -42,6 +43,7 @@ const BUDGET: Duration = Duration::from_secs(10);
 pub(super) struct Parts {
     pub(super) app: App,
     pub(super) jobs: (JobPorts, JobSettings),
+    pub(super) invitations: InvitationPorts,
     pub(super) node: Arc<SyncNode>,
     pub(super) mailbox: Option<Arc<CaptureMailer>>,
     pub(super) sender: Option<RunningSender>,
@@ -108,6 +110,10 @@ pub(super) async fn open(
         account_guards: Arc::clone(&store) as _,
         assignment_reader: Arc::clone(&reader) as _,
         assignment_writer: Arc::clone(&store) as _,
+        command_reader: Arc::clone(&reader) as _,
+        command_writer: Arc::clone(&store) as _,
+        invitation_reader: Arc::clone(&reader) as _,
+        invitation_writer: Arc::clone(&store) as _,
         signer: Arc::clone(&signer) as _,
         registry: Arc::clone(&reader) as _,
         grant_reader: reader,
@@ -121,11 +127,13 @@ pub(super) async fn open(
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
     };
+    let invitations = invitations(&ports, settings, keys, &means.secrets)?;
     let jobs = jobs(&means, &deployment, &ports, &store, &node);
     let app = assemble(deployment, ports, &Health::new(shutdown), shutdown)?;
     Ok(Parts {
         app,
         jobs,
+        invitations,
         node,
         mailbox: mail.mailbox,
         sender: mail.sender,
@@ -236,6 +244,20 @@ fn jobs(
         metrics_key: Arc::clone(&deployment.metrics_key),
     };
     (ports, settings)
+}
+
+fn invitations(
+    ports: &Ports,
+    settings: &Settings,
+    keys: &KeyFiles,
+    secrets: &Secrets,
+) -> anyhow::Result<InvitationPorts> {
+    Ok(InvitationPorts {
+        reader: Arc::clone(&ports.invitation_reader),
+        writer: Arc::clone(&ports.invitation_writer),
+        code_key: Arc::new(code_key("code.key", &keys.code(), secrets)?),
+        root: settings.public_url(),
+    })
 }
 
 pub(crate) fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {

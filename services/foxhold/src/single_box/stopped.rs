@@ -10,13 +10,14 @@ use anyhow::Context as _;
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use foxhold_node_calls::HttpNodeCalls;
-use foxhold_ops::{Access, OpsLimits, OpsPorts};
+use foxhold_ops::{Access, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_outbound::Outbound;
 use foxhold_runtime::{
     Shutdown, SystemClock, SystemRandom,
     config::{self, Secrets},
 };
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
+use foxhold_webhead::config::code_key;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::ServiceExt as _;
@@ -61,7 +62,14 @@ impl StoppedBox {
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let outbound = Arc::new(Outbound::new());
         let reader = Arc::new(reader);
+        let invitations = InvitationPorts {
+            reader: Arc::clone(&reader) as _,
+            writer: Arc::clone(&store) as _,
+            code_key: Arc::new(code_key("code.key", &keys.code(), &secrets)?),
+            root: settings.public_url(),
+        };
         let ports = OpsPorts {
+            invitations: Some(invitations),
             registry: Arc::clone(&reader) as _,
             clients: Arc::clone(&store) as _,
             reader,

@@ -7,6 +7,8 @@ mod bench;
 mod examples;
 #[path = "services/fleet.rs"]
 mod fleet;
+#[path = "services/invitations.rs"]
+mod invitations;
 #[path = "services/leaving.rs"]
 mod leaving;
 #[path = "services/moving.rs"]

@@ -23,8 +23,10 @@ use crate::{
 };
 
 /// Every change there is: its method, its path, and the tool's words for it.
-const CHANGES: [(Method, &str, &str); 20] = [
+const CHANGES: [(Method, &str, &str); 22] = [
     (Method::POST, "/events", "events.take"),
+    (Method::POST, "/invitations", "invite.create"),
+    (Method::DELETE, "/invitations/{id}", "invite.delete"),
     (Method::POST, "/users/{user}/retire", "user.retire"),
     (Method::POST, "/clients", "client.create"),
     (Method::PUT, "/clients/{client}", "client.update"),

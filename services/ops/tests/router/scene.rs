@@ -143,6 +143,7 @@ impl Scene {
             clock: Arc::clone(&clock) as _,
             random: Arc::new(SeededRandom::new(1)),
             metrics_key: Arc::new(SecretText::new("super-sekrit".to_owned())),
+            invitations: None,
             by_uid: ByUid::All,
             limits,
             shutdown: Shutdown::new(),

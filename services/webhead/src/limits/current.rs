@@ -48,6 +48,8 @@ pub(super) const LINES: &[&str] = &[
     "recoveryKeyExists : ip : 100 : 15 min : 15 min : block",
     "certificateSign : uid : 60 : 1 h : 5 min : block",
     "certificateSign : ip : 600 : 1 h : 5 min : block",
+    "invokeDeviceCommand, deviceNotify : uid : 100 : 15 min : 15 min : block",
+    "invitationCheck : ip : 20 : 15 min : 15 min : block",
     "sessionDuplicate : uid : 100 : 15 min : 15 min : block",
     "clientSecretFailed : ip_email : 20 : 15 min : 15 min : block",
     "tokenIssue : uid : 60 : 5 min : 5 min : block",

@@ -31,6 +31,7 @@ export function readAddress(url) {
     flow,
     email: query.get("email") ?? "",
     service: query.get("service") ?? "",
+    invite: query.get("invite") ?? "",
     link: { uid: query.get("uid") ?? "", token: query.get("token") ?? "", code: query.get("code") ?? "" },
   };
 }
@@ -47,6 +48,7 @@ function viewOf(pathname, query, flow) {
   if (path === "/pair" || path.startsWith("/pair/")) return "pair";
   if (path === "/connect_another_device") return "connect";
   if (path === "/signin" || path === "/signup" || flow || query.get("action") || query.get("email")) return "signin";
+  if (query.get("invite")) return "signin";
   return "start";
 }
 
@@ -64,6 +66,12 @@ export function oauthFlow(source) {
     flow[name] = value;
   }
   return flow;
+}
+
+/** The address without the invitation: whoever looks at the screen, or at the history, should not get it. */
+export function withoutInvite(url) {
+  url.searchParams.delete("invite");
+  return url.pathname + url.search + url.hash;
 }
 
 /** What is wrong with a typed address, as a sentence, or null. The server's own rules are stricter and decide. */

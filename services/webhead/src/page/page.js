@@ -3,7 +3,7 @@
 // Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
 // reset, connecting, done, settings, password, totp, totp-off, backup-codes, consent, account, again, logout, notice. In the
 // screens: #email, #password, #old-password, #code, #submit (the one main button), #status (the sentence for the person,
-// data-kind note, good or error), #account-email, #other-address, #toggle-password, #forgot, #resend,
+// data-kind note, good or error), #account-email, #other-address, #toggle-password, #invite, #forgot, #resend,
 // #engines input[name=ENGINE], #pref-root, #pref-http, #clients li, #change-password, #second-factor, #totp-picture,
 // #totp-secret, #backup-codes li, #notice, #notice-link, #scopes li, #decline.
 //
@@ -11,7 +11,7 @@
 
 import { Accounts } from "./api.js";
 import { FirefoxChannel } from "./channel.js";
-import { agoInWords, codeDigits, emailProblem, passwordProblem, readAddress } from "./context.js";
+import { agoInWords, codeDigits, emailProblem, passwordProblem, readAddress, withoutInvite } from "./context.js";
 import { startCrypto } from "./crypto.js";
 import { nextScreenFor, resetLinkSentence, sentenceFor, waitInWords } from "./messages.js";
 import { stretch } from "./credentials.js";
@@ -31,6 +31,7 @@ const LINK_POLLS_MAX = 720;
 
 const origin = location.origin;
 const address = readAddress(new URL(location.href));
+if (address.invite) history.replaceState(null, "", withoutInvite(new URL(location.href)));
 const channel = new FirefoxChannel();
 const seal = startCrypto();
 const accounts = new Accounts({
@@ -137,16 +138,19 @@ function askNewPassword(email) {
   showPasswordScreen("signup", email);
   const engines = firefox?.capabilities?.engines ?? [];
   listEngines(engines, isUsual);
+  byId("invite").value = address.invite;
+  byId("invite-choice").open = address.invite !== "";
   onSubmit(async () => {
     const password = byId("password").value;
     const problem = passwordProblem(password);
     if (problem) return blame("password", problem);
     const declined = declinedEngines();
+    const invite = byId("invite").value.trim();
     await attemptStep("password", async () => {
       say("Making your account…");
       attempt = newAttempt();
       attempt.chooseEngines(engines, declined);
-      await attempt.create(email, password);
+      await attempt.create(email, password, invite);
       await afterCredentials();
     });
   });

@@ -35,13 +35,14 @@ export class SignIn {
     this.#engines = { offeredEngines: engines.filter(isUsual), declinedEngines: [] };
   }
 
-  /** Makes the account. */
-  async create(email, password) {
+  /** Makes the account. `invite` is the code of an invitation, or empty. */
+  async create(email, password, invite = "") {
     this.action = "signup";
     const keys = this.#channel !== null;
     const k_b = randomHex(32);
     const made = await newCredentials(this.#seal, email, password, k_b);
-    const answer = await this.#accounts.create({ email, ...made, ...this.#serviceMember() }, { keys });
+    const body = { email, ...made, ...this.#serviceMember(), ...(invite ? { invite } : {}) };
+    const answer = await this.#accounts.create(body, { keys });
     this.#keepKeyAccess(answer.keyFetchTokenVersion2, xorHex(k_b, made.wrapKbVersion2));
     this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: false };
     // A server that sends no mail verifies at once.

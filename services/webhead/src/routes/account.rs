@@ -11,7 +11,7 @@ use foxhold_accounts::{
     mail::MailOptions,
     signup::CreateRequest,
 };
-use foxhold_core::{ClientId, Secret, hex};
+use foxhold_core::{ClientId, Secret, SecretText, hex};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, to_the_end};
@@ -48,6 +48,7 @@ fn create_request(call: &mut OpenCall) -> Result<CreateRequest, AccountError> {
         keys: call.query.flag("keys")?,
         mail: mail_options(fields)?,
         pre_verified: fields.flag("preVerified")?,
+        invite: fields.optional_text("invite")?.map(SecretText::new),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Devices and attached clients. Push messages and stored commands are not sent yet; Firefox does without them.
+//! Devices and attached clients. Push messages are not sent yet; Firefox does without them.
 
 use std::sync::Arc;
 
@@ -7,9 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use foxhold_accounts::{
-    AccountError, attached::AttachedClient, detach::DetachRequest, device::DeviceRequest,
-};
+use foxhold_accounts::{attached::AttachedClient, detach::DetachRequest, device::DeviceRequest};
 use foxhold_core::{Timestamp, record::Device};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -80,28 +78,6 @@ pub(super) async fn destroy(State(app): State<Arc<App>>, mut call: SessionCall<f
         .destroy_device(&call.caller, &call.signed_in, id)
         .await?;
     Ok(Json(json!({})))
-}
-
-/// POST /account/devices/notify: without push nobody is told, which is no fault of the caller's.
-pub(super) async fn notify(mut call: SessionCall<false>) -> Answer {
-    let to = call.fields.any("to")?;
-    if !to.is_array() && to != "all" {
-        return Err(AccountError::BadParameter("to").into());
-    }
-    if !call.fields.any("payload")?.is_object() {
-        return Err(AccountError::BadParameter("payload").into());
-    }
-    Ok(Json(json!({})))
-}
-
-/// GET /account/device/commands: none are stored, so the index stays where the caller is.
-pub(super) async fn commands(call: SessionCall<false>) -> Answer {
-    let index: u64 = call.query.optional("index")?.unwrap_or(0);
-    let limit: u64 = call.query.optional("limit")?.unwrap_or(100);
-    if limit > 100 {
-        return Err(AccountError::BadParameter("limit").into());
-    }
-    Ok(Json(json!({ "index": index, "last": true, "messages": [] })))
 }
 
 /// GET /account/attached_clients.

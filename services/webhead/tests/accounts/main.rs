@@ -5,11 +5,15 @@ mod bad_input;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod device_commands;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod guards;
+#[cfg(test)]
+mod invitations;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]

@@ -297,6 +297,10 @@ impl Bench {
             reader: store.clone(),
             writer: store.clone(),
             guards: store.clone(),
+            command_reader: store.clone(),
+            command_writer: store.clone(),
+            invitation_reader: store.clone(),
+            invitation_writer: store.clone(),
             signer: signer.clone(),
             openid: OpenIdPorts {
                 registry: store.clone(),

@@ -220,6 +220,22 @@ const WRONG: &[Wrong] = &[
         &["5", "\"some\"", "{}", "true"],
     ),
     wrong("/v1/account/devices/notify", "payload", &["\"x\"", "[]", "1"]),
+    wrong("/v1/account/devices/invoke_command", "target", ID_FORMS),
+    wrong(
+        "/v1/account/devices/invoke_command",
+        "command",
+        &["5", "\"\"", "\"a b\"", "\"a\\u0000\""],
+    ),
+    wrong(
+        "/v1/account/devices/invoke_command",
+        "payload",
+        &["\"x\"", "[]", "1"],
+    ),
+    wrong(
+        "/v1/account/devices/invoke_command",
+        "ttl",
+        &["\"x\"", "-1", "1.5", "{}"],
+    ),
     wrong("/v1/oauth/authorization", "client_id", ID_FORMS),
     wrong(
         "/v1/oauth/authorization",

@@ -141,6 +141,7 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::TotpExists
         | ErrorCode::TotpNotFound
         | ErrorCode::UnknownBackupCode
+        | ErrorCode::CommandUnavailable
         | ErrorCode::UnknownRecoveryKey
         | ErrorCode::WrongRecoveryKey
         | ErrorCode::RecoveryKeyExists
@@ -152,6 +153,8 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::MethodNotAllowed
         | ErrorCode::Internal
         | ErrorCode::RegistrationClosed
+        | ErrorCode::InvitationNeeded
+        | ErrorCode::BadInvitation
         | ErrorCode::MailDomainNotAllowed
         | ErrorCode::ConsentNeeded
         | ErrorCode::ClientNotAllowed => None,
