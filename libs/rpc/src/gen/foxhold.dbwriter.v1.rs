@@ -5559,6 +5559,930 @@ pub mod job_turns_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A command to a device.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeviceCommand {
+    /// Its name, as the receiver offers it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A JSON object.
+    #[prost(string, tag = "2")]
+    pub payload: ::prost::alloc::string::String,
+    /// 16 bytes; empty if it was no device that sent it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sender: ::prost::alloc::vec::Vec<u8>,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub created_at_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "5")]
+    pub expires_at_ms: u64,
+}
+/// What PutCommand is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutCommandRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes: the device it is for.
+    #[prost(bytes = "vec", tag = "3")]
+    pub device: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub command: ::core::option::Option<DeviceCommand>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutCommandResponse {
+    /// The command's number among those of its device.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+}
+/// Generated client implementations.
+pub mod command_writer_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Lets commands wait for devices.
+    #[derive(Debug, Clone)]
+    pub struct CommandWriterClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> CommandWriterClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CommandWriterClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CommandWriterClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lets a command wait for a device, under the next number; of too many the oldest goes.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED there is no such device; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn put_command(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutCommandRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutCommandResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.CommandWriter/PutCommand",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.CommandWriter", "PutCommand"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod command_writer_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CommandWriterServer.
+    #[async_trait]
+    pub trait CommandWriter: std::marker::Send + std::marker::Sync + 'static {
+        /// Lets a command wait for a device, under the next number; of too many the oldest goes.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED there is no such device; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn put_command(
+            &self,
+            request: tonic::Request<super::PutCommandRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutCommandResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Lets commands wait for devices.
+    #[derive(Debug)]
+    pub struct CommandWriterServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CommandWriterServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CommandWriterServer<T>
+    where
+        T: CommandWriter,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.CommandWriter/PutCommand" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutCommandSvc<T: CommandWriter>(pub Arc<T>);
+                    impl<
+                        T: CommandWriter,
+                    > tonic::server::UnaryService<super::PutCommandRequest>
+                    for PutCommandSvc<T> {
+                        type Response = super::PutCommandResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutCommandRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CommandWriter>::put_command(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutCommandSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CommandWriterServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.CommandWriter";
+    impl<T> tonic::server::NamedService for CommandWriterServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What an invitation says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct InvitationTerms {
+    /// Whom it is for: anybody if neither is there.
+    #[prost(message, optional, tag = "1")]
+    pub address: ::core::option::Option<InvitedAddress>,
+    /// A domain, in lower-case A-labels; empty if there is none.
+    #[prost(string, tag = "2")]
+    pub domain: ::prost::alloc::string::String,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub created_at_ms: u64,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub expires_at_ms: u64,
+    /// Its code was mailed to the address.
+    #[prost(bool, tag = "5")]
+    pub mailed: bool,
+    #[prost(string, optional, tag = "6")]
+    pub note: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who made it.
+    #[prost(string, tag = "7")]
+    pub creator: ::prost::alloc::string::String,
+}
+/// An address that is invited.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct InvitedAddress {
+    /// As it was typed.
+    #[prost(string, tag = "1")]
+    pub typed: ::prost::alloc::string::String,
+    /// What it is claimed by.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+}
+/// What PutInvitation is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutInvitationRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes: the MAC of the code.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub terms: ::core::option::Option<InvitationTerms>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PutInvitationResponse {}
+/// What DeleteInvitation is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteInvitationRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes: the MAC of the code.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's clock, in milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub now_ms: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DeleteInvitationResponse {}
+/// What CreateInvitedAccount is called with.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CreateInvitedAccountRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<Account>,
+    #[prost(message, optional, tag = "3")]
+    pub sign_in: ::core::option::Option<SignIn>,
+    /// 32 bytes: the MAC of the code.
+    #[prost(bytes = "vec", tag = "4")]
+    pub invitation: ::prost::alloc::vec::Vec<u8>,
+    /// The caller's clock, in milliseconds since 1970.
+    #[prost(uint64, tag = "5")]
+    pub now_ms: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CreateInvitedAccountResponse {}
+/// Generated client implementations.
+pub mod invitation_writer_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Writes invitations, and accounts that are made with one.
+    #[derive(Debug, Clone)]
+    pub struct InvitationWriterClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> InvitationWriterClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InvitationWriterClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            InvitationWriterClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Keeps a new invitation.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn put_invitation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutInvitationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutInvitationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.InvitationWriter/PutInvitation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.InvitationWriter",
+                        "PutInvitation",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes an invitation that was not used; done, too, if it is gone.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED it was used, or is being used; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn delete_invitation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteInvitationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteInvitationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.InvitationWriter/DeleteInvitation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.InvitationWriter",
+                        "DeleteInvitation",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes an account with an invitation and signs it in, as CreateAccount does, and notes that it was used.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: those of CreateAccount; FAILED_PRECONDITION no such invitation, expired, or used.
+        pub async fn create_invited_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateInvitedAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateInvitedAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.InvitationWriter/CreateInvitedAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.InvitationWriter",
+                        "CreateInvitedAccount",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod invitation_writer_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with InvitationWriterServer.
+    #[async_trait]
+    pub trait InvitationWriter: std::marker::Send + std::marker::Sync + 'static {
+        /// Keeps a new invitation.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn put_invitation(
+            &self,
+            request: tonic::Request<super::PutInvitationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutInvitationResponse>,
+            tonic::Status,
+        >;
+        /// Removes an invitation that was not used; done, too, if it is gone.
+        ///
+        /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ABORTED it was used, or is being used; ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn delete_invitation(
+            &self,
+            request: tonic::Request<super::DeleteInvitationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteInvitationResponse>,
+            tonic::Status,
+        >;
+        /// Makes an account with an invitation and signs it in, as CreateAccount does, and notes that it was used.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: those of CreateAccount; FAILED_PRECONDITION no such invitation, expired, or used.
+        async fn create_invited_account(
+            &self,
+            request: tonic::Request<super::CreateInvitedAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateInvitedAccountResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Writes invitations, and accounts that are made with one.
+    #[derive(Debug)]
+    pub struct InvitationWriterServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> InvitationWriterServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for InvitationWriterServer<T>
+    where
+        T: InvitationWriter,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/foxhold.dbwriter.v1.InvitationWriter/PutInvitation" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutInvitationSvc<T: InvitationWriter>(pub Arc<T>);
+                    impl<
+                        T: InvitationWriter,
+                    > tonic::server::UnaryService<super::PutInvitationRequest>
+                    for PutInvitationSvc<T> {
+                        type Response = super::PutInvitationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutInvitationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InvitationWriter>::put_invitation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutInvitationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.InvitationWriter/DeleteInvitation" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteInvitationSvc<T: InvitationWriter>(pub Arc<T>);
+                    impl<
+                        T: InvitationWriter,
+                    > tonic::server::UnaryService<super::DeleteInvitationRequest>
+                    for DeleteInvitationSvc<T> {
+                        type Response = super::DeleteInvitationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteInvitationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InvitationWriter>::delete_invitation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteInvitationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.InvitationWriter/CreateInvitedAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateInvitedAccountSvc<T: InvitationWriter>(pub Arc<T>);
+                    impl<
+                        T: InvitationWriter,
+                    > tonic::server::UnaryService<super::CreateInvitedAccountRequest>
+                    for CreateInvitedAccountSvc<T> {
+                        type Response = super::CreateInvitedAccountResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateInvitedAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InvitationWriter>::create_invited_account(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateInvitedAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for InvitationWriterServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "foxhold.dbwriter.v1.InvitationWriter";
+    impl<T> tonic::server::NamedService for InvitationWriterServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A secret of a client.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
