@@ -42,7 +42,7 @@ impl Accounts {
     /// POST /account/devices/invoke_command. Nobody is woken: the receiver finds the command when it looks.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 114, 123, 157, 201.
+    /// [`AccountError`]: 107, 114, 123, 138, 157, 201.
     pub async fn invoke_command(
         &self,
         caller: &Caller,
@@ -50,6 +50,7 @@ impl Accounts {
         request: CommandRequest,
     ) -> Result<(), AccountError> {
         field::check("command", field::is_command_name(&request.name))?;
+        signed_in.require_verified()?;
         self.count_device_call(Action::InvokeDeviceCommand, caller, signed_in)
             .await?;
         let uid = signed_in.account.uid;
@@ -89,7 +90,7 @@ impl Accounts {
     /// device has nothing waiting.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 201.
+    /// [`AccountError`]: 107, 138, 201.
     pub async fn waiting_commands(
         &self,
         caller: &Caller,
@@ -98,6 +99,7 @@ impl Accounts {
         limit: u64,
     ) -> Result<CommandPage, AccountError> {
         field::check("limit", limit <= PAGE_MAX)?;
+        signed_in.require_verified()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (by, uid) = (caller.deadline, signed_in.account.uid);
         let devices = self.reader.devices(by, uid).await?;
