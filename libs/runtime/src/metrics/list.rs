@@ -74,7 +74,23 @@ const PURGE_FAILURE: Label = Label::of(
 const PURGE_SKIPPED: Label = Label::of("reason", &["node_out", "silent", "same_keys", "overtaken"]);
 const MAIL_TEMPLATE: Label = Label::of(
     "template",
-    &["verify", "recovery", "passwordChanged", "passwordReset", OTHER],
+    &[
+        "verify",
+        "recovery",
+        "passwordForgotOtp",
+        "passwordChanged",
+        "passwordReset",
+        "passwordResetAccountRecoveryEmail",
+        "postAddTwoStepAuthenticationEmail",
+        "postRemoveTwoStepAuthenticationEmail",
+        "postNewRecoveryCodesEmail",
+        "postConsumeRecoveryCodeEmail",
+        "lowRecoveryCodesEmail",
+        "postAddAccountRecoveryEmail",
+        "postChangeAccountRecoveryEmail",
+        "postRemoveAccountRecoveryEmail",
+        OTHER,
+    ],
 );
 const MAIL_RESULT: Label = Label::of(
     "result",

@@ -12,7 +12,22 @@ use zeroize::Zeroizing;
 const RECOVERY_KEPT: Duration = Duration::from_secs(3600);
 
 /// Templates that are counted by their name.
-const TEMPLATES: [&str; 4] = ["verify", "recovery", "passwordChanged", "passwordReset"];
+const TEMPLATES: [&str; 14] = [
+    "verify",
+    "recovery",
+    "passwordForgotOtp",
+    "passwordChanged",
+    "passwordReset",
+    "passwordResetAccountRecoveryEmail",
+    "postAddTwoStepAuthenticationEmail",
+    "postRemoveTwoStepAuthenticationEmail",
+    "postNewRecoveryCodesEmail",
+    "postConsumeRecoveryCodeEmail",
+    "lowRecoveryCodesEmail",
+    "postAddAccountRecoveryEmail",
+    "postChangeAccountRecoveryEmail",
+    "postRemoveAccountRecoveryEmail",
+];
 
 /// A mail with its envelope. Holds a code: never shown.
 pub(super) struct Parcel {

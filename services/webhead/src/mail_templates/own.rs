@@ -17,11 +17,12 @@ use super::SOURCES;
 const LEN_MAX: usize = 16 * 1024;
 
 /// What a mail is told, and its sample in a check.
-const TOLD: [(&str, &str); 4] = [
+const TOLD: [(&str, &str); 5] = [
     ("host", "accounts.example.org"),
     ("email", "somebody@example.org"),
     ("link", "https://accounts.example.org/page?code=0123"),
     ("short_code", "012345"),
+    ("otp", "01234567"),
 ];
 
 /// A file that cannot be used.
@@ -149,7 +150,8 @@ fn check(environment: &Environment<'_>, name: &str) -> Vec<String> {
 fn allowed(of: &str, part: &str) -> BTreeSet<&'static str> {
     match (of, part) {
         (_, "subject") => BTreeSet::from(["host"]),
-        ("verify", _) => TOLD.into_iter().map(|(name, _)| name).collect(),
+        ("verify", _) => BTreeSet::from(["host", "email", "link", "short_code"]),
+        ("password_forgot_otp", _) => BTreeSet::from(["host", "email", "link", "otp"]),
         _ => BTreeSet::from(["host", "email", "link"]),
     }
 }
@@ -159,6 +161,7 @@ fn needed(of: &str, part: &str) -> BTreeSet<&'static str> {
     match (of, part) {
         (_, "subject") => BTreeSet::new(),
         ("verify", _) => BTreeSet::from(["link", "short_code"]),
+        ("password_forgot_otp", _) => BTreeSet::from(["link", "otp"]),
         _ => BTreeSet::from(["link"]),
     }
 }
