@@ -220,6 +220,14 @@ impl CassandraStore {
         }
     }
 
+    /// Ends the grants of an account that are older than the operation: repeated, it spares what was agreed to since.
+    pub(crate) async fn end_grants_of_before(&self, call: &Call, uid: Uid) -> Result<(), WriteError> {
+        let values = (call.op.write_timestamp(), &uid.as_bytes()[..]);
+        self.cql
+            .write(call.deadline, &self.openid.end_grants, values)
+            .await
+    }
+
     /// Ends all grants of an account that is condemned.
     pub(crate) async fn end_grants(&self, call: &Call, uid: Uid) -> Result<(), WriteError> {
         let of_user = (&uid.as_bytes()[..],);

@@ -26,6 +26,7 @@ const GRANT: &str = "SELECT granted FROM oauth_grants WHERE uid = ?1 AND client 
 const GRANTS: &str = "SELECT granted FROM oauth_grants WHERE uid = ?1 ORDER BY client";
 const PUT_GRANT: &str = "INSERT INTO oauth_grants (uid, client, granted) VALUES (?1, ?2, ?3)
     ON CONFLICT (uid, client) DO UPDATE SET granted = excluded.granted";
+const END_GRANTS: &str = "DELETE FROM oauth_grants WHERE uid = ?1";
 const END_GRANT: &str = "DELETE FROM oauth_grants WHERE uid = ?1 AND client = ?2";
 
 pub(crate) fn client(db: &Connection, id: ClientId) -> Result<Option<RegisteredClient>, StoreError> {
@@ -90,6 +91,11 @@ pub(crate) fn put_grant(db: &Connection, grant: &Grant) -> Result<(), Stop> {
         change(db, PUT_GRANT, params)?;
     }
     Ok(())
+}
+
+/// Ends all grants of an account.
+pub(crate) fn end_grants(db: &Connection, uid: Uid) -> Result<(), StoreError> {
+    change(db, END_GRANTS, [uid.as_bytes()]).map(drop)
 }
 
 /// `GrantWriter::end_grant`

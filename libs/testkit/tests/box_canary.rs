@@ -222,14 +222,11 @@ impl Person<'_> {
     }
 
     async fn sync(&self, session: &TokenKeys) -> Result<()> {
-        let body = json!({
-            "client_id": FIREFOX, "grant_type": "fxa-credentials", "scope": OLDSYNC, "access_type": "offline",
-        });
+        let body = json!({ "client_id": FIREFOX, "grant_type": "fxa-credentials", "scope": OLDSYNC });
         let given = self
             .signed(Method::POST, "/v1/oauth/token", session, Some(&body))
             .await?;
         let access = given["access_token"].as_str().context("no access token")?;
-        ensure!(given["refresh_token"].is_string(), "{given}");
         let state = &unique_hex()[..32];
         let state = BASE64_URL_SAFE_NO_PAD.encode(hex::decode::<16>(state)?);
         let record = self.seen(&exchange(self.server(), access, &format!("1700000000000-{state}")).await?)?;

@@ -235,7 +235,9 @@ mod tests {
         let is_key = |line: &&str| line.is_empty() || line.starts_with('[') || line.contains(" = ");
         let whole: Vec<&str> = whole.lines().filter(is_key).collect();
         let bare = prepared(toml::from_str(&bare).unwrap()).unwrap();
-        let whole: Config = toml::from_str(&whole.join("\n")).unwrap();
+        let mut whole: Config = toml::from_str(&whole.join("\n")).unwrap();
+        // By default nobody is invited: there is no such key file.
+        assert!(whole.invitations.take().is_some());
         assert_eq!(whole.drain_delay_secs, drain_delay_secs());
         let whole = prepared(whole).unwrap();
         assert_eq!(format!("{:?}", bare.limits), format!("{:?}", whole.limits));

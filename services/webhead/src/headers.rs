@@ -96,7 +96,10 @@ fn share_with(headers: &mut HeaderMap, origin: HeaderValue) {
 
 fn permitted() -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE, OPTIONS",
+        ),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "authorization, content-type, if-none-match",

@@ -215,7 +215,7 @@ impl Accounts {
     /// All that follows a new password.
     async fn follow(&self, ip: Option<IpAddr>, account: &Account, news: Option<PasswordNews>) {
         let Some(news) = news else { return };
-        if news == PasswordNews::Reset {
+        if matches!(news, PasswordNews::Reset | PasswordNews::ResetWithRecoveryKey) {
             self.lift_blocks(ip, account).await;
         }
         // The owner first: who listens may be slow.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foxhold_core::{
     ClientId, Uid,
-    record::{ClientKind, ClientSecret, ClientSwitches, Grant, RegisteredClient},
+    record::{ClientKind, ClientSecret, ClientSwitches, Grant, PasswordTokenKind, RegisteredClient},
 };
 
 use super::{
@@ -58,6 +58,7 @@ pub async fn openid(adapter: &str, make: impl AsyncFn() -> OpenIdSubject) {
         a_grant_is_read_as_it_was_written_and_replaced_whole,
         a_grant_ends_alone,
         grants_go_with_their_account,
+        a_reset_ends_grants_and_a_change_leaves_them,
         a_repeated_end_spares_the_next_grant,
         after_its_deadline_nothing_is_written,
         an_operation_id_serves_one_kind_of_intent
@@ -293,6 +294,35 @@ async fn a_grant_ends_alone(s: OpenIdSubject) {
         "agreed to anew"
     );
     assert_eq!(s.grant_reader.grant(soon(), uid, one.client).await, Ok(Some(one)));
+}
+
+async fn a_reset_ends_grants_and_a_change_leaves_them(s: OpenIdSubject) {
+    let make = Maker::new(110);
+    let mut account = make.verified_account("forgetful@example.test");
+    let uid = account.uid;
+    let sign_in = make.plain_sign_in(uid);
+    let call = make.call();
+    let created = s.accounts.create_account(&call, account.clone(), sign_in);
+    assert_eq!(created.await, Ok(()));
+    let given = grant(&make, uid);
+    assert_eq!(
+        s.grant_writer.put_grant(&make.call(), given.clone()).await,
+        Ok(())
+    );
+    for (kind, effect, left) in [
+        (PasswordTokenKind::Change, make.change(), vec![given.clone()]),
+        (PasswordTokenKind::Reset, make.reset(true), vec![]),
+    ] {
+        let token = make.password_token(&account, kind);
+        let (put, set) = (make.call(), make.call());
+        let put = s.accounts.put_password_token(&put, token.clone(), None);
+        assert_eq!(put.await, Ok(()), "{kind:?}");
+        let update = make.password_update(&account, token.id, effect);
+        let set = s.accounts.set_password(&set, update.clone(), None);
+        assert_eq!(set.await, Ok(()), "{kind:?}");
+        account = update.applied_to(&account);
+        assert_eq!(s.grant_reader.grants(soon(), uid).await, Ok(left), "{kind:?}");
+    }
 }
 
 async fn grants_go_with_their_account(s: OpenIdSubject) {

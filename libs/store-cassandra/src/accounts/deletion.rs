@@ -128,7 +128,6 @@ fn judge(found: Option<&Standing>, was: i64, op: &OpId) -> Judgement {
 
 async fn clear_away(store: &CassandraStore, call: &Call, uid: Uid, rest: &Rest) -> Result<(), WriteError> {
     sweep::sweep(store, call, uid, None).await?;
-    store.end_grants(call, uid).await?;
     fail_point("delete_account.swept");
     release(store, call, uid, &rest.address).await?;
     fail_point("delete_account.released");

@@ -1,13 +1,14 @@
 //! Invitations: one row each, changed by conditions on its state and the operation that brought it there
 //! (`security.md` D.2). An account is made with one in three steps, under one operation id: the invitation is reserved,
-//! the account is made, the invitation is used. Whoever dies between leaves a reservation that lapses.
+//! the account is made, the invitation is used. Whoever dies between leaves a reservation that lapses: the next one looks
+//! whether its account was made.
 //!
 //! Must stay true: nobody makes an account while the invitation is not reserved for the operation.
 
 use async_trait::async_trait;
 use foxhold_core::{Deadline, Timestamp, TokenId, Uid, record::Account};
 use foxhold_ports::{
-    Call, InvitationReader, InvitationWriter, ReadError, Refusal, WriteError,
+    AccountReader as _, Call, InvitationReader, InvitationWriter, ReadError, Refusal, WriteError,
     accounts::SignIn,
     invitations::{Invitation, InvitationTerms, InvitationUse, RESERVED, encoding, may_use_again},
 };
@@ -32,9 +33,9 @@ const USED: &str = "used";
 statements! {
     /// What readers ask about invitations.
     InvitationReads {
-        invitation: Read = "SELECT id, terms, state, op, until, uid, used_at FROM invitations WHERE id = ?";
-        first_invitations: Read = "SELECT id, terms, state, op, until, uid, used_at FROM invitations LIMIT ?";
-        next_invitations: Read = "SELECT id, terms, state, op, until, uid, used_at FROM invitations
+        invitation: Read = "SELECT id, terms, state, op, until, maker, uid, used_at FROM invitations WHERE id = ?";
+        first_invitations: Read = "SELECT id, terms, state, op, until, maker, uid, used_at FROM invitations LIMIT ?";
+        next_invitations: Read = "SELECT id, terms, state, op, until, maker, uid, used_at FROM invitations
             WHERE TOKEN(id) > TOKEN(?) LIMIT ?";
     }
 }
@@ -44,11 +45,11 @@ statements! {
     InvitationDecisions {
         put_invitation: Conditional = "INSERT INTO invitations (id, terms, state, op) VALUES (:id, :terms, 'open', :op)
             IF NOT EXISTS";
-        reserve: Conditional = "UPDATE invitations SET state = 'reserved', op = :op, until = :until, uid = :uid
+        reserve: Conditional = "UPDATE invitations SET state = 'reserved', op = :op, until = :until, maker = :maker
             WHERE id = :id IF state = :was AND op = :was_op";
-        use_reserved: Conditional = "UPDATE invitations SET state = 'used', used_at = :used_at
+        use_reserved: Conditional = "UPDATE invitations SET state = 'used', uid = :uid, used_at = :used_at
             WHERE id = :id IF state = 'reserved' AND op = :op";
-        free: Conditional = "UPDATE invitations SET state = 'open', until = null, uid = null
+        free: Conditional = "UPDATE invitations SET state = :was, until = null, maker = null
             WHERE id = :id IF state = 'reserved' AND op = :op";
         delete_invitation: Conditional = "DELETE FROM invitations WHERE id = :id IF state = :was AND op = :was_op";
     }
@@ -62,6 +63,7 @@ struct InvitationRow {
     state: Option<String>,
     op: Option<Vec<u8>>,
     until: Option<CqlTimestamp>,
+    maker: Option<Vec<u8>>,
     uid: Option<Vec<u8>>,
     used_at: Option<CqlTimestamp>,
 }
@@ -69,11 +71,10 @@ struct InvitationRow {
 impl InvitationRow {
     fn read(&self) -> Option<Invitation> {
         let used = match self.state.as_deref()? {
-            USED => Some(InvitationUse {
-                uid: self.account()?,
-                at: read_time(self.used_at?)?,
-            }),
-            OPEN | RESERVED_STATE => None,
+            USED => Some(self.last_use()?),
+            // Used before, by whom it may be made again.
+            RESERVED_STATE => self.last_use(),
+            OPEN => None,
             _ => return None,
         };
         Some(Invitation {
@@ -83,15 +84,30 @@ impl InvitationRow {
         })
     }
 
-    fn account(&self) -> Option<Uid> {
-        Uid::from_slice(self.uid.as_deref()?)
+    fn last_use(&self) -> Option<InvitationUse> {
+        Some(InvitationUse {
+            uid: Uid::from_slice(self.uid.as_deref()?)?,
+            at: read_time(self.used_at?)?,
+        })
+    }
+
+    /// Whose accounts may be there by it: of who has used it, and of who reserved it and may have got as far.
+    fn accounts(&self) -> impl Iterator<Item = Uid> {
+        let of = [&self.uid, &self.maker].into_iter().flatten();
+        of.filter_map(|uid| Uid::from_slice(uid))
+    }
+
+    /// The state it goes back to where nothing comes of a reservation.
+    const fn before(&self) -> &'static str {
+        if self.uid.is_some() { USED } else { OPEN }
     }
 
     fn is_of(&self, call: &Call) -> bool {
         self.op.as_deref() == Some(call.op.as_bytes())
     }
 
-    /// What an operation may do with it. What is `used` needs another look.
+    /// What an operation may do with it. What is `used`, or was reserved by another that may have made its account all the
+    /// same, needs another look.
     fn standing(&self, call: &Call, now: Timestamp) -> Standing {
         let lapsed = self.until.and_then(read_time).is_none_or(|until| until <= now);
         match self.state.as_deref() {
@@ -99,6 +115,7 @@ impl InvitationRow {
             Some(USED) => Standing::Used,
             Some(RESERVED_STATE) if !lapsed && self.is_of(call) => Standing::Mine,
             Some(RESERVED_STATE) if !lapsed => Standing::Taken,
+            Some(RESERVED_STATE) if !self.is_of(call) => Standing::Used,
             Some(RESERVED_STATE | OPEN) => Standing::Free,
             _ => Standing::Taken,
         }
@@ -197,7 +214,14 @@ impl InvitationWriter for CassandraStore {
         let mut row = self.invitation_row(call, id).await.map_err(not_done)?;
         let mut doubts = Doubts::default();
         while let Some(found) = row {
-            if found.standing(call, now) != Standing::Free {
+            let is_free = match found.standing(call, now) {
+                Standing::Free => true,
+                Standing::Used if found.state.as_deref() == Some(RESERVED_STATE) => {
+                    self.has_made_none(call, &found).await?
+                }
+                Standing::Mine | Standing::Taken | Standing::Used | Standing::UsedByMe => false,
+            };
+            if !is_free {
                 return doubts.weigh(Err(Refusal::Conflict.into()));
             }
             let statement = &self.accounts.invitations.delete_invitation;
@@ -224,12 +248,15 @@ impl InvitationWriter for CassandraStore {
         invitation: TokenId,
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        self.reserve_invitation(call, &account, invitation, now).await?;
+        let before = self.reserve_invitation(call, &account, invitation, now).await?;
         match create::create(self, call, &account, &sign_in).await {
-            Ok(()) => self.note_used(call, invitation, now).await.after_a_step(),
+            Ok(()) => {
+                let noted = self.note_used(call, invitation, account.uid, now).await;
+                noted.after_a_step()
+            }
             Err(refused @ WriteError::Refused(_)) => {
                 // It is told as it is: what is not given back lapses.
-                let _ = self.give_back(call, invitation).await;
+                let _ = self.give_back(call, invitation, before).await;
                 Err(refused)
             }
             Err(error) => Err(error),
@@ -246,22 +273,24 @@ impl CassandraStore {
             .await
     }
 
-    /// Keeps the invitation for this operation for a while; one that it has used already is as good.
+    /// Keeps the invitation for this operation for a while; one that it has used already is as good. Answers the state that
+    /// it goes back to where no account comes of it.
     async fn reserve_invitation(
         &self,
         call: &Call,
         account: &Account,
         id: TokenId,
         now: Timestamp,
-    ) -> Result<(), WriteError> {
+    ) -> Result<&'static str, WriteError> {
         let mut row = self.invitation_row(call, id).await.map_err(not_done)?;
         let mut doubts = Doubts::default();
         loop {
             let Some(found) = row else {
                 return Err(Refusal::TokenSpent.into());
             };
+            let before = found.before();
             match found.standing(call, now) {
-                Standing::Mine | Standing::UsedByMe => return Ok(()),
+                Standing::Mine | Standing::UsedByMe => return Ok(before),
                 Standing::Taken => return Err(Refusal::TokenSpent.into()),
                 Standing::Free => {}
                 Standing::Used => {
@@ -279,7 +308,7 @@ impl CassandraStore {
             let decided = self.put_reservation(call, &found, account, id, now);
             let look = || self.invitation_row(call, id);
             match doubts.weigh(decide_or_look(call.deadline, decided, look).await)? {
-                Settled::Applied => return Ok(()),
+                Settled::Applied => return Ok(before),
                 Settled::Look { view, doubt } => {
                     doubts.note(doubt);
                     row = view;
@@ -316,18 +345,35 @@ impl CassandraStore {
         found: &InvitationRow,
         account: &Account,
     ) -> Result<bool, WriteError> {
-        use foxhold_ports::AccountReader as _;
-        let Some(uid) = found.account() else {
-            return Ok(false);
-        };
-        let made = self.reader.account(call.deadline, uid).await.map_err(not_done)?;
-        Ok(may_use_again(made.as_ref(), &account.email_key))
+        for uid in found.accounts() {
+            let made = self.reader.account(call.deadline, uid).await.map_err(not_done)?;
+            if !may_use_again(made.as_ref(), &account.email_key) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether none of the accounts that may be there by it is.
+    async fn has_made_none(&self, call: &Call, found: &InvitationRow) -> Result<bool, WriteError> {
+        for uid in found.accounts() {
+            let made = self.reader.account(call.deadline, uid).await.map_err(not_done)?;
+            if made.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The account is made: from now on the invitation tells so.
-    async fn note_used(&self, call: &Call, id: TokenId, now: Timestamp) -> Result<(), WriteError> {
+    async fn note_used(&self, call: &Call, id: TokenId, uid: Uid, now: Timestamp) -> Result<(), WriteError> {
         let statement = &self.accounts.invitations.use_reserved;
-        let values = (time(now), id.as_bytes(), &call.op.as_bytes()[..]);
+        let values = (
+            &uid.as_bytes()[..],
+            time(now),
+            id.as_bytes(),
+            &call.op.as_bytes()[..],
+        );
         settle(
             call.deadline,
             &*self.random,
@@ -345,9 +391,9 @@ impl CassandraStore {
         .await
     }
 
-    async fn give_back(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+    async fn give_back(&self, call: &Call, id: TokenId, before: &'static str) -> Result<(), WriteError> {
         let statement = &self.accounts.invitations.free;
-        let values = (id.as_bytes(), &call.op.as_bytes()[..]);
+        let values = (before, id.as_bytes(), &call.op.as_bytes()[..]);
         self.cql.decide(call.deadline, statement, values).await.map(drop)
     }
 }
@@ -372,6 +418,7 @@ mod tests {
             state: Some(state.into()),
             op: Some(vec![op; 16]),
             until: Some(CqlTimestamp(i64::try_from(until).unwrap())),
+            maker: None,
             uid: None,
             used_at: None,
         };
@@ -383,7 +430,7 @@ mod tests {
                 row(RESERVED_STATE, 2, after),
                 Standing::Taken,
             ),
-            ("and lapsed", row(RESERVED_STATE, 2, before), Standing::Free),
+            ("and lapsed", row(RESERVED_STATE, 2, before), Standing::Used),
             (
                 "reserved by itself",
                 row(RESERVED_STATE, 1, after),

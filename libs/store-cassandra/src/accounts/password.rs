@@ -227,6 +227,9 @@ impl Setting<'_> {
             every_refresh_token: self.update.effect.ends_every_refresh_token(),
         };
         sweep::sweep_older(store, call, self.update.uid, older).await?;
+        if self.update.effect.ends_every_refresh_token() {
+            store.end_grants_of_before(call, self.update.uid).await?;
+        }
         fail_point("set_password.swept");
         let tokens = single_use::password_tokens(store);
         single_use::void_what_is_dead(store, call, tokens, self.update.spends).await

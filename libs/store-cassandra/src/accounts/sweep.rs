@@ -3,7 +3,7 @@
 //! Must stay true: what is found by a list is removed before its place in the list, so that whoever repeats this finds
 //! what is left; every deletion is later than what it deletes.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use foxhold_core::{DeviceId, Timestamp, TokenId, Uid};
 use foxhold_ports::{Call, ReadError, WriteError};
@@ -11,10 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use scylla::{DeserializeRow, value::CqlTimestamp};
 
 use super::{after, not_done, read::sound, rows::read_time, single_use, together};
-use crate::{
-    CassandraStore,
-    cql::{AfterAStep as _, Plain},
-};
+use crate::{CassandraStore, cql::Plain};
 
 /// Writes of one intent that are under way at a time.
 const AT_ONCE: usize = 16;
@@ -102,7 +99,8 @@ pub(super) async fn sweep(
         few_at_once(devices.collect()),
         few_at_once(tokens.collect()),
     );
-    together([sessions, devices, tokens].concat())
+    together([sessions, devices, tokens].concat())?;
+    store.end_grants(call, uid).await
 }
 
 async fn remove(
@@ -216,7 +214,11 @@ pub(super) async fn unlist_session(
     store.cql.write(call.deadline, statement, values).await
 }
 
-/// Deletes a device. What waits for it goes first: it is found by the device.
+/// How long a device's end waits for its commands to go, too.
+const DROP_MAX: Duration = Duration::from_secs(1);
+
+/// Deletes a device, and then what waits for it. That is decided by all regions, and a sign-out must not wait for one that is
+/// cut off: without its device nobody reads a command any more, and what is left expires.
 pub(super) async fn delete_device(
     store: &CassandraStore,
     call: &Call,
@@ -224,13 +226,19 @@ pub(super) async fn delete_device(
     id: DeviceId,
     at: i64,
 ) -> Result<(), WriteError> {
-    store.drop_commands(call, uid, id).await?;
     let (statement, values) = (
         &store.accounts.writes.delete_device,
         (at, uid.as_bytes(), id.as_bytes()),
     );
-    let deleted = store.cql.write(call.deadline, statement, values).await;
-    deleted.after_a_step()
+    store.cql.write(call.deadline, statement, values).await?;
+    let dropping = Call {
+        deadline: call.deadline.at_most(DROP_MAX),
+        ..*call
+    };
+    if let Err(error) = store.drop_commands(&dropping, uid, id).await {
+        tracing::warn!(%error, "commands of a device that is gone are left to expire");
+    }
+    Ok(())
 }
 
 /// Deletes a refresh token that was found in its account's list.

@@ -11,7 +11,10 @@ use super::{
     account, check_owner, claim, code, device, insert_sign_in, key_fetch, password_token, refresh_token,
     session,
 };
-use crate::error::{Stop, StoreError};
+use crate::{
+    error::{Stop, StoreError},
+    openid,
+};
 
 /// `AccountWriter::set_password`
 pub(crate) fn set(db: &Connection, update: &PasswordUpdate, sign_in: Option<&SignIn>) -> Result<(), Stop> {
@@ -46,6 +49,7 @@ fn end_all(db: &Connection, uid: Uid, every_refresh_token: bool) -> Result<(), S
     code::delete_of_account(db, uid)?;
     password_token::delete_of_account(db, uid)?;
     if every_refresh_token {
+        openid::end_grants(db, uid)?;
         refresh_token::delete_of_account(db, uid)
     } else {
         refresh_token::delete_of_sessions(db, uid)

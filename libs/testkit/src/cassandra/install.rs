@@ -42,8 +42,9 @@ const OPENS: &[&str] = &[
     "jdk.management/com.sun.management.internal",
 ];
 
-/// Enough for the thousand tables that all keyspaces of a test run have together; six nodes fit into 6 GB.
-const HEAP: &str = "512m";
+/// Enough for the more than a thousand tables that all keyspaces of a test run have together: with half of it the shared nodes
+/// collect garbage all the time.
+const HEAP: &str = "1g";
 
 /// Only the first, cheap compiler: Java spends as much on the second while a node starts as on all else.
 const QUICK_START: &str = "-XX:TieredStopAtLevel=1";

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// How long a mail with a forgot token is worth sending: as long as the token lives (`accounts.md` (a), Tokens).
 const RECOVERY_KEPT: Duration = Duration::from_secs(3600);
+/// One with digits: as long as those are good.
+const DIGITS_KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// Templates that are counted by their name.
 const TEMPLATES: [&str; 14] = [
@@ -68,10 +70,10 @@ impl Parcel {
 
     /// How long after it was put it is worth sending.
     pub(super) fn kept(&self) -> Duration {
-        if self.template == "recovery" {
-            RECOVERY_KEPT
-        } else {
-            KEPT
+        match self.template {
+            "recovery" => RECOVERY_KEPT,
+            "passwordForgotOtp" => DIGITS_KEPT,
+            _ => KEPT,
         }
     }
 }

@@ -14,22 +14,33 @@ use foxhold_accounts::{
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
-use super::{Answer, to_the_end};
+use super::Answer;
 use crate::{
     App,
     extract::{
         AnyTokenCall, ByResetToken, OrForgotOrResetToken, OrForgotToken, Owner, PasswordCall, SessionCall,
     },
+    follow_ups::FollowUps,
     json::Fields,
     qr,
 };
+
+/// Work that goes on when its client has gone, and that the process waits for when it ends.
+async fn to_the_end<T: Send + 'static>(
+    follow_ups: &FollowUps,
+    work: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+) -> Result<T, AccountError> {
+    super::to_the_end(follow_ups.tracked(work)).await
+}
 
 /// POST /totp/create.
 pub(super) async fn create_totp(State(app): State<Arc<App>>, call: SessionCall<false>) -> Answer {
     let address = call.signed_in.account.email.clone();
     let host = app.accounts.settings.domain.clone();
-    let secret =
-        to_the_end(async move { app.accounts.create_totp(&call.caller, &call.signed_in).await }).await?;
+    let secret = to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.create_totp(&call.caller, &call.signed_in).await
+    })
+    .await?;
     let secret = BASE32_NOPAD.encode(secret.expose());
     let picture = qr::data_url(&otpauth(&host, &address, &secret)).ok_or(AccountError::Internal)?;
     Ok(Json(json!({ "qrCodeUrl": picture, "secret": secret })))
@@ -61,8 +72,10 @@ pub(super) async fn verify_totp(State(app): State<Arc<App>>, mut call: SessionCa
     let SessionCall {
         caller, signed_in, ..
     } = call;
-    let verified =
-        to_the_end(async move { app.accounts.verify_totp(&caller, &signed_in, &code).await }).await?;
+    let verified = to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.verify_totp(&caller, &signed_in, &code).await
+    })
+    .await?;
     let mut answer = json!({ "success": verified.is_right });
     if let Some(codes) = verified.recovery_codes {
         answer["recoveryCodes"] = codes.into();
@@ -72,7 +85,10 @@ pub(super) async fn verify_totp(State(app): State<Arc<App>>, mut call: SessionCa
 
 /// POST /totp/destroy.
 pub(super) async fn destroy_totp(State(app): State<Arc<App>>, call: SessionCall<false>) -> Answer {
-    to_the_end(async move { app.accounts.destroy_totp(&call.caller, &call.signed_in).await }).await?;
+    to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.destroy_totp(&call.caller, &call.signed_in).await
+    })
+    .await?;
     Ok(Json(json!({})))
 }
 
@@ -83,8 +99,9 @@ pub(super) async fn verify_backup_code(State(app): State<Arc<App>>, mut call: Se
     let SessionCall {
         caller, signed_in, ..
     } = call;
+    let follow_ups = app.follow_ups.clone();
     let work = async move { app.accounts.verify_backup_code(&caller, &signed_in, &code).await };
-    Ok(Json(json!({ "remaining": to_the_end(work).await? })))
+    Ok(Json(json!({ "remaining": to_the_end(&follow_ups, work).await? })))
 }
 
 fn chosen_codes(fields: &mut Fields) -> Result<Vec<FoldedCode>, AccountError> {
@@ -101,7 +118,10 @@ pub(super) async fn set_backup_codes(State(app): State<Arc<App>>, mut call: Sess
     let SessionCall {
         caller, signed_in, ..
     } = call;
-    to_the_end(async move { app.accounts.set_backup_codes(&caller, &signed_in, &codes).await }).await?;
+    to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.set_backup_codes(&caller, &signed_in, &codes).await
+    })
+    .await?;
     Ok(Json(json!({ "success": true })))
 }
 
@@ -111,23 +131,27 @@ pub(super) async fn replace_backup_codes(State(app): State<Arc<App>>, mut call: 
     let SessionCall {
         caller, signed_in, ..
     } = call;
+    let follow_ups = app.follow_ups.clone();
     let work = async move {
         app.accounts
             .replace_backup_codes(&caller, &signed_in, &codes)
             .await
     };
-    to_the_end(work).await?;
+    to_the_end(&follow_ups, work).await?;
     Ok(Json(json!({ "success": true })))
 }
 
 /// GET /recoveryCodes: makes new ones.
 pub(super) async fn renew_backup_codes(State(app): State<Arc<App>>, call: SessionCall<false>) -> Answer {
+    let follow_ups = app.follow_ups.clone();
     let work = async move {
         app.accounts
             .renew_backup_codes(&call.caller, &call.signed_in)
             .await
     };
-    Ok(Json(json!({ "recoveryCodes": to_the_end(work).await? })))
+    Ok(Json(
+        json!({ "recoveryCodes": to_the_end(&follow_ups, work).await? }),
+    ))
 }
 
 /// GET /recoveryCodes/exists.
@@ -150,7 +174,10 @@ pub(super) async fn create_recovery_key(State(app): State<Arc<App>>, mut call: S
     let SessionCall {
         caller, signed_in, ..
     } = call;
-    to_the_end(async move { app.accounts.create_recovery_key(&caller, &signed_in, new).await }).await?;
+    to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.create_recovery_key(&caller, &signed_in, new).await
+    })
+    .await?;
     Ok(Json(json!({})))
 }
 
@@ -164,7 +191,10 @@ pub(super) async fn verify_recovery_key(State(app): State<Arc<App>>, mut call: S
     let SessionCall {
         caller, signed_in, ..
     } = call;
-    to_the_end(async move { app.accounts.verify_recovery_key(&caller, &signed_in, &id).await }).await?;
+    to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.verify_recovery_key(&caller, &signed_in, &id).await
+    })
+    .await?;
     Ok(Json(json!({})))
 }
 
@@ -200,7 +230,7 @@ pub(super) async fn recovery_data(
 
 /// DELETE /recoveryKey.
 pub(super) async fn delete_recovery_key(State(app): State<Arc<App>>, call: SessionCall<false>) -> Answer {
-    to_the_end(async move {
+    to_the_end(&app.follow_ups.clone(), async move {
         app.accounts
             .delete_recovery_key(&call.caller, &call.signed_in)
             .await
@@ -224,7 +254,10 @@ pub(super) async fn set_hint(State(app): State<Arc<App>>, mut call: SessionCall<
     let SessionCall {
         caller, signed_in, ..
     } = call;
-    to_the_end(async move { app.accounts.set_recovery_hint(&caller, &signed_in, &hint).await }).await?;
+    to_the_end(&app.follow_ups.clone(), async move {
+        app.accounts.set_recovery_hint(&caller, &signed_in, &hint).await
+    })
+    .await?;
     Ok(Json(json!({})))
 }
 

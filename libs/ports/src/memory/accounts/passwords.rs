@@ -110,6 +110,9 @@ impl State {
         self.password_tokens.retain(|_, t| t.uid != uid);
         self.refresh_tokens
             .retain(|_, t| t.uid != uid || (t.session.is_none() && !every_refresh_token));
+        if every_refresh_token {
+            self.grants.retain(|_, grant| grant.uid != uid);
+        }
     }
 
     pub(super) fn delete_account(&mut self, uid: Uid, based_on: u64) -> Result<(), WriteError> {

@@ -190,7 +190,7 @@ fn a_broken_field_is_named_with_its_path() {
 
 #[test]
 fn an_unknown_verification_is_none() {
-    for wire in [0, 3, -1] {
+    for wire in [0, 9, -1] {
         let session = pb::Session {
             verification: wire,
             ..pb::Session::from(session())
