@@ -75,7 +75,8 @@ async fn intents_keep_to_their_budgets() {
         ("key_fetch", (2, 0, 0)),
         ("consume_key_fetch", (2, 0, 1)),
         ("put_device", (1, 1, 0)),
-        ("delete_device", (0, 1, 0)),
+        // The device; whether a command waits for it.
+        ("delete_device", (1, 1, 0)),
         ("put_authorization_code", (1, 0, 1)),
         ("consume_authorization_code", (2, 0, 1)),
         ("put_refresh_token", (1, 2, 0)),
