@@ -6,8 +6,9 @@
 Scripts: journey (sign-up by code, first sync, a bookmark, a second profile that gets it), again (settings, sign-out
 and a second sign-in in the same profile), link (confirmation through
 the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
-Firefox's own sign-in), program (another program that signs its user in), passwords (a password that is changed, and one that is forgotten), vectors (known answers through
-the page's WebAssembly worker).
+Firefox's own sign-in), program (another program that signs its user in), passwords (a password that is changed, and one
+that is forgotten), recovery (a forgotten password with a recovery key: what was synced stays), factor (a second factor
+that is set up, asked for and taken away), vectors (known answers through the page's WebAssembly worker).
 
 Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
 With --interactive it waits after each step for a line on stdin; with --step-hook it runs a command with the step's
@@ -15,11 +16,14 @@ name. With --patient N up to N failures of the page and of Sync are answered by 
 """
 
 import argparse
+import base64
 import contextlib
+import hmac
 import json
 import pathlib
 import signal
 import sys
+import time
 import traceback
 import uuid
 from urllib.parse import urlencode
@@ -311,6 +315,101 @@ class Flow:
             self.sign_in(firefox, "signed-in-again")
             self.report.step("reset")
 
+    def recovery(self):
+        """A recovery key made in one Firefox, and a password forgotten in another: the bookmark is still there."""
+        url = BOOKMARK_URL.format(uuid.uuid4().hex)
+        with self.firefox("keeps") as firefox:
+            sync = self.sign_in(firefox, "signed-up")
+            sync.add_bookmark(url, "Kept by the recovery key")
+            sync.upload_bookmark(url, self.options.patient)
+            page = self.open_plainly(firefox, "/settings")
+            page.wait_for("settings")
+            page.click("recovery-key")
+            page.wait_for("recovery-key")
+            self.refused(page, "password", "wrong horse battery", "password is wrong")
+            page.type_into("password", self.password)
+            page.submit("recovery-key-new")
+            key = page.text("new-recovery-key")
+            self.refused(page, "typed-recovery-key", "A" * 32, "not the account’s recovery key")
+            page.type_into("typed-recovery-key", key.lower().replace(" ", "-"))
+            page.submit("notice")
+            self.heading_is(firefox, "Your recovery key is set")
+            self.report.step("recovery-key-made")
+        with self.firefox("forgets") as firefox:
+            page = self.open_from_menu(firefox)
+            page.type_into("email", self.email)
+            page.submit("signin")
+            page.click("forgot")
+            page.wait_for("forgot")
+            page.submit("notice")
+            self.mailbox.newest_header(self.email, "x-recovery-code")
+            firefox.marionette.navigate(self.link_of("recovery"))
+            page.wait_for("reset")
+            self.password = "battery staple horse"
+            page.type_into("password", self.password)
+            self.refused(page, "recovery-key", "A" * 32, "not the account’s recovery key")
+            page.type_into("recovery-key", key)
+            page.submit("notice")
+            self.heading_is(firefox, "Your password is set")
+            sync = self.sign_in(firefox, "signed-in-again")
+            bookmark = sync.wait_for_bookmark(url, self.options.patient)
+            assert bookmark["title"] == "Kept by the recovery key", f"the bookmark arrived changed: {bookmark}"
+            self.report.step("bookmark-kept")
+
+    def factor(self):
+        """A second factor set up in the settings, asked for at the next sign-in and after a reset, and taken away."""
+        with self.firefox("factor") as firefox:
+            page = self.open_plainly(firefox, "/signin")
+            self.enter(page, "signup", "code")
+            page.type_into("code", self.code())
+            page.submit("settings")
+            page.click("second-factor")
+            page.wait_for("totp")
+            secret = page.text("totp-secret")
+            self.refused(page, "code", "12", "not right")
+            page.type_into("code", totp(secret))
+            page.submit("backup-codes")
+            codes = page.text("backup-codes").split()
+            assert len(codes) == 8, f"{len(codes)} backup codes"
+            page.submit("settings")
+            page.submit("notice")
+            self.report.step("set-up")
+
+            page = self.open_plainly(firefox, "/signin")
+            self.enter(page, "signin", "second-factor")
+            self.refused(page, "code", "00000-00000", "not right")
+            page.type_into("code", codes[0])
+            page.submit("settings")
+            page.submit("notice")
+            self.report.step("backup-code")
+
+            page = self.open_plainly(firefox, "/reset_password")
+            page.wait_for("forgot")
+            page.type_into("email", self.email)
+            page.submit("notice")
+            self.mailbox.newest_header(self.email, "x-recovery-code")
+            firefox.marionette.navigate(self.link_of("recovery"))
+            page.wait_for("reset")
+            page.type_into("password", "battery staple horse")
+            page.submit("second-factor")
+            page.type_into("code", codes[1])
+            page.submit("settings")
+            self.report.step("after-reset")
+
+            page.click("second-factor")
+            page.wait_for("totp-off")
+            page.submit("notice")
+            self.heading_is(firefox, "The second factor is off")
+            self.report.step("taken-away")
+
+    def enter(self, page, screen, expected):
+        """Address and password, up to the screen that comes then."""
+        page.wait_for("email")
+        page.type_into("email", self.email)
+        page.submit(screen)
+        page.type_into("password", self.password)
+        page.submit(expected)
+
     def link_of(self, template):
         mails = [mail["headers"] for mail in self.mailbox.mails(self.email)]
         return [headers["x-link"] for headers in mails if headers["x-template-name"] == template][-1]
@@ -336,6 +435,14 @@ class Flow:
                 got = firefox.content(RUN_IN_WORKER, case["input"])
                 assert got == case["output"], f"{case['name']}: got {got}, expected {case['output']}"
             self.report.step("vectors-held", vectors=len(cases))
+
+
+def totp(secret):
+    """What an authenticator shows now for a secret in base32 (RFC 6238, SHA-1, 6 digits, 30 s)."""
+    key = base64.b32decode(secret.replace(" ", ""))
+    digest = hmac.digest(key, int(time.time() // 30).to_bytes(8, "big"), "sha1")
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at:at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 SIGNED_IN_EMAIL = """
@@ -369,7 +476,7 @@ RUN_IN_WORKER = """
   }
 """
 
-SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "vectors"]
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "recovery", "factor", "vectors"]
 
 
 def main():

@@ -56,6 +56,10 @@ async fn firefox_signs_up_signs_in_and_syncs() {
     // A password changed in the settings, and a forgotten one set by the mail's link.
     run("passwords", BTreeMap::new()).await.unwrap();
 
+    // A password forgotten with a recovery key at hand; a second factor.
+    run("recovery", BTreeMap::new()).await.unwrap();
+    run("factor", BTreeMap::new()).await.unwrap();
+
     // The known answers of the page's cryptography, in the browser.
     let vectors = concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -30,7 +30,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 17] = assets! {
+static ASSETS: [Asset; 24] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
@@ -38,15 +38,22 @@ static ASSETS: [Asset; 17] = assets! {
     "credentials.js": "text/javascript; charset=utf-8",
     "crypto-worker.js": "text/javascript; charset=utf-8",
     "crypto.js": "text/javascript; charset=utf-8",
+    "errand-screens.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
-    "openid.js": "text/javascript; charset=utf-8",
     "messages.js": "text/javascript; charset=utf-8",
+    "openid.js": "text/javascript; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
-    "password.js": "text/javascript; charset=utf-8",
     "page_crypto.wasm": "application/wasm",
+    "password-screens.js": "text/javascript; charset=utf-8",
+    "password.js": "text/javascript; charset=utf-8",
+    "recovery-key-screens.js": "text/javascript; charset=utf-8",
+    "recovery-key.js": "text/javascript; charset=utf-8",
     "screens.js": "text/javascript; charset=utf-8",
     "second-factor.js": "text/javascript; charset=utf-8",
+    "settings-screens.js": "text/javascript; charset=utf-8",
+    "signin-screens.js": "text/javascript; charset=utf-8",
     "signin.js": "text/javascript; charset=utf-8",
+    "state.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
 };
 

@@ -1,5 +1,5 @@
-// The calls the page makes to the accounts server, signed with Hawk where the contract asks for it. Called by
-// signin.js, password.js, second-factor.js and page.js. Passwords and keys never come here: only what the cryptography has derived for the server.
+// The calls the page makes to the accounts server, signed with Hawk where the contract asks for it. Called by the screens
+// and by what stands behind them. Passwords and keys never come here: only what the cryptography has derived for the server.
 
 import { randomHex } from "./crypto.js";
 
@@ -78,6 +78,11 @@ export class Accounts {
     return this.#post("/session/destroy", {}, { kind: "sessionToken", token: sessionToken });
   }
 
+  /** What is confirmed in a session: resolves to {emailVerified, sessionVerified}. */
+  emailStatus(sessionToken) {
+    return this.#get("/recovery_email/status", { kind: "sessionToken", token: sessionToken });
+  }
+
   verifyCode(sessionToken, code) {
     return this.#post("/session/verify_code", { code }, { kind: "sessionToken", token: sessionToken });
   }
@@ -106,6 +111,25 @@ export class Accounts {
     return this.#post("/session/verify/recoveryCode", { code }, { kind: "sessionToken", token: sessionToken });
   }
 
+  /** Whether the account of a session has a recovery key that is good. */
+  async recoveryKeyExists(sessionToken) {
+    const { exists } = await this.#post("/recoveryKey/exists", {}, { kind: "sessionToken", token: sessionToken });
+    return exists === true;
+  }
+
+  createRecoveryKey(sessionToken, body) {
+    return this.#post("/recoveryKey", body, { kind: "sessionToken", token: sessionToken });
+  }
+
+  deleteRecoveryKey(sessionToken) {
+    return this.#call("DELETE", "/recoveryKey", undefined, { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** What a recovery key opens: resolves to {recoveryData}. */
+  recoveryData(accountResetToken, recoveryKeyId) {
+    return this.#get(`/recoveryKey/${recoveryKeyId}`, { kind: "accountResetToken", token: accountResetToken });
+  }
+
   resendCode(sessionToken, service) {
     const body = service ? { service } : {};
     return this.#post("/session/resend_code", body, { kind: "sessionToken", token: sessionToken });
@@ -116,7 +140,7 @@ export class Accounts {
     return this.#post("/password/forgot/send_code", { email, ...(service ? { service } : {}) });
   }
 
-  /** Shows that the mail was read: resolves to {accountResetToken}. */
+  /** Shows that the mail was read: resolves to {accountResetToken, uid}. */
   verifyResetCode(passwordForgotToken, code) {
     const credentials = { kind: "passwordForgotToken", token: passwordForgotToken };
     return this.#post("/password/forgot/verify_code", { code }, credentials);
@@ -163,8 +187,8 @@ export class Accounts {
   }
 
   /** The password once more in a session. */
-  reauthenticate(sessionToken, body) {
-    return this.#post("/session/reauth", body, { kind: "sessionToken", token: sessionToken });
+  reauthenticate(sessionToken, body, { keys = false } = {}) {
+    return this.#post(`/session/reauth${keys ? "?keys=true" : ""}`, body, { kind: "sessionToken", token: sessionToken });
   }
 
   /** The server's time in milliseconds, as far as it has told it. */

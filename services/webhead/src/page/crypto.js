@@ -4,6 +4,12 @@
 /** The cryptography could not be loaded, or refused what it was given. */
 export class CryptoError extends Error {
   name = "CryptoError";
+
+  /** `reason` is what the module itself says, where it was the one that refused. */
+  constructor(message, reason = "") {
+    super(message);
+    this.reason = reason;
+  }
 }
 
 /** Random bytes as lower-case hex. `getRandomValues` also exists on plain http, unlike crypto.subtle. */
@@ -32,7 +38,7 @@ export function startCrypto() {
       const { resolve, reject } = waiting.get(id);
       waiting.delete(id);
       if (error === undefined) resolve(result);
-      else reject(new CryptoError(`The cryptography of this page failed: ${error}.`));
+      else reject(new CryptoError(`The cryptography of this page failed: ${error}.`, error));
     });
     started.addEventListener("error", (event) => {
       started.terminate();

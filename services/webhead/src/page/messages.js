@@ -56,10 +56,13 @@ const SENTENCES = {
 /** Which screen helps with an error, where it is not the one that is open. */
 const NEXT_SCREEN = { 101: "signin", 102: "signup", 104: "code", 110: "signin", 138: "code", 164: "signin" };
 
+/** Errors whose message is a sentence for the person already. */
+const PLAIN = ["ChannelError", "CryptoError", "UnfitKeyError"];
+
 /** The sentence for an `ApiError`, a `ChannelError` or any other failure. */
 export function sentenceFor(error) {
   if (error.name === "ApiError") return apiSentence(error);
-  if (error.name === "ChannelError" || error.name === "CryptoError") return error.message;
+  if (PLAIN.includes(error.name)) return error.message;
   return `This page met a fault of its own: ${error.message}. Please reload it.`;
 }
 

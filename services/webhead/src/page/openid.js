@@ -24,7 +24,9 @@ const STANDARD = {
 };
 
 /** Which screen helps with a refusal, unless nothing may be asked. */
-const SCREENS = { 110: "signin", 138: "code", 164: "again", 1005: "consent", 1006: "denied" };
+const SCREENS = {
+  110: "signin", 138: "confirm", 164: "again", 170: "second-factor", 1005: "consent", 1006: "denied",
+};
 
 const SCOPES = {
   openid: "who you are: a number that stays the same",

@@ -3,6 +3,7 @@
 
 import { inStoredSpelling, newCredentials, stretch } from "./credentials.js";
 import { randomHex, xorHex } from "./crypto.js";
+import { kBOf } from "./recovery-key.js";
 
 /**
  * Changes the password in a session. The account's key stays, so what is stored can still be read. Resolves to the
@@ -53,6 +54,7 @@ export class PasswordReset {
   #seal;
   #link;
   #resetToken = null;
+  #uid = null;
   /** Whether an earlier try may have set its password. */
   #mayBeSet = false;
 
@@ -64,15 +66,17 @@ export class PasswordReset {
   }
 
   /**
-   * Sets the password, with a new key: what was stored under the old one cannot be read any more. Resolves to a session
-   * if `signIn`, else to null.
+   * Sets the password. Without a recovery key the account gets a new key: what was stored under the old one cannot be
+   * read any more. With one, as it was typed, the account's key stays, and the recovery key is spent. Resolves to a
+   * session if `signIn`, else to null.
    */
-  async set(password, { signIn }) {
-    const { email, token, code } = this.#link;
-    this.#resetToken ??= (await this.#accounts.verifyResetCode(token, code)).accountResetToken;
-    const made = await newCredentials(this.#seal, email, password, randomHex(32));
+  async set(password, { signIn, recoveryKey = "" }) {
+    const { email } = this.#link;
     const accounts = this.#accounts;
-    const body = { ...made, sessionToken: signIn };
+    await this.#showLink();
+    const kept = recoveryKey.trim() === "" ? null : await this.#open(recoveryKey);
+    const made = await newCredentials(this.#seal, email, password, kept?.k_b ?? randomHex(32));
+    const body = { ...made, ...(kept ? { recoveryKeyId: kept.id } : {}), sessionToken: signIn };
     const reset = () => accounts.resetAccount(this.#resetToken, body);
     try {
       const answer = await orSignIn({ accounts, email, made, mayBeSet: this.#mayBeSet }, reset);
@@ -85,8 +89,22 @@ export class PasswordReset {
       throw error;
     }
   }
+
+  async #showLink() {
+    if (this.#resetToken !== null) return;
+    const verified = await this.#accounts.verifyResetCode(this.#link.token, this.#link.code);
+    this.#resetToken = verified.accountResetToken;
+    this.#uid = verified.uid;
+  }
+
+  #open(typed) {
+    const uid = this.#uid;
+    return kBOf({ accounts: this.#accounts, seal: this.#seal, uid, resetToken: this.#resetToken, typed });
+  }
 }
 
 function sessionOf(answer, email) {
-  return { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
+  const { uid, sessionToken } = answer;
+  const awaitsSecondFactor = answer.verificationMethod === "totp-2fa";
+  return { uid, email, sessionToken, verified: answer.verified === true, awaitsSecondFactor };
 }

@@ -143,3 +143,11 @@ export function clientLine(title, detail) {
   line.append(title, small);
   return line;
 }
+
+/** A screen that only says something, with a link to go on by. */
+export function notice(title, text, href) {
+  show("notice", { fill: { notice: text } });
+  document.querySelector("h1").textContent = title;
+  document.title = `${title} – Foxhold`;
+  byId("notice-link").href = href;
+}

@@ -65,6 +65,13 @@ export class SignIn {
     this.awaitsSecondFactor = answer.verificationMethod === "totp-2fa";
   }
 
+  /** Goes on with a session of before in which something is still to be confirmed. */
+  async resume(session) {
+    this.session = { ...session, verified: false };
+    const { emailVerified, sessionVerified } = await this.#accounts.emailStatus(session.sessionToken);
+    this.awaitsSecondFactor = emailVerified === true && sessionVerified !== true;
+  }
+
   /** Asks whether the address has been confirmed meanwhile, for instance through the link in another tab. */
   async refresh() {
     const { state } = await this.#accounts.sessionStatus(this.session.sessionToken);

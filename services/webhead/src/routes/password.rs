@@ -153,17 +153,20 @@ pub(super) async fn forgot_status(State(app): State<Arc<App>>, call: PasswordCal
     Ok(Json(status_answer(app.accounts.forgotten_status(&call.access))))
 }
 
-/// POST /password/forgot/verify_code.
+/// POST /password/forgot/verify_code. The uid is what a recovery key is derived with; whoever has the mail's link may know it.
 pub(super) async fn verify_code(
     State(app): State<Arc<App>>,
     mut call: PasswordCall<ByForgotToken>,
 ) -> Answer {
     let code = mailed_code(&mut call.fields)?;
     let PasswordCall { caller, access, .. } = call;
+    let uid = access.account.uid.to_string();
     let follow_ups = app.follow_ups.clone();
     let verified = async move { app.accounts.verify_reset_code(&caller, &access, &code).await };
     let token = to_the_end(follow_ups.tracked(verified)).await?;
-    Ok(Json(json!({ "accountResetToken": hex::encode(token.expose()) })))
+    Ok(Json(
+        json!({ "accountResetToken": hex::encode(token.expose()), "uid": uid }),
+    ))
 }
 
 /// POST /password/forgot/send_otp.

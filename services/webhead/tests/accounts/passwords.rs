@@ -66,6 +66,12 @@ async fn reset_token(bench: &Bench) -> Token {
     let forgot = forgot_token(bench).await;
     let code = json!({ "code": bench.mailed(EMAIL, "X-Recovery-Code") });
     let verified = bench.signed_post(VERIFY, &forgot, &code).await.ok();
+    // Without it nobody can derive the id of a recovery key.
+    let uid = verified["uid"].as_str().unwrap();
+    assert!(
+        uid.len() == 32 && uid.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "{uid}"
+    );
     Token::of(TokenKind::AccountReset, &verified["accountResetToken"])
 }
 

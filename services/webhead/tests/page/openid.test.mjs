@@ -29,9 +29,9 @@ test("the server is asked what the program asked, and nothing it did not", () =>
 test("what helps with a refusal, and what a program is told that wants nobody asked", () => {
   const table = [
     [110, { screen: "signin" }, { error: "login_required" }],
-    [138, { screen: "code" }, { error: "interaction_required" }],
+    [138, { screen: "confirm" }, { error: "interaction_required" }],
     [164, { screen: "again" }, { error: "login_required" }],
-    [170, { error: "unmet_authentication_requirements" }, { error: "unmet_authentication_requirements" }],
+    [170, { screen: "second-factor" }, { error: "unmet_authentication_requirements" }],
     [1005, { screen: "consent" }, { error: "consent_required" }],
     [1006, { screen: "denied" }, { error: "access_denied" }],
     [168, { error: "unsupported_response_type" }, { error: "unsupported_response_type" }],

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { ApiError } from "../../src/page/api.js";
+import { CryptoError } from "../../src/page/crypto.js";
 import { PasswordReset, changePassword } from "../../src/page/password.js";
 
 const SESSION = { uid: "uid", email: "fox@example.test", sessionToken: "session", verified: true };
@@ -26,7 +27,8 @@ function bench(answers = {}) {
         startPasswordChange: { passwordChangeToken: "change", keyFetchToken2: "kft2", verified: true },
         accountKeys: { wrap_kb: WRAPPED },
         finishPasswordChange: { uid: "uid", sessionToken: "fresh", verified: true, authAt: 1 },
-        verifyResetCode: { accountResetToken: "reset" },
+        verifyResetCode: { accountResetToken: "reset", uid: "uid" },
+        recoveryData: { recoveryData: "sealed" },
         resetAccount: { uid: "uid", sessionToken: "fresh", verified: true },
         ...answers,
       }[name];
@@ -42,6 +44,10 @@ function bench(answers = {}) {
       case "sign_up":
         return { auth_pw: "a1", wrap_kb: "w1", auth_pw_version2: "a2", wrap_kb_version2: "w2", client_salt: "new salt" };
       case "token": return { id: `id of ${values.token}` };
+      case "read_recovery_key":
+        if (!values.typed.trim().startsWith("A")) throw new CryptoError("failed", "the recovery key does not fit");
+        return { id: "key id" };
+      case "open_recovery_key": return { k_b: K_B };
     }
   };
   const change = (session = SESSION) =>
@@ -61,7 +67,7 @@ test("a change keeps the key, sets both versions and names the session it is mad
   const made = orders.find((order) => order.op === "sign_up");
   assert.deepEqual([made.password, made.k_b, made.email], [NEW, K_B, SESSION.email]);
   assert.match(made.salt_core, /^[0-9a-f]{32}$/);
-  assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "fresh", verified: true });
+  assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "fresh", verified: true, awaitsSecondFactor: false });
 });
 
 test("an account of version 1 is changed in the spelling it was made with, and comes out with version 2", async () => {
@@ -105,7 +111,7 @@ test("a change whose answer was lost is told by a sign-in with the new password"
   const { change, sent } = bench({ finishPasswordChange: fails(spentUnseen), login });
   const renewed = await change();
   assert.deepEqual(sent.at(-1), ["login", { email: SESSION.email, authPW: "a1", reason: "login" }, { keys: false }]);
-  assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "signed in", verified: true });
+  assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "signed in", verified: true, awaitsSecondFactor: false });
   // It was another one.
   const other = bench({ finishPasswordChange: fails(spentUnseen), login: fails(() => refusal(103)) });
   await assert.rejects(other.change(), { errno: 110, passwordMayBeSet: false });
@@ -153,7 +159,7 @@ test("a reset shows the code once and may be tried again after that", async () =
   assert.deepEqual(steps, ["verifyResetCode", "resetAccount", "resetAccount"]);
   assert.deepEqual(sent[0].slice(1), ["forgot", "code"]);
   assert.deepEqual(sent[2].slice(1), ["reset", { ...MADE, sessionToken: true }]);
-  assert.deepEqual(session, { uid: "uid", email: SESSION.email, sessionToken: "fresh", verified: true });
+  assert.deepEqual(session, { uid: "uid", email: SESSION.email, sessionToken: "fresh", verified: true, awaitsSecondFactor: false });
   const keys = orders.filter((order) => order.op === "sign_up").map((order) => order.k_b);
   for (const k_b of keys) assert.match(k_b, /^[0-9a-f]{64}$/);
   assert.notEqual(keys[0], keys[1], "a new key each time");
@@ -172,4 +178,43 @@ test("neither passwords nor kB nor what unwraps it are sent to anybody", async (
   await new PasswordReset({ accounts, seal, link: { email: "e", token: "t", code: "c" } }).set(NEW, { signIn: true });
   const secrets = [OLD, NEW, K_B, UNWRAP, ...orders.filter((order) => order.op === "sign_up").map((order) => order.k_b)];
   for (const secret of secrets) assert.ok(!sent.some((call) => JSON.stringify(call).includes(secret)), secret);
+});
+
+const LINK = { email: SESSION.email, token: "forgot", code: "code" };
+
+test("a reset with a recovery key keeps the account's key, and names the recovery key", async () => {
+  const { accounts, seal, steps, sent, orders } = bench();
+  const reset = new PasswordReset({ accounts, seal, link: LINK });
+  const session = await reset.set(NEW, { signIn: true, recoveryKey: " A2GT " });
+  assert.deepEqual(steps, ["verifyResetCode", "recoveryData", "resetAccount"]);
+  assert.deepEqual(sent[1].slice(1), ["reset", "key id"]);
+  assert.deepEqual(orders.map((order) => order.op), ["read_recovery_key", "open_recovery_key", "sign_up"]);
+  assert.deepEqual([orders[0].uid, orders[1].uid, orders[1].data], ["uid", "uid", "sealed"]);
+  assert.equal(orders[2].k_b, K_B);
+  assert.deepEqual(sent[2].slice(1), ["reset", { ...MADE, recoveryKeyId: "key id", sessionToken: true }]);
+  assert.equal(session.awaitsSecondFactor, false);
+  assert.ok(!JSON.stringify(sent).includes(K_B) && !JSON.stringify(sent).includes("A2GT"));
+});
+
+test("a recovery key that does not fit changes nothing, and may be typed again", async () => {
+  const wrong = [() => refusal(158), () => refusal(159)];
+  const recoveryData = () => {
+    const make = wrong.shift();
+    if (make) throw make();
+    return { recoveryData: "sealed" };
+  };
+  const { accounts, seal, steps } = bench({ recoveryData });
+  const reset = new PasswordReset({ accounts, seal, link: LINK });
+  for (const recoveryKey of ["B2GT", "A2GT", "A2GT"]) {
+    await assert.rejects(reset.set(NEW, { signIn: true, recoveryKey }), { name: "UnfitKeyError" });
+  }
+  await reset.set(NEW, { signIn: true, recoveryKey: "A2GT" });
+  assert.deepEqual(steps, ["verifyResetCode", "recoveryData", "recoveryData", "recoveryData", "resetAccount"]);
+});
+
+test("a reset of an account with a second factor waits for it", async () => {
+  const answer = { uid: "uid", sessionToken: "fresh", verified: false, verificationMethod: "totp-2fa" };
+  const { accounts, seal } = bench({ resetAccount: answer });
+  const session = await new PasswordReset({ accounts, seal, link: LINK }).set(NEW, { signIn: true });
+  assert.deepEqual([session.verified, session.awaitsSecondFactor], [false, true]);
 });

@@ -209,3 +209,16 @@ test("a server that cannot be asked about a backup code is no wrong code", async
   await attempt.login("fox@example.test", PASSWORD);
   await assert.rejects(attempt.giveSecondFactor("7h3kz0q1vw"), { errno: 201 });
 });
+
+test("a session of before waits for a second factor, or else for the mailed code", async () => {
+  for (const [answer, expected] of [
+    [{ emailVerified: true, sessionVerified: false }, true],
+    [{ emailVerified: false, sessionVerified: false }, false],
+    [{ emailVerified: true, sessionVerified: true }, false],
+  ]) {
+    const { attempt } = bench({ accounts: { emailStatus: answer }, withFirefox: false });
+    await attempt.resume({ uid: "uid", email: "fox@example.test", sessionToken: "session" });
+    assert.equal(attempt.awaitsSecondFactor, expected);
+    assert.deepEqual([attempt.session.sessionToken, attempt.session.verified], ["session", false]);
+  }
+});
