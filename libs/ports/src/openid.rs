@@ -8,7 +8,7 @@ pub mod rules;
 
 use async_trait::async_trait;
 use foxhold_core::{
-    ClientId, Deadline, Uid,
+    ClientId, Deadline, TokenId, Uid,
     record::{Grant, RegisteredClient},
 };
 
@@ -40,6 +40,19 @@ pub trait ClientAdmin: Send + Sync {
 pub trait GrantReader: Send + Sync {
     /// What a user has agreed to for a client.
     async fn grant(&self, by: Deadline, uid: Uid, client: ClientId) -> Result<Option<Grant>, ReadError>;
+
+    /// The same as whoever made this code saw it: it was made right after the user had agreed, perhaps in a region whose
+    /// writes are still on their way here. To be asked where [`grant`](Self::grant) is not enough. A store that is in one
+    /// place has nothing to add.
+    async fn grant_behind(
+        &self,
+        by: Deadline,
+        uid: Uid,
+        client: ClientId,
+        _code: &TokenId,
+    ) -> Result<Option<Grant>, ReadError> {
+        self.grant(by, uid, client).await
+    }
 
     /// All grants of a user, by the ids of their clients.
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError>;

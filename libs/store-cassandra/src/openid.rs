@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use foxhold_core::{
-    ClientId, Deadline, Uid,
+    ClientId, Deadline, TokenId, Uid,
     record::{Grant, RegisteredClient},
 };
 use foxhold_ports::{
@@ -78,6 +78,21 @@ impl GrantReader for CassandraReader {
         row.map(|(cell,)| sound(decode_grant(&cell))).transpose()
     }
 
+    async fn grant_behind(
+        &self,
+        by: Deadline,
+        uid: Uid,
+        client: ClientId,
+        code: &TokenId,
+    ) -> Result<Option<Grant>, ReadError> {
+        let Some(home) = self.cql.regions().foreign_home(code) else {
+            return self.grant(by, uid, client).await;
+        };
+        let at = (&uid.as_bytes()[..], &client.as_bytes()[..]);
+        let row: Option<(Vec<u8>,)> = self.cql.row_in(home, by, &self.openid.grant, at).await?;
+        row.map(|(cell,)| sound(decode_grant(&cell))).transpose()
+    }
+
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {
         let rows: Vec<(Vec<u8>,)> = self
             .cql
@@ -104,6 +119,16 @@ impl ClientRegistry for CassandraStore {
 impl GrantReader for CassandraStore {
     async fn grant(&self, by: Deadline, uid: Uid, client: ClientId) -> Result<Option<Grant>, ReadError> {
         self.reader.grant(by, uid, client).await
+    }
+
+    async fn grant_behind(
+        &self,
+        by: Deadline,
+        uid: Uid,
+        client: ClientId,
+        code: &TokenId,
+    ) -> Result<Option<Grant>, ReadError> {
+        self.reader.grant_behind(by, uid, client, code).await
     }
 
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {

@@ -170,7 +170,7 @@ fn check(client: &Client, request: &AuthorizationRequest) -> Result<Checked, Acc
     field::check_optional("keys_jwe", request.keys_jwe.as_deref(), field::is_keys_jwe)?;
     let scopes = Scopes::parse(&request.scope).ok_or(AccountError::BadParameter("scope"))?;
     client.check_scopes(&scopes)?;
-    // All clients are public so far; an absent method would mean `plain`, which nobody needs.
+    // Built-in clients are public; an absent method would mean `plain`, which nobody needs.
     let (Some(challenge), Some("S256")) = (&request.code_challenge, request.code_challenge_method.as_deref())
     else {
         return Err(AccountError::MissingPkce);

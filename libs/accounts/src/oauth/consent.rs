@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    ClientId, Deadline, Timestamp, Uid,
-    record::{Account, Grant},
+    ClientId, Deadline, Timestamp, TokenId, Uid,
+    record::{Account, AuthorizationCode, Grant},
 };
 
 use super::{Client, Scopes};
@@ -66,6 +66,27 @@ impl Accounts {
     ) -> Result<bool, AccountError> {
         let grant = self.standing_grant(by, account, client).await?;
         Ok(grant.is_some_and(|grant| covers(&grant, made_at, scopes)))
+    }
+
+    /// Whether a code is still good. The consent before it may have been written in another region a moment ago.
+    pub(super) async fn is_code_granted(
+        &self,
+        by: Deadline,
+        account: &Account,
+        client: ClientId,
+        (id, code): (&TokenId, &AuthorizationCode),
+        scopes: &Scopes,
+    ) -> Result<bool, AccountError> {
+        if self
+            .is_granted(by, account, client, code.created_at, scopes)
+            .await?
+        {
+            return Ok(true);
+        }
+        let reader = &self.openid.grant_reader;
+        let behind = reader.grant_behind(by, account.uid, client, id).await?;
+        let standing = behind.filter(|grant| stands(grant, account));
+        Ok(standing.is_some_and(|grant| covers(&grant, code.created_at, scopes)))
     }
 
     /// Sees to it that the user has agreed: before, or now, or that nobody asks. Answers when what is made under the grant

@@ -98,7 +98,7 @@ impl Accounts {
         let signed_in = signed_in.ok_or(AccountError::UnknownCode)?;
         let scopes = Scopes::parse(&code.scope).ok_or(AccountError::Internal)?;
         let account = &signed_in.account;
-        let stands = self.is_granted(caller.deadline, account, client.id, code.created_at, &scopes);
+        let stands = self.is_code_granted(caller.deadline, account, client.id, (&id, &code), &scopes);
         if !stands.await? {
             return Err(AccountError::UnknownCode);
         }

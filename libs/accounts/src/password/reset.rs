@@ -71,7 +71,7 @@ impl Accounts {
     /// Makes the new password: what costs, and writes nothing. It ends with its client.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 108, 158, 201.
+    /// [`AccountError`]: 107, 108, 114, 158, 159, 201.
     pub async fn make_reset(
         &self,
         caller: &Caller,
