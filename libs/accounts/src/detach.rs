@@ -25,6 +25,15 @@ impl DetachRequest {
         Ok(())
     }
 
+    /// Whether it names this session and nothing else.
+    fn is_only(&self, own: TokenId) -> bool {
+        let only = Self {
+            session: Some(own),
+            ..Self::default()
+        };
+        *self == only
+    }
+
     /// The client whose tokens are all to go.
     const fn whole_client(&self) -> Option<ClientId> {
         match self {
@@ -43,7 +52,7 @@ impl Accounts {
     /// Signs it out. May be repeated.
     ///
     /// # Errors
-    /// [`AccountError`]: 108, 201.
+    /// [`AccountError`]: 108, 138, 201.
     pub async fn detach(
         &self,
         caller: &Caller,
@@ -51,6 +60,9 @@ impl Accounts {
         request: DetachRequest,
     ) -> Result<(), AccountError> {
         request.check()?;
+        if !request.is_only(signed_in.session.id) {
+            signed_in.require_second_factor_given()?;
+        }
         let uid = signed_in.account.uid;
         if let Some(client) = request.whole_client() {
             self.end_grant(caller, uid, client).await?;

@@ -32,13 +32,14 @@ impl Accounts {
     /// POST /account/device. Answers the whole record.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 108, 123, 124, 201.
+    /// [`AccountError`]: 107, 108, 123, 124, 138, 201.
     pub async fn put_device(
         &self,
         caller: &Caller,
         signed_in: &SignedIn,
         request: DeviceRequest,
     ) -> Result<Device, AccountError> {
+        signed_in.require_second_factor_given()?;
         let push = check(&request)?;
         let devices = self
             .reader
@@ -82,13 +83,14 @@ impl Accounts {
     /// POST /account/device/destroy: signs the device out.
     ///
     /// # Errors
-    /// [`AccountError`]: 123, 201.
+    /// [`AccountError`]: 123, 138, 201.
     pub async fn destroy_device(
         &self,
         caller: &Caller,
         signed_in: &SignedIn,
         id: DeviceId,
     ) -> Result<(), AccountError> {
+        signed_in.require_second_factor_given()?;
         let uid = signed_in.account.uid;
         let devices = self.reader.devices(caller.deadline, uid).await?;
         let device = devices

@@ -54,6 +54,18 @@ impl SignedIn {
             Err(AccountError::UnverifiedSession)
         }
     }
+
+    /// Refuses a session that waits for its second factor: whoever has the password alone must not end what the owner has
+    /// open. One that waits for the first mail is let through, as clients expect.
+    ///
+    /// # Errors
+    /// [`AccountError::UnverifiedSession`].
+    pub const fn require_second_factor_given(&self) -> Result<(), AccountError> {
+        match self.session.verification {
+            Verification::AwaitsSecondFactor => Err(AccountError::UnverifiedSession),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A new session and its key-fetch tokens, with what only the client gets.
@@ -111,6 +123,7 @@ impl Accounts {
         let uid = signed_in.account.uid;
         let id = match other {
             Some(other) if other != signed_in.session.id => {
+                signed_in.require_second_factor_given()?;
                 let found = self.reader.session(caller.deadline, other).await?;
                 found
                     .filter(|session| session.uid == uid)
@@ -256,6 +269,12 @@ mod tests {
             assert_eq!(signed_in.verified(), verified, "{row:?}");
             assert_eq!(signed_in.session_verified(), session_verified, "{row:?}");
             assert_eq!(signed_in.require_verified().is_ok(), verified, "{row:?}");
+            let awaits = verification == AwaitsSecondFactor;
+            assert_eq!(
+                signed_in.require_second_factor_given().is_err(),
+                awaits,
+                "{row:?}"
+            );
         }
     }
 

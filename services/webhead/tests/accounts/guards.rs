@@ -210,6 +210,50 @@ async fn keys_are_given_out_when_the_second_factor_was_given_too() {
 }
 
 #[tokio::test]
+async fn a_password_alone_ends_nothing_that_the_owner_has_open() {
+    let bench = Bench::new();
+    let (owner, ..) = guarded(&bench).await;
+    let (_, half, _) = half_signed_in(&bench).await;
+    let sessions = bench.signed_get("/v1/account/attached_clients", &half).await.ok();
+    let id_of = |is_own: bool| {
+        let mut all = sessions.as_array().unwrap().iter();
+        let one = all.find(|client| client["isCurrentSession"] == is_own).unwrap();
+        one["sessionTokenId"].clone()
+    };
+    let device = json!({ "name": "theirs", "type": "desktop" });
+    for (path, body) in [
+        (
+            "/v1/session/destroy",
+            json!({ "customSessionToken": id_of(false) }),
+        ),
+        (
+            "/v1/account/attached_client/destroy",
+            json!({ "sessionTokenId": id_of(false) }),
+        ),
+        (
+            "/v1/account/attached_client/destroy",
+            json!({ "clientId": "5882386c6d801776" }),
+        ),
+        ("/v1/account/device", device),
+        ("/v1/account/device/destroy", json!({ "id": "00".repeat(16) })),
+    ] {
+        assert_eq!(
+            bench.signed_post(path, &half, &body).await.refusal(),
+            (400, 138),
+            "{path}"
+        );
+    }
+    bench.signed_get(EXISTS, &owner.session).await.ok();
+    // It may sign itself out.
+    let own = json!({ "sessionTokenId": id_of(true) });
+    bench
+        .signed_post("/v1/account/attached_client/destroy", &half, &own)
+        .await
+        .ok();
+    assert_eq!(bench.signed_get(EXISTS, &half).await.refusal(), (401, 110));
+}
+
+#[tokio::test]
 async fn what_a_session_says_of_how_it_was_verified() {
     let bench = Bench::new();
     let (signed_up, ..) = guarded(&bench).await;
