@@ -85,7 +85,8 @@ impl GrantReader for CassandraReader {
         client: ClientId,
         code: &TokenId,
     ) -> Result<Option<Grant>, ReadError> {
-        let Some(home) = self.cql.regions().foreign_home(code) else {
+        let regions = self.cql.regions();
+        let Some(home) = regions.foreign_home(code) else {
             return self.grant(by, uid, client).await;
         };
         let at = (&uid.as_bytes()[..], &client.as_bytes()[..]);
