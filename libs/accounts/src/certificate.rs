@@ -76,7 +76,7 @@ impl Accounts {
             uid: account.uid,
             subject: request.subject,
             duration_millis: request.duration_millis,
-            generation: account.verifier_set_at,
+            generation: account.signed_since(),
             last_auth_at: session.auth_at,
             verified_email: account.email.clone(),
             device: device.map(|device| device.id),

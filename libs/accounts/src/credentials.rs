@@ -1,10 +1,11 @@
 //! Verifiers of an account: how they are made of what a client sends, and whether what it sends later fits one.
 
 use foxhold_core::{
-    Random, Secret, random,
+    Deadline, Random, Secret, random,
     record::{Credentials, Verifier, VersionTwo},
 };
 use foxhold_crypto::onepw::{ClientSalt, ServerKeys};
+use foxhold_ports::Stretcher;
 
 use crate::{AccountError, Accounts, Caller};
 
@@ -128,26 +129,32 @@ pub(crate) fn make_verifier(
     )
 }
 
-impl Accounts {
+/// What stretches, and draws salts and keys.
+pub(crate) struct Maker<'a> {
+    pub(crate) stretcher: &'a dyn Stretcher,
+    pub(crate) random: &'a dyn Random,
+    /// When whoever waits for it stops waiting.
+    pub(crate) by: Deadline,
+}
+
+impl Maker<'_> {
     /// Stretches and makes all credentials of an account. One job after the other: a sign-up never holds two slots of
     /// the pool at once.
-    pub(crate) async fn make_credentials(
+    pub(crate) async fn make(
         &self,
-        caller: &Caller,
         password: NewPassword,
         k_a: Secret<32>,
     ) -> Result<MadeCredentials, AccountError> {
-        let random = &*self.random;
-        let auth_salt = random::bytes(random);
+        let auth_salt = random::bytes(self.random);
         let stretched = self
             .stretcher
-            .stretch(caller.deadline, password.auth_pw, auth_salt)
+            .stretch(self.by, password.auth_pw, auth_salt)
             .await?;
-        let (version_one, wrap_kb) = make_verifier(&stretched, password.wrap_kb.as_ref(), random);
+        let (version_one, wrap_kb) = make_verifier(&stretched, password.wrap_kb.as_ref(), self.random);
         let mut wrap_kbs = vec![wrap_kb];
         let mut version_two = None;
         if let Some(two) = password.version_two {
-            let (made, wrap_kb) = self.make_version_two(caller, auth_salt, two).await?;
+            let (made, wrap_kb) = self.make_version_two(auth_salt, two).await?;
             wrap_kbs.push(wrap_kb);
             version_two = Some(made);
         }
@@ -162,6 +169,40 @@ impl Accounts {
         })
     }
 
+    async fn make_version_two(
+        &self,
+        auth_salt: [u8; 32],
+        two: NewVersionTwo,
+    ) -> Result<(VersionTwo, Secret<32>), AccountError> {
+        let stretched = self.stretcher.stretch(self.by, two.auth_pw, auth_salt).await?;
+        let (verifier, wrap_kb) = make_verifier(&stretched, Some(&two.wrap_kb), self.random);
+        let version_two = VersionTwo {
+            verifier,
+            client_salt: two.client_salt,
+        };
+        Ok((version_two, wrap_kb))
+    }
+}
+
+impl Accounts {
+    fn maker(&self, caller: &Caller) -> Maker<'_> {
+        Maker {
+            stretcher: &*self.stretcher,
+            random: &*self.random,
+            by: caller.deadline,
+        }
+    }
+
+    /// See [`Maker::make`].
+    pub(crate) async fn make_credentials(
+        &self,
+        caller: &Caller,
+        password: NewPassword,
+        k_a: Secret<32>,
+    ) -> Result<MadeCredentials, AccountError> {
+        self.maker(caller).make(password, k_a).await
+    }
+
     /// Stretches and makes the second verifier, and tells its wrapKb.
     pub(crate) async fn make_version_two(
         &self,
@@ -169,16 +210,7 @@ impl Accounts {
         auth_salt: [u8; 32],
         two: NewVersionTwo,
     ) -> Result<(VersionTwo, Secret<32>), AccountError> {
-        let stretched = self
-            .stretcher
-            .stretch(caller.deadline, two.auth_pw, auth_salt)
-            .await?;
-        let (verifier, wrap_kb) = make_verifier(&stretched, Some(&two.wrap_kb), &*self.random);
-        let version_two = VersionTwo {
-            verifier,
-            client_salt: two.client_salt,
-        };
-        Ok((version_two, wrap_kb))
+        self.maker(caller).make_version_two(auth_salt, two).await
     }
 }
 

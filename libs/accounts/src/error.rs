@@ -76,6 +76,9 @@ pub enum AccountError {
         /// That device.
         device: DeviceId,
     },
+    /// 125: by an operator. The password was right, or nobody asked for it.
+    #[error("the account is disabled")]
+    AccountDisabled,
     /// 138.
     #[error("unverified session")]
     UnverifiedSession,
@@ -231,6 +234,7 @@ impl AccountError {
             Self::EmailCase { .. } => ErrorCode::EmailCase,
             Self::UnknownDevice => ErrorCode::UnknownDevice,
             Self::DeviceConflict { .. } => ErrorCode::DeviceConflict,
+            Self::AccountDisabled => ErrorCode::RequestBlocked,
             Self::UnverifiedSession => ErrorCode::UnverifiedSession,
             Self::MailNotSent { .. } => ErrorCode::MailNotSent,
             Self::WrongTokenCode => ErrorCode::WrongTokenCode,

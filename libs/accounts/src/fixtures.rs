@@ -37,6 +37,7 @@ pub(crate) fn account(email_verified: bool) -> Account {
         locale: Some("de".into()),
         second_factor: None,
         recovery_key: None,
+        disabled: None,
         version: 0,
     }
 }

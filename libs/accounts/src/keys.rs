@@ -35,7 +35,7 @@ impl Accounts {
         let Some(account) = self.reader.account(by, key_fetch.uid).await? else {
             return Ok(None);
         };
-        let valid = key_fetch.generation >= account.verifier_set_at;
+        let valid = key_fetch.generation >= account.verifier_set_at && !account.is_disabled();
         Ok(valid.then_some(KeyFetchAccess { key_fetch, account }))
     }
 

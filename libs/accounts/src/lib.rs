@@ -26,6 +26,7 @@ pub mod keys;
 pub mod login;
 pub mod mail;
 pub mod oauth;
+pub mod operator;
 pub mod password;
 mod password_check;
 pub mod profile;

@@ -29,7 +29,7 @@ use foxhold_core::{
 
 use crate::{Accounts, Caller, token::hashed_id};
 
-/// Whether a refresh token is not older than what ends it. One that hangs on a session ends with any new password; one that
+/// Whether a refresh token is not older than what ends it, and its account not disabled. One that hangs on a session ends with any new password; one that
 /// does not, with a reset (`accounts.md` (k), Authorization request): of those that a recovery key came with, the store
 /// removes what it has.
 pub(crate) fn is_current(token: &RefreshToken, account: &Account) -> bool {
@@ -37,7 +37,7 @@ pub(crate) fn is_current(token: &RefreshToken, account: &Account) -> bool {
         Some(_) => account.verifier_set_at,
         None => account.keys_changed_at,
     };
-    token.uid == account.uid && token.generation >= ended_at
+    token.uid == account.uid && token.generation >= ended_at && !account.is_disabled()
 }
 
 impl Accounts {

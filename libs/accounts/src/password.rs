@@ -6,7 +6,7 @@
 //! [`Accounts::set_password`] lets it end, also when the client has gone.
 
 mod change;
-mod forgot;
+pub(crate) mod forgot;
 mod otp;
 mod reset;
 mod update;
@@ -47,7 +47,7 @@ pub const fn token_kind(kind: PasswordTokenKind) -> TokenKind {
 }
 
 /// How long a token of this kind is good.
-const fn life_of(kind: PasswordTokenKind) -> Duration {
+pub(crate) const fn life_of(kind: PasswordTokenKind) -> Duration {
     match kind {
         PasswordTokenKind::Change | PasswordTokenKind::Reset => Duration::from_secs(15 * 60),
         PasswordTokenKind::Forgot => Duration::from_secs(60 * 60),
@@ -60,7 +60,7 @@ fn ttl_of(token: &PasswordToken, now: Timestamp) -> Duration {
 }
 
 /// The record of a token for this account, as it is now.
-fn record_of(
+pub(crate) fn record_of(
     account: &Account,
     kind: PasswordTokenKind,
     keys: TokenKeys,
@@ -79,7 +79,7 @@ fn record_of(
 
 impl Accounts {
     /// The password token of a Hawk id, with its account. `None` if there is none, if it is of another kind, spent or run
-    /// out, or if the account or its password has gone over it.
+    /// out, or if the account or its password has gone over it, or the account is disabled.
     ///
     /// # Errors
     /// Only if the store cannot be asked.
@@ -96,7 +96,7 @@ impl Accounts {
         let Some(account) = self.reader.account(by, token.uid).await? else {
             return Ok(None);
         };
-        let good = token.is_of(&account) && !ttl_of(&token, self.now()).is_zero();
+        let good = token.is_of(&account) && !account.is_disabled() && !ttl_of(&token, self.now()).is_zero();
         Ok(good.then_some(PasswordAccess { token, account }))
     }
 }

@@ -50,7 +50,7 @@ impl Accounts {
     /// The account, and what the password opened.
     ///
     /// # Errors
-    /// [`AccountError`]: 102, 103, 114, 120, 201.
+    /// [`AccountError`]: 102, 103, 114, 120, 125, 201.
     pub(crate) async fn check_password(
         &self,
         caller: &Caller,
@@ -89,6 +89,8 @@ impl Accounts {
             });
         };
         match credentials::open(&account.credentials, &stretched) {
+            // Told to whoever knows the password, and to nobody else.
+            Some(_) if account.is_disabled() => Err(AccountError::AccountDisabled),
             Some(opened) => Ok((account, opened)),
             // The stored spelling is the salt of version 1: a client that used another one tries again with it.
             None if account.email != address.as_typed() => {

@@ -82,7 +82,8 @@ impl AccountProfile {
 }
 
 impl Accounts {
-    /// The account of a token; `None` if it is gone, or its password has gone over the token.
+    /// The account of a token; `None` if it is gone or disabled, or if its password, or that it was disabled for a while,
+    /// has gone over the token.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
@@ -92,7 +93,9 @@ impl Accounts {
         bearer: &Bearer,
     ) -> Result<Option<Account>, AccountError> {
         let account = self.reader.account(by, bearer.uid).await?;
-        Ok(account.filter(|account| bearer.generation >= account.verifier_set_at))
+        let counts =
+            |account: &Account| bearer.generation >= account.signed_since() && !account.is_disabled();
+        Ok(account.filter(counts))
     }
 
     /// What a token sees at GET /account/profile: of one that is for something else, when the profile changed last.

@@ -23,10 +23,17 @@ pub struct SignedIn {
     pub account: Account,
 }
 
-/// Whether a session is the account's, and not older than its password. Password changes and resets end sessions by
-/// this rule alone, so none of them can be missed (`security.md` D.2).
+/// Whether a session is the account's, not older than its password, and the account is not disabled. Password changes and
+/// resets end sessions by this rule alone, so none of them can be missed (`security.md` D.2).
 #[must_use]
 pub fn is_of(session: &Session, account: &Account) -> bool {
+    is_left(session, account) && !account.is_disabled()
+}
+
+/// Whether a session is the account's and not older than its password: one that counts, or will when the account is enabled
+/// again.
+#[must_use]
+pub fn is_left(session: &Session, account: &Account) -> bool {
     session.uid == account.uid && session.generation >= account.verifier_set_at
 }
 
@@ -246,6 +253,8 @@ pub(crate) fn verification_of(account: &Account) -> Verification {
 
 #[cfg(test)]
 mod tests {
+    use foxhold_core::record::Disabled;
+
     use super::*;
     use crate::fixtures::{MADE, account, session, signed_in};
 
@@ -289,5 +298,23 @@ mod tests {
         assert!(is_of(&session, &account));
         account.uid = Uid::from_bytes([0; 16]);
         assert!(!is_of(&session, &account), "another account's");
+    }
+
+    #[test]
+    fn the_sessions_of_a_disabled_account_count_again_once_it_is_enabled() {
+        let session = session(1, Verification::Verified);
+        let mut account = account(true);
+        for (is_over, expected) in [(false, false), (true, true)] {
+            let at = MADE.plus(Duration::from_secs(9));
+            account.disabled = Some(Disabled { at, is_over });
+            assert_eq!(is_of(&session, &account), expected);
+            assert!(is_left(&session, &account));
+            assert_eq!(account.signed_since(), at);
+        }
+        account.disabled = Some(Disabled {
+            at: MADE.minus(Duration::from_secs(9)),
+            is_over: true,
+        });
+        assert_eq!(account.signed_since(), MADE, "the password is newer");
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use foxhold_core::{
-    Secret, SecretText, Timestamp, Uid, random,
+    Random, Secret, SecretText, Timestamp, Uid, random,
     record::{Account, Credentials},
 };
 use foxhold_ports::{Refusal, invitations::Invitation, limits::Action};
@@ -80,7 +80,9 @@ impl Accounts {
             .reader
             .account_by_email(caller.deadline, address.key())
             .await?;
-        if let Some(holder) = holder.filter(|holder| holder.email_verified) {
+        // Whoever was shut out does not come in again by a new account.
+        let stays = |holder: &Account| holder.email_verified || holder.is_disabled();
+        if let Some(holder) = holder.filter(stays) {
             return Err(AccountError::AccountExists { email: holder.email });
         }
         let invitation = invitation.as_ref();
@@ -125,38 +127,16 @@ impl Accounts {
     ) -> Result<(Account, Opening), AccountError> {
         let k_a = Secret::new(random::bytes(&*self.random));
         let made = self.make_credentials(caller, request.password, k_a).await?;
-        let account = self.new_account(caller, address, made.credentials, email_verified);
+        let account = Account {
+            email_verified,
+            locale: caller.locale.clone(),
+            ..new_account(address, made.credentials, self.now(), &*self.random)
+        };
         let wrap_kbs = request.keys.then_some(made.wrap_kbs);
         let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), account.created_at)?;
         self.store_account(caller, address, &account, &opening, invitation)
             .await?;
         Ok((account, opening))
-    }
-
-    fn new_account(
-        &self,
-        caller: &Caller,
-        address: &Address,
-        credentials: Credentials,
-        email_verified: bool,
-    ) -> Account {
-        let (now, random) = (self.now(), &*self.random);
-        Account {
-            uid: Uid::random(random),
-            email: address.as_typed().to_owned(),
-            email_key: address.key().clone(),
-            email_verified,
-            credentials: Arc::new(credentials),
-            code_nonce: random::bytes(random),
-            created_at: now,
-            verifier_set_at: now,
-            keys_changed_at: now,
-            profile_changed_at: now,
-            locale: caller.locale.clone(),
-            second_factor: None,
-            recovery_key: None,
-            version: 0,
-        }
     }
 
     async fn store_account(
@@ -189,6 +169,32 @@ impl Accounts {
                 email: address.as_typed().to_owned(),
             }),
         })
+    }
+}
+
+/// An account as nobody has used it yet: not verified, and of no language.
+pub(crate) fn new_account(
+    address: &Address,
+    credentials: Credentials,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Account {
+    Account {
+        uid: Uid::random(random),
+        email: address.as_typed().to_owned(),
+        email_key: address.key().clone(),
+        email_verified: false,
+        credentials: Arc::new(credentials),
+        code_nonce: random::bytes(random),
+        created_at: now,
+        verifier_set_at: now,
+        keys_changed_at: now,
+        profile_changed_at: now,
+        locale: None,
+        second_factor: None,
+        recovery_key: None,
+        disabled: None,
+        version: 0,
     }
 }
 

@@ -38,9 +38,7 @@ impl Accounts {
         kind: TokenKind,
         make: impl Fn() -> Secret<32>,
     ) -> Result<Minted, AccountError> {
-        let derive = |token: &Secret<32>| TokenKeys::derive(kind, token);
-        let (token, keys) = draw(make, self.settings.region, derive, |keys| &keys.id)?;
-        Ok(Minted { token, keys })
+        mint_in(self.settings.region, kind, make)
     }
 
     /// Draws an OAuth code or refresh token, with what it is stored under.
@@ -51,6 +49,20 @@ impl Accounts {
         let make = || Secret::new(random::bytes(&*self.random));
         draw(make, self.settings.region, hashed_id, |id| id)
     }
+}
+
+/// The same of a region, of tokens that `make` gives.
+///
+/// # Errors
+/// [`AccountError::Internal`] if `make` gives none that will do.
+pub(crate) fn mint_in(
+    region: Option<RegionMark>,
+    kind: TokenKind,
+    make: impl Fn() -> Secret<32>,
+) -> Result<Minted, AccountError> {
+    let derive = |token: &Secret<32>| TokenKeys::derive(kind, token);
+    let (token, keys) = draw(make, region, derive, |keys| &keys.id)?;
+    Ok(Minted { token, keys })
 }
 
 /// Draws a token until its id bears the mark; the first one will do where there is none.

@@ -80,6 +80,8 @@ error_codes! {
     UnknownDevice = 123, 400;
     /// The session is bound to another device already.
     DeviceConflict = 124, 400;
+    /// The account is disabled.
+    RequestBlocked = 125, 400;
     /// The session is not verified.
     UnverifiedSession = 138, 400;
     /// Mail could not be put into the outbox.

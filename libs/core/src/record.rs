@@ -10,8 +10,8 @@ pub mod policy;
 pub mod pool;
 
 pub use account::{
-    Account, Credentials, Device, EmailKey, KeyFetch, PushEndpoint, Session, Verification, Verifier,
-    VersionTwo,
+    Account, Credentials, Device, Disabled, EmailKey, KeyFetch, PushEndpoint, Session, Verification,
+    Verifier, VersionTwo,
 };
 pub use assignment::{
     Assignment, ClientState, Generation, NodeFigures, NodeRecord, PastRecord, Service, ServiceKey, UserKey,

@@ -9,5 +9,5 @@ pub mod pool;
 pub mod stretcher;
 
 pub use admission::Busy;
-pub use pool::{Counts, Pool, PoolLimits, Refused, TooLittleMemory};
+pub use pool::{Counts, JOB_MEMORY, Pool, PoolLimits, Refused, TooLittleMemory};
 pub use stretcher::PoolStretcher;

@@ -3,6 +3,7 @@
 //! panics, with the case's name printed before. What only a store with a log of operations promises stands in the
 //! `log` modules, and is left out, visibly, for a store without.
 
+mod account_admin;
 mod accounts;
 mod assignments;
 mod device_commands;
@@ -29,8 +30,9 @@ pub use outbox::OutboxSubject;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    AccountGuards, AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter,
-    CommandReader, CommandWriter, InvitationReader, InvitationWriter, JobTurns,
+    AccountAdmin, AccountDirectory, AccountGuards, AccountReader, AccountWriter, AssignmentAdmin,
+    AssignmentReader, AssignmentWriter, CommandReader, CommandWriter, InvitationReader, InvitationWriter,
+    JobTurns,
 };
 pub use openid::{OpenIdSubject, openid};
 
@@ -42,6 +44,10 @@ pub struct Subject {
     pub account_writer: Arc<dyn AccountWriter>,
     /// Writes what guards accounts.
     pub account_guards: Arc<dyn AccountGuards>,
+    /// Reads all accounts.
+    pub account_directory: Arc<dyn AccountDirectory>,
+    /// Administers accounts.
+    pub account_admin: Arc<dyn AccountAdmin>,
     /// Reads assignments.
     pub assignment_reader: Arc<dyn AssignmentReader>,
     /// Writes assignments.
@@ -91,6 +97,22 @@ pub async fn accounts(adapter: &str, make: impl AsyncFn() -> Subject) {
         adapter,
         &accounts::cases(),
         &accounts::log_cases(),
+        make,
+    )
+    .await;
+}
+
+/// Runs every case about what operators do with accounts.
+///
+/// # Panics
+/// When the adapter breaks a promise.
+pub async fn account_admin(adapter: &str, make: impl AsyncFn() -> Subject) {
+    let log_cases = account_admin::log_cases();
+    run(
+        "account administration",
+        adapter,
+        &account_admin::cases(),
+        &log_cases,
         make,
     )
     .await;

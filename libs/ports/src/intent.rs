@@ -106,6 +106,8 @@ intent_kinds! {
     SetSecondFactor = 40,
     /// `AccountGuards::set_recovery_key`
     SetRecoveryKey = 41,
+    /// `AccountAdmin::set_disabled`
+    SetDisabled = 74,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
     /// `CommandWriter::put_command`

@@ -14,6 +14,7 @@
 //!   a log refuses one that comes with another *kind* of intent; none compares the arguments, so with others the answer
 //!   is that of the first, or a decision of its own.
 
+pub mod account_admin;
 pub mod accounts;
 pub mod assignments;
 pub mod cell;
@@ -35,6 +36,7 @@ pub mod repeat;
 pub mod signer;
 pub mod stretcher;
 
+pub use account_admin::{AccountAdmin, AccountDirectory};
 pub use accounts::{AccountReader, AccountWriter};
 pub use assignments::{AssignmentAdmin, AssignmentReader, AssignmentWriter};
 pub use device_commands::{CommandReader, CommandWriter};

@@ -1,6 +1,7 @@
 //! In-memory adapters: the model the durable ones are compared with, and what fast tests run on. Nothing here
 //! survives the process, and the randomness is not random: never part of a served system but for [`NoLimits`].
 
+mod account_admin;
 mod accounts;
 mod assignments;
 mod clock;

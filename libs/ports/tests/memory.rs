@@ -13,6 +13,8 @@ async fn subject() -> Subject {
         account_reader: store.clone(),
         account_writer: store.clone(),
         account_guards: store.clone(),
+        account_directory: store.clone(),
+        account_admin: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),
@@ -91,6 +93,11 @@ async fn model_without_a_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn device_commands() {
     conformance::device_commands("memory", subject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_admin() {
+    conformance::account_admin("memory", subject).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,9 @@ use tonic::{Request, Status, body::Body};
 use tower::{Service, util::BoxCloneSyncService};
 
 pub use dbwriter::{
-    RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-    RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter, RemoteInvitationWriter, RemoteJobTurns,
-    RemoteOutbox,
+    RemoteAccountAdmin, RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin,
+    RemoteAssignmentWriter, RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter,
+    RemoteInvitationWriter, RemoteJobTurns, RemoteOutbox,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

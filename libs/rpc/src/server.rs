@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Duration};
 
 use foxhold_core::Deadline;
 use foxhold_ports::{
-    AccessTokenSigner, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, CertificateSigner,
-    ClientAdmin, CommandWriter, GrantWriter, IdTokenSigner, InvitationWriter, JobTurns, NodeTokenMinter,
-    Outbox, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountAdmin, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter,
+    CertificateSigner, ClientAdmin, CommandWriter, GrantWriter, IdTokenSigner, InvitationWriter, JobTurns,
+    NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -27,6 +27,8 @@ pub struct DbwriterPorts {
     pub accounts: Arc<dyn AccountWriter>,
     /// Writes what guards accounts.
     pub guards: Arc<dyn AccountGuards>,
+    /// Administers accounts.
+    pub account_admin: Arc<dyn AccountAdmin>,
     /// Lets commands wait for devices.
     pub commands: Arc<dyn CommandWriter>,
     /// Writes invitations, and accounts that are made with one.
@@ -49,14 +51,18 @@ pub struct DbwriterPorts {
 #[must_use]
 pub fn dbwriter(ports: DbwriterPorts) -> Routes {
     use wire::dbwriter::{
-        account_guards_server::AccountGuardsServer, account_writer_server::AccountWriterServer,
-        assignment_admin_server::AssignmentAdminServer, assignment_writer_server::AssignmentWriterServer,
-        client_admin_server::ClientAdminServer, command_writer_server::CommandWriterServer,
-        grant_writer_server::GrantWriterServer, invitation_writer_server::InvitationWriterServer,
-        job_turns_server::JobTurnsServer, outbox_server::OutboxServer,
+        account_admin_server::AccountAdminServer, account_guards_server::AccountGuardsServer,
+        account_writer_server::AccountWriterServer, assignment_admin_server::AssignmentAdminServer,
+        assignment_writer_server::AssignmentWriterServer, client_admin_server::ClientAdminServer,
+        command_writer_server::CommandWriterServer, grant_writer_server::GrantWriterServer,
+        invitation_writer_server::InvitationWriterServer, job_turns_server::JobTurnsServer,
+        outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AccountGuardsServer::new(dbwriter::Guards(ports.guards)))
+        .add_service(AccountAdminServer::new(dbwriter::AccountAdministration(
+            ports.account_admin,
+        )))
         .add_service(CommandWriterServer::new(dbwriter::Commands(ports.commands)))
         .add_service(InvitationWriterServer::new(dbwriter::Invitations(
             ports.invitations,
@@ -72,9 +78,10 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 10] = [
+pub const DBWRITER_SERVICES: [&str; 11] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::account_guards_server::SERVICE_NAME,
+    wire::dbwriter::account_admin_server::SERVICE_NAME,
     wire::dbwriter::command_writer_server::SERVICE_NAME,
     wire::dbwriter::invitation_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,

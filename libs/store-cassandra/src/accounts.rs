@@ -3,6 +3,7 @@
 //! Must stay true: an account is what its own row says, and that row is changed by conditions only; everything else that
 //! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
 
+mod admin;
 mod commands;
 mod create;
 mod deletion;

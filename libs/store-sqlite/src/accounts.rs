@@ -1,6 +1,7 @@
 //! Tables of accounts and what hangs on them: one module for each, with all its statements.
 
 pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod claim;
 pub(crate) mod code;
 pub(crate) mod command;

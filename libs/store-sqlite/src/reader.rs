@@ -1,5 +1,6 @@
 //! The reading side: connections that can change nothing, in the writer's process or in any other.
 
+mod account_admin;
 mod device_commands;
 mod invitations;
 mod openid;

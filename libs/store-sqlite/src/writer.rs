@@ -1,5 +1,6 @@
 //! The writing side: every intent is one job of the group-committing writer, answered after its COMMIT.
 
+mod account_admin;
 mod accounts;
 mod assignments;
 mod device_commands;

@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "node-auth",
             "node-calls",
             "outbound",
+            "pool",
             "ports",
             "rpc",
             "runtime",

@@ -40,6 +40,13 @@ async fn commands_to_devices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn account_admin() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::account_admin("cassandra, two writers", async || Bench::subject(&[&one, &other])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn invitations() {
     let bench = Bench::new().await;
     let (one, other) = (bench.store().await, bench.store().await);

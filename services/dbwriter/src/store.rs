@@ -60,6 +60,7 @@ impl OpenStore {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
+                account_admin: Arc::clone(store) as _,
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
@@ -72,6 +73,7 @@ impl OpenStore {
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
+                account_admin: Arc::clone(store) as _,
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,

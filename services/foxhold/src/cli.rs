@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use foxhold_node_auth::NodeName;
 
 use crate::commands::{
+    account::AccountCommand,
     audit::AuditCommand,
     certificates,
     client::ClientCommand,
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// The nodes of a service.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// The accounts of a deployment.
+    #[command(subcommand)]
+    Account(Box<AccountCommand>),
     /// Invitations to make an account.
     #[command(subcommand)]
     Invite(Box<InviteCommand>),

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Service(command) => commands::service::run(&command),
         Command::Client(command) => commands::client::run(&command),
         Command::Node(command) => commands::node::run(&command),
+        Command::Account(command) => commands::account::run(&command),
         Command::Invite(command) => commands::invite::run(&command),
     };
     match done {

@@ -34,6 +34,11 @@ impl OutputArgs {
         if self.json { Format::Json } else { self.output }
     }
 
+    /// Whether each thing listed is a line, which may be printed as it comes.
+    pub(crate) fn is_jsonl(self) -> bool {
+        self.format() == Format::Jsonl
+    }
+
     /// Prints `text`, or `value` as JSON.
     pub(crate) fn print(self, text: &str, value: &Value) -> io::Result<()> {
         let mut out = io::stdout().lock();

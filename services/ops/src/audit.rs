@@ -19,8 +19,8 @@ use crate::{
     refused::Refused,
     router::OpsPorts,
     wire::{
-        ClientPut, EventsDone, ImportDone, InvitationDeleted, InvitationsMade, NodeDeleted, NodePut,
-        PageDone, ReserveUids, Retired, ServicePut, UserChange,
+        AccountChanged, ClientPut, EventsDone, ImportDone, InvitationDeleted, InvitationsMade, NodeDeleted,
+        NodePut, PageDone, ReserveUids, ResetLink, Retired, ServicePut, UserChange,
     },
 };
 
@@ -259,6 +259,18 @@ impl Told for InvitationsMade {
 impl Told for InvitationDeleted {
     fn told(&self) -> String {
         format!("deleted {}", self.invitation.id)
+    }
+}
+
+impl Told for AccountChanged {
+    fn told(&self) -> String {
+        word(self.outcome)
+    }
+}
+
+impl Told for ResetLink {
+    fn told(&self) -> String {
+        "created".to_owned()
     }
 }
 

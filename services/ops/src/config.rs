@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
+use foxhold_accounts::CodeKey;
 use foxhold_core::{Secret, SecretText, hex};
 use foxhold_ports::assignments::is_node_url;
 use foxhold_runtime::{
@@ -28,6 +29,8 @@ pub struct Config {
     pub private_listen: Option<SocketAddr>,
     /// File with the key of hashes in telemetry: any text, the same as the webheads'.
     pub metrics_key_file: SecretFile,
+    /// What accounts are administered with; they are not when absent.
+    pub accounts: Option<AccountsTable>,
     /// What invitations to make an account are made with; none are made when absent.
     pub invitations: Option<InvitationsTable>,
     /// The process's certificate, role `ops`.
@@ -76,6 +79,25 @@ pub struct InvitationsTable {
     pub code_key_file: SecretFile,
 }
 
+/// What accounts are administered with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountsTable {
+    /// Second half of users' keys, as `domain` of the webheads.
+    pub domain: String,
+    /// Root of the pages, as `public_url` of the webheads, without a trailing slash.
+    pub public_url: String,
+    /// File with the key that mailed codes are derived from, 64 hex digits: the same as the webheads'.
+    pub code_key_file: SecretFile,
+}
+
+/// The same, read.
+pub(crate) struct AccountSettings {
+    pub(crate) domain: String,
+    pub(crate) root: String,
+    pub(crate) code_key: CodeKey,
+}
+
 /// All nodes, where it stands alone.
 const ALL: &str = "*";
 
@@ -92,8 +114,8 @@ pub enum ConfigError {
     #[error("`purge.nodes_by_uid`: give nodes' URLs without a trailing slash, or \"*\" alone for all")]
     NodesByUid,
     /// A key of another length.
-    #[error("`invitations.code_key_file`: the file has to hold 64 hex digits")]
-    CodeKey,
+    #[error("`{0}`: the file has to hold 64 hex digits")]
+    CodeKey(&'static str),
     /// A bound that lets nothing through.
     #[error("`{0}`: give at least 1")]
     Zero(&'static str),
@@ -103,6 +125,7 @@ pub enum ConfigError {
 pub(crate) struct Prepared {
     pub(crate) store: Store,
     pub(crate) metrics_key: Arc<SecretText>,
+    pub(crate) accounts: Option<AccountSettings>,
     pub(crate) invitations: Option<(String, Arc<Secret<32>>)>,
     pub(crate) by_uid: ByUid,
     pub(crate) limits: OpsLimits,
@@ -126,8 +149,9 @@ impl Config {
         if let Some((key, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
             return Err(ConfigError::Zero(key));
         }
-        let invitations = self.invitations.as_ref();
+        let (accounts, invitations) = (self.accounts.as_ref(), self.invitations.as_ref());
         Ok(Prepared {
+            accounts: accounts.map(|table| table.prepare(secrets)).transpose()?,
             invitations: invitations.map(|table| table.prepare(secrets)).transpose()?,
             by_uid: self.purge.by_uid()?,
             limits: OpsLimits {
@@ -143,10 +167,26 @@ impl Config {
 
 impl InvitationsTable {
     fn prepare(&self, secrets: &Secrets) -> Result<(String, Arc<Secret<32>>), ConfigError> {
-        let text = secrets.read_text("invitations.code_key_file", &self.code_key_file)?;
-        let key = hex::decode(text.expose()).map_err(|_| ConfigError::CodeKey)?;
-        Ok((self.public_url.clone(), Arc::new(Secret::new(key))))
+        let key = code_key("invitations.code_key_file", &self.code_key_file, secrets)?;
+        Ok((self.public_url.clone(), Arc::new(key)))
     }
+}
+
+impl AccountsTable {
+    fn prepare(&self, secrets: &Secrets) -> Result<AccountSettings, ConfigError> {
+        let key = code_key("accounts.code_key_file", &self.code_key_file, secrets)?;
+        Ok(AccountSettings {
+            domain: self.domain.clone(),
+            root: self.public_url.clone(),
+            code_key: CodeKey::new(key),
+        })
+    }
+}
+
+fn code_key(name: &'static str, file: &SecretFile, secrets: &Secrets) -> Result<Secret<32>, ConfigError> {
+    let text = secrets.read_text(name, file)?;
+    let key = hex::decode(text.expose()).map_err(|_| ConfigError::CodeKey(name))?;
+    Ok(Secret::new(key))
 }
 
 impl PurgeTable {
@@ -236,8 +276,9 @@ mod tests {
         let whole: Vec<&str> = whole.lines().filter(is_key).collect();
         let bare = prepared(toml::from_str(&bare).unwrap()).unwrap();
         let mut whole: Config = toml::from_str(&whole.join("\n")).unwrap();
-        // By default nobody is invited: there is no such key file.
+        // By default nobody is invited, and no account administered: there is no such key file.
         assert!(whole.invitations.take().is_some());
+        assert!(whole.accounts.take().is_some());
         assert_eq!(whole.drain_delay_secs, drain_delay_secs());
         let whole = prepared(whole).unwrap();
         assert_eq!(format!("{:?}", bare.limits), format!("{:?}", whole.limits));

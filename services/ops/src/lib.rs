@@ -25,5 +25,5 @@ pub use caller::Access;
 pub use config::Config;
 pub use convert::imported_user;
 pub use router::{OpsLimits, OpsPorts, router};
-pub use routes::invitations::InvitationPorts;
+pub use routes::{accounts::AccountPorts, invitations::InvitationPorts};
 pub use serve::{Ops, serve};

@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use foxhold_accounts::AccountError;
 use foxhold_ports::{Cause, ReadError, Refusal, WriteError};
 use foxhold_runtime::layers::REQUEST_ID;
 
@@ -55,6 +56,10 @@ impl Refused {
 
     pub(crate) fn unknown_client() -> Self {
         Self::new(Code::UnknownClient, "there is no such client")
+    }
+
+    pub(crate) fn unknown_account() -> Self {
+        Self::new(Code::UnknownAccount, "no account has this uid or address")
     }
 
     pub(crate) fn unknown_user() -> Self {
@@ -130,17 +135,28 @@ impl From<Refusal> for Refused {
             Refusal::Conflict => return Self::contended(),
             Refusal::UnknownService => return Self::unknown_service(),
             Refusal::UnknownNode => return Self::unknown_node(),
+            Refusal::UnknownAccount => return Self::unknown_account(),
             Refusal::NoNode => Code::NoNode,
             Refusal::NoUid => Code::NoUid,
             Refusal::Closed => Code::Closed,
             Refusal::TooManyPast => Code::TooManyPast,
             // Not of any intent that is put here.
-            Refusal::EmailTaken
-            | Refusal::UnknownAccount
-            | Refusal::TokenSpent
-            | Refusal::OperationReused => Code::Internal,
+            Refusal::EmailTaken | Refusal::TokenSpent | Refusal::OperationReused => Code::Internal,
         };
         Self::new(code, refusal.to_string())
+    }
+}
+
+/// What the rules of accounts refuse an operator.
+impl From<AccountError> for Refused {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::BadParameter(field) | AccountError::MissingParameter(field) => {
+                fault(field, "the rules of accounts do not take it").into()
+            }
+            AccountError::Busy { .. } => Self::of_cause(Cause::Overloaded, false),
+            error => Self::new(Code::Internal, error.to_string()),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     caller::{self, Access},
     refused::{self, Refused},
     routes::{
+        accounts::{self, AccountPorts},
         bulk, clients, count, events, health, import,
         invitations::{self, InvitationPorts},
         nodes, purge, records, services, users,
@@ -56,6 +57,8 @@ pub struct OpsPorts {
     pub random: Arc<dyn Random>,
     /// Key of the hashes that stand for users in logs and in tokens.
     pub metrics_key: Arc<SecretText>,
+    /// What accounts are administered with; absent where they are not.
+    pub accounts: Option<AccountPorts>,
     /// What invitations are made with; absent where none are.
     pub invitations: Option<InvitationPorts>,
     /// Nodes that keep data by uid.
@@ -130,6 +133,18 @@ fn overloaded(_: &str, _: u64) -> Response {
     Refused::new(Code::Unavailable, "too many requests are in work").into_response()
 }
 
+fn accounts() -> Router<App> {
+    Router::new()
+        .route("/accounts", get(accounts::list).post(accounts::create))
+        .route(
+            "/accounts/{account}",
+            get(accounts::show).delete(accounts::delete),
+        )
+        .route("/accounts/{account}/disable", post(accounts::disable))
+        .route("/accounts/{account}/enable", post(accounts::enable))
+        .route("/accounts/{account}/reset-link", post(accounts::reset_link))
+}
+
 fn routes() -> Router<App> {
     Router::new()
         .route("/health", get(health::show))
@@ -139,6 +154,7 @@ fn routes() -> Router<App> {
             "/invitations/{id}",
             get(invitations::show).delete(invitations::delete),
         )
+        .merge(accounts())
         .route("/users/{user}/retire", post(users::retire_everywhere))
         .route("/clients", get(clients::list).post(clients::create))
         .route(

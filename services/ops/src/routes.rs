@@ -1,5 +1,6 @@
 //! The routes: each takes a request apart, asks the ports, and writes an answer. One file for each kind of thing.
 
+pub(crate) mod accounts;
 pub(crate) mod bulk;
 pub(crate) mod clients;
 pub(crate) mod count;

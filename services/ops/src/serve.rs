@@ -8,10 +8,11 @@ use axum::Router;
 use foxhold_core::Deadline;
 use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
+use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
 use foxhold_ports::AssignmentReader;
 use foxhold_rpc::client::{
-    RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin, RemoteInvitationWriter, RemoteSigner,
-    Transport, transport,
+    RemoteAccountAdmin, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
+    RemoteClientAdmin, RemoteInvitationWriter, RemoteSigner, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -26,9 +27,10 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::{
-    Access, InvitationPorts, OpsPorts,
-    config::{Config, Prepared},
-    router, store,
+    Access, AccountPorts, InvitationPorts, OpsPorts,
+    config::{AccountSettings, Config, Prepared},
+    router,
+    store::{self, Readers},
 };
 
 /// How often the store is looked at for the health answers, and how long that may take.
@@ -153,6 +155,10 @@ async fn reach(
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let calls = HttpNodeCalls::new(Arc::new(Outbound::new()), clock.clone(), random.clone());
     let readers = store::open(prepared.store).await?;
+    let accounts = prepared
+        .accounts
+        .map(|settings| accounts(settings, &readers, &dbwriter))
+        .transpose()?;
     let invitation_reader = readers.invitations;
     let invitation_writer = Arc::new(RemoteInvitationWriter::new(dbwriter.clone()));
     let invitations = prepared.invitations.map(|(root, code_key)| InvitationPorts {
@@ -162,6 +168,7 @@ async fn reach(
         root,
     });
     Ok(OpsPorts {
+        accounts,
         invitations,
         reader: readers.assignments,
         registry: readers.registry,
@@ -176,6 +183,27 @@ async fn reach(
         by_uid: prepared.by_uid,
         limits: prepared.limits,
         shutdown: shutdown.clone(),
+    })
+}
+
+/// What accounts are administered with. New ones are few: one password is stretched at a time.
+fn accounts(
+    settings: AccountSettings,
+    readers: &Readers,
+    dbwriter: &Transport,
+) -> anyhow::Result<AccountPorts> {
+    let limits = PoolLimits::of_machine(JOB_MEMORY);
+    let stretcher = PoolStretcher::start(limits, Arc::new(SystemRandom)).context("`[accounts]`")?;
+    Ok(AccountPorts {
+        reader: Arc::clone(&readers.accounts),
+        directory: Arc::clone(&readers.directory),
+        writer: Arc::new(RemoteAccountWriter::new(dbwriter.clone())),
+        admin: Arc::new(RemoteAccountAdmin::new(dbwriter.clone())),
+        stretcher: Arc::new(stretcher),
+        code_key: settings.code_key,
+        domain: settings.domain,
+        root: settings.root,
+        region: readers.region,
     })
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use foxhold_ports::{AssignmentReader, ClientRegistry, InvitationReader};
+use foxhold_core::RegionMark;
+use foxhold_ports::{AccountDirectory, AccountReader, AssignmentReader, ClientRegistry, InvitationReader};
 use foxhold_runtime::store::{self, Cluster, Store};
 use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
 use foxhold_store_sqlite::SqliteReader;
@@ -12,6 +13,12 @@ use foxhold_store_sqlite::SqliteReader;
 pub(crate) struct Readers {
     /// Services, nodes, users' records.
     pub(crate) assignments: Arc<dyn AssignmentReader>,
+    /// Accounts.
+    pub(crate) accounts: Arc<dyn AccountReader>,
+    /// All accounts.
+    pub(crate) directory: Arc<dyn AccountDirectory>,
+    /// The mark that tokens issued here bear, where there are several regions.
+    pub(crate) region: Option<RegionMark>,
     /// Registered clients.
     pub(crate) registry: Arc<dyn ClientRegistry>,
     /// Invitations.
@@ -19,11 +26,17 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    fn of<R: AssignmentReader + ClientRegistry + InvitationReader + 'static>(reader: Arc<R>) -> Self {
+    fn of<R>(reader: Arc<R>, region: Option<RegionMark>) -> Self
+    where
+        R: AccountReader + AccountDirectory + AssignmentReader + ClientRegistry + InvitationReader + 'static,
+    {
         Self {
+            accounts: Arc::clone(&reader) as _,
+            directory: Arc::clone(&reader) as _,
             assignments: Arc::clone(&reader) as _,
             registry: Arc::clone(&reader) as _,
             invitations: reader,
+            region,
         }
     }
 }
@@ -45,14 +58,15 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
             };
             let reader = store::opened(open, |_| false).await;
             let reader = reader.with_context(|| format!("`store.path`: reading {}", path.display()))?;
-            Ok(Readers::of(Arc::new(reader)))
+            Ok(Readers::of(Arc::new(reader), None))
         }
         Store::Cassandra(cluster) => {
             let settings = connect_settings(cluster);
             let reader = store::opened(|| CassandraReader::connect(&settings), ConnectError::is_lasting)
                 .await
                 .context("`store`")?;
-            Ok(Readers::of(Arc::new(reader)))
+            let region = reader.regions().mark();
+            Ok(Readers::of(Arc::new(reader), region))
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Must stay true: a request with a member nobody knows is refused, so that a mistyped one is never a default; answers may
 //! grow. Times are milliseconds since 1970, in names that end in `_ms`. No Debug shows a user's key.
 
+mod account;
 mod change;
 mod client;
 mod import;
@@ -19,6 +20,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::{
+    account::{
+        Account, AccountChanged, AccountOutcome, AccountState, Accounts, ListedAccount, NewAccount, ResetLink,
+    },
     change::{
         DryRun, EventMessages, EventOutcome, EventsDone, Forget, Place, Retired, UserChange, UserOutcome,
     },

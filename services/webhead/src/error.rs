@@ -113,6 +113,7 @@ impl From<AccountError> for ApiError {
             | AccountError::WrongCode
             | AccountError::BadToken
             | AccountError::UnknownDevice
+            | AccountError::AccountDisabled
             | AccountError::UnverifiedSession
             | AccountError::MailNotSent { new_address: false }
             | AccountError::WrongTokenCode
@@ -214,6 +215,7 @@ const fn message(code: ErrorCode) -> &'static str {
         ErrorCode::Gone => "This endpoint is no longer supported",
         ErrorCode::EmailCase => "Incorrect e-mail case",
         ErrorCode::UnknownDevice => "Unknown device",
+        ErrorCode::RequestBlocked => "The account is disabled",
         ErrorCode::DeviceConflict => "Session already registered by another device",
         ErrorCode::UnverifiedSession => "Unverified session",
         ErrorCode::MailNotSent => "Failed to send mail",

@@ -50,7 +50,7 @@ impl Accounts {
             scope: scopes.to_string(),
             lifetime_secs,
             jti: random::bytes(&*self.random),
-            generation: account.verifier_set_at,
+            generation: account.signed_since(),
             profile_changed_at: account.profile_changed_at,
         };
         let access_token = self.signer.sign_access_token(caller.deadline, &order).await?;

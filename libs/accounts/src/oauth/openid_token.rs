@@ -181,7 +181,7 @@ impl Accounts {
             scope: scopes.to_string(),
             lifetime_secs: ACCESS_TOKEN_SECS,
             jti: random::bytes(&*self.random),
-            generation: account.verifier_set_at,
+            generation: account.signed_since(),
             profile_changed_at: account.profile_changed_at,
         };
         Ok(OpenIdGranted {

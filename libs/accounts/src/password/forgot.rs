@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    Deadline, Secret, Timestamp, random,
+    Deadline, Random, RegionMark, Secret, Timestamp, random,
     record::{Account, PASSWORD_TOKEN_MISSES_MAX, PasswordToken, PasswordTokenKind},
 };
 use foxhold_crypto::token::{TokenKeys, TokenKind};
@@ -15,7 +15,10 @@ use foxhold_ports::{
 
 use super::{PasswordAccess, record_of, ttl_of};
 use crate::{
-    AccountError, Accounts, Address, Caller, field, mail::MailOptions, service::LOOK_SPAN, token::Minted,
+    AccountError, Accounts, Address, Caller, CodeKey, field,
+    mail::MailOptions,
+    service::LOOK_SPAN,
+    token::{Minted, mint_in},
     write::WriteFailure,
 };
 
@@ -63,7 +66,7 @@ impl Accounts {
     /// The account that somebody without a password wants to have mailed, once that is counted.
     ///
     /// # Errors
-    /// [`AccountError`]: 102, 114, 201.
+    /// [`AccountError`]: 102, 114, 125, 201.
     pub(super) async fn account_to_mail(
         &self,
         caller: &Caller,
@@ -91,6 +94,9 @@ impl Accounts {
             .account_by_email(caller.deadline, address.key())
             .await?;
         let account = found.ok_or_else(|| unknown(address))?;
+        if account.is_disabled() {
+            return Err(AccountError::AccountDisabled);
+        }
         self.count_mail(&account.email_key).await?;
         Ok(account)
     }
@@ -262,11 +268,7 @@ impl Accounts {
 
     /// Derived, not drawn: a mail that is sent again has the same link, and the store has no token (docs/adr/0008).
     fn mint_forgot_token(&self, account: &Account, now: Timestamp) -> Result<Minted, AccountError> {
-        let (uid, nonce) = (account.uid, &account.code_nonce);
-        self.mint_of(TokenKind::PasswordForgot, || {
-            let number = u16::from_be_bytes(random::bytes(&*self.random)) % NUMBERS;
-            self.code_key.forgot_token(uid, nonce, now, number)
-        })
+        mint_forgot(self.settings.region, &self.code_key, &*self.random, account, now)
     }
 
     fn forgot_token_again(&self, account: &Account, token: &PasswordToken) -> Option<Secret<32>> {
@@ -275,6 +277,21 @@ impl Accounts {
             .map(|number| self.code_key.forgot_token(uid, nonce, token.created_at, number))
             .find(|secret| TokenKeys::derive(TokenKind::PasswordForgot, secret).id == token.id)
     }
+}
+
+/// See [`Accounts::mint_forgot_token`].
+pub(crate) fn mint_forgot(
+    region: Option<RegionMark>,
+    code_key: &CodeKey,
+    random: &dyn Random,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Minted, AccountError> {
+    let (uid, nonce) = (account.uid, &account.code_nonce);
+    mint_in(region, TokenKind::PasswordForgot, || {
+        let number = u16::from_be_bytes(random::bytes(random)) % NUMBERS;
+        code_key.forgot_token(uid, nonce, now, number)
+    })
 }
 
 fn unknown(address: &Address) -> AccountError {

@@ -191,7 +191,7 @@ impl Accounts {
     async fn account_of(&self, caller: &Caller, token: &PasswordToken) -> Result<Account, AccountError> {
         let account = self.reader.account(caller.deadline, token.uid).await?;
         account
-            .filter(|account| token.is_of(account))
+            .filter(|account| token.is_of(account) && !account.is_disabled())
             .ok_or(AccountError::BadToken)
     }
 
@@ -256,7 +256,7 @@ impl Attempt for Perhaps {
 
 /// When a new verifier is set: later than the present one, also where the clocks of two webheads disagree.
 fn later_than(account: &Account, now: Timestamp) -> Timestamp {
-    now.max(account.verifier_set_at.plus(std::time::Duration::from_millis(1)))
+    now.max(account.signed_since().plus(std::time::Duration::from_millis(1)))
 }
 
 #[cfg(test)]

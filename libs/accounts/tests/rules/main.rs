@@ -6,6 +6,8 @@ mod change;
 #[cfg(test)]
 mod deletion;
 #[cfg(test)]
+mod disabled;
+#[cfg(test)]
 mod forgot;
 #[cfg(test)]
 mod otp;

@@ -61,6 +61,15 @@ pub struct Credentials {
     pub version_two: Option<VersionTwo>,
 }
 
+/// That an operator has disabled an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disabled {
+    /// When it was disabled last. What was signed for it before is void for good.
+    pub at: Timestamp,
+    /// Whether it was enabled again.
+    pub is_over: bool,
+}
+
 /// An account. The address does not show in Debug.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
@@ -90,6 +99,8 @@ pub struct Account {
     pub second_factor: Option<Arc<SecondFactor>>,
     /// What brings kB back after a reset.
     pub recovery_key: Option<Arc<RecoveryKey>>,
+    /// Whether an operator has disabled it, now or at some time.
+    pub disabled: Option<Disabled>,
     /// Counts conditional writes of this row.
     pub version: u64,
 }
@@ -99,6 +110,20 @@ impl Account {
     #[must_use]
     pub fn enabled_second_factor(&self) -> Option<&Arc<SecondFactor>> {
         self.second_factor.as_ref().filter(|factor| factor.enabled)
+    }
+
+    /// Whether nobody may use it at present: nothing of it ends, and nothing of it counts.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.is_some_and(|disabled| !disabled.is_over)
+    }
+
+    /// The `generation` of what is signed for it: when the password was last set, or when it was last disabled, if that was
+    /// later. What was signed with a lower one is void.
+    #[must_use]
+    pub fn signed_since(&self) -> Timestamp {
+        let disabled_at = self.disabled.map(|disabled| disabled.at);
+        disabled_at.map_or(self.verifier_set_at, |at| at.max(self.verifier_set_at))
     }
 }
 

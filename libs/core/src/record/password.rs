@@ -218,6 +218,7 @@ mod tests {
                 backup_codes: Vec::new(),
             })),
             recovery_key: Some(recovery_key()),
+            disabled: None,
             version: 7,
         }
     }

@@ -156,6 +156,7 @@ impl Maker {
             locale: Some("de-AT,de;q=0.5".into()),
             second_factor: None,
             recovery_key: None,
+            disabled: None,
             version: 1,
         }
     }

@@ -111,6 +111,8 @@ fn memory() -> Subject {
         account_reader: store.clone(),
         account_writer: store.clone(),
         account_guards: store.clone(),
+        account_directory: store.clone(),
+        account_admin: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
         assignment_admin: store.clone(),

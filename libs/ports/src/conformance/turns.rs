@@ -10,14 +10,14 @@ use async_trait::async_trait;
 use foxhold_core::{
     DeviceId, ServiceUid, Timestamp, TokenId, Uid,
     record::{
-        Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RecoveryKey,
+        Account, AuthorizationCode, Device, Disabled, KeyFetch, PasswordToken, PasswordUpdate, RecoveryKey,
         RefreshToken, SecondFactor, Service, ServiceKey, Session, UserRecord,
     },
 };
 
 use crate::{
-    AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter, InvitationWriter,
-    JobTurns, Outbox, WriteError,
+    AccountAdmin, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter,
+    InvitationWriter, JobTurns, Outbox, WriteError,
     accounts::SignIn,
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
     device_commands::{DeviceCommand, DeviceRef},
@@ -137,6 +137,19 @@ impl<W: AccountWriter> AccountWriter for Turns<W> {
         key_fetches: Vec<KeyFetch>,
     ) -> Result<(), WriteError> {
         self.next().refresh_session(call, session, key_fetches).await
+    }
+}
+
+#[async_trait]
+impl<W: AccountAdmin> AccountAdmin for Turns<W> {
+    async fn set_disabled(
+        &self,
+        call: &Call,
+        uid: Uid,
+        based_on: u64,
+        disabled: Disabled,
+    ) -> Result<(), WriteError> {
+        self.next().set_disabled(call, uid, based_on, disabled).await
     }
 }
 

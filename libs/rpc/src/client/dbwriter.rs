@@ -46,6 +46,7 @@ macro_rules! intent {
     }};
 }
 
+mod account_admin;
 mod device_commands;
 mod guards;
 mod invitations;
@@ -53,6 +54,7 @@ mod openid;
 mod outbox;
 mod turns;
 
+pub use account_admin::RemoteAccountAdmin;
 pub use device_commands::RemoteCommandWriter;
 pub use guards::RemoteAccountGuards;
 pub use invitations::RemoteInvitationWriter;

@@ -97,9 +97,10 @@ impl TryFrom<pb::Account> for Account {
             keys_changed_at: time(wire.keys_changed_at_ms),
             profile_changed_at: time(wire.profile_changed_at_ms),
             locale: wire.locale,
-            // A new account has none.
+            // A new account has none, and is not disabled.
             second_factor: None,
             recovery_key: None,
+            disabled: None,
             version: wire.version,
         })
     }

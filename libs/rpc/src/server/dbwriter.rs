@@ -55,6 +55,7 @@ macro_rules! intent {
     }};
 }
 
+mod account_admin;
 mod device_commands;
 mod guards;
 mod invitations;
@@ -62,6 +63,7 @@ mod openid;
 mod outbox;
 mod turns;
 
+pub(super) use account_admin::AccountAdministration;
 pub(super) use device_commands::Commands;
 pub(super) use guards::Guards;
 pub(super) use invitations::Invitations;

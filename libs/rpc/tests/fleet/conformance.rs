@@ -13,9 +13,9 @@ use foxhold_ports::{
 };
 use foxhold_rpc::{
     client::{
-        RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-        RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter, RemoteInvitationWriter, RemoteJobTurns,
-        RemoteOutbox,
+        RemoteAccountAdmin, RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin,
+        RemoteAssignmentWriter, RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter,
+        RemoteInvitationWriter, RemoteJobTurns, RemoteOutbox,
     },
     server::DbwriterPorts,
 };
@@ -30,6 +30,7 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
+        account_admin: Arc::clone(&store) as _,
         commands: Arc::clone(&store) as _,
         invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
@@ -91,6 +92,8 @@ async fn fleet(deployment: &Deployment) -> Subject {
         account_reader: Arc::clone(&reader) as _,
         account_writer: Arc::new(RemoteAccountWriter::new(transport.clone())),
         account_guards: Arc::new(RemoteAccountGuards::new(transport.clone())),
+        account_directory: Arc::clone(&reader) as _,
+        account_admin: Arc::new(RemoteAccountAdmin::new(operators.clone())),
         assignment_reader: Arc::clone(&reader) as _,
         command_reader: Arc::clone(&reader) as _,
         invitation_reader: reader,
@@ -140,6 +143,12 @@ async fn remote_writers_keep_the_promises_about_clients_and_grants() {
 async fn remote_writers_keep_the_promises_about_accounts() {
     let deployment = Deployment::new();
     conformance::accounts("remote", async || fleet(&deployment).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_operators_keep_the_promises_about_accounts() {
+    let deployment = Deployment::new();
+    conformance::account_admin("remote", async || fleet(&deployment).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,6 +115,7 @@ async fn a_lost_answer_is_settled_by_the_same_operation() {
     let ports = DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
+        account_admin: Arc::clone(&store) as _,
         ..memory_ports()
     };
     let server = deployment.dbwriter(ports).await;

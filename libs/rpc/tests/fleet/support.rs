@@ -172,6 +172,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
     DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
+        account_admin: Arc::clone(&store) as _,
         commands: Arc::clone(&store) as _,
         invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,

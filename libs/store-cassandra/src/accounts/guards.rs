@@ -51,6 +51,25 @@ async fn set(
     based_on: u64,
     guard: &Guard,
 ) -> Result<(), WriteError> {
+    let cell = guard.cell();
+    let cell = cell.as_ref().map(|cell| cell.as_slice());
+    on_version(store, call, uid, based_on, |was| {
+        write(store, call, uid, was, guard, cell)
+    })
+    .await
+}
+
+/// Carries out an intent that is one conditional write on an account of that version, `write`, which notes the operation.
+pub(super) async fn on_version<F>(
+    store: &CassandraStore,
+    call: &Call,
+    uid: Uid,
+    based_on: u64,
+    write: impl Fn(i64) -> F,
+) -> Result<(), WriteError>
+where
+    F: Future<Output = Result<Outcome, WriteError>>,
+{
     let by = call.deadline;
     let was = i64::try_from(based_on).unwrap_or(i64::MAX - 1);
     let _turn = store.accounts.uids.turn(&uid, by).await?;
@@ -64,12 +83,10 @@ async fn set(
         Verdict::Refused(refusal) => return Err(refusal.into()),
         Verdict::Again => {}
     }
-    let cell = guard.cell();
-    let cell = cell.as_ref().map(|cell| cell.as_slice());
     settle(
         by,
         &*store.random,
-        || write(store, call, uid, was, guard, cell),
+        || write(was),
         || standing::serial(store, by, uid),
         |found| Ok(judge(found.as_ref(), call, was)),
     )
@@ -101,7 +118,7 @@ async fn write(
     store.cql.decide_together(call.deadline, statements, values).await
 }
 
-/// What an account says of a guard that was decided on this version of it; `Again` if it may be written.
+/// What an account says of what was decided on this version of it; `Again` if it may be written.
 fn judge(found: Option<&Standing>, call: &Call, was: i64) -> Verdict {
     let Some(found) = found else {
         return Verdict::Refused(Refusal::UnknownAccount);

@@ -16,7 +16,7 @@ use foxhold_core::{Secret, Timestamp, record::Verification};
 use scylla::value::CqlTimestamp;
 use zeroize::Zeroizing;
 
-pub(super) use account::{ACTIVE, AccountRow, ClaimRow, DELETING, Found, NewAccount, NewPassword};
+pub(super) use account::{ACTIVE, AccountRow, ClaimRow, DELETING, Found, ListedRow, NewAccount, NewPassword};
 pub(super) use device::{DeviceRow, NewDevice};
 pub(super) use password_token::{NewPasswordToken, PasswordTokenRow, kind_numbered};
 pub(super) use refresh_token::{NewRefreshToken, RefreshTokenRow};

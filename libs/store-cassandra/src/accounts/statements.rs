@@ -14,7 +14,9 @@ statements! {
         claim: Read = "SELECT uid, claim_id, state, claimed_at FROM claims WHERE email_key = ?";
         account: Read = "SELECT DISTINCT uid, state, email, email_key, email_verified, credentials, code_nonce,
             created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, second_factor, recovery_key,
-            version FROM accounts WHERE uid = ?";
+            disabled_at, enabled_again, version FROM accounts WHERE uid = ?";
+        account_page: Read = "SELECT DISTINCT token(uid) AS position, uid, state, email, email_verified, created_at,
+            disabled_at, enabled_again FROM accounts WHERE token(uid) > ?";
         account_validity: Read = "SELECT DISTINCT uid, state, verifier_set_at, reset_at FROM accounts WHERE uid = ?";
         session: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
             FROM sessions WHERE id = ?";
@@ -68,7 +70,7 @@ statements! {
         condemn: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
             email_key = null, email_verified = null, credentials = null, code_nonce = null, created_at = null,
             verifier_set_at = null, keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null,
-            second_factor = null, recovery_key = null
+            second_factor = null, recovery_key = null, disabled_at = null, enabled_again = null
             WHERE uid = :uid IF state = 'active' AND version = :was AND email_verified = false";
         set_password: Conditional = "UPDATE accounts SET credentials = :credentials, verifier_set_at = :verifier_set_at,
             reset_at = :reset_at, keys_changed_at = :keys_changed_at, email_verified = :email_verified,
@@ -78,10 +80,13 @@ statements! {
             WHERE uid = :uid IF state = 'active' AND version = :was";
         set_recovery_key: Conditional = "UPDATE accounts SET recovery_key = :cell, version = :version
             WHERE uid = :uid IF state = 'active' AND version = :was";
+        set_disabled: Conditional = "UPDATE accounts SET disabled_at = :disabled_at, enabled_again = :enabled_again,
+            version = :version WHERE uid = :uid IF state = 'active' AND version = :was";
         delete: Conditional = "UPDATE accounts SET state = 'deleting', version = :version, email = null,
             email_verified = null, credentials = null, code_nonce = null, created_at = null, verifier_set_at = null,
             keys_changed_at = null, profile_changed_at = null, locale = null, reset_at = null, second_factor = null,
-            recovery_key = null WHERE uid = :uid IF state = 'active' AND version = :was";
+            recovery_key = null, disabled_at = null, enabled_again = null
+            WHERE uid = :uid IF state = 'active' AND version = :was";
         bar: Conditional = "INSERT INTO accounts (uid, state, version) VALUES (:uid, 'deleting', 0)
             IF NOT EXISTS USING TTL 86400";
         bar_again: Conditional = "UPDATE accounts SET made_by = null, version = :version

@@ -99,6 +99,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0010_invitations.cql",
         include_str!("../../schema/0010_invitations.cql"),
     ),
+    (
+        "0011_disabled_accounts.cql",
+        include_str!("../../schema/0011_disabled_accounts.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

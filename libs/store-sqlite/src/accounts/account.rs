@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use foxhold_core::{
-    Uid,
-    record::{Account, EmailKey},
+    Timestamp, Uid,
+    record::{Account, Disabled, EmailKey},
 };
 use foxhold_ports::{Refusal, guards::encoding::encode_recovery_key};
 use foxhold_sqlite::rusqlite::{Connection, params};
@@ -12,12 +12,12 @@ use foxhold_sqlite::rusqlite::{Connection, params};
 use crate::{
     codec,
     error::{Stop, StoreError},
-    row::{Columns, change, millis, one, signed},
+    row::{Columns, change, millis, one, signed, unsigned},
 };
 
 const SELECT: &str = "SELECT uid, email, email_key, email_verified, credentials, code_nonce, created_at_ms,
-    verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, second_factor, recovery_key, version
-    FROM accounts WHERE uid = ?1";
+    verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, second_factor, recovery_key,
+    disabled_at_ms, enabled_again, version FROM accounts WHERE uid = ?1";
 const EXISTS: &str = "SELECT 1 FROM accounts WHERE uid = ?1";
 const INSERT: &str = "INSERT INTO accounts (uid, email, email_key, email_verified, credentials, code_nonce,
     created_at_ms, verifier_set_at_ms, keys_changed_at_ms, profile_changed_at_ms, locale, version)
@@ -109,6 +109,18 @@ fn read(row: &mut Columns<'_>) -> Result<Account, StoreError> {
             .map(codec::decode_recovery_key)
             .transpose()?
             .map(Arc::new),
+        disabled: disabled(row)?,
         version: row.number()?,
     })
+}
+
+/// Two columns.
+pub(super) fn disabled(row: &mut Columns<'_>) -> Result<Option<Disabled>, StoreError> {
+    let at: Option<i64> = row.get()?;
+    let is_over = row.get()?;
+    let at = at.map(unsigned).transpose()?;
+    Ok(at.map(|at| Disabled {
+        at: Timestamp::from_millis(at),
+        is_over,
+    }))
 }

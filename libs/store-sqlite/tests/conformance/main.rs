@@ -18,6 +18,8 @@ async fn one_writer() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         account_guards: writer.clone(),
+        account_directory: reader.clone(),
+        account_admin: writer.clone(),
         assignment_reader: reader.clone(),
         command_reader: reader.clone(),
         invitation_reader: reader,
@@ -42,6 +44,8 @@ async fn two_writers() -> Subject {
         account_reader: reader.clone(),
         account_writer: writer.clone(),
         account_guards: writer.clone(),
+        account_directory: reader.clone(),
+        account_admin: writer.clone(),
         assignment_reader: reader.clone(),
         command_reader: reader.clone(),
         invitation_reader: reader,
@@ -123,6 +127,16 @@ async fn clients_and_grants() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs() {
     conformance::jobs("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_admin() {
+    conformance::account_admin("sqlite", one_writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_admin_by_two_writers() {
+    conformance::account_admin("sqlite, two writers", two_writers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

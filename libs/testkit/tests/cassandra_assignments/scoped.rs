@@ -37,6 +37,8 @@ impl Scoped {
             account_reader: accounts.clone(),
             account_writer: accounts.clone(),
             account_guards: accounts.clone(),
+            account_directory: accounts.clone(),
+            account_admin: accounts.clone(),
             command_reader: accounts.clone(),
             command_writer: accounts.clone(),
             invitation_reader: accounts.clone(),

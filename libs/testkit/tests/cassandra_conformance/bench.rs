@@ -101,6 +101,8 @@ impl Bench {
             account_reader: reader.clone(),
             account_writer: writer.clone(),
             account_guards: writer.clone(),
+            account_directory: reader.clone(),
+            account_admin: writer.clone(),
             command_reader: reader.clone(),
             command_writer: writer.clone(),
             invitation_reader: reader,

@@ -74,6 +74,7 @@ const fn exit_code_of(code: Code) -> u8 {
         | Code::UnknownService
         | Code::UnknownNode
         | Code::UnknownClient
+        | Code::UnknownAccount
         | Code::UnknownUser => NOT_FOUND,
         Code::Conflict
         | Code::NoNode
@@ -93,6 +94,7 @@ const fn fix(code: Code) -> Option<&'static str> {
         Code::UnknownService => Some("foxhold service list shows those there are; give one with --service"),
         Code::UnknownNode => Some("foxhold node list shows those there are"),
         Code::UnknownClient => Some("foxhold client list shows those there are"),
+        Code::UnknownAccount => Some("foxhold account list shows those there are"),
         Code::UnknownUser => Some("give the whole key, uid@domain, and the service with --service"),
         Code::NotPermitted => Some("give a certificate of the role operator with --identity"),
         Code::NoNode => Some(

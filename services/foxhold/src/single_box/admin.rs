@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use foxhold_ops::{Access, InvitationPorts, OpsLimits, OpsPorts};
+use foxhold_ops::{Access, AccountPorts, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_ports::{ClientAdmin, ClientRegistry};
 use foxhold_runtime::{
     Shutdown,
@@ -30,17 +30,19 @@ pub(super) struct ClientPorts {
     pub(super) clients: Arc<dyn ClientAdmin>,
 }
 
-/// What the admin API works with: the same as the box's jobs, the registered clients, and what invitations are made with.
+/// What the admin API works with: the same as the box's jobs, the registered clients, and what accounts are administered and
+/// invitations made with.
 pub(super) fn ports(
     jobs: &JobPorts,
     clients: ClientPorts,
     settings: &JobSettings,
-    invitations: InvitationPorts,
+    (accounts, invitations): (AccountPorts, InvitationPorts),
     shutdown: &Shutdown,
 ) -> OpsPorts {
     OpsPorts {
         registry: clients.registry,
         clients: clients.clients,
+        accounts: Some(accounts),
         invitations: Some(invitations),
         reader: Arc::clone(&jobs.reader),
         writer: Arc::clone(&jobs.writer),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use foxhold_accounts::CodeKey;
 use foxhold_core::{Clock, Random};
 use foxhold_crypto::{hawk::Target, node_secret::NodeSecrets, outbox::OutboxKey};
 use foxhold_keysigner::{
@@ -12,10 +13,10 @@ use foxhold_keysigner::{
     signer::{LocalSigner, SignerParts, SigningLimits},
 };
 use foxhold_node_auth::{NodeAuth, NodeName};
-use foxhold_ops::InvitationPorts;
+use foxhold_ops::{AccountPorts, InvitationPorts};
 use foxhold_pool::{PoolLimits, PoolStretcher};
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
-use foxhold_store_sqlite::SqliteStore;
+use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
     App, Site,
@@ -43,6 +44,7 @@ const BUDGET: Duration = Duration::from_secs(10);
 pub(super) struct Parts {
     pub(super) app: App,
     pub(super) jobs: (JobPorts, JobSettings),
+    pub(super) accounts: AccountPorts,
     pub(super) invitations: InvitationPorts,
     pub(super) node: Arc<SyncNode>,
     pub(super) mailbox: Option<Arc<CaptureMailer>>,
@@ -116,7 +118,7 @@ pub(super) async fn open(
         invitation_writer: Arc::clone(&store) as _,
         signer: Arc::clone(&signer) as _,
         registry: Arc::clone(&reader) as _,
-        grant_reader: reader,
+        grant_reader: Arc::clone(&reader) as _,
         grant_writer: Arc::clone(&store) as _,
         id_tokens: Arc::clone(&signer) as _,
         certificates: Arc::clone(&signer) as _,
@@ -128,11 +130,13 @@ pub(super) async fn open(
         random: Arc::clone(&means.random),
     };
     let invitations = invitations(&ports, settings, keys, &means.secrets)?;
+    let accounts = accounts(&means, &ports, reader, &store)?;
     let jobs = jobs(&means, &deployment, &ports, &store, &node);
     let app = assemble(deployment, ports, &Health::new(shutdown), shutdown)?;
     Ok(Parts {
         app,
         jobs,
+        accounts,
         invitations,
         node,
         mailbox: mail.mailbox,
@@ -246,6 +250,26 @@ fn jobs(
     (ports, settings)
 }
 
+/// What accounts are administered with.
+fn accounts(
+    means: &Means<'_>,
+    ports: &Ports,
+    directory: Arc<SqliteReader>,
+    store: &Arc<SqliteStore>,
+) -> anyhow::Result<AccountPorts> {
+    Ok(AccountPorts {
+        reader: Arc::clone(&ports.account_reader),
+        directory,
+        writer: Arc::clone(&ports.account_writer),
+        admin: Arc::clone(store) as _,
+        stretcher: Arc::clone(&ports.stretcher),
+        code_key: CodeKey::new(code_key("code.key", &means.keys.code(), &means.secrets)?),
+        domain: domain(means),
+        root: means.settings.public_url(),
+        region: None,
+    })
+}
+
 fn invitations(
     ports: &Ports,
     settings: &Settings,
@@ -312,12 +336,12 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
     })
 }
 
-/// The name users are known by: written down at the first start.
 fn domain(means: &Means<'_>) -> String {
-    let of_site = means.site.host_str().unwrap_or("localhost");
-    means
-        .settings
-        .domain
-        .clone()
-        .unwrap_or_else(|| of_site.to_owned())
+    domain_of(means.settings, means.site)
+}
+
+/// The name users are known by: written down at the first start.
+pub(super) fn domain_of(settings: &Settings, site: &Url) -> String {
+    let of_site = site.host_str().unwrap_or("localhost");
+    settings.domain.clone().unwrap_or_else(|| of_site.to_owned())
 }

@@ -71,7 +71,8 @@ pub(crate) async fn serve(
     };
     let router = foxhold_webhead::router(parts.app).merge(storage);
     let (job_ports, job_settings) = parts.jobs;
-    let admin_ports = admin::ports(&job_ports, clients, &job_settings, parts.invitations, &shutdown);
+    let of_accounts = (parts.accounts, parts.invitations);
+    let admin_ports = admin::ports(&job_ports, clients, &job_settings, of_accounts, &shutdown);
     let admin_socket = AdminSocket::bind(&folder)?;
     let jobs = foxhold_webhead::jobs::start(job_ports, job_settings, &shutdown);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);

@@ -9,9 +9,11 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use axum::{Router, body::Body};
 use bytes::Bytes;
+use foxhold_accounts::CodeKey;
 use foxhold_node_calls::HttpNodeCalls;
-use foxhold_ops::{Access, InvitationPorts, OpsLimits, OpsPorts};
+use foxhold_ops::{Access, AccountPorts, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_outbound::Outbound;
+use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
 use foxhold_runtime::{
     Shutdown, SystemClock, SystemRandom,
     config::{self, Secrets},
@@ -68,7 +70,9 @@ impl StoppedBox {
             code_key: Arc::new(code_key("code.key", &keys.code(), &secrets)?),
             root: settings.public_url(),
         };
+        let accounts = accounts(&settings, &keys, &secrets, &reader, &store)?;
         let ports = OpsPorts {
+            accounts: Some(accounts),
             invitations: Some(invitations),
             registry: Arc::clone(&reader) as _,
             clients: Arc::clone(&store) as _,
@@ -112,6 +116,29 @@ impl StoppedBox {
         let closing = tokio::task::spawn_blocking(move || store.close());
         closing.await.context("closing the store")
     }
+}
+
+/// What accounts are administered with. One password is stretched at a time.
+fn accounts(
+    settings: &Settings,
+    keys: &KeyFiles,
+    secrets: &Secrets,
+    reader: &Arc<SqliteReader>,
+    store: &Arc<SqliteStore>,
+) -> anyhow::Result<AccountPorts> {
+    let limits = PoolLimits::of_machine(JOB_MEMORY);
+    let stretcher = PoolStretcher::start(limits, Arc::new(SystemRandom))?;
+    Ok(AccountPorts {
+        reader: Arc::clone(reader) as _,
+        directory: Arc::clone(reader) as _,
+        writer: Arc::clone(store) as _,
+        admin: Arc::clone(store) as _,
+        stretcher: Arc::new(stretcher),
+        code_key: CodeKey::new(code_key("code.key", &keys.code(), secrets)?),
+        domain: parts::domain_of(settings, &settings.site()?),
+        root: settings.public_url(),
+        region: None,
+    })
 }
 
 /// What the box of a folder is told, whether it runs or not. Without flags; whoever works on a box need not confirm again

@@ -1,6 +1,8 @@
 //! `foxhold service` and `foxhold node` on the folder of a box that is stopped: the commands, what they print and refuse, and
 //! that records come over whole.
 
+#[path = "services/accounts.rs"]
+mod accounts;
 #[path = "services/bench.rs"]
 mod bench;
 #[path = "services/examples.rs"]

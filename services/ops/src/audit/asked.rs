@@ -23,10 +23,19 @@ use crate::{
 };
 
 /// Every change there is: its method, its path, and the tool's words for it.
-const CHANGES: [(Method, &str, &str); 22] = [
+const CHANGES: [(Method, &str, &str); 27] = [
     (Method::POST, "/events", "events.take"),
     (Method::POST, "/invitations", "invite.create"),
     (Method::DELETE, "/invitations/{id}", "invite.delete"),
+    (Method::POST, "/accounts", "account.create"),
+    (Method::DELETE, "/accounts/{account}", "account.delete"),
+    (Method::POST, "/accounts/{account}/disable", "account.disable"),
+    (Method::POST, "/accounts/{account}/enable", "account.enable"),
+    (
+        Method::POST,
+        "/accounts/{account}/reset-link",
+        "account.reset-link",
+    ),
     (Method::POST, "/users/{user}/retire", "user.retire"),
     (Method::POST, "/clients", "client.create"),
     (Method::PUT, "/clients/{client}", "client.update"),

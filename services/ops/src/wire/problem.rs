@@ -48,11 +48,14 @@ pub enum Code {
     UnknownNode,
     /// 404: no such registered client.
     UnknownClient,
+    /// 404: no account has that uid or address.
+    UnknownAccount,
     /// 404: the user has no record there.
     UnknownUser,
     /// 405
     MethodNotAllowed,
-    /// 409: somebody else changed the same thing again and again, or another node or user has that URL or uid.
+    /// 409: somebody else changed the same thing again and again, or another node, user or account has that URL, uid or
+    /// address.
     Conflict,
     /// 409: no node has room, or the named one has none or is out of service.
     NoNode,
@@ -87,6 +90,7 @@ impl Code {
         Self::UnknownService,
         Self::UnknownNode,
         Self::UnknownClient,
+        Self::UnknownAccount,
         Self::UnknownUser,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -113,6 +117,7 @@ impl Code {
             | Self::UnknownService
             | Self::UnknownNode
             | Self::UnknownClient
+            | Self::UnknownAccount
             | Self::UnknownUser => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict
@@ -139,6 +144,7 @@ impl Code {
             Self::UnknownService => "unknown_service",
             Self::UnknownNode => "unknown_node",
             Self::UnknownClient => "unknown_client",
+            Self::UnknownAccount => "unknown_account",
             Self::UnknownUser => "unknown_user",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",

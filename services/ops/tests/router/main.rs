@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod accounts;
 mod bad_input;
 mod bulk;
 mod clients;

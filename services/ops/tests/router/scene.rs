@@ -7,15 +7,17 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use foxhold_core::{Deadline, SecretText, Timestamp};
+use foxhold_accounts::CodeKey;
+use foxhold_core::{Deadline, Secret, SecretText, Timestamp};
 use foxhold_ops::{
-    Access, OpsLimits, OpsPorts, router,
+    Access, AccountPorts, OpsLimits, OpsPorts, router,
     wire::{Code, Problem},
 };
 use foxhold_ports::{
-    NodeTokenMinter,
+    NodeTokenMinter, Stretcher,
     memory::{ManualClock, MemoryStore, SeededRandom},
     signer::{NodeToken, NodeTokenOrder, SignError},
+    stretcher::StretchError,
 };
 use foxhold_runtime::{Shutdown, http_edge::PeerCertificate};
 use foxhold_sync::jobs::{CallFailure, NodeCalls, purge::ByUid};
@@ -27,6 +29,8 @@ use tower::ServiceExt as _;
 /// The tests' service, and how a path to it begins.
 pub(crate) const SERVICE: &str = "sync-1.5";
 pub(crate) const AT: &str = "/admin/v1/services/sync-1.5";
+/// What the keys of the accounts' users end in.
+pub(crate) const DOMAIN: &str = "example.test";
 /// Three in the morning of 15 January 2027.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_799_982_000);
 
@@ -60,6 +64,20 @@ impl NodeTokenMinter for Minter {
             token: SecretText::new("token".to_owned()),
             key: SecretText::new("key".to_owned()),
         })
+    }
+}
+
+struct NoStretching;
+
+#[async_trait]
+impl Stretcher for NoStretching {
+    async fn stretch(
+        &self,
+        _: Deadline,
+        auth_pw: Secret<32>,
+        _: [u8; 32],
+    ) -> Result<Secret<32>, StretchError> {
+        Ok(auth_pw)
     }
 }
 
@@ -143,6 +161,17 @@ impl Scene {
             clock: Arc::clone(&clock) as _,
             random: Arc::new(SeededRandom::new(1)),
             metrics_key: Arc::new(SecretText::new("super-sekrit".to_owned())),
+            accounts: Some(AccountPorts {
+                reader: Arc::clone(&store) as _,
+                directory: Arc::clone(&store) as _,
+                writer: Arc::clone(&store) as _,
+                admin: Arc::clone(&store) as _,
+                stretcher: Arc::new(NoStretching),
+                code_key: CodeKey::new(Secret::new([7; 32])),
+                domain: DOMAIN.to_owned(),
+                root: "https://accounts.example.test".to_owned(),
+                region: None,
+            }),
             invitations: None,
             by_uid: ByUid::All,
             limits,

@@ -17,7 +17,7 @@ const SENTENCES = {
   115: "The server has seen this request before. Please try again.",
   116: "The server does not offer this any more.",
   120: "The address is spelled differently from the one the account was made with.",
-  125: "The server has blocked this request to protect the account.",
+  125: "This account is disabled. Please ask whoever runs the server.",
   126: "This account has to be reset before it can be used.",
   133: "Mail to this address came back. Please use a different address.",
   134: "Mail to this address was reported as unwanted. Please use a different address.",

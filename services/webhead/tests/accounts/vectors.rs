@@ -67,6 +67,7 @@ fn account() -> Account {
         locale: None,
         second_factor: None,
         recovery_key: None,
+        disabled: None,
         version: 0,
     }
 }

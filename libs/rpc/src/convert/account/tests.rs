@@ -36,6 +36,7 @@ fn account() -> Account {
         locale: Some("de".into()),
         second_factor: None,
         recovery_key: None,
+        disabled: None,
         version: 5,
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use foxhold_core::{
     OpId, Timestamp, Uid,
-    record::{Account, EmailKey, PasswordEffect, PasswordUpdate},
+    record::{Account, Disabled, EmailKey, PasswordEffect, PasswordUpdate},
 };
-use foxhold_ports::{accounts::encoding, guards};
+use foxhold_ports::{account_admin::ListedAccount, accounts::encoding, guards};
 use scylla::{
     DeserializeRow, SerializeRow,
     value::{CqlTimestamp, MaybeUnset},
@@ -41,6 +41,8 @@ pub(in crate::accounts) struct AccountRow {
     locale: Option<String>,
     second_factor: Option<Vec<u8>>,
     recovery_key: Option<Vec<u8>>,
+    disabled_at: Option<CqlTimestamp>,
+    enabled_again: Option<bool>,
     version: Option<i64>,
 }
 
@@ -82,6 +84,7 @@ impl AccountRow {
             locale: self.locale,
             second_factor: guard(second_factor, guards::encoding::decode_second_factor)?,
             recovery_key: guard(recovery_key, guards::encoding::decode_recovery_key)?,
+            disabled: disabled(self.disabled_at, self.enabled_again)?,
             version: u64::try_from(self.version?).ok()?,
         })))
     }
@@ -92,6 +95,48 @@ fn guard<T>(cell: Option<Zeroizing<Vec<u8>>>, decode: fn(&[u8]) -> Option<T>) ->
     match cell {
         Some(cell) => decode(&cell).map(|guard| Some(Arc::new(guard))),
         None => Some(None),
+    }
+}
+
+/// Two columns; `None` if they make no sense.
+fn disabled(at: Option<CqlTimestamp>, enabled_again: Option<bool>) -> Option<Option<Disabled>> {
+    let Some(at) = at else {
+        return Some(None);
+    };
+    Some(Some(Disabled {
+        at: read_time(at)?,
+        is_over: enabled_again.unwrap_or_default(),
+    }))
+}
+
+/// A partition of `accounts` on a page, without its secrets.
+#[derive(DeserializeRow)]
+pub(in crate::accounts) struct ListedRow {
+    pub(in crate::accounts) position: i64,
+    uid: Vec<u8>,
+    state: Option<String>,
+    email: Option<String>,
+    email_verified: Option<bool>,
+    created_at: Option<CqlTimestamp>,
+    disabled_at: Option<CqlTimestamp>,
+    enabled_again: Option<bool>,
+}
+
+impl ListedRow {
+    /// `Some(None)` for what is left of an account, or only operations; `None` if it makes no sense.
+    pub(in crate::accounts) fn read(self) -> Option<Option<ListedAccount>> {
+        match self.state.as_deref() {
+            Some(ACTIVE) => {}
+            Some(DELETING) | None => return Some(None),
+            Some(_) => return None,
+        }
+        Some(Some(ListedAccount {
+            uid: Uid::from_slice(&self.uid)?,
+            email: self.email?,
+            email_verified: self.email_verified?,
+            created_at: read_time(self.created_at?)?,
+            disabled: disabled(self.disabled_at, self.enabled_again)?,
+        }))
     }
 }
 
@@ -232,6 +277,8 @@ mod tests {
             locale: None,
             second_factor: None,
             recovery_key: None,
+            disabled_at: None,
+            enabled_again: None,
             version: Some(11),
         }
     }
@@ -260,6 +307,30 @@ mod tests {
             (CqlTimestamp(9), CqlTimestamp(10))
         );
         assert_eq!(written.over(3).was, 3);
+    }
+
+    #[test]
+    fn whether_it_is_disabled_stands_in_two_columns() {
+        let at = |millis| Some(CqlTimestamp(millis));
+        let disabled = |is_over| {
+            let at = Timestamp::from_millis(9);
+            Some(Some(Disabled { at, is_over }))
+        };
+        let table = [
+            (None, None, Some(None)),
+            (None, Some(true), Some(None)),
+            (at(9), None, disabled(false)),
+            (at(9), Some(false), disabled(false)),
+            (at(9), Some(true), disabled(true)),
+            (at(-1), Some(true), None),
+        ];
+        for (disabled_at, enabled_again, expected) in table {
+            assert_eq!(
+                super::disabled(disabled_at, enabled_again),
+                expected,
+                "{enabled_again:?}"
+            );
+        }
     }
 
     fn set<T>(value: MaybeUnset<T>) -> Option<T> {

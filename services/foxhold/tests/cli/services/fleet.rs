@@ -117,6 +117,7 @@ fn ports() -> OpsPorts {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         metrics_key: Arc::new(SecretText::new("key".to_owned())),
+        accounts: None,
         invitations: None,
         by_uid: ByUid::All,
         limits: OpsLimits::default(),

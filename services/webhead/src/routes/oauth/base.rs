@@ -135,6 +135,7 @@ const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
         | ErrorCode::EmailCase
         | ErrorCode::UnknownDevice
         | ErrorCode::DeviceConflict
+        | ErrorCode::RequestBlocked
         | ErrorCode::MailNotSent
         | ErrorCode::WrongTokenCode
         | ErrorCode::ExpiredTokenCode

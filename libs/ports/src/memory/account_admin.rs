@@ -1,0 +1,62 @@
+//! Operators' side of accounts, in memory.
+
+use async_trait::async_trait;
+use foxhold_core::{Deadline, Uid, record::Disabled};
+
+use super::MemoryStore;
+use crate::{
+    AccountAdmin, AccountDirectory, Call, Cause, ReadError, Refusal, WriteError,
+    account_admin::{AccountCursor, AccountPage, ListedAccount, disabled_as, page_size},
+    intent::IntentKind,
+};
+
+#[async_trait]
+impl AccountDirectory for MemoryStore {
+    async fn accounts(
+        &self,
+        by: Deadline,
+        after: Option<&AccountCursor>,
+        limit: u32,
+    ) -> Result<AccountPage, ReadError> {
+        let after = match after {
+            Some(AccountCursor(place)) => Some(Uid::from_slice(place).ok_or(ReadError(Cause::Fault))?),
+            None => None,
+        };
+        let size = page_size(limit);
+        self.read(by, |state| {
+            let behind = state
+                .accounts
+                .values()
+                .filter(|account| after.is_none_or(|after| account.uid > after));
+            let mut accounts: Vec<ListedAccount> = behind.map(Into::into).collect();
+            accounts.sort_by_key(|account| account.uid);
+            let is_last = accounts.len() <= size;
+            accounts.truncate(size);
+            let end = accounts.last().filter(|_| !is_last);
+            AccountPage {
+                next: end.map(|account| AccountCursor(account.uid.as_bytes().to_vec())),
+                accounts,
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl AccountAdmin for MemoryStore {
+    async fn set_disabled(
+        &self,
+        call: &Call,
+        uid: Uid,
+        based_on: u64,
+        disabled: Disabled,
+    ) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::SetDisabled, |state| {
+            let account = state.accounts.get_mut(&uid).ok_or(Refusal::UnknownAccount)?;
+            if account.version != based_on {
+                return Err(Refusal::Conflict.into());
+            }
+            *account = disabled_as(account, disabled);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Accounts, on a box that is stopped and on one that runs.
+
+use serde_json::Value;
+
+use super::bench::{Bench, HOME};
+
+const ANN: &str = "ann@example.org";
+
+fn listed(value: &Value) -> Vec<&str> {
+    let listed = value["accounts"].as_array().expect("a list");
+    let addresses = listed.iter().map(|account| account["email"].as_str());
+    addresses.map(|address| address.expect("an address")).collect()
+}
+
+fn create(bench: &Bench, address: &str) -> Value {
+    bench.write("password", "correct horse\nanything\n");
+    bench.json(&["account", "create", address, "--password-file", "password"])
+}
+
+#[test]
+fn an_account_is_made_shown_disabled_and_deleted() {
+    let bench = Bench::new();
+    let made = create(&bench, ANN);
+    assert_eq!(
+        (&made["outcome"], &made["account"]["verified"]),
+        (&"created".into(), &true.into())
+    );
+    let uid = made["account"]["uid"].as_str().unwrap();
+    bench.json(&[
+        "account",
+        "create",
+        "bob@example.org",
+        "--password-file",
+        "password",
+        "--unverified",
+    ]);
+    let twice = bench.run(&["account", "create", ANN, "--password-file", "password"]);
+    assert_eq!(twice.code, Some(6), "{}", twice.err);
+    for named in [ANN, uid] {
+        let shown = bench.json(&["account", "show", named]);
+        assert_eq!((&shown["uid"], &shown["state"]), (&uid.into(), &"active".into()));
+        assert_eq!(shown["sessions"], 0);
+    }
+    assert_eq!(listed(&bench.json(&["account", "list"])).len(), 2);
+    assert_eq!(
+        listed(&bench.json(&["account", "list", "--unverified"])),
+        ["bob@example.org"]
+    );
+    bench.done(&["account", "disable", ANN, "--dry-run"]);
+    assert!(listed(&bench.json(&["account", "list", "--disabled"])).is_empty());
+    bench.done(&["account", "disable", ANN]);
+    let lines = bench
+        .done(&["account", "list", "--disabled", "--output", "jsonl"])
+        .out;
+    let [line] = lines.lines().collect::<Vec<_>>()[..] else {
+        panic!("one is disabled: {lines}");
+    };
+    assert_eq!(serde_json::from_str::<Value>(line).unwrap()["email"], ANN);
+    assert_eq!(bench.run(&["account", "reset-link", ANN]).code, Some(6));
+    bench.done(&["account", "enable", uid]);
+    let link = bench.json(&["account", "reset-link", ANN]);
+    let begins = format!("{HOME}/complete_reset_password?");
+    assert!(link["link"].as_str().unwrap().starts_with(&begins), "{link}");
+    let unconfirmed = bench.run(&["account", "delete", ANN]);
+    assert_eq!(unconfirmed.code, Some(6), "{}", unconfirmed.err);
+    bench.done(&["account", "delete", ANN, "--dry-run"]);
+    bench.done(&["account", "delete", ANN, "--yes"]);
+    assert_eq!(bench.run(&["account", "show", ANN]).code, Some(5));
+}
+
+#[test]
+fn a_running_box_administers_accounts_as_a_stopped_one_does() {
+    let bench = Bench::new();
+    let up = bench.up();
+    create(&bench, ANN);
+    bench.done(&["account", "disable", ANN]);
+    assert_eq!(up.interrupt().code, Some(0));
+    assert_eq!(
+        listed(&bench.json(&["account", "list", "--disabled"])),
+        [ANN],
+        "it is kept"
+    );
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let bench = Bench::new();
+    bench.write("password", "correct horse\n");
+    bench.write("short", "seven77\n");
+    for (arguments, code) in [
+        (&["create", "nobody", "--password-file", "password"][..], 3),
+        (&["create", ANN, "--password-file", "short"], 1),
+        (&["create", ANN, "--password-file", "missing"], 1),
+        (&["create", ANN, "correct horse"], 2),
+        (&["show", "nobody"], 3),
+        (&["show", ANN], 5),
+        (&["disable", ANN], 5),
+    ] {
+        let ran = bench.run(&[&["account"], arguments].concat());
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.err);
+    }
+    assert!(listed(&bench.json(&["account", "list"])).is_empty());
+}

@@ -1,0 +1,242 @@
+//! Disabling, enabling and deleting accounts, and links that set a new password. The services of the deployment are told, as
+//! they are by the accounts themselves.
+//!
+//! Must stay true: an account is disabled, or gone, before a service is told so; whoever asks again makes up for a service
+//! that could not be told.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use foxhold_core::{
+    Deadline, Timestamp,
+    record::{Account, Disabled},
+};
+use foxhold_ports::{Refusal, WriteError, account_admin::disabled_as, repeat::settled};
+use foxhold_sync::events::{self, AccountEvent, Told};
+
+use super::{AccountPorts, listed};
+use crate::{
+    audit::Deed,
+    caller::Caller,
+    extract::{By, NoBody, Params, Segments},
+    refused::Refused,
+    router::{App, OpsPorts},
+    routes::Reply,
+    wire::{AccountChanged, AccountOutcome, Code, DryRun, ResetLink},
+    write::ROUNDS,
+};
+
+pub(crate) async fn disable(
+    State(app): State<App>,
+    By(by): By,
+    caller: Caller,
+    Segments(named): Segments<String>,
+    Params(DryRun { dry_run }): Params<DryRun>,
+    _: NoBody,
+) -> Reply<AccountChanged> {
+    let account = app.account(by, &named).await?;
+    let user = app.accounts()?.user(account.uid);
+    let deed = Deed::new(&caller, "account.disable", dry_run).on_user(&user);
+    let outcome = app.switch(by, account, AccountOutcome::Disabled, dry_run).await;
+    app.audited(&deed, outcome).map(Json)
+}
+
+pub(crate) async fn enable(
+    State(app): State<App>,
+    By(by): By,
+    caller: Caller,
+    Segments(named): Segments<String>,
+    Params(DryRun { dry_run }): Params<DryRun>,
+    _: NoBody,
+) -> Reply<AccountChanged> {
+    let account = app.account(by, &named).await?;
+    let user = app.accounts()?.user(account.uid);
+    let deed = Deed::new(&caller, "account.enable", dry_run).on_user(&user);
+    let outcome = app.switch(by, account, AccountOutcome::Enabled, dry_run).await;
+    app.audited(&deed, outcome).map(Json)
+}
+
+pub(crate) async fn delete(
+    State(app): State<App>,
+    By(by): By,
+    caller: Caller,
+    Segments(named): Segments<String>,
+    Params(DryRun { dry_run }): Params<DryRun>,
+) -> Reply<AccountChanged> {
+    let account = app.account(by, &named).await?;
+    let user = app.accounts()?.user(account.uid);
+    let deed = Deed::new(&caller, "account.delete", dry_run).on_user(&user);
+    let outcome = app.delete_account(by, account, dry_run).await;
+    app.audited(&deed, outcome).map(Json)
+}
+
+pub(crate) async fn reset_link(
+    State(app): State<App>,
+    By(by): By,
+    caller: Caller,
+    Segments(named): Segments<String>,
+    Params(DryRun { dry_run }): Params<DryRun>,
+    _: NoBody,
+) -> Reply<ResetLink> {
+    let account = app.account(by, &named).await?;
+    let user = app.accounts()?.user(account.uid);
+    let deed = Deed::new(&caller, "account.reset-link", dry_run).on_user(&user);
+    let outcome = app.make_reset_link(by, &account, dry_run).await;
+    app.audited(&deed, outcome).map(Json)
+}
+
+impl OpsPorts {
+    /// Disables or enables an account, whatever else of it changes meanwhile.
+    async fn switch(
+        &self,
+        by: Deadline,
+        mut account: Account,
+        wanted: AccountOutcome,
+        dry_run: bool,
+    ) -> Result<AccountChanged, Refused> {
+        let ports = self.accounts()?;
+        for _ in 0..ROUNDS {
+            let disabled = switched(&account, wanted, self.clock.now());
+            let outcome = disabled.map_or(AccountOutcome::Unchanged, |_| wanted);
+            let changed = |account: &Account| AccountChanged {
+                outcome,
+                dry_run,
+                account: Some(listed(account.into())),
+            };
+            let Some(disabled) = disabled.filter(|_| !dry_run) else {
+                if !dry_run {
+                    self.tell_if_disabled(by, ports, &account).await?;
+                }
+                return Ok(changed(&account));
+            };
+            let (call, uid, version) = (self.call(by), account.uid, account.version);
+            match settled(&call, || ports.admin.set_disabled(&call, uid, version, disabled)).await {
+                Ok(()) => {
+                    let after = disabled_as(&account, disabled);
+                    self.tell_if_disabled(by, ports, &after).await?;
+                    return Ok(changed(&after));
+                }
+                Err(WriteError::Refused(Refusal::Conflict)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let found = ports.reader.account(by, uid).await?;
+            account = found.ok_or_else(Refused::unknown_account)?;
+        }
+        Err(Refused::contended())
+    }
+
+    /// What was signed for a disabled account before opens no service any more.
+    async fn tell_if_disabled(
+        &self,
+        by: Deadline,
+        ports: &AccountPorts,
+        account: &Account,
+    ) -> Result<(), Refused> {
+        if !account.is_disabled() {
+            return Ok(());
+        }
+        let since = account.signed_since().as_millis();
+        let event = AccountEvent::credentials_changed_at(since);
+        let event = event.ok_or_else(|| Refused::new(Code::Internal, "a time that no store holds"))?;
+        self.tell_services(by, ports, account, event).await
+    }
+
+    async fn tell_services(
+        &self,
+        by: Deadline,
+        ports: &AccountPorts,
+        account: &Account,
+        event: AccountEvent,
+    ) -> Result<(), Refused> {
+        let user = ports.user(account.uid);
+        let told = Told { user, event };
+        events::apply(self.event_ports(), by, &told).await?;
+        Ok(())
+    }
+
+    /// Deletes an account, whatever else of it changes meanwhile.
+    async fn delete_account(
+        &self,
+        by: Deadline,
+        mut account: Account,
+        dry_run: bool,
+    ) -> Result<AccountChanged, Refused> {
+        let ports = self.accounts()?;
+        let deleted = AccountChanged {
+            outcome: AccountOutcome::Deleted,
+            dry_run,
+            account: Some(listed((&account).into())),
+        };
+        if dry_run {
+            return Ok(deleted);
+        }
+        for _ in 0..ROUNDS {
+            let (call, uid, version) = (self.call(by), account.uid, account.version);
+            let done = settled(&call, || ports.writer.delete_account(&call, uid, version)).await;
+            if !matches!(done, Err(WriteError::Refused(Refusal::Conflict))) {
+                done?;
+                self.tell_services(by, ports, &account, AccountEvent::Retire)
+                    .await?;
+                return Ok(deleted);
+            }
+            match ports.reader.account(by, uid).await? {
+                Some(found) => account = found,
+                None => {
+                    self.tell_services(by, ports, &account, AccountEvent::Retire)
+                        .await?;
+                    return Ok(deleted);
+                }
+            }
+        }
+        Err(Refused::contended())
+    }
+
+    async fn make_reset_link(
+        &self,
+        by: Deadline,
+        account: &Account,
+        dry_run: bool,
+    ) -> Result<ResetLink, Refused> {
+        let ports = self.accounts()?;
+        if account.is_disabled() {
+            return Err(Refused::new(
+                Code::Conflict,
+                "the account is disabled: a new password would not let its owner in",
+            ));
+        }
+        let made = if dry_run {
+            None
+        } else {
+            let made = ports
+                .operator(&*self.random)
+                .reset_link(account, self.clock.now())?;
+            let call = self.call(by);
+            let put = || ports.writer.put_password_token(&call, made.token.clone(), None);
+            settled(&call, put).await?;
+            Some(made)
+        };
+        Ok(ResetLink {
+            account: listed(account.into()),
+            expires_at_ms: made.as_ref().map(|made| made.expires_at.as_millis()),
+            link: made.map(|made| made.link.expose().to_owned()),
+            dry_run,
+        })
+    }
+}
+
+/// What is to be written; `None` if it is like this already. What was signed before ends for good, so the time is later than
+/// all of that.
+fn switched(account: &Account, wanted: AccountOutcome, now: Timestamp) -> Option<Disabled> {
+    let signed = account.signed_since().plus(Duration::from_millis(2));
+    match (wanted, account.disabled) {
+        (AccountOutcome::Disabled, _) if !account.is_disabled() => Some(Disabled {
+            at: now.max(signed),
+            is_over: false,
+        }),
+        (AccountOutcome::Enabled, Some(disabled)) if !disabled.is_over => Some(Disabled {
+            is_over: true,
+            ..disabled
+        }),
+        _ => None,
+    }
+}
