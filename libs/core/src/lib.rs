@@ -12,6 +12,7 @@ pub mod record;
 pub mod region;
 pub mod secret;
 pub mod time;
+pub mod traces;
 
 pub use clock::Clock;
 pub use error_code::ErrorCode;
@@ -20,3 +21,4 @@ pub use random::Random;
 pub use region::RegionMark;
 pub use secret::{Secret, SecretText};
 pub use time::{Deadline, Timestamp};
+pub use traces::TRACES;

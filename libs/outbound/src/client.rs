@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use foxhold_core::Deadline;
+use foxhold_core::{Deadline, TRACES};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -21,6 +21,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 use tokio_rustls::TlsConnector;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{Reach, Target, TargetError, is_public};
 
@@ -75,6 +76,28 @@ enum Ask {
     Get(HeaderMap),
     Post(Content),
     Delete(HeaderValue),
+}
+
+impl Ask {
+    fn method(&self) -> Method {
+        match self {
+            Self::Get(_) => Method::GET,
+            Self::Post(_) => Method::POST,
+            Self::Delete(_) => Method::DELETE,
+        }
+    }
+
+    /// For traces. Whom it asks is left out: a name of a stranger's domain can be one of a person.
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            target: TRACES,
+            "outbound",
+            otel.name = %format_args!("outbound {}", self.method()),
+            otel.kind = "client",
+            http.request.method = %self.method(),
+            http.response.status_code = Empty,
+        )
+    }
 }
 
 /// What came back; also of a failure or a redirect, which is not followed.
@@ -208,6 +231,7 @@ impl Outbound {
         what: Ask,
         body_max: usize,
     ) -> Result<Answer, OutboundError> {
+        let span = what.span();
         let asking = async {
             let stream = self.connect(target).await?;
             if !target.is_tls {
@@ -220,8 +244,14 @@ impl Outbound {
             let stream = self.tls.connect(name, stream).await.map_err(of_tls)?;
             ask(stream, target, what, body_max).await
         };
-        let answered = tokio::time::timeout_at(by.instant().into(), asking).await;
-        answered.map_err(|_| OutboundError::NoAnswer)?
+        let answered = tokio::time::timeout_at(by.instant().into(), asking)
+            .instrument(span.clone())
+            .await;
+        let answer = answered.map_err(|_| OutboundError::NoAnswer)?;
+        if let Ok(answer) = &answer {
+            span.record("http.response.status_code", i64::from(answer.status.as_u16()));
+        }
+        answer
     }
 
     /// To one of the addresses that the name had when it was asked for; it is not asked for again.
@@ -302,13 +332,8 @@ async fn ask(
 }
 
 fn request(target: &Target, what: Ask) -> Result<Request<Full<Bytes>>, OutboundError> {
-    let method = match &what {
-        Ask::Get(_) => Method::GET,
-        Ask::Post(_) => Method::POST,
-        Ask::Delete(_) => Method::DELETE,
-    };
     let mut builder = Request::builder()
-        .method(method)
+        .method(what.method())
         .uri(&target.path)
         .header(header::HOST, target.authority())
         .header(header::ACCEPT, HeaderValue::from_static("application/json"))

@@ -8,9 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use foxhold_core::{Deadline, Random, Secret};
+use foxhold_core::{Deadline, Random, Secret, TRACES};
 use foxhold_crypto::scrypt;
 use foxhold_ports::{Cause, Stretcher, stretcher::StretchError};
+use tracing::Instrument as _;
 
 use crate::{Counts, Pool, PoolLimits, Refused, TooLittleMemory};
 
@@ -54,8 +55,10 @@ impl Stretcher for PoolStretcher {
         auth_pw: Secret<32>,
         salt: [u8; 32],
     ) -> Result<Secret<32>, StretchError> {
+        let span = tracing::info_span!(target: TRACES, "stretch");
         self.0
             .run(by, Order { auth_pw, salt })
+            .instrument(span)
             .await
             .map_err(|refused| match refused {
                 Refused::Busy { retry_after } => StretchError::Busy { retry_after },

@@ -24,8 +24,9 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::{sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
+use tracing::Instrument as _;
 
-use crate::grpc_status::turned_away;
+use crate::{grpc_status::turned_away, traces::spans};
 use endpoint::{Endpoint, Outcome, Slot};
 use names::Names;
 use pick::Dice;
@@ -235,6 +236,14 @@ fn endpoints(
         .collect()
 }
 
+/// How a call ended, as far as the head of its answer says.
+fn code_of(answer: &Result<Response<Body>, Status>) -> Code {
+    match answer {
+        Ok(response) => Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()),
+        Err(status) => status.code(),
+    }
+}
+
 impl tower::Service<Request<Body>> for Balanced {
     type Response = Response<Body>;
     type Error = Status;
@@ -245,7 +254,18 @@ impl tower::Service<Request<Body>> for Balanced {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.clone().send(request))
+    /// One span for each call, also where several instances are asked one after the other.
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let span = spans::call_to(request.uri().path());
+        if span.is_disabled() {
+            return Box::pin(self.clone().send(request));
+        }
+        spans::send_along(&span, request.headers_mut());
+        let answered = self.clone().send(request).instrument(span.clone());
+        Box::pin(async move {
+            let answer = answered.await;
+            spans::called(&span, code_of(&answer));
+            answer
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What happens around every request, in one order, decided here and nowhere else (tower layers).
 //!
 //! From the outside in, and why there:
-//! 1. **request id**: everything after it can be found in the logs by it;
+//! 1. **request id** and span: everything after it can be found in the logs, and in the trace, by them;
 //! 2. **access line** and metrics: see each request, also the refused ones, and measure all of the rest;
 //! 3. **panic**: a broken invariant costs the request it was met in (500), not the others of its connection;
 //! 4. **load shed**: refuses before any work is done, so an overloaded process still answers quickly;
@@ -30,6 +30,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     http_edge::BodyLimit,
     metrics::{label, list as metrics},
+    traces::spans,
 };
 
 /// The header that carries the request id back to the client.
@@ -105,6 +106,10 @@ impl Seen {
         }
     }
 
+    fn trace(&self) -> Span {
+        spans::request(&self.method, self.route.as_ref().map(MatchedPath::as_str))
+    }
+
     fn count(&self, response: &Response) {
         let named = response.extensions().get::<RouteName>();
         let of_router = || self.route.as_ref().map(|route| label::named(route.as_str()));
@@ -154,12 +159,13 @@ where
 }
 
 async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: Next) -> Response {
-    let name = Name::give(&*stack.ids, &mut request);
     let seen = Seen::of(&request);
+    let name = Name::give(&*stack.ids, &mut request, seen.trace());
     let response = match stack.admit(&mut request) {
-        Some(_slot) => answer(next, request, &name.span).await,
+        Some(_slot) => answer(next, request, &name).await,
         None => stack.overloaded(request.uri().path()),
     };
+    spans::answered(&name.trace, response.status());
     name.span.in_scope(|| {
         seen.count(&response);
         if response.extensions().get::<AccessLogged>().is_none() {
@@ -169,28 +175,32 @@ async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: N
     name.told(response)
 }
 
-/// Probes ask every few seconds; at `info` they would be most of the log.
+/// Probes ask every few seconds; at `info` they would be most of the log, and most of the traces.
 async fn surround_private(State(ids): State<Arc<dyn Random>>, mut request: Request, next: Next) -> Response {
-    let name = Name::give(&*ids, &mut request);
     let seen = Seen::of(&request);
-    let response = answer(next, request, &name.span).await;
+    let name = Name::give(&*ids, &mut request, Span::none());
+    let response = answer(next, request, &name).await;
     name.span
         .in_scope(|| access_line!(tracing::Level::DEBUG, seen, &response));
     name.told(response)
 }
 
-/// What a request is called, in the log and to its client.
+/// What a request is called, in the log, in its trace and to its client.
 struct Name {
     id: RequestId,
+    /// Around its log lines.
     span: Span,
+    /// The first of its trace.
+    trace: Span,
 }
 
 impl Name {
-    fn give(ids: &dyn Random, request: &mut Request) -> Self {
+    fn give(ids: &dyn Random, request: &mut Request, trace: Span) -> Self {
         let id = RequestId::random(ids);
         request.extensions_mut().insert(id);
-        let span = tracing::info_span!("request", request.id = %id);
-        Self { id, span }
+        let trace_id = spans::recorded(&trace).map(tracing::field::display);
+        let span = tracing::info_span!("request", request.id = %id, trace_id);
+        Self { id, span, trace }
     }
 
     fn told(&self, mut response: Response) -> Response {
@@ -203,12 +213,13 @@ impl Name {
 
 /// The answer of what lies inside, whatever happens there. No `async fn`: one that is inside another keeps its arguments
 /// twice, and a request is large.
-fn answer(next: Next, request: Request, span: &Span) -> impl Future<Output = Response> {
+fn answer(next: Next, request: Request, name: &Name) -> impl Future<Output = Response> {
     // The panic hook has logged the place. What the handler held is dropped; shared state guards itself by its locks.
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
     answered
         .map(|answered| answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
-        .instrument(span.clone())
+        .instrument(name.trace.clone())
+        .instrument(name.span.clone())
 }
 
 impl Stack {

@@ -25,6 +25,7 @@ mod spread;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 
 pub use clock::SystemClock;
 pub use health::Health;

@@ -18,6 +18,7 @@ use crate::{
     crypto_provider, metrics, shutdown,
     store::OpenError,
     telemetry::{self, LogConfig},
+    traces::{self, Destination, Exporting},
 };
 
 /// Exit code of a failure while running (`ecosystem.md` 3.4).
@@ -42,6 +43,11 @@ pub trait Service {
 
     /// Its log table.
     fn log(config: &Self::Config) -> &LogConfig;
+
+    /// Where its traces go, if anywhere.
+    fn traces(_config: &Self::Config) -> Destination<'_> {
+        Destination::Nowhere
+    }
 
     /// How long it answers "not ready" before connections are refused, when it ends.
     fn drain_delay(config: &Self::Config) -> Duration;
@@ -91,16 +97,24 @@ fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure>
     S::remember(&mut config, &sources);
     let secrets = Secrets::of_env(&sources.env);
     S::check(&config, &secrets).map_err(Failure::invalid)?;
+    let recorded = S::traces(&config).checked().map_err(Failure::invalid)?;
     if flags.check_config {
         return Ok(());
     }
-    telemetry::init(S::ROLE, S::log(&config)).map_err(Failure::invalid)?;
+    let opened = recorded.map(|checked| traces::open(checked, S::ROLE, version));
+    let (recorder, exporting) = opened.unzip();
+    telemetry::init_with_traces(S::ROLE, S::log(&config), recorder).map_err(Failure::invalid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown::listen_for_signals(&shutdown, S::drain_delay(&config))?;
         metrics::start(S::ROLE, version);
-        S::serve(config, secrets, shutdown).await
+        let exporting = exporting.map(Exporting::start);
+        let served = S::serve(config, secrets, shutdown).await;
+        if let Some(exporting) = exporting {
+            exporting.end().await;
+        }
+        served
     });
     Ok(served?)
 }

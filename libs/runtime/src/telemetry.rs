@@ -9,6 +9,7 @@ mod text;
 
 use std::io::IsTerminal;
 
+use foxhold_core::TRACES;
 use serde::Deserialize;
 use thiserror::Error;
 use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
@@ -18,6 +19,8 @@ use tracing_subscriber::{
     layer::{Filter, SubscriberExt},
     util::SubscriberInitExt,
 };
+
+use crate::traces::{self, Recorder};
 
 pub use json::JsonLines;
 
@@ -65,8 +68,12 @@ pub enum TelemetryError {
 }
 
 /// Whether a line can be trusted to name nobody, whatever level an operator asks for: below INFO the database driver names
-/// the keys of each statement, and those are addresses and token ids (`security.md` F).
+/// the keys of each statement, and those are addresses and token ids (`security.md` F). Spans of traces are no lines: left
+/// out here, they are not even made where nothing is recorded.
 fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    if metadata.target() == TRACES {
+        return false;
+    }
     *metadata.level() <= Level::INFO || !metadata.target().starts_with("scylla")
 }
 
@@ -89,6 +96,15 @@ fn told<S: Subscriber>(levels: EnvFilter) -> impl Filter<S> {
 /// # Errors
 /// The level is unreadable, or logging runs already.
 pub fn init(role: &'static str, config: &LogConfig) -> Result<(), TelemetryError> {
+    init_with_traces(role, config, None)
+}
+
+/// The same, and spans are recorded if there is somebody to do it.
+pub(crate) fn init_with_traces(
+    role: &'static str,
+    config: &LogConfig,
+    traces: Option<Recorder>,
+) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder()
         .parse(&config.level)
         .map_err(|error| TelemetryError::Level(error.to_string()))?;
@@ -107,10 +123,12 @@ pub fn init(role: &'static str, config: &LogConfig) -> Result<(), TelemetryError
     } else {
         JsonLines::new(role, std::io::stderr).boxed()
     };
-    tracing_subscriber::registry()
-        .with(lines.with_filter(told(filter)))
-        .try_init()
-        .map_err(|_| TelemetryError::Twice)?;
+    let logs = tracing_subscriber::registry().with(lines.with_filter(told(filter)));
+    let begun = match traces {
+        Some(recorder) => logs.with(traces::layer(recorder)).try_init(),
+        None => logs.try_init(),
+    };
+    begun.map_err(|_| TelemetryError::Twice)?;
     log_panics_without_contents();
     Ok(())
 }
@@ -172,6 +190,19 @@ mod tests {
             tracing::trace!(target: "foxhold", "told");
         });
         assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn no_level_makes_spans_of_traces_where_nothing_is_recorded() {
+        for levels in ["info", "trace", "foxhold::traces=trace"] {
+            let filter = told(EnvFilter::builder().parse(levels).unwrap());
+            let lines = Counter(Arc::default()).with_filter(filter);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                let span = tracing::info_span!(target: TRACES, "request");
+                assert!(span.is_disabled(), "{levels}");
+                assert!(!tracing::info_span!("request").is_disabled(), "{levels}");
+            });
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod page;
 mod policy;
 mod requests;
 mod settle;
+mod spans;
 mod statement;
 
 use std::{collections::HashMap, sync::Arc};
@@ -23,11 +24,12 @@ use scylla::{
     response::query_result::QueryResult,
     serialize::{batch::BatchValues, row::SerializeRow},
     statement::{
-        Consistency,
+        Consistency, SerialConsistency,
         batch::{Batch, BatchType},
         prepared::PreparedStatement,
     },
 };
+use tracing::Instrument as _;
 
 pub use connect::ConnectError;
 pub(crate) use connect::{builder, read_regions};
@@ -124,7 +126,10 @@ impl Cql {
         R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {
         self.counters.read();
-        self.fetch(by, statement.prepared(), values).await
+        let span = spans::of(statement.name(), spans::QUORUM);
+        self.fetch(by, statement.prepared(), values)
+            .instrument(span)
+            .await
     }
 
     /// The one row a statement finds here, if any.
@@ -169,7 +174,8 @@ impl Cql {
         let mut prepared = statement.prepared().clone();
         let profiles = self.profiles_of(region).map_err(ReadError)?;
         prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
-        self.fetch(by, &prepared, values).await
+        let span = spans::of(statement.name(), spans::QUORUM);
+        self.fetch(by, &prepared, values).instrument(span).await
     }
 
     /// All rows as they are after every conditional write that can still be applied: the read that settles doubt.
@@ -185,17 +191,20 @@ impl Cql {
     {
         self.counters.serial_read();
         let mut prepared = statement.prepared().clone();
-        let (consistency, region) = match (level, self.serial) {
-            (Level::Within(region), _) => (Consistency::LocalSerial, Some(region)),
-            (Level::Deployment, SerialLevel::LocalSerial) => (Consistency::LocalSerial, None),
-            (Level::Deployment, SerialLevel::Serial) => (Consistency::Serial, None),
+        let (serial, region) = match level {
+            Level::Within(region) => (SerialConsistency::LocalSerial, Some(region)),
+            Level::Deployment => (self.serial.consistency(), None),
         };
-        prepared.set_consistency(consistency);
+        prepared.set_consistency(match serial {
+            SerialConsistency::Serial => Consistency::Serial,
+            SerialConsistency::LocalSerial => Consistency::LocalSerial,
+        });
         if let Some(region) = region {
             let profiles = self.profiles_of(region).map_err(ReadError)?;
             prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
         }
-        self.fetch(by, &prepared, values).await
+        let span = spans::of(statement.name(), spans::serial(serial));
+        self.fetch(by, &prepared, values).instrument(span).await
     }
 
     /// The one row, if any, as [`Self::serial_rows`] reads it.
@@ -219,7 +228,8 @@ impl Cql {
         statement: &Plain,
         values: impl SerializeRow,
     ) -> Result<(), WriteError> {
-        self.put(by, statement.prepared(), values).await
+        let span = spans::of(statement.name(), spans::QUORUM);
+        self.put(by, statement.prepared(), values).instrument(span).await
     }
 
     /// A plain write that is done when a quorum of another region has it.
@@ -233,7 +243,8 @@ impl Cql {
         let mut prepared = statement.prepared().clone();
         let profiles = self.profiles_of(region).map_err(WriteError::NotDone)?;
         prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
-        self.put(by, &prepared, values).await
+        let span = spans::of(statement.name(), spans::QUORUM);
+        self.put(by, &prepared, values).instrument(span).await
     }
 
     async fn put(
@@ -260,7 +271,9 @@ impl Cql {
         values: impl SerializeRow,
     ) -> Result<Outcome, WriteError> {
         self.counters.conditional_write();
+        let span = spans::of(statement.name(), spans::serial(self.serial.consistency()));
         self.judge(by, self.session.execute_unpaged(statement.prepared(), values))
+            .instrument(span)
             .await
     }
 
@@ -277,7 +290,9 @@ impl Cql {
         let mut prepared = statement.prepared().clone();
         let profiles = self.profiles_of(region).map_err(WriteError::NotDone)?;
         prepared.set_execution_profile_handle(Some(profiles.once.clone()));
+        let span = spans::of(statement.name(), spans::serial(SerialConsistency::LocalSerial));
         self.judge(by, self.session.execute_unpaged(&prepared, values))
+            .instrument(span)
             .await
     }
 
@@ -299,7 +314,10 @@ impl Cql {
             .profiles_of(self.regions().own())
             .map_err(WriteError::NotDone)?;
         batch.set_execution_profile_handle(Some(profiles.once.clone()));
-        self.judge(by, self.session.batch(&batch, values)).await
+        let span = spans::of("batch", spans::serial(self.serial.consistency()));
+        self.judge(by, self.session.batch(&batch, values))
+            .instrument(span)
+            .await
     }
 
     async fn judge(

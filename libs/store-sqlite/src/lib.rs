@@ -15,6 +15,7 @@ mod operations;
 mod outbox;
 mod reader;
 mod row;
+mod spans;
 mod writer;
 
 pub use foxhold_sqlite::{GroupReport, Observe, OpenError, WriterConfig, WriterStats};

@@ -21,13 +21,14 @@ use foxhold_ports::{
     outbox::Backlog,
 };
 use foxhold_sqlite::{OpenError, Readers, ReadersConfig, rusqlite::Connection};
+use tracing::Instrument as _;
 
 use crate::{
     SCHEMA,
     accounts::{account, claim, code, device, key_fetch, password_token, refresh_token, session},
     assignments::{node, service, user},
     error::{StoreError, read_error},
-    outbox,
+    outbox, spans,
 };
 
 /// Reads accounts and assignments. Share it behind an `Arc`.
@@ -56,7 +57,8 @@ impl SqliteReader {
         by: Deadline,
         look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.0.read(by, look).await.map_err(read_error)
+        let span = spans::read(&look);
+        self.0.read(by, look).instrument(span).await.map_err(read_error)
     }
 }
 

@@ -15,11 +15,13 @@ use std::{path::PathBuf, time::Duration};
 use foxhold_core::{Deadline, Timestamp};
 use foxhold_ports::{Call, IntentKind, WriteError};
 use foxhold_sqlite::{OpenError, Writer, WriterConfig, WriterStats, rusqlite::Connection};
+use tracing::Instrument as _;
 
 use crate::{
     SCHEMA,
     error::{Stop, StoreError, write_error},
     operations::{self, Answer, Pruned},
+    spans,
 };
 
 /// Writes accounts and assignments. Share it behind an `Arc`; dropping it finishes the queued writes.
@@ -97,7 +99,8 @@ impl SqliteStore {
     ) -> Result<T, WriteError> {
         let op = call.op;
         let job = move |db: &Connection| operations::once(db, op, kind, decide);
-        let outcome = self.0.submit(call.deadline, job).await;
+        let submitted = self.0.submit(call.deadline, job);
+        let outcome = submitted.instrument(spans::intent(kind)).await;
         outcome.map_err(write_error)?.map_err(WriteError::Refused)
     }
 }

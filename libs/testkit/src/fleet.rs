@@ -230,6 +230,24 @@ impl Fleet {
         Ok(answer.ok().and_then(|answer| answer.json().ok()))
     }
 
+    /// All that an instance has printed so far.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn output(&self, tier: Tier, number: usize) -> Result<String> {
+        self.running(tier, number)?.output()
+    }
+
+    /// What an instance has counted, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metrics(&self, tier: Tier, number: usize) -> Result<String> {
+        let index = self.index(tier, number)?;
+        let answer = http::get(self.instances[index].private, "/metrics").await?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
     /// Whether an instance runs: it may have ended by itself.
     ///
     /// # Errors

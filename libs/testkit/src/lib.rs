@@ -24,5 +24,6 @@ pub mod report;
 pub mod single_box;
 mod test_key;
 pub mod token_race;
+pub mod traces;
 pub mod wait;
 pub mod work_folder;

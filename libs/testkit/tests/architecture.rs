@@ -100,6 +100,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("scrypt", &["crypto"]),
     ("rcgen", &["runtime"]),
     ("prost", &["rpc", "xtask"]),
+    ("opentelemetry", &["runtime"]),
+    ("opentelemetry-proto", &["runtime", "testkit"]),
+    ("opentelemetry_sdk", &["runtime"]),
+    ("tracing-opentelemetry", &["runtime"]),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ use foxhold_runtime::{
     store::{Store, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
+    traces::TracesConfig,
 };
 use serde::Deserialize;
 
@@ -38,6 +39,9 @@ pub struct Config {
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
+    /// Spans for a collector.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

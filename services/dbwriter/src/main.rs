@@ -9,6 +9,7 @@ use foxhold_runtime::{
     process::{self, Service},
     telemetry::LogConfig,
     tls::TlsIdentity,
+    traces::Destination,
 };
 
 struct DbwriterProcess;
@@ -21,6 +22,10 @@ impl Service for DbwriterProcess {
 
     fn log(config: &Config) -> &LogConfig {
         &config.log
+    }
+
+    fn traces(config: &Config) -> Destination<'_> {
+        Destination::Collector(&config.traces)
     }
 
     fn drain_delay(config: &Config) -> Duration {

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use foxhold_core::{Timestamp, record::policy::is_issuer};
 use foxhold_crypto::audit::AuditKey;
-use foxhold_runtime::{config::Secrets, grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings};
+use foxhold_runtime::{
+    config::Secrets, grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings,
+    traces::LocalTracesConfig,
+};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -67,6 +70,9 @@ pub struct Config {
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
+    /// Spans: to standard error or a Unix socket only, since this process opens no connection.
+    #[serde(default)]
+    pub traces: LocalTracesConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

@@ -10,6 +10,7 @@ use foxhold_runtime::{
     process::{self, Service},
     telemetry::LogConfig,
     tls::TlsIdentity,
+    traces::Destination,
 };
 
 struct KeysignerProcess;
@@ -22,6 +23,10 @@ impl Service for KeysignerProcess {
 
     fn log(config: &Config) -> &LogConfig {
         &config.log
+    }
+
+    fn traces(config: &Config) -> Destination<'_> {
+        Destination::Local(&config.traces)
     }
 
     fn drain_delay(config: &Config) -> Duration {

@@ -11,6 +11,7 @@ use foxhold_runtime::{
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
+    traces::TracesConfig,
 };
 use foxhold_sync::jobs::purge::ByUid;
 use serde::Deserialize;
@@ -56,6 +57,9 @@ pub struct Config {
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
+    /// Spans for a collector.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

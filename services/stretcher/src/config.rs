@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use foxhold_pool::PoolLimits;
-use foxhold_runtime::{grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings};
+use foxhold_runtime::{
+    grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings, traces::TracesConfig,
+};
 use serde::Deserialize;
 
 /// All keys. A key that is not here is refused.
@@ -26,6 +28,9 @@ pub struct Config {
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
+    /// Spans for a collector.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

@@ -7,6 +7,7 @@ use foxhold_node_auth::{NodeAuth, NodeName, NodeNameError};
 use foxhold_runtime::{
     config::{SecretError, SecretFile, Secrets},
     telemetry::LogConfig,
+    traces::TracesConfig,
 };
 use foxhold_sync::storage::Limits;
 use serde::Deserialize;
@@ -55,6 +56,8 @@ pub struct Config {
     pub limits: Limits,
     /// Other limits for single collections; they are not published.
     pub collection_limits: BTreeMap<String, CollectionLimits>,
+    /// Spans for a collector.
+    pub traces: TracesConfig,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -80,6 +83,7 @@ impl Default for Config {
             requests_max: 1024,
             limits: Limits::default(),
             collection_limits: BTreeMap::new(),
+            traces: TracesConfig::default(),
             log: LogConfig::default(),
         }
     }

@@ -7,6 +7,7 @@ use foxhold_runtime::{
     config::Secrets,
     process::{self, Service},
     telemetry::LogConfig,
+    traces::Destination,
 };
 use foxhold_sync_node::Config;
 
@@ -20,6 +21,10 @@ impl Service for SyncNodeProcess {
 
     fn log(config: &Config) -> &LogConfig {
         &config.log
+    }
+
+    fn traces(config: &Config) -> Destination<'_> {
+        Destination::Collector(&config.traces)
     }
 
     fn drain_delay(config: &Config) -> Duration {

@@ -19,6 +19,7 @@ use foxhold_runtime::{
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
+    traces::TracesConfig,
 };
 use foxhold_sync::node_type::{NodeTypeError, NodeTypes};
 use http::Uri;
@@ -140,6 +141,9 @@ pub struct Config {
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
     pub drain_delay_secs: u64,
+    /// Spans for a collector.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

@@ -8,6 +8,7 @@ use foxhold_runtime::{
     process::{self, Service},
     telemetry::LogConfig,
     tls::TlsIdentity,
+    traces::Destination,
 };
 use foxhold_webhead::Config;
 
@@ -21,6 +22,10 @@ impl Service for WebheadProcess {
 
     fn log(config: &Config) -> &LogConfig {
         &config.log
+    }
+
+    fn traces(config: &Config) -> Destination<'_> {
+        Destination::Collector(&config.traces)
     }
 
     fn drain_delay(config: &Config) -> Duration {

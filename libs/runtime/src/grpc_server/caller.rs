@@ -6,13 +6,15 @@ use std::{net::IpAddr, time::Instant};
 use axum::{extract::Request, middleware::Next, response::Response};
 use foxhold_core::RequestId;
 use tonic::{Code, Status};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
+use super::is_about_health;
 use crate::{
     callers,
     grpc_status::refusal,
     metrics::{label, list as metrics},
     tls::SpiffeId,
+    traces::spans,
 };
 
 /// The identity of the caller, as checked in the handshake. An extension of every request.
@@ -69,13 +71,23 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
         .headers()
         .get(REQUEST_ID_KEY)
         .and_then(|value| value.to_str().ok()?.parse().ok());
+    // Balancers ask all the time.
+    let trace = if is_about_health(&request) {
+        Span::none()
+    } else {
+        spans::call_from(method, request.headers())
+    };
+    let trace_id = spans::recorded(&trace).map(tracing::field::display);
     let span = tracing::info_span!(
         "call",
         rpc.method = method,
-        request.id = request_id.map(tracing::field::display)
+        request.id = request_id.map(tracing::field::display),
+        trace_id
     );
-    let response = next.run(request).instrument(span).await;
+    let answered = next.run(request).instrument(trace.clone());
+    let response = answered.instrument(span).await;
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    spans::called(&trace, code);
     let duration = started.elapsed();
     let (service, name) = parts(method);
     metrics::RPC_DURATION
@@ -89,6 +101,7 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
         peer.role = peer.as_ref().map(|peer| peer.0.role().as_str()),
         peer.region = peer.as_ref().map(|peer| peer.0.region()),
         request.id = request_id.map(tracing::field::display),
+        trace_id,
         "call"
     );
     response

@@ -96,6 +96,7 @@ const MAIL_RESULT: Label = Label::of(
     "result",
     &["sent", "deferred", "refused", "expired", "unreadable", "not_kept"],
 );
+const TRACE_LOSS: Label = Label::of("reason", &["queue", "not_sent", "rejected"]);
 const REASON: Label = Label::of(
     "reason",
     &[
@@ -143,6 +144,9 @@ list! {
         "Requests answered on the public listener.";
     HTTP_DURATION: Histograms<3> = "foxhold_http_request_duration_seconds" [ROUTE, METHOD, CLASS]
         "From the head of a request to the head of its answer.";
+
+    TRACES_DROPPED: Counters<1> = "foxhold_traces_dropped_total" [TRACE_LOSS]
+        "Spans that were recorded and are lost.";
 
     RPC_DURATION: Histograms<4> = "foxhold_rpc_duration_seconds" [RPC_SERVICE, RPC_METHOD, RPC_CODE, SIDE]
         "Calls of the private tiers: how many, how they ended, and how long each took.";

@@ -7,8 +7,9 @@ use scylla::{
     response::{PagingState, PagingStateResponse},
     serialize::row::SerializeRow,
 };
+use tracing::Instrument as _;
 
-use super::{Cql, Read, error, fault, within};
+use super::{Cql, Read, error, fault, spans, within};
 
 /// A page, and where the next one begins; `None` after the last.
 pub(crate) type Page<R> = (Vec<R>, Option<PagingState>);
@@ -29,7 +30,11 @@ impl Cql {
         self.counters.read();
         let mut prepared = statement.prepared().clone();
         prepared.set_page_size(rows_max);
-        let sent = self.session.execute_single_page(&prepared, values, from);
+        let span = spans::of(statement.name(), spans::QUORUM);
+        let sent = self
+            .session
+            .execute_single_page(&prepared, values, from)
+            .instrument(span);
         let answer = within(by, sent).await.map_err(|_| ReadError(Cause::Timeout))?;
         let (result, next) = answer.map_err(|error| ReadError(error::stage(&error).cause()))?;
         let result = result.into_rows_result().map_err(|error| fault(&error))?;

@@ -39,23 +39,38 @@ macro_rules! kinds {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone)]
-            pub(crate) struct $kind(PreparedStatement);
+            #[allow(dead_code, reason = "the name of a member is not told: batches have one of their own")]
+            pub(crate) struct $kind {
+                name: &'static str,
+                prepared: PreparedStatement,
+            }
 
             impl $kind {
                 pub(crate) const DISCIPLINE: Discipline = Discipline::$discipline;
                 pub(crate) const MEMBER: bool = $member;
 
-                pub(crate) async fn prepare(session: &Session, defaults: &Defaults, cql: &str) -> Result<Self, PrepareError> {
+                pub(crate) async fn prepare(
+                    session: &Session,
+                    defaults: &Defaults,
+                    name: &'static str,
+                    cql: &str,
+                ) -> Result<Self, PrepareError> {
                     let text = qualified(cql, &defaults.keyspace);
                     let mut prepared = session.prepare(Statement::new(text)).await?;
                     defaults.apply(&mut prepared, Self::DISCIPLINE);
                     prepared.set_is_idempotent($idempotent);
-                    Ok(Self(prepared))
+                    Ok(Self { name, prepared })
                 }
 
                 /// For the connection, and for batches.
                 pub(crate) const fn prepared(&self) -> &PreparedStatement {
-                    &self.0
+                    &self.prepared
+                }
+
+                /// Its name in code, for traces.
+                #[allow(dead_code, reason = "the same")]
+                pub(crate) const fn name(&self) -> &'static str {
+                    self.name
                 }
             }
         )*
@@ -143,7 +158,7 @@ macro_rules! statements {
             pub(crate) async fn prepare(cql: &$crate::cql::Cql) -> Result<Self, $crate::ConnectError> {
                 let (session, defaults) = (cql.session(), cql.defaults());
                 Ok(Self {
-                    $($field: $crate::cql::$kind::prepare(session, &defaults, $cql)
+                    $($field: $crate::cql::$kind::prepare(session, &defaults, stringify!($field), $cql)
                         .await
                         .map_err(|error| $crate::ConnectError::statement(stringify!($field), error))?,)*
                 })

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use foxhold_core::{Deadline, OpId};
+use foxhold_core::{Deadline, OpId, TRACES};
 use foxhold_ports::{
     Refusal, WriteError,
     outbox::{LEASE, LeasedMail, put_at},
@@ -15,6 +15,7 @@ use foxhold_ports::{
 };
 use foxhold_runtime::metrics::list as metrics;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{ASK_MAX, InHand, SenderPorts, Wakes};
 use crate::mail::{
@@ -41,8 +42,19 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Tries a mail once, and notes what became of it.
+    /// Tries a mail once, and notes what became of it: a trace of its own, since whoever asked for the mail does not wait.
     pub(super) async fn deliver(&self, mail: InHand) {
+        let span = tracing::info_span!(
+            target: TRACES,
+            parent: None,
+            "mail",
+            otel.name = "mail",
+            mail.template = mail.parcel.template,
+        );
+        self.try_once(mail).instrument(span).await;
+    }
+
+    async fn try_once(&self, mail: InHand) {
         if mail.until < Instant::now() + SEND_MAX {
             // It waited here too long: by the time it is sent somebody else may have it.
             return;
@@ -50,7 +62,10 @@ impl Delivery {
         if self.is_over(&mail, Duration::ZERO) {
             return self.give_up(&mail, "expired", None).await;
         }
-        let sent = tokio::time::timeout(SEND_MAX, self.relay.send(&mail.parcel)).await;
+        let dialogue = tracing::info_span!(target: TRACES, "smtp", otel.kind = "client");
+        let sent = tokio::time::timeout(SEND_MAX, self.relay.send(&mail.parcel))
+            .instrument(dialogue)
+            .await;
         match sent {
             Ok(Ok(())) => self.was_sent(&mail).await,
             Ok(Err(NotTaken { code, is_for_good })) if is_for_good => {
