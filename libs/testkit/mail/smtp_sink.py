@@ -2,11 +2,11 @@
 """A real SMTP server that delivers nothing: it keeps what it takes and shows it over HTTP, in the shape the captured
 mailbox of a single box has. Started by the test bench for fleets, whose webheads share no memory.
 
-    python smtp_sink.py --smtp 127.0.0.1:PORT --http 127.0.0.1:PORT [--login USER:PASSWORD]
+    python smtp_sink.py --smtp 127.0.0.1:PORT --http 127.0.0.1:PORT [--login USER:PASSWORD] [--certificate PEM --key PEM]
 
 GET /mail/<local part> answers an array of {"headers": {lower-case name: value}}, oldest first; DELETE empties it.
 What a receiver is called decides how their mails are taken: "later…" is asked to come back twice, "never…" is refused,
-"silent…" gets no answer for as long as the server runs.
+"silent…" gets no answer for as long as the server runs. With a certificate it takes mail after STARTTLS alone.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import asyncio
 import email
 import http.server
 import json
+import ssl
 import threading
 
 from aiosmtpd.controller import Controller
@@ -107,12 +108,19 @@ def main():
     parser.add_argument("--smtp", type=address, required=True)
     parser.add_argument("--http", type=address, required=True)
     parser.add_argument("--login")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
     options = parser.parse_args()
     mails = Mails()
     login = {}
     if options.login:
         login = {"auth_required": True, "auth_require_tls": False, "authenticator": authenticator(options.login)}
-    Controller(Sink(mails), hostname=options.smtp[0], port=options.smtp[1], **login).start()
+    tls = {}
+    if options.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.certificate, options.key)
+        tls = {"tls_context": context, "require_starttls": True}
+    Controller(Sink(mails), hostname=options.smtp[0], port=options.smtp[1], **login, **tls).start()
     http.server.ThreadingHTTPServer(options.http, handler_of(mails)).serve_forever()
 
 

@@ -99,7 +99,7 @@ impl Fleet {
             root: format!("http://localhost:{}", node_address.port()),
         };
         let (smtp, mailbox) = (free_address()?, free_address()?);
-        let mail = mail_server::spawn(work, smtp, mailbox, None)?;
+        let mail = mail_server::spawn(work, smtp, mailbox, &mail_server::Manners::default())?;
         keys::make(work, &node.root, &shape.region_names())?;
         if let Store::Cassandra(cassandra) = &shape.store {
             schema::apply(work, cassandra).await?;

@@ -24,8 +24,17 @@ pub struct MailServer {
     /// Where it shows it, in the shape of a captured mailbox.
     pub mailbox: SocketAddr,
     work: PathBuf,
-    login: Option<&'static str>,
+    manners: Manners,
     process: Option<Process>,
+}
+
+/// What it wants of those who bring mail.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manners {
+    /// A login, `user:password`.
+    login: Option<&'static str>,
+    /// TLS, begun by STARTTLS; files with its certificate and the key.
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl MailServer {
@@ -38,26 +47,33 @@ impl MailServer {
             smtp: free_address()?,
             mailbox: free_address()?,
             work: work.to_owned(),
-            login: None,
+            manners: Manners::default(),
             process: None,
         })
     }
 
     /// The same for who logs in so: `user:password`.
     #[must_use]
-    pub fn with_login(self, login: &'static str) -> Self {
-        Self {
-            login: Some(login),
-            ..self
-        }
+    pub fn with_login(mut self, login: &'static str) -> Self {
+        self.manners.login = Some(login);
+        self
     }
 
-    /// Starts it and waits until it answers.
+    /// From its next start on it takes mail after STARTTLS alone, with this certificate and key (PEM); without them it does not
+    /// offer TLS.
+    pub fn set_certificate(&mut self, certificate_and_key: Option<(&Path, &Path)>) {
+        let owned = |(certificate, key): (&Path, &Path)| (certificate.to_owned(), key.to_owned());
+        self.manners.tls = certificate_and_key.map(owned);
+    }
+
+    /// Starts it, after it has ended if it runs, and waits until it answers. Mails that it had are gone then.
     ///
     /// # Errors
     /// When Python's environment is missing, or it does not come up.
     pub async fn start(&mut self) -> Result<()> {
-        self.process = Some(spawn(&self.work, self.smtp, self.mailbox, self.login)?);
+        // It needs the address.
+        self.process = None;
+        self.process = Some(spawn(&self.work, self.smtp, self.mailbox, &self.manners)?);
         let mailbox = self.mailbox;
         wait_until("the mail server", || keeps_mail(mailbox)).await
     }
@@ -79,7 +95,7 @@ pub(crate) fn spawn(
     work: &Path,
     smtp: SocketAddr,
     mailbox: SocketAddr,
-    login: Option<&str>,
+    manners: &Manners,
 ) -> Result<Process> {
     let target = target_folder()?;
     let python = target
@@ -94,7 +110,14 @@ pub(crate) fn spawn(
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/smtp_sink.py"));
     command.args(["--smtp", &smtp.to_string(), "--http", &mailbox.to_string()]);
-    command.args(login.map(|login| format!("--login={login}")));
+    command.args(manners.login.map(|login| format!("--login={login}")));
+    if let Some((certificate, key)) = &manners.tls {
+        command
+            .arg("--certificate")
+            .arg(certificate)
+            .arg("--key")
+            .arg(key);
+    }
     Process::spawn(work, "mail", command)
 }
 

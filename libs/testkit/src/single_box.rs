@@ -70,6 +70,21 @@ impl SingleBox {
         Self::start_with(work, &["--mail", "smtp"], environment).await
     }
 
+    /// The same over TLS, begun by STARTTLS, with a server whose certificate leads to this authority (PEM).
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_mailing_over_tls(work: &Path, smtp: SocketAddr, authority: &Path) -> Result<Self> {
+        let environment = vec![
+            ("FOXHOLD_SMTP__HOST", smtp.ip().to_string()),
+            ("FOXHOLD_SMTP__PORT", smtp.port().to_string()),
+            ("FOXHOLD_SMTP__TLS", "starttls".to_owned()),
+            ("FOXHOLD_SMTP__AUTHORITY_FILE", authority.display().to_string()),
+            ("FOXHOLD_SMTP__FROM", "Foxhold <noreply@example.test>".to_owned()),
+        ];
+        Self::start_with(work, &["--mail", "smtp"], environment).await
+    }
+
     async fn start_with(
         work: &Path,
         more: &[&str],

@@ -1,8 +1,16 @@
 //! Mail of a single box that a mail server does not take at once: the server is away, the box is killed meanwhile, the
-//! server wants to be asked again, refuses, or says nothing. Against a real mail server.
+//! server wants to be asked again, refuses, or says nothing, or its certificate is not the one. Against a real mail server.
 
-use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
+use foxhold_runtime::{
+    SystemClock, SystemRandom,
+    certificates::{Authority, LIFETIME_MAX, Subject},
+};
 use foxhold_testkit::{
     http,
     mail_server::MailServer,
@@ -200,4 +208,92 @@ async fn the_tool_tells_how_far_a_mail_comes() {
     );
     let nobody = single.tool(&["mail", "test", "nobody"]).unwrap();
     assert!(!nobody.status.success());
+}
+
+/// A mail server's certificate for `host`, its key, and the authority that it leads to.
+struct Papers {
+    certificate: PathBuf,
+    key: PathBuf,
+    authority: PathBuf,
+}
+
+impl Papers {
+    fn of(authority: &Authority, work: &Path, name: &str, host: &str) -> Self {
+        let subject = Subject {
+            uris: Vec::new(),
+            hosts: vec![host.to_owned()],
+            lifetime: LIFETIME_MAX,
+        };
+        let pair = authority
+            .issue(&subject, &SystemClock, &SystemRandom)
+            .expect("a certificate");
+        let write = |kind: &str, pem: &str| {
+            let path = work.join(format!("{name}.{kind}"));
+            std::fs::write(&path, pem).expect("a file");
+            path
+        };
+        Self {
+            certificate: write("pem", &pair.certificate_pem),
+            key: write("key", &pair.key_pem),
+            authority: write("authority", authority.certificate_pem()),
+        }
+    }
+
+    fn shown(&self) -> Option<(&Path, &Path)> {
+        Some((&self.certificate, &self.key))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_over_tls_to_the_server_that_is_meant_and_to_no_other() {
+    let work = WorkFolder::of("box_mail_tls").unwrap();
+    let authority = |name: &str| Authority::create(name, &SystemClock, &SystemRandom).unwrap();
+    let (ours, others) = (authority("ours"), authority("others"));
+    let good = Papers::of(&ours, work.path(), "good", "127.0.0.1");
+    let foreign = Papers::of(&others, work.path(), "foreign", "127.0.0.1");
+    let misnamed = Papers::of(&ours, work.path(), "misnamed", "mail.example.test");
+    let mut server = MailServer::off(work.path()).unwrap();
+    let single = SingleBox::start_mailing_over_tls(work.path(), server.smtp, &good.authority)
+        .await
+        .unwrap();
+    let mut put_off = 0;
+    for (name, papers) in [
+        ("foreign", foreign.shown()),
+        ("misnamed", misnamed.shown()),
+        ("in clear", None),
+    ] {
+        server.set_certificate(papers);
+        server.start().await.unwrap();
+        let (code, _, last) = tried(&single, "somebody@example.test");
+        let refused = (Some(1), &json!("protect the connection"), &json!("failed"));
+        assert_eq!((code, &last["step"], &last["state"]), refused, "{name}: {last}");
+        let person = signed_up(&single, "person").await;
+        wait_until("the mail to be put off", || async {
+            metric(&single, &result("deferred")).await > put_off
+        })
+        .await
+        .unwrap();
+        put_off = metric(&single, &result("deferred")).await;
+        assert!(server.mails(&person.email).await.unwrap().is_empty(), "{name}");
+    }
+    server.set_certificate(good.shown());
+    server.start().await.unwrap();
+    let person = signed_up(&single, "person").await;
+    assert_eq!(mails_of(&server, &person).await, 1);
+    let (code, steps, last) = tried(&single, "somebody@example.test");
+    assert_eq!(
+        (code, steps, &last["state"]),
+        (Some(0), 7, &json!("ok")),
+        "{last}"
+    );
+    wait_until("what was put off to be sent", || async {
+        metric(&single, &result("sent")).await == 4
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        metric(&single, &result("refused")).await,
+        0,
+        "no mail is to blame"
+    );
 }

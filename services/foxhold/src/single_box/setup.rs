@@ -92,6 +92,7 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          # from = \"Foxhold <accounts@example.org>\"\n\
          # user = \"accounts@example.org\"\n\
          # password_file = \"/path/to/a/0600/file\"\n\
+         # authority_file = \"/path/to/authorities.pem\"    # in place of the public ones\n\
          \n\
          # [stretch]\n\
          # memory_mib = 264        # for stretching passwords; each takes 66\n\

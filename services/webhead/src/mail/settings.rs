@@ -1,6 +1,6 @@
 //! How mail is delivered, as a configuration says it, and the adapter that does it.
 
-use std::sync::Arc;
+use std::{io, path::PathBuf, sync::Arc};
 
 use foxhold_ports::Mailer;
 use foxhold_runtime::{
@@ -40,6 +40,8 @@ pub struct SmtpTable {
     /// `starttls` (default), `tls` or `plain` (this machine only).
     #[serde(default)]
     pub tls: SmtpTls,
+    /// File with authorities (PEM) that its certificate must lead to, in place of the public ones.
+    pub authority_file: Option<PathBuf>,
     /// The sender's address.
     pub from: String,
     /// Login, if the server wants one.
@@ -57,12 +59,20 @@ pub enum MailSettingsError {
     /// The password cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The authorities cannot be read.
+    #[error("`mail.authority_file`: reading {}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The server's settings cannot work.
     #[error("`mail`")]
     Smtp(#[from] SmtpError),
     /// No thread for the terminal.
     #[error("`mail`: showing mails")]
-    Terminal(#[source] std::io::Error),
+    Terminal(#[source] io::Error),
 }
 
 /// Mail at work.
@@ -114,9 +124,21 @@ impl SmtpTable {
             host: self.host.clone(),
             port: self.port,
             tls: self.tls,
+            authorities: self.authorities()?,
             login,
             from: self.from.clone(),
         })
+    }
+
+    fn authorities(&self) -> Result<Option<Arc<[u8]>>, MailSettingsError> {
+        let Some(path) = &self.authority_file else {
+            return Ok(None);
+        };
+        let read = std::fs::read(path).map_err(|source| MailSettingsError::Authorities {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Some(read.into()))
     }
 }
 

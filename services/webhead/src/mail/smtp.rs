@@ -14,7 +14,9 @@ use lettre::{
         header::{HeaderName, HeaderValue},
     },
     transport::smtp::{
-        AsyncSmtpTransportBuilder, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, authentication::Credentials,
+        AsyncSmtpTransportBuilder, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT,
+        authentication::Credentials,
+        client::{Certificate, CertificateStore, Tls, TlsParameters},
         response::Code,
     },
 };
@@ -23,6 +25,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::parcel::{Parcel, template_named};
+
+/// How a certificate begins in PEM.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// How long one command of the dialogue may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,6 +54,8 @@ pub struct SmtpSettings {
     pub port: Option<u16>,
     /// Protection.
     pub tls: SmtpTls,
+    /// Authorities (PEM) that the server's certificate must lead to, in place of the public ones.
+    pub authorities: Option<Arc<[u8]>>,
     /// User and password, if the server wants them.
     pub login: Option<(String, Arc<SecretText>)>,
     /// `Name <address>` mails come from.
@@ -64,9 +71,12 @@ pub enum SmtpError {
     /// Codes and passwords would cross a network in clear.
     #[error("an unprotected connection is allowed to a loopback address only")]
     PlainNeedsLoopback,
-    /// The server's name cannot be in a certificate.
-    #[error("the mail server's name is not usable")]
-    Host(#[source] lettre::transport::smtp::Error),
+    /// What the server's certificate would be checked by cannot be used.
+    #[error("the mail server's authorities are no certificates in PEM")]
+    Authorities,
+    /// TLS cannot be begun.
+    #[error("TLS to the mail server cannot be prepared")]
+    Tls(#[source] lettre::transport::smtp::Error),
 }
 
 /// A mail server, as a sender sees it.
@@ -154,17 +164,35 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 fn transport(settings: &SmtpSettings) -> Result<Transport, SmtpError> {
     let host = settings.host.as_str();
-    let mut builder: AsyncSmtpTransportBuilder = match settings.tls {
-        SmtpTls::Starttls => Transport::starttls_relay(host).map_err(SmtpError::Host)?,
-        SmtpTls::Tls => Transport::relay(host).map_err(SmtpError::Host)?,
-        SmtpTls::Plain if is_loopback(host) => Transport::builder_dangerous(host),
+    let protected = match settings.tls {
+        SmtpTls::Starttls => Tls::Required(tls(settings)?),
+        SmtpTls::Tls => Tls::Wrapper(tls(settings)?),
+        SmtpTls::Plain if is_loopback(host) => Tls::None,
         SmtpTls::Plain => return Err(SmtpError::PlainNeedsLoopback),
     };
-    builder = builder.port(settings.port());
+    let mut builder: AsyncSmtpTransportBuilder = Transport::builder_dangerous(host)
+        .port(settings.port())
+        .tls(protected);
     if let Some(login) = credentials(settings) {
         builder = builder.credentials(login);
     }
     Ok(builder.timeout(Some(COMMAND_TIMEOUT)).build())
+}
+
+/// How the server is known: by its name, in a certificate that leads to one of the authorities.
+pub(super) fn tls(settings: &SmtpSettings) -> Result<TlsParameters, SmtpError> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if let Some(pem) = &settings.authorities {
+        let has_any = pem.windows(CERTIFICATE.len()).any(|words| words == CERTIFICATE);
+        let authorities = Certificate::from_pem(pem).map_err(|_| SmtpError::Authorities)?;
+        if !has_any {
+            return Err(SmtpError::Authorities);
+        }
+        builder = builder
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(authorities);
+    }
+    builder.build_rustls().map_err(SmtpError::Tls)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -13,7 +13,7 @@ use lettre::{
     },
 };
 
-use super::smtp::{Relay, SmtpError, SmtpSettings, SmtpTls, credentials};
+use super::smtp::{Relay, SmtpError, SmtpSettings, SmtpTls, credentials, tls};
 
 /// How long one step may take.
 const STEP_MAX: Duration = Duration::from_secs(30);
@@ -102,9 +102,8 @@ impl Trial {
 
     async fn connected(&mut self, settings: &SmtpSettings) -> Result<AsyncSmtpConnection, Stopped> {
         let hello = ClientId::default();
-        let tls = || TlsParameters::new(settings.host.clone());
         let at_once = match settings.tls {
-            SmtpTls::Tls => Some(self.made("prepare TLS", tls())?),
+            SmtpTls::Tls => Some(self.prepared(settings)?),
             SmtpTls::Starttls | SmtpTls::Plain => None,
         };
         let place = (settings.host.as_str(), settings.port());
@@ -118,7 +117,7 @@ impl Trial {
             format!("{name} answers on port {}", settings.port()),
         );
         if settings.tls == SmtpTls::Starttls {
-            let tls = self.made("prepare TLS", tls())?;
+            let tls = self.prepared(settings)?;
             if !server.can_starttls() {
                 self.tell(
                     "protect the connection",
@@ -132,6 +131,13 @@ impl Trial {
             self.tell("protect the connection", true, "its certificate is good".into());
         }
         Ok(server)
+    }
+
+    fn prepared(&mut self, settings: &SmtpSettings) -> Result<TlsParameters, Stopped> {
+        tls(settings).map_err(|error| {
+            self.tell("prepare TLS", false, error.to_string());
+            Stopped
+        })
     }
 
     fn tell(&mut self, step: &'static str, is_done: bool, answer: String) {

@@ -9,6 +9,7 @@ pub(in crate::mail) fn settings(address: SocketAddr) -> SmtpSettings {
         host: address.ip().to_string(),
         port: Some(address.port()),
         tls: SmtpTls::Plain,
+        authorities: None,
         login: None,
         from: "Foxhold <noreply@accounts.example>".into(),
     }
@@ -84,5 +85,20 @@ async fn settings_that_cannot_work_are_refused() {
             ..remote.clone()
         };
         assert!(Relay::new(&settings).is_ok());
+        // None at all is not everybody's.
+        for pem in [
+            "",
+            "no certificate",
+            "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
+        ] {
+            let settings = SmtpSettings {
+                authorities: Some(pem.as_bytes().into()),
+                ..settings.clone()
+            };
+            assert!(
+                matches!(Relay::new(&settings), Err(SmtpError::Authorities)),
+                "{pem:?}"
+            );
+        }
     }
 }
