@@ -4,10 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where orders are taken.
@@ -32,7 +33,7 @@ pub struct Config {
 }
 
 /// Bounds of the work (`security.md` A.3).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolSettings {
     /// Memory that all stretchings together may take, in MiB; each takes 66.
