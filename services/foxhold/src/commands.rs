@@ -3,11 +3,14 @@
 pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod firefox;
 pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod mail;
+pub(crate) mod man;
 pub(crate) mod node;
 pub(crate) mod paged;
 pub(crate) mod region;
