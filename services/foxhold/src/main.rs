@@ -12,6 +12,8 @@ mod output;
 mod progress;
 mod record_file;
 mod single_box;
+#[cfg(test)]
+mod texts;
 mod values;
 
 use std::process::ExitCode;
