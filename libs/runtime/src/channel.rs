@@ -20,7 +20,8 @@ use foxhold_core::{Deadline, Random};
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use rustls::ClientConfig;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::time::{sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
@@ -32,7 +33,7 @@ use names::Names;
 use pick::Dice;
 
 /// The tier's instances, and bounds of what goes to them. Every one is configuration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelSettings {
     /// `host:port` of each instance. A name may stand for several; it is looked up every ten seconds.

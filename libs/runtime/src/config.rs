@@ -5,6 +5,10 @@
 //! it comes from and a fix, and no message repeats a value: it could be a secret in the wrong place.
 
 mod fault;
+mod findings;
+mod key;
+mod layer;
+mod reading;
 mod secret;
 mod watch;
 
@@ -13,14 +17,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::{
-    Figment, Metadata, Profile, Provider,
-    value::{Dict, Map, Value},
-};
 use serde::de::DeserializeOwned;
 
+pub(crate) use fault::split_fix;
 pub use fault::{ConfigErrors, Fault};
-pub use secret::{SecretError, SecretFile, Secrets};
+pub use findings::Findings;
+pub use key::Key;
+pub use reading::{Reading, Said};
+pub use secret::{SECRET_FORMAT, SecretError, SecretFile, Secrets};
 pub use watch::{FileWatch, LOOK_PAUSE};
 
 const PREFIX: &str = "FOXHOLD_";
@@ -92,143 +96,7 @@ fn installed_files(folder: &Path, role: &str) -> Vec<PathBuf> {
 /// # Errors
 /// All faults found, each with its origin and a fix.
 pub fn load<T: DeserializeOwned>(role: &str, sources: &Sources) -> Result<T, ConfigErrors> {
-    let mut errors = ConfigErrors::of(role);
-    let mut layers = Vec::new();
-    for path in &sources.files {
-        match read_file(path) {
-            Ok(layer) => layers.push(layer),
-            Err(fault) => errors.push(fault),
-        }
-    }
-    layers.extend(
-        sources
-            .env
-            .iter()
-            .filter_map(|(name, value)| env_layer(name, value)),
-    );
-    layers.extend(
-        sources
-            .overrides
-            .iter()
-            .map(|(key, value)| Layer::of_key(format!("the flag for `{key}`"), key, value)),
-    );
-    extract(layers, errors)
-}
-
-/// Extracts, and on a fault takes the faulty key out and goes on, so that one run reports every fault.
-fn extract<T: DeserializeOwned>(mut layers: Vec<Layer>, mut errors: ConfigErrors) -> Result<T, ConfigErrors> {
-    let mut taken_out: Vec<Vec<String>> = Vec::new();
-    loop {
-        let figment = layers.iter().fold(Figment::new(), Figment::merge);
-        let failure = match figment.extract::<T>() {
-            Ok(config) if errors.is_empty() => return Ok(config),
-            Ok(_) => return Err(errors),
-            Err(failure) => failure,
-        };
-        let key = fault::key_of(&failure);
-        // A key we took out ourselves may now be missed: that is no fault of its own.
-        if !taken_out.contains(&key) {
-            let origin = layers
-                .iter()
-                .rev()
-                .find(|layer| layer.has(&key))
-                .map(|layer| layer.origin.clone());
-            errors.push(fault::explain(&failure, &key, origin));
-        }
-        // Of every layer: a fault below must not come up once the one above is gone.
-        let holders = layers
-            .iter_mut()
-            .filter_map(|layer| layer.take_out(&key).then_some(()))
-            .count();
-        if holders == 0 {
-            return Err(errors);
-        }
-        taken_out.push(key);
-    }
-}
-
-/// One source of values.
-#[derive(Debug)]
-struct Layer {
-    origin: String,
-    values: Dict,
-}
-
-impl Layer {
-    fn of_key(origin: String, key: &str, value: &str) -> Self {
-        let mut value = read_value(value);
-        let mut levels: Vec<&str> = key.split('.').collect();
-        let top = levels.remove(0);
-        for level in levels.into_iter().rev() {
-            value = Value::from(Dict::from([(level.to_owned(), value)]));
-        }
-        Self {
-            origin,
-            values: Dict::from([(top.to_owned(), value)]),
-        }
-    }
-
-    fn has(&self, key: &[String]) -> bool {
-        let Some((last, parents)) = key.split_last() else {
-            return false;
-        };
-        let mut level = &self.values;
-        for parent in parents {
-            match level.get(parent) {
-                Some(Value::Dict(_, below)) => level = below,
-                _ => return false,
-            }
-        }
-        level.contains_key(last)
-    }
-
-    fn take_out(&mut self, key: &[String]) -> bool {
-        let Some((last, parents)) = key.split_last() else {
-            return false;
-        };
-        let mut level = &mut self.values;
-        for parent in parents {
-            match level.get_mut(parent) {
-                Some(Value::Dict(_, below)) => level = below,
-                _ => return false,
-            }
-        }
-        level.remove(last).is_some()
-    }
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.origin.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
-    }
-}
-
-/// The text of a variable or flag as a value: TOML where it is TOML (number, truth, list, quoted text), else the text
-/// itself, so that ordinary words and addresses need no quotes.
-fn read_value(text: &str) -> Value {
-    match text.parse::<toml::Value>() {
-        Ok(toml::Value::Datetime(_)) | Err(_) => Value::from(text),
-        Ok(value) => Value::serialize(value).unwrap_or_else(|_| Value::from(text)),
-    }
-}
-
-fn read_file(path: &Path) -> Result<Layer, Fault> {
-    let origin = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| fault::unreadable(&origin, &error))?;
-    let values = toml::from_str(&text).map_err(|error| fault::not_toml(&origin, &text, &error))?;
-    Ok(Layer { origin, values })
-}
-
-fn env_layer(name: &str, value: &str) -> Option<Layer> {
-    if RESERVED.contains(&name) {
-        return None;
-    }
-    let key = name.strip_prefix(PREFIX)?.to_ascii_lowercase().replace("__", ".");
-    Some(Layer::of_key(format!("environment variable {name}"), &key, value))
+    Reading::of(sources).resolve(role)
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ use axum::{
 };
 use foxhold_core::Random;
 use rustls::ServerConfig;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
@@ -42,7 +43,7 @@ use admission::Admission;
 use connection::ConnectionRules;
 
 /// Bounds of a private listener. Every one is configuration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcLimits {
     /// Calls at work at once.

@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use serde::de::DeserializeOwned;
 
 use crate::{
     Shutdown,
-    config::{self, ConfigErrors, SecretError, Secrets, Sources},
+    config::{ConfigErrors, Findings, Reading, SecretError, Secrets, Sources, split_fix},
     crypto_provider, metrics, shutdown,
     store::OpenError,
     telemetry::{self, LogConfig},
@@ -55,11 +55,8 @@ pub trait Service {
     /// Told once where the configuration was read: for keys that are read again while the process runs.
     fn remember(_config: &mut Self::Config, _sources: &Sources) {}
 
-    /// Checks what `--check-config` promises: everything that can be known without listening.
-    ///
-    /// # Errors
-    /// The first fault, with its key.
-    fn check(config: &Self::Config, secrets: &Secrets) -> anyhow::Result<()>;
+    /// Checks what `--check-config` promises: everything that can be known without listening. All faults go to `found`.
+    fn check(config: &Self::Config, secrets: &Secrets, found: &mut Findings<'_>);
 
     /// Serves until the end.
     fn serve(
@@ -79,11 +76,53 @@ struct Flags {
     check_config: bool,
 }
 
+/// The command line of a role.
+#[must_use]
+pub fn command<S: Service>(version: &'static str) -> Command {
+    Flags::command().name(S::PROGRAM).about(S::ABOUT).version(version)
+}
+
+/// A configuration that can be used.
+pub struct Checked<C> {
+    /// What it says.
+    pub config: C,
+    /// How many keys have a value that is not built in.
+    pub keys: usize,
+    /// Where its spans go.
+    traces: Option<traces::Checked>,
+}
+
+impl<C> Checked<C> {
+    /// What a check of it says.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let keys = if self.keys == 1 { "key" } else { "keys" };
+        format!("{} {keys} read, no fault", self.keys)
+    }
+}
+
+/// Reads the configuration of a role and checks it, with every file it names.
+///
+/// # Errors
+/// All faults: those of reading, or, if there are none, those of the role's rules.
+pub fn check<S: Service>(reading: &Reading, secrets: &Secrets) -> Result<Checked<S::Config>, ConfigErrors> {
+    let config: S::Config = reading.resolve(S::ROLE)?;
+    let mut found = Findings::of(S::ROLE, reading);
+    S::check(&config, secrets, &mut found);
+    let traces = found.take_of("traces", S::traces(&config).checked()).flatten();
+    found.told()?;
+    Ok(Checked {
+        config,
+        traces,
+        keys: reading.keys(),
+    })
+}
+
 /// Runs a role from its flags to its end.
 #[must_use]
 pub fn run<S: Service>(version: &'static str) -> ExitCode {
-    let command = Flags::command().name(S::PROGRAM).about(S::ABOUT).version(version);
-    let flags = Flags::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command::<S>(version).get_matches();
+    let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match start::<S>(flags, version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure.error, failure.code),
@@ -93,15 +132,17 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
 fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure> {
     crypto_provider::install();
     let sources = Sources::of_process(S::ROLE, flags.config);
-    let mut config: S::Config = config::load(S::ROLE, &sources).map_err(Failure::invalid)?;
-    S::remember(&mut config, &sources);
     let secrets = Secrets::of_env(&sources.env);
-    S::check(&config, &secrets).map_err(Failure::invalid)?;
-    let recorded = S::traces(&config).checked().map_err(Failure::invalid)?;
+    let checked = check::<S>(&Reading::of(&sources), &secrets).map_err(Failure::invalid)?;
     if flags.check_config {
-        return Ok(());
+        let told = format!("{}: {}\n", S::PROGRAM, checked.told());
+        return Ok(std::io::stdout().lock().write_all(told.as_bytes())?);
     }
-    let opened = recorded.map(|checked| traces::open(checked, S::ROLE, version));
+    let mut config = checked.config;
+    S::remember(&mut config, &sources);
+    let opened = checked
+        .traces
+        .map(|traces| traces::open(traces, S::ROLE, version));
     let (recorder, exporting) = opened.unzip();
     telemetry::init_with_traces(S::ROLE, S::log(&config), recorder).map_err(Failure::invalid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -178,13 +219,6 @@ fn told(error: &anyhow::Error) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Messages end in their fix. Those that list several faults have one for each, and stay as they are.
-fn split_fix(message: &str) -> Option<(&str, &str)> {
-    message
-        .split_once("\nfix: ")
-        .or_else(|| message.split_once(". fix: "))
 }
 
 fn usual_fix(error: &anyhow::Error) -> Option<&'static str> {

@@ -10,7 +10,8 @@ mod opened;
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use foxhold_core::SecretText;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cluster_tls::{AT_TOP, ClusterTls, ClusterTlsError, ClusterTlsFiles, ClusterTlsKeys, IN_STORE};
@@ -25,7 +26,7 @@ const NODE_TABLE_AGE_MS_MAX: u64 = 1000;
 const CONNECTIONS: usize = 8;
 
 /// The technology.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
     /// One file, for processes of one machine.
@@ -54,7 +55,7 @@ pub enum StoreUse {
 }
 
 /// All keys, as they are written. [`Self::resolve`] says what they mean together.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreTable {
     /// `sqlite` (default) or `cassandra`.

@@ -22,7 +22,8 @@ use rustls::{
     sign::CertifiedKey,
     time_provider::TimeProvider,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
@@ -37,14 +38,17 @@ use current::{Current, Material};
 use verify::{PeerVerifier, ServerRoleVerifier};
 
 /// Where a tier's certificate lies.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// The certificate chain, PEM, own certificate first.
+    #[schemars(extend("x-reload" = "file"))]
     pub certificate_file: PathBuf,
     /// Its private key, PEM, mode 0600.
+    #[schemars(extend("x-reload" = "file"))]
     pub key_file: SecretFile,
     /// The authority's certificates, PEM.
+    #[schemars(extend("x-reload" = "file"))]
     pub authority_file: PathBuf,
     /// The deployment's name in URI names: `spiffe://<trust_domain>/<region>/<role>`.
     pub trust_domain: String,

@@ -24,7 +24,7 @@ pub use settings::{Destination, LocalTracesConfig, TracesConfig, TracesError};
 
 use crate::SystemRandom;
 pub(crate) use export::Exporting;
-use settings::Checked;
+pub(crate) use settings::Checked;
 
 /// More than any span of ours has.
 const ATTRIBUTES_MAX: u32 = 32;

@@ -18,12 +18,13 @@ use foxhold_ports::{
     assignments::{NewNode, is_node_url},
     signer::LIFETIME_SECS_MAX,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 use tracing::warn;
 
 /// Services and nodes that must exist.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bootstrap {
     /// Made if there is none under that key; otherwise left as they are.
@@ -33,7 +34,7 @@ pub struct Bootstrap {
 }
 
 /// One service.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// `{app}-{version}`
@@ -79,7 +80,7 @@ pub struct ServiceSettings {
 }
 
 /// Sends users to a pool: those named, or everybody.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSettings {
     /// Where to.
@@ -96,9 +97,16 @@ pub struct PoolSettings {
 }
 
 /// The name of a pool: 1 to 32 of `a-z`, `0-9` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct PoolSetting(pub PoolName);
+
+impl Serialize for PoolSetting {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
 
 impl TryFrom<String> for PoolSetting {
     type Error = &'static str;
@@ -111,7 +119,7 @@ impl TryFrom<String> for PoolSetting {
 }
 
 /// A credential, by the name of its scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SchemeSetting {
     /// OAuth access tokens.
@@ -121,7 +129,7 @@ pub enum SchemeSetting {
 }
 
 /// `"everyone"`, `"nobody"`, `{ listed = ["<uid>", ..] }` or `{ first = 100 }`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdmissionSetting {
     /// Anybody.
@@ -136,7 +144,7 @@ pub enum AdmissionSetting {
 }
 
 /// One node.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSettings {
     /// Its service.
@@ -190,14 +198,17 @@ impl Bootstrap {
     /// # Errors
     /// The first fault.
     pub fn check(&self) -> Result<(), BootstrapFault> {
+        self.faults().next().map_or(Ok(()), Err)
+    }
+
+    /// The first fault of each service and node.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = BootstrapFault> {
         let services = self.services.iter().enumerate();
         let of_services = services.filter_map(|(at, service)| Some(("services", at, service.fault()?)));
         let nodes = self.nodes.iter().enumerate();
         let of_nodes = nodes.filter_map(|(at, node)| Some(("nodes", at, node.fault()?)));
-        match of_services.chain(of_nodes).next() {
-            None => Ok(()),
-            Some((table, at, (key, fix))) => Err(BootstrapFault { table, at, key, fix }),
-        }
+        let all = of_services.chain(of_nodes);
+        all.map(|(table, at, (key, fix))| BootstrapFault { table, at, key, fix })
     }
 
     /// What of it is to be made: services that are not there, and the nodes of a service that has none at all. What stands

@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 
 use foxhold_runtime::{
-    config::Secrets,
+    config::{Findings, Secrets},
     grpc_server::GrpcLimits,
     store::{Store, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
     traces::TracesConfig,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Bootstrap;
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where intents are taken.
@@ -47,7 +48,8 @@ pub struct Config {
     pub log: LogConfig,
     /// What tests change.
     #[cfg(feature = "fail-points")]
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
     pub(crate) test: crate::hooks::TestTable,
 }
 
@@ -60,6 +62,15 @@ impl Config {
         self.bootstrap.check()?;
         self.check_hooks()?;
         Ok(self.store.resolve("dbwriter", StoreUse::Writes, secrets)?)
+    }
+
+    /// Looks for all that types cannot say, and reads the store's password.
+    pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
+        for fault in self.bootstrap.faults() {
+            found.take::<(), _>(Err(fault));
+        }
+        found.take(self.check_hooks());
+        found.take_store(self.store.resolve("dbwriter", StoreUse::Writes, secrets));
     }
 }
 

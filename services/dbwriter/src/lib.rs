@@ -7,6 +7,7 @@
 mod bootstrap;
 mod config;
 mod hooks;
+pub mod process;
 mod serve;
 mod store;
 mod watch;

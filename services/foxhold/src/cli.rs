@@ -10,11 +10,14 @@ use crate::commands::{
     audit::AuditCommand,
     certificates,
     client::ClientCommand,
+    completions::CompletionsArgs,
+    config::ConfigCommand,
     doctor::DoctorArgs,
     firefox::FirefoxCommand,
     invite::InviteCommand,
     key::provider::{KeyListArgs, KeyRotateArgs},
     mail::MailCommand,
+    man::ManArgs,
     node::NodeCommand,
     region::RegionCommand,
     schema::SchemaCommand,
@@ -39,6 +42,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
+    /// Configurations: make one, check it, see what it says.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
     /// Keys and secrets of a fleet; the provider's keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -118,7 +126,18 @@ pub(crate) struct UpArgs {
 }
 
 /// Where mails go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    ValueEnum,
+    serde::Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MailMode {
     /// Shown on the terminal.

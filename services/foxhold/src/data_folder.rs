@@ -70,7 +70,7 @@ impl DataFolder {
         let root = root.canonicalize().map_err(at(root))?;
         let format = root.join("format");
         let is_new = !format.exists();
-        if is_new && holds_anything_but_a_lock(&root).map_err(at(&root))? {
+        if is_new && holds_something_else(&root).map_err(at(&root))? {
             return Err(DataFolderError::Foreign { folder: root });
         }
         let lock = lock(&root)?;
@@ -211,9 +211,10 @@ fn lock(root: &Path) -> Result<File, DataFolderError> {
     Ok(file)
 }
 
-fn holds_anything_but_a_lock(root: &Path) -> io::Result<bool> {
+/// Whether somebody else keeps something in a folder without a format. A configuration may be there before the first start.
+fn holds_something_else(root: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(root)? {
-        if entry?.file_name() != "lock" {
+        if !["lock", "foxhold.toml"].contains(&entry?.file_name().to_string_lossy().as_ref()) {
             return Ok(true);
         }
     }

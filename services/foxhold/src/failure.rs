@@ -23,6 +23,7 @@ use crate::{
     commands::{
         Exists, NotThere,
         audit::{ContradictionsLeft, LogChanged},
+        config::explain::UnknownKey,
         doctor::ChecksFailed,
         key::provider::RotationRefused,
         mail::{MailNotSent, NoMailServer},
@@ -90,7 +91,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<ContradictionsLeft>() || error.is::<ChecksFailed>() || error.is::<LogChanged>() {
         PARTLY
-    } else if error.is::<NotThere>() {
+    } else if error.is::<NotThere>() || error.is::<UnknownKey>() {
         NOT_FOUND
     } else if is_refused(error) {
         REFUSED

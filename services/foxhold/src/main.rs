@@ -12,6 +12,8 @@ mod output;
 mod progress;
 mod record_file;
 mod single_box;
+#[cfg(test)]
+mod texts;
 mod values;
 
 use std::process::ExitCode;
@@ -24,6 +26,9 @@ fn main() -> ExitCode {
     foxhold_runtime::crypto_provider::install();
     let done = match Cli::parse().command {
         Command::Up(arguments) => commands::up::run(&arguments),
+        Command::Config(command) => commands::config::run(&command),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man(arguments) => commands::man::run(&arguments),
         Command::Key(KeyCommand::Create(arguments)) => commands::key::create(&arguments),
         Command::Key(KeyCommand::List(arguments)) => commands::key::provider::list(&arguments),
         Command::Key(KeyCommand::Rotate(arguments)) => commands::key::provider::rotate(&arguments),

@@ -5,6 +5,7 @@
 
 mod admin;
 pub(crate) mod greeting;
+pub(crate) mod look;
 mod node_secret;
 mod own_node;
 mod parts;

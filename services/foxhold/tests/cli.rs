@@ -1,6 +1,10 @@
 //! The tool as a person or a script meets it: what it prints, which exit code it ends with (`ecosystem.md` 3.4), and the
 //! examples of its help texts, run as they stand. Each run has a folder and ports of its own.
 
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/exit_codes.rs"]
+mod exit_codes;
 #[path = "cli/firefox.rs"]
 mod firefox;
 #[path = "cli/keys.rs"]
@@ -25,6 +29,9 @@ fn the_help_names_every_command_and_the_version_is_told() {
     assert_eq!(help.code, Some(0));
     for command in [
         "up",
+        "config",
+        "completions",
+        "man",
         "key",
         "mail",
         "firefox",

@@ -28,7 +28,8 @@ use foxhold_core::{Clock, Deadline, Random, RequestId, Secret, Timestamp, Uid, h
 use foxhold_crypto::audit::{AuditKey, Hash};
 use foxhold_ports::Cause;
 use foxhold_runtime::config::{SecretError, SecretFile, Secrets};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -41,7 +42,7 @@ pub use self::{
 };
 
 /// The `audit` table of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditSettings {
     /// Where the log lies: a folder of this process alone. Made if it is missing.

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 use foxhold_core::{Timestamp, record::policy::is_issuer};
 use foxhold_crypto::audit::AuditKey;
 use foxhold_runtime::{
-    config::Secrets, grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings,
+    config::{Findings, Secrets},
+    grpc_server::GrpcLimits,
+    telemetry::LogConfig,
+    tls::TlsSettings,
     traces::LocalTracesConfig,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
@@ -22,7 +26,7 @@ use crate::{
 };
 
 /// How much care is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// Users depend on it.
@@ -33,7 +37,7 @@ pub enum Environment {
 }
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `prod` (default) or `dev`.
@@ -132,8 +136,21 @@ impl Config {
             tracing::warn!("signing with a key that dies with this process");
             return Ok(vec![ephemeral::generate(now)?]);
         }
+        self.key_files(secrets).collect()
+    }
+
+    fn key_files(&self, secrets: &Secrets) -> impl Iterator<Item = Result<Box<dyn Custody>, ConfigError>> {
         let open = |(at, key)| file::open(secrets, &format!("keys[{at}]"), key).map_err(ConfigError::from);
-        self.keys.iter().enumerate().map(open).collect()
+        self.keys.iter().enumerate().map(open)
+    }
+
+    /// Looks for all that types cannot say, and opens every key.
+    pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
+        found.take(self.check());
+        for (at, opened) in self.key_files(secrets).enumerate() {
+            found.take_of(&format!("keys[{at}]"), opened);
+        }
+        found.take(self.audit_key(secrets));
     }
 
     /// The `iss` of every certificate.

@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod keygen;
 pub mod node_secrets;
 pub mod policy;
+pub mod process;
 pub mod rotation;
 mod serve;
 pub mod signer;

@@ -25,18 +25,22 @@ use foxhold_crypto::node_secret::{
     MasterError, NodeSecret, NodeSecrets, SecretsFileError, read_list, read_secrets_file,
 };
 use foxhold_runtime::config::{FileWatch, SecretError, SecretFile, Secrets};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The `node_secrets` table of the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeSecretFiles {
     /// Files of lines `node_url,ts:secret[,ts:secret...]`. A node listed here uses nothing else.
+    #[schemars(extend("x-reload" = "file"))]
     pub files: Vec<SecretFile>,
     /// A file of secrets for all other nodes, one a line, oldest first.
+    #[schemars(extend("x-reload" = "file"))]
     pub fixed_file: Option<SecretFile>,
     /// Files of masters, one a line, oldest first, from which each other node's secrets are derived.
+    #[schemars(extend("x-reload" = "file"))]
     pub master_files: Vec<SecretFile>,
 }
 

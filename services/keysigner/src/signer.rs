@@ -25,7 +25,8 @@ use foxhold_ports::{
     },
 };
 use foxhold_runtime::grpc_server::{current_address, current_caller};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
@@ -44,7 +45,7 @@ use uid_counts::UidCounts;
 const PROBE_TYPE: &str = "foxhold-probe";
 
 /// The `signing` table of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SigningLimits {
     /// Threads that sign; 0 = one a core.

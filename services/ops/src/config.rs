@@ -7,20 +7,21 @@ use foxhold_core::{Secret, SecretText, hex};
 use foxhold_ports::assignments::is_node_url;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{SecretError, SecretFile, Secrets},
+    config::{Findings, SecretError, SecretFile, Secrets},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
     traces::TracesConfig,
 };
 use foxhold_sync::jobs::purge::ByUid;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::OpsLimits;
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the admin API is served, to those with a certificate of the role `operator`.
@@ -66,7 +67,7 @@ pub struct Config {
 }
 
 /// Erasing the data of replaced records.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PurgeTable {
     /// URLs of nodes that keep data by uid, as `foxhold-sync-node` does; `*` alone for all. The same as the webheads'.
@@ -74,7 +75,7 @@ pub struct PurgeTable {
 }
 
 /// What invitations are made with.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationsTable {
     /// Root of the pages, as `public_url` of the webheads, without a trailing slash.
@@ -107,7 +108,7 @@ const ALL: &str = "*";
 
 /// A configuration that the process cannot be started with. Names the key and the fix.
 #[derive(Debug, Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -136,21 +137,38 @@ pub(crate) struct Prepared {
 }
 
 impl Config {
-    /// Checks what types cannot say, and reads every secret.
-    ///
-    /// # Errors
-    /// Names the key.
-    pub fn check(&self, secrets: &Secrets) -> Result<(), ConfigError> {
-        self.prepare(secrets).map(drop)
+    /// Looks for all that types cannot say, and reads every secret.
+    pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
+        for key in self.zeroes() {
+            found.take::<(), _>(Err(ConfigError::Zero(key)));
+        }
+        if let Some(table) = &self.invitations {
+            found.take(table.prepare(secrets));
+        }
+        found.take(self.purge.by_uid());
+        found.take(secrets.read_text("metrics_key_file", &self.metrics_key_file));
+        found.take_store(self.store.resolve("ops", StoreUse::Reads, secrets));
     }
 
-    pub(crate) fn prepare(&self, secrets: &Secrets) -> Result<Prepared, ConfigError> {
+    /// Bounds that let nothing through.
+    fn zeroes(&self) -> impl Iterator<Item = &'static str> {
         let bounds = [
             ("requests_max", self.requests_max as u64),
             ("request_ms_max", self.request_ms_max),
             ("page_ms_max", self.page_ms_max),
         ];
-        if let Some((key, _)) = bounds.iter().find(|(_, bound)| *bound == 0) {
+        bounds
+            .into_iter()
+            .filter(|(_, bound)| *bound == 0)
+            .map(|(key, _)| key)
+    }
+
+    /// Checks what types cannot say, and reads every secret.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub(crate) fn prepare(&self, secrets: &Secrets) -> Result<Prepared, ConfigError> {
+        if let Some(key) = self.zeroes().next() {
             return Err(ConfigError::Zero(key));
         }
         let (accounts, invitations) = (self.accounts.as_ref(), self.invitations.as_ref());

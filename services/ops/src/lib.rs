@@ -13,6 +13,7 @@ mod config;
 mod convert;
 mod cursor;
 mod extract;
+pub mod process;
 mod refused;
 mod router;
 mod routes;

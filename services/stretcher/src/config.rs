@@ -6,10 +6,11 @@ use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     grpc_server::GrpcLimits, telemetry::LogConfig, tls::TlsSettings, traces::TracesConfig,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where orders are taken.
@@ -37,7 +38,7 @@ pub struct Config {
 }
 
 /// Bounds of the work (`security.md` A.3).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolSettings {
     /// Memory that all stretchings together may take, in MiB; each takes 66.

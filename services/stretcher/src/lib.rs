@@ -4,6 +4,7 @@
 //! What must stay true: it holds nothing, reaches nobody, and its memory is bounded by its configuration.
 
 mod config;
+pub mod process;
 mod serve;
 
 pub use config::{Config, PoolSettings};

@@ -5,18 +5,19 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use foxhold_crypto::node_secret::{NodeSecret, NodeSecrets, read_list};
 use foxhold_node_auth::{NodeAuth, NodeName, NodeNameError};
 use foxhold_runtime::{
-    config::{SecretError, SecretFile, Secrets},
+    config::{Findings, SecretError, SecretFile, Secrets},
     telemetry::LogConfig,
     traces::TracesConfig,
 };
 use foxhold_sync::storage::Limits;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::node::{CollectionLimits, NodeSettings};
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the protocol is served.
@@ -27,6 +28,7 @@ pub struct Config {
     pub names: Vec<String>,
     /// Files of secrets, one a line, oldest first; read again when they change. A new one is appended here before the
     /// Token Server uses it.
+    #[schemars(extend("x-reload" = "file"))]
     pub secret_files: Vec<SecretFile>,
     /// Take host and port under the MAC from `Host`: only behind a proxy that checks it.
     pub trust_host: bool,
@@ -117,24 +119,32 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the key.
     pub fn auth(&self, secrets: &Secrets) -> Result<NodeAuth, ConfigError> {
-        let names: Vec<NodeName> = self
-            .names
-            .iter()
-            .map(|url| {
-                NodeName::parse(url).map_err(|source| ConfigError::Name {
-                    url: url.clone(),
-                    source,
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        if names.is_empty() {
-            return Err(ConfigError::NoName);
-        }
-        let mut auth = NodeAuth::new(names, self.node_secrets(secrets)?);
+        let mut auth = NodeAuth::new(self.node_names()?, self.node_secrets(secrets)?);
         auth.trust_host = self.trust_host;
         auth.expired_grace = Duration::from_secs(self.expired_grace_secs);
         auth.skew_max = Duration::from_secs(self.skew_max_secs);
         Ok(auth)
+    }
+
+    fn node_names(&self) -> Result<Vec<NodeName>, ConfigError> {
+        let parse = |url: &String| {
+            NodeName::parse(url).map_err(|source| ConfigError::Name {
+                url: url.clone(),
+                source,
+            })
+        };
+        let names: Vec<NodeName> = self.names.iter().map(parse).collect::<Result<_, _>>()?;
+        if names.is_empty() {
+            return Err(ConfigError::NoName);
+        }
+        Ok(names)
+    }
+
+    /// Looks for all that types cannot say, and reads every secret.
+    pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
+        found.take(self.node_names());
+        found.take(self.node_secrets(secrets));
+        found.take_of("limits", self.limits.validate());
     }
 
     /// The secrets that tokens for the node may be signed with: reads every secret file.

@@ -12,6 +12,7 @@ mod edge;
 mod handlers;
 pub mod health;
 pub mod node;
+pub mod process;
 mod reply;
 mod route;
 pub mod serve;

@@ -13,6 +13,7 @@ use std::{
 use foxhold_core::{Clock, Deadline, Random};
 use foxhold_node_auth::{NodeAuth, NodeName, NodeSecrets};
 use foxhold_sync::storage::{CollectionName, Limits, LimitsError, Refusal, Tick};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -31,7 +32,7 @@ const SWEEP_STEPS: u32 = 40;
 const SWEEP_PAUSE: Duration = Duration::from_secs(300);
 
 /// Limits of one collection that differ from the node's. They are not published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectionLimits {
     /// Bytes of one payload.

@@ -15,7 +15,7 @@ use foxhold_outbound as outbound;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{self, SecretError, SecretFile, Secrets, Sources},
+    config::{self, Findings, SecretError, SecretFile, Secrets, Sources},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -23,7 +23,8 @@ use foxhold_runtime::{
 };
 use foxhold_sync::node_type::{NodeTypeError, NodeTypes};
 use http::Uri;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
 
@@ -42,7 +43,7 @@ use crate::{
 };
 
 /// All keys. A key that is not here is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What browsers reach it by: scheme, host and port, no path. The issuer of tokens.
@@ -100,12 +101,15 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Whether accounts are made. This and the next two are read again when a file of the configuration changes.
     #[serde(default)]
+    #[schemars(extend("x-reload" = "value"))]
     pub registration: RegistrationSetting,
     /// Whose addresses may have a new account, as in `example.org` or `*.example.org`; everybody's when empty.
     #[serde(default)]
+    #[schemars(extend("x-reload" = "value"))]
     pub registration_domains: Vec<String>,
     /// Whether strangers are told these domains.
     #[serde(default)]
+    #[schemars(extend("x-reload" = "value"))]
     pub registration_domains_shown: bool,
     /// How fast new users may take slots of nodes.
     #[serde(default)]
@@ -153,7 +157,7 @@ pub struct Config {
 }
 
 /// Stretching in this process.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StretchSettings {
     /// Memory that all stretchings together may take, in MiB; each takes 66.
@@ -175,7 +179,7 @@ impl StretchSettings {
 }
 
 /// Signed requests (`accounts.md` (b)).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HawkSettings {
     /// How far a client's clock may be off, in seconds: a minute to a year.
@@ -192,6 +196,16 @@ impl Default for HawkSettings {
             window_secs: 900,
             remembered_max: 200_000,
             accept_bearer: false,
+        }
+    }
+}
+
+impl HawkSettings {
+    fn check(&self) -> Result<(), ConfigError> {
+        if (60..=31_536_000).contains(&self.window_secs) {
+            Ok(())
+        } else {
+            Err(ConfigError::Window)
         }
     }
 }
@@ -306,15 +320,8 @@ impl Config {
             Some(text) => root("token_server_url", text).map(|_| text.trim_end_matches('/').to_owned())?,
             None => public_url.clone(),
         };
-        let loopback = self
-            .private_listen
-            .is_some_and(|address| address.ip().is_loopback());
-        if matches!(self.mail, MailSettings::Capture) && !loopback {
-            return Err(ConfigError::Capture);
-        }
-        if !(60..=31_536_000).contains(&self.hawk.window_secs) {
-            return Err(ConfigError::Window);
-        }
+        self.check_capture()?;
+        self.hawk.check()?;
         self.purge.check()?;
         self.node_health.check()?;
         let not_a_root = || ConfigError::Root {
@@ -371,6 +378,48 @@ impl Config {
 }
 
 impl Config {
+    /// Looks for all that types cannot say, and reads every secret.
+    pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
+        self.look_at_addresses(found);
+        found.take(self.check_capture());
+        found.take(self.hawk.check());
+        found.take(self.purge.check());
+        found.take(self.node_health.check());
+        found.take_of("limits.rules", self.limits.rules());
+        found.take(self.first_assignments.check());
+        found.take(self.registration_rules());
+        found.take(NodeTypes::parse(&self.node_types).map_err(ConfigError::from));
+        found.take(verifier(&self.browserid, &self.issuer_documents));
+        found.take(issuer_documents(&self.issuer_documents));
+        found.take(mail_templates(&self.public_url, self.mail_templates.as_deref()));
+        found.take(code_key("code_key_file", &self.code_key_file, secrets));
+        found.take(secrets.read_text("metrics_key_file", &self.metrics_key_file));
+        found.take(self.mail.prepare(secrets));
+        found.take_store(self.store.resolve("webhead", StoreUse::Reads, secrets));
+        if found.is_empty() {
+            // What hangs together with something of the above, as the other servers' domains do.
+            found.take(self.prepare(secrets));
+        }
+    }
+
+    fn look_at_addresses(&self, found: &mut Findings<'_>) {
+        found.take(root("public_url", &self.public_url));
+        if let Some(url) = &self.token_server_url {
+            found.take(root("token_server_url", url));
+        }
+        let addresses = ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right);
+        found.take(addresses.map_err(ConfigError::from));
+    }
+
+    fn check_capture(&self) -> Result<(), ConfigError> {
+        let private = self.private_listen;
+        let loopback = private.is_some_and(|address| address.ip().is_loopback());
+        if matches!(self.mail, MailSettings::Capture) && !loopback {
+            return Err(ConfigError::Capture);
+        }
+        Ok(())
+    }
+
     fn registration_rules(&self) -> Result<Registration, RegistrationFault> {
         registration::rules(
             self.registration,

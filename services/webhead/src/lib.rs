@@ -25,6 +25,7 @@ pub mod limits;
 pub mod mail;
 pub mod mail_templates;
 mod page;
+pub mod process;
 pub mod qr;
 mod query;
 pub mod registration;

@@ -11,14 +11,15 @@ mod table;
 
 pub use foxhold_sync::first_assignments::FirstAssignmentSettings;
 use foxhold_sync::first_assignments::FirstAssignments;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use engine::LocalLimits;
 pub use replay::LocalReplayGuard;
 use rules::{Rule, RuleError};
 
 /// What an operator may set about limits.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// The rules to start from.
@@ -43,7 +44,7 @@ impl Default for LimitSettings {
 }
 
 /// Which rules ship with the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Close to what Firefox accounts run today.

@@ -8,14 +8,15 @@ use std::error::Error;
 pub use foxhold_accounts::registration::{CurrentRegistration, Registration};
 use foxhold_accounts::registration::{MailDomain, RegistrationMode};
 use foxhold_runtime::config::{ConfigErrors, FileWatch, LOOK_PAUSE};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Part of the configuration, in metrics and logs.
 pub const PART: &str = "registration";
 
 /// The key `registration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationSetting {
     /// Everybody may make an account.

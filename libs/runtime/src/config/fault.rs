@@ -4,10 +4,12 @@ use std::fmt;
 
 use figment::error::{Actual, Kind};
 
+use super::key::Key;
+
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where the value comes from: a file or a variable.
+    /// Where the value comes from: a file and its line, or a variable.
     pub origin: Option<String>,
     /// The key, dotted; empty if the fault is a whole file's.
     pub key: String,
@@ -21,6 +23,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.key.as_str(), &self.origin) {
             ("", Some(origin)) => write!(f, "{origin}: {}", self.problem)?,
+            ("", None) => f.write_str(&self.problem)?,
             (key, Some(origin)) => write!(f, "`{key}` ({origin}): {}", self.problem)?,
             (key, None) => write!(f, "`{key}`: {}", self.problem)?,
         }
@@ -100,7 +103,7 @@ pub(super) fn not_toml(origin: &str, text: &str, error: &toml::de::Error) -> Fau
 }
 
 /// The full key a failure is about. The library names an unknown key's table only.
-pub(super) fn key_of(failure: &figment::Error) -> Vec<String> {
+pub(super) fn key_of(failure: &figment::Error) -> Key {
     let mut key = failure.path.clone();
     let own = match &failure.kind {
         Kind::UnknownField(name, _) => Some(name.clone()),
@@ -111,10 +114,17 @@ pub(super) fn key_of(failure: &figment::Error) -> Vec<String> {
     if let Some(own) = own.filter(|own| key.last() != Some(own)) {
         key.push(own);
     }
-    key
+    Key::of(key)
 }
 
-pub(super) fn explain(failure: &figment::Error, key: &[String], origin: Option<String>) -> Fault {
+/// Messages end in their fix. Those that list several faults have one for each, and stay as they are.
+pub(crate) fn split_fix(message: &str) -> Option<(&str, &str)> {
+    message
+        .split_once("\nfix: ")
+        .or_else(|| message.split_once(". fix: "))
+}
+
+pub(super) fn explain(failure: &figment::Error, key: &Key, origin: Option<String>) -> Fault {
     let (problem, fix) = match &failure.kind {
         Kind::UnknownField(name, known) => ("is not a known key".to_owned(), nearest(name, known)),
         Kind::UnknownVariant(name, known) => ("is not one of the choices".to_owned(), nearest(name, known)),
@@ -136,7 +146,7 @@ pub(super) fn explain(failure: &figment::Error, key: &[String], origin: Option<S
     };
     Fault {
         origin,
-        key: key.join("."),
+        key: key.to_string(),
         problem,
         fix,
     }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use foxhold_core::SecretText;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -16,9 +17,26 @@ use zeroize::Zeroizing;
 const SECRET_LEN_MAX: u64 = 64 * 1024;
 
 /// The path of a secret, as it stands in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct SecretFile(pub PathBuf);
+
+/// What its schema says of a secret's path: the tools that show configurations go by it.
+pub const SECRET_FORMAT: &str = "secret-file";
+
+impl JsonSchema for SecretFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretFile".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": SECRET_FORMAT })
+    }
+}
 
 /// A secret that cannot be used. Names the key and the file, never the contents.
 #[derive(Debug, Error)]
@@ -113,6 +131,19 @@ impl Secrets {
                 Err(SecretError::NotAPath { key: key.to_owned() })
             }
             None => read_trimmed(key, &file.0, Guard::OwnerOnly),
+        }
+    }
+
+    /// As a secret may be shown: its file and how long it is, never what it holds.
+    #[must_use]
+    pub fn shown(&self, file: &SecretFile) -> String {
+        let path = self.place(file);
+        if self.credential(file).is_none() && is_bare(file) && looks_like_a_secret(&file.0) {
+            return "<not a path>".to_owned();
+        }
+        match std::fs::metadata(&path) {
+            Ok(meta) => format!("<file {}, {} bytes>", path.display(), meta.len()),
+            Err(_) => format!("<file {}, not there>", path.display()),
         }
     }
 

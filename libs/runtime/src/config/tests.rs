@@ -119,6 +119,105 @@ fn all_faults_come_at_once_with_origin_and_fix_and_without_values() {
 }
 
 #[test]
+fn every_fault_names_its_line_also_in_lists_and_tables() {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Listed {
+        names: Vec<String>,
+        stores: Vec<Store>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        "names = [\n  'a',\n  7,\n]\n\n[[stores]]\nwait_ms = 1\n\n[[stores]]\nwait_ms = 'x'\nwait = 1\n";
+    let path = file(&folder, "listed.toml", text);
+    let sources = Sources {
+        files: vec![path.clone()],
+        ..Sources::default()
+    };
+    let errors = load::<Listed>("listed", &sources).unwrap_err();
+    let found: Vec<_> = errors
+        .faults()
+        .iter()
+        .map(|fault| (fault.key.as_str(), fault.origin.clone()))
+        .collect();
+    let at = |line: usize| Some(format!("{}:{line}", path.display()));
+    let expected = [
+        ("names[1]", at(3)),
+        ("stores[1].wait", at(11)),
+        ("stores[1].wait_ms", at(10)),
+    ];
+    let mut sorted = found.clone();
+    sorted.sort();
+    assert_eq!(sorted, expected, "{errors}");
+}
+
+#[test]
+fn who_says_a_key_is_told_strongest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources {
+        files: vec![
+            file(&folder, "a.toml", "[store]\nwait_ms = 1"),
+            file(&folder, "b.toml", "\n\nstore.wait_ms = 2"),
+        ],
+        env: pairs(&[("FOXHOLD_STORE__WAIT_MS", "7"), ("FOXHOLD_NAME", "x")]),
+        overrides: Vec::new(),
+    };
+    let reading = Reading::of(&sources);
+    let said = reading.said(&Key::parse("store.wait_ms"));
+    let said: Vec<_> = said
+        .iter()
+        .map(|said| (said.value.as_u64(), said.place.as_str()))
+        .collect();
+    let [a, b] = ["a.toml:2", "b.toml:3"].map(|name| folder.path().join(name).display().to_string());
+    assert_eq!(
+        said,
+        [
+            (Some(7), "environment variable FOXHOLD_STORE__WAIT_MS"),
+            (Some(2), b.as_str()),
+            (Some(1), a.as_str()),
+        ]
+    );
+    assert_eq!(reading.keys(), 2);
+    assert!(reading.said(&Key::parse("store.local_dc")).is_empty());
+}
+
+#[test]
+fn findings_are_told_where_their_key_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "a.toml", "name = 'a'\n[store]\nwait_ms = 1");
+    let reading = Reading::of(&Sources {
+        files: vec![path.clone()],
+        ..Sources::default()
+    });
+    let mut found = Findings::of("sample", &reading);
+    assert_eq!(found.take(Ok::<_, anyhow::Error>(5)), Some(5));
+    assert!(found.is_empty());
+    found.take::<(), _>(Err(anyhow::anyhow!(
+        "`store.wait_ms`: too short\nfix: wait longer"
+    )));
+    found.take_of::<(), _>("store", Err(anyhow::anyhow!("is away")));
+    found.take::<(), _>(Err(anyhow::anyhow!("`audit` is missing")));
+    let errors = found.told().unwrap_err();
+    let places: Vec<_> = errors.faults().iter().map(|fault| fault.origin.clone()).collect();
+    let at = |line: usize| Some(format!("{}:{line}", path.display()));
+    assert_eq!(places, [at(3), at(2), None]);
+}
+
+#[test]
+fn a_secret_is_shown_by_file_and_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "secret", "hunter2\n");
+    let shown = |path: PathBuf| Secrets::default().shown(&SecretFile(path));
+    assert_eq!(shown(path.clone()), format!("<file {}, 8 bytes>", path.display()));
+    let gone = folder.path().join("gone");
+    assert_eq!(
+        shown(gone.clone()),
+        format!("<file {}, not there>", gone.display())
+    );
+    assert_eq!(shown("4c1b0d8a7766554433221100aabbccdd".into()), "<not a path>");
+}
+
+#[test]
 fn a_missing_key_without_default_is_named_once() {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

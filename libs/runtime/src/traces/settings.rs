@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tonic::transport::Endpoint;
 
 /// The `traces` table of a process that may call a collector.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracesConfig {
     /// The collector, which takes OTLP over gRPC, as in `http://127.0.0.1:4317`. Nothing is recorded when absent.
@@ -38,7 +39,7 @@ impl Default for TracesConfig {
 }
 
 /// The `traces` table of a process that opens no connection: something else on its machine carries its spans on.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocalTracesConfig {
     /// `stderr`, or the path of a Unix socket that somebody listens at. Nothing is recorded when absent.

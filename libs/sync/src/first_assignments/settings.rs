@@ -8,7 +8,7 @@ use super::rate::Rate;
 
 /// How fast new users may take slots (`security.md` B.5). All of it is counted by each process for itself, and for each
 /// service by itself.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FirstAssignmentSettings {
     /// Users of one issuer at once. The own accounts are not counted by issuer.

@@ -21,14 +21,15 @@ use foxhold_webhead::{
     mail::SmtpTable,
     registration::{self, Registration, RegistrationFault, RegistrationSetting},
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::{Host, Url};
 
 use crate::cli::{MailMode, UpArgs};
 
 /// All keys of `foxhold.toml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where everything public is served.
@@ -48,10 +49,13 @@ pub(crate) struct Settings {
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
     /// Whether accounts are made. This and the next two are read again when the file changes.
+    #[schemars(extend("x-reload" = "value"))]
     pub(crate) registration: RegistrationSetting,
     /// Whose addresses may have a new account, as in `example.org` or `*.example.org`; everybody's when empty.
+    #[schemars(extend("x-reload" = "value"))]
     pub(crate) registration_domains: Vec<String>,
     /// Whether strangers are told these domains.
+    #[schemars(extend("x-reload" = "value"))]
     pub(crate) registration_domains_shown: bool,
     /// How fast new users may take slots of nodes.
     pub(crate) first_assignments: FirstAssignmentSettings,
@@ -84,7 +88,7 @@ pub(crate) struct Settings {
 }
 
 /// How much a box may spend on stretching passwords.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StretchTable {
     /// Memory for it, in MiB; each stretching takes 66.
@@ -206,25 +210,47 @@ impl Settings {
     }
 
     fn check(&self, confirmed: bool) -> Result<(), SettingsError> {
-        let url = self.site()?;
-        if !self.private_listen.ip().is_loopback() {
-            return Err(SettingsError::PrivateListen(self.private_listen));
+        self.faults(confirmed).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The first fault of each rule.
+    pub(super) fn faults(&self, confirmed: bool) -> Vec<SettingsError> {
+        let rules = [
+            self.site().map(drop),
+            self.check_private_side(),
+            self.check_mail(confirmed),
+            self.node_types().map(drop).map_err(Into::into),
+            self.purge.check().map_err(Into::into),
+            self.node_health.check().map_err(Into::into),
+            self.registration_rules().map(drop).map_err(Into::into),
+            self.check_stretching(),
+        ];
+        rules.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn check_private_side(&self) -> Result<(), SettingsError> {
+        if self.private_listen.ip().is_loopback() {
+            Ok(())
+        } else {
+            Err(SettingsError::PrivateListen(self.private_listen))
         }
-        if self.mail == MailMode::Smtp && self.smtp.is_none() {
-            return Err(SettingsError::NoSmtp);
+    }
+
+    fn check_mail(&self, confirmed: bool) -> Result<(), SettingsError> {
+        let is_seen = || self.site().is_ok_and(|url| !is_loopback(&url));
+        match self.mail {
+            MailMode::Smtp if self.smtp.is_none() => Err(SettingsError::NoSmtp),
+            MailMode::None if !confirmed && is_seen() => Err(SettingsError::MailNone(self.public_url())),
+            _ => Ok(()),
         }
-        self.node_types()?;
-        self.purge.check()?;
-        self.node_health.check()?;
-        self.registration_rules()?;
+    }
+
+    fn check_stretching(&self) -> Result<(), SettingsError> {
         let memory = self.stretch.memory_bytes();
-        if PoolLimits::of_machine(memory).slots().is_err() {
-            return Err(SettingsError::Stretch(self.stretch.memory_mib));
-        }
-        if self.mail == MailMode::None && !confirmed && !is_loopback(&url) {
-            return Err(SettingsError::MailNone(self.public_url()));
-        }
-        Ok(())
+        let slots = PoolLimits::of_machine(memory).slots();
+        slots
+            .map(drop)
+            .map_err(|_| SettingsError::Stretch(self.stretch.memory_mib))
     }
 
     /// The public root, without trailing slash.

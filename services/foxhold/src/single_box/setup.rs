@@ -67,9 +67,28 @@ fn first_config(settings: &Settings, site: &Url) -> String {
         Some(_) => format!("public_url = \"{}\"", settings.public_url()),
         None => format!("# public_url = \"{}\"", settings.public_url()),
     };
+    let head =
+        "# Written by the first `foxhold up`. Flags and FOXHOLD_ variables override what stands here.\n";
+    let domain = format!("domain = \"{domain}\"");
+    format!("{head}{}", config_text(settings, &public_url, &domain))
+}
+
+/// A configuration to begin with, for whoever decides before the first start.
+pub(crate) fn sample() -> String {
+    let settings = Settings::default();
+    let head = "# foxhold.toml, to be put into the folder of a box before the first `foxhold up`. Flags and FOXHOLD_ variables\n\
+                # override what stands here. Decide on `public_url` and `domain`, its host, before somebody signs up.\n\
+                # docs/configuration.md has every key.\n";
+    let public_url = "# public_url = \"https://accounts.example.org\"";
     format!(
-        "# Written by the first `foxhold up`. Flags and FOXHOLD_ variables override what stands here.\n\
-         \n\
+        "{head}{}",
+        config_text(&settings, public_url, "domain = \"localhost\"")
+    )
+}
+
+fn config_text(settings: &Settings, public_url: &str, domain: &str) -> String {
+    format!(
+        "\n\
          # Where everything public is served.\n\
          listen = \"{listen}\"\n\
          # Where health and captured mail are served; this machine only.\n\
@@ -77,10 +96,10 @@ fn first_config(settings: &Settings, site: &Url) -> String {
          # What browsers reach it by: scheme, host and port.\n\
          {public_url}\n\
          # Users are known to sync by this name. Do not change it: they would start anew.\n\
-         domain = \"{domain}\"\n\
+         {domain}\n\
          # log | capture | smtp | none\n\
          mail = \"{mail}\"\n\
-         # Who may sign up: open | closed, and with which mail domains. Read again when this file changes.\n\
+         # Who may sign up: open | closed | invitation, and with which mail domains. Read again when this file changes.\n\
          # registration = \"open\"\n\
          # registration_domains = [\"example.org\", \"*.example.org\"]\n\
          # Behind a proxy: whose X-Forwarded-For is believed, and which entry of it counts, from the right.\n\

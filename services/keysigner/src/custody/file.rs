@@ -12,7 +12,8 @@ use pkcs8::{
     EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument,
     pkcs5::{pbes2, scrypt},
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -35,7 +36,7 @@ const SIGNS_FROM: &str = "signs-from:";
 const SCRYPT_LOG_N: u8 = 15;
 
 /// The `keys` entries of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
     /// The encrypted key.

@@ -13,7 +13,8 @@ use foxhold_outbound::{Answer, Content, Outbound, Reach, Target};
 use foxhold_ports::Cause;
 use foxhold_sync::credential::{AssertionError, AssertionVerifier, VerifiedAssertion};
 use http::{StatusCode, Uri};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{expectations, refused, taken};
@@ -25,7 +26,7 @@ const LEN_MAX: usize = 16 * 1024;
 const ASKING_MAX: Duration = Duration::from_secs(30);
 
 /// BrowserID: whether there are certificates for the own users, and who verifies bundles, if it is not done here.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrowserIdSettings {
     /// Whether `POST /v1/certificate/sign` signs, and `/.well-known/browserid` tells the keys. What the Token Server takes

@@ -9,11 +9,12 @@ use foxhold_core::record::policy::is_issuer;
 use foxhold_crypto::rsa_key::{NamedKey, RsaKeyError};
 use foxhold_outbound::{Reach, Target};
 use http::Uri;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForeignOauthSettings {
     /// Where its OAuth calls are, ending in `/v1`. Plain http only inside one's own network: tokens are sent there.

@@ -2,14 +2,15 @@
 
 use foxhold_ports::assignments::{RECORDS_PAGE_MAX, is_node_url};
 use foxhold_sync::jobs::purge::ByUid;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// All nodes, where it stands alone.
 const ALL: &str = "*";
 
 /// Erasing the data of replaced records.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PurgeSettings {
     /// Whether this process takes part.
@@ -41,7 +42,7 @@ impl Default for PurgeSettings {
 }
 
 /// Finding nodes that do not answer.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeHealthSettings {
     /// Whether this process takes part; absent = in a fleet, and not on a single box.

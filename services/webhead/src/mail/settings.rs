@@ -7,7 +7,8 @@ use foxhold_runtime::{
     Shutdown,
     config::{SecretError, SecretFile, Secrets},
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 
 /// How mail is delivered.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
 pub enum MailSettings {
     /// Shown on standard output.
@@ -30,7 +31,7 @@ pub enum MailSettings {
 }
 
 /// The mail server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpTable {
     /// Its name, which its certificate must bear.

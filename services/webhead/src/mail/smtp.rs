@@ -20,7 +20,8 @@ use lettre::{
         response::Code,
     },
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the connection to the mail server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// Upgraded by STARTTLS, port 587; refused if the server does not offer it.

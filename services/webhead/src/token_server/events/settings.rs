@@ -9,11 +9,12 @@ use foxhold_core::record::policy::is_issuer;
 use foxhold_crypto::rsa_key::{KeySet, NamedKey};
 use foxhold_outbound::{Reach, Target};
 use http::Uri;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The accounts server whose events are taken. Without the table nobody can tell of any over HTTP.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountEventsSettings {
     /// `iss` of its tokens, byte for byte.

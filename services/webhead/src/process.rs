@@ -1,0 +1,50 @@
+//! What the process of a webhead is to the shell all roles share: its configuration, what is checked before it serves, and how it
+//! serves. The program runs it; `foxhold config` asks it about configurations.
+
+use std::time::Duration;
+
+use foxhold_runtime::{
+    Shutdown,
+    config::{Findings, Secrets, Sources},
+    process::Service,
+    telemetry::LogConfig,
+    tls::TlsIdentity,
+    traces::Destination,
+};
+
+use crate::Config;
+
+/// The role.
+pub struct WebheadProcess;
+
+impl Service for WebheadProcess {
+    type Config = Config;
+    const ROLE: &'static str = "webhead";
+    const PROGRAM: &'static str = "foxhold-webhead";
+    const ABOUT: &'static str = "Serves the sign-in page, accounts, OAuth, profiles and the Token Server";
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn traces(config: &Config) -> Destination<'_> {
+        Destination::Collector(&config.traces)
+    }
+
+    fn drain_delay(config: &Config) -> Duration {
+        Duration::from_secs(config.drain_delay_secs)
+    }
+
+    fn remember(config: &mut Config, sources: &Sources) {
+        config.sources = sources.clone();
+    }
+
+    fn check(config: &Config, secrets: &Secrets, found: &mut Findings<'_>) {
+        config.look(secrets, found);
+        found.take_of("tls", TlsIdentity::load(&config.tls, secrets));
+    }
+
+    async fn serve(config: Config, secrets: Secrets, shutdown: Shutdown) -> anyhow::Result<()> {
+        crate::serve(config, &secrets, shutdown).await
+    }
+}
