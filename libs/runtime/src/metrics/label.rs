@@ -69,6 +69,32 @@ pub fn method(method: &Method) -> &'static str {
     known.copied().unwrap_or(OTHER)
 }
 
+const MAIL_TEMPLATES: [&str; 15] = [
+    "verify",
+    "recovery",
+    "passwordForgotOtp",
+    "passwordChanged",
+    "passwordReset",
+    "passwordResetAccountRecoveryEmail",
+    "postAddTwoStepAuthenticationEmail",
+    "postRemoveTwoStepAuthenticationEmail",
+    "postNewRecoveryCodesEmail",
+    "postConsumeRecoveryCodeEmail",
+    "lowRecoveryCodesEmail",
+    "postAddAccountRecoveryEmail",
+    "postChangeAccountRecoveryEmail",
+    "postRemoveAccountRecoveryEmail",
+    OTHER,
+];
+pub(super) const MAIL_TEMPLATE: Label = Label::of("template", &MAIL_TEMPLATES);
+
+/// A mail's template by the name in its header (`accounts.md` (i)), if it is one that is counted by itself.
+#[must_use]
+pub fn mail_template(name: &str) -> &'static str {
+    let known = MAIL_TEMPLATES.iter().find(|known| **known == name);
+    known.copied().unwrap_or(OTHER)
+}
+
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(super) const CLASS: Label = Label::of("code", &CLASSES);
 

@@ -2,7 +2,7 @@
 
 use super::{
     family::{Counters, Family, Gauges, Histograms, Metric},
-    label::{CLASS, Label, METHOD, NONE, OTHER, RPC_CODE},
+    label::{CLASS, Label, MAIL_TEMPLATE, METHOD, NONE, OTHER, RPC_CODE},
 };
 
 const ROLE: Label = Label::named(
@@ -72,26 +72,6 @@ const PURGE_FAILURE: Label = Label::of(
     &["http_4xx", "http_5xx", "timeout", "connect", "unknown"],
 );
 const PURGE_SKIPPED: Label = Label::of("reason", &["node_out", "silent", "same_keys", "overtaken"]);
-const MAIL_TEMPLATE: Label = Label::of(
-    "template",
-    &[
-        "verify",
-        "recovery",
-        "passwordForgotOtp",
-        "passwordChanged",
-        "passwordReset",
-        "passwordResetAccountRecoveryEmail",
-        "postAddTwoStepAuthenticationEmail",
-        "postRemoveTwoStepAuthenticationEmail",
-        "postNewRecoveryCodesEmail",
-        "postConsumeRecoveryCodeEmail",
-        "lowRecoveryCodesEmail",
-        "postAddAccountRecoveryEmail",
-        "postChangeAccountRecoveryEmail",
-        "postRemoveAccountRecoveryEmail",
-        OTHER,
-    ],
-);
 const MAIL_RESULT: Label = Label::of(
     "result",
     &["sent", "deferred", "refused", "expired", "unreadable", "not_kept"],

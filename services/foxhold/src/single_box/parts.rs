@@ -15,6 +15,7 @@ use foxhold_keysigner::{
 use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_ops::{AccountPorts, InvitationPorts};
 use foxhold_pool::{PoolLimits, PoolStretcher};
+use foxhold_ports::Mailer;
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use foxhold_sync_node::{NodeSettings, SyncNode};
@@ -97,38 +98,15 @@ pub(super) async fn open(
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
     let node = open_node(folder, &means, of_node)?;
     let deployment = deployment(&means)?;
-    let outbox = SenderPorts {
-        outbox: Arc::clone(&store) as _,
-        reader: Arc::clone(&reader) as _,
-        key: Arc::new(OutboxKey::derive(&deployment.code_key)),
-        clock: Arc::clone(&means.clock),
-        random: Arc::clone(&means.random),
-        is_alone: true,
-    };
+    let outbox = outbox(&means, &deployment, &store, &reader);
     let mail = mail(settings)?.prepare(&means.secrets)?.start(outbox, shutdown)?;
-    let ports = Ports {
-        account_reader: Arc::clone(&reader) as _,
-        account_writer: Arc::clone(&store) as _,
-        account_guards: Arc::clone(&store) as _,
-        assignment_reader: Arc::clone(&reader) as _,
-        assignment_writer: Arc::clone(&store) as _,
-        command_reader: Arc::clone(&reader) as _,
-        command_writer: Arc::clone(&store) as _,
-        invitation_reader: Arc::clone(&reader) as _,
-        invitation_writer: Arc::clone(&store) as _,
-        signer: Arc::clone(&signer) as _,
-        registry: Arc::clone(&reader) as _,
-        grant_reader: Arc::clone(&reader) as _,
-        grant_writer: Arc::clone(&store) as _,
-        id_tokens: Arc::clone(&signer) as _,
-        certificates: Arc::clone(&signer) as _,
-        minter: Arc::clone(&signer) as _,
-        public_keys: Arc::clone(&signer) as _,
-        stretcher: Arc::clone(&stretcher) as _,
-        mailer: mail.mailer,
-        clock: Arc::clone(&means.clock),
-        random: Arc::clone(&means.random),
-    };
+    let ports = ports(
+        &means,
+        (Arc::clone(&store), Arc::clone(&reader)),
+        Arc::clone(&signer),
+        Arc::clone(&stretcher),
+        mail.mailer,
+    );
     let invitations = invitations(&ports, settings, keys, &means.secrets)?;
     let accounts = accounts(&means, &ports, reader, &store)?;
     let jobs = jobs(&means, &deployment, &ports, &store, &node);
@@ -146,6 +124,56 @@ pub(super) async fn open(
         stretcher,
         node_secret,
     })
+}
+
+/// What a mail waits in, and what it is sealed with.
+fn outbox(
+    means: &Means<'_>,
+    deployment: &Deployment,
+    store: &Arc<SqliteStore>,
+    reader: &Arc<SqliteReader>,
+) -> SenderPorts {
+    SenderPorts {
+        outbox: Arc::clone(store) as _,
+        reader: Arc::clone(reader) as _,
+        key: Arc::new(OutboxKey::derive(&deployment.code_key)),
+        clock: Arc::clone(&means.clock),
+        random: Arc::clone(&means.random),
+        is_alone: true,
+    }
+}
+
+/// One store and one signer behind every port.
+fn ports(
+    means: &Means<'_>,
+    (store, reader): (Arc<SqliteStore>, Arc<SqliteReader>),
+    signer: Arc<LocalSigner>,
+    stretcher: Arc<PoolStretcher>,
+    mailer: Arc<dyn Mailer>,
+) -> Ports {
+    Ports {
+        account_reader: Arc::clone(&reader) as _,
+        account_writer: Arc::clone(&store) as _,
+        account_guards: Arc::clone(&store) as _,
+        assignment_reader: Arc::clone(&reader) as _,
+        assignment_writer: Arc::clone(&store) as _,
+        command_reader: Arc::clone(&reader) as _,
+        command_writer: Arc::clone(&store) as _,
+        invitation_reader: Arc::clone(&reader) as _,
+        invitation_writer: Arc::clone(&store) as _,
+        signer: Arc::clone(&signer) as _,
+        registry: Arc::clone(&reader) as _,
+        grant_reader: Arc::clone(&reader) as _,
+        grant_writer: Arc::clone(&store) as _,
+        id_tokens: Arc::clone(&signer) as _,
+        certificates: Arc::clone(&signer) as _,
+        minter: Arc::clone(&signer) as _,
+        public_keys: Arc::clone(&signer) as _,
+        stretcher,
+        mailer,
+        clock: Arc::clone(&means.clock),
+        random: Arc::clone(&means.random),
+    }
 }
 
 /// The signer alone, for whoever administers a box that is stopped.

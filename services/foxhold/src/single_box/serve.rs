@@ -3,6 +3,8 @@
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
+use foxhold_keysigner::signer::LocalSigner;
 use foxhold_runtime::{
     Shutdown, SystemClock,
     config::FileWatch,
@@ -10,6 +12,8 @@ use foxhold_runtime::{
     http_edge::{self, EdgeLimits},
     metrics, shutdown,
 };
+use foxhold_store_sqlite::SqliteStore;
+use foxhold_sync_node::SyncNode;
 use foxhold_webhead::{
     App,
     registration::{self, CurrentRegistration},
@@ -50,17 +54,13 @@ pub(crate) async fn serve(
     let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
     let health = parts.app.health.clone();
     let signing = health.part("keysigner", health::Need::Required);
-    parts.signer.probe().await;
-    if let Some(fault) = parts.signer.fault() {
-        anyhow::bail!(fault);
-    }
+    probe(&parts.signer).await?;
     let edge = EdgeLimits {
         head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,
         ..EdgeLimits::default()
     };
-    let storage = foxhold_sync_node::router(Arc::clone(&parts.node));
-    let storage = foxhold_sync_node::layered(storage, &parts.node, STORAGE_REQUESTS_MAX);
+    let storage = storage_routes(&parts.node);
     let (watch, registration) = watch_registration(told, &parts.app)?;
     let token_server = parts.app.token_server.clone();
     let token_server = token_server.context("a box serves tokens")?;
@@ -101,15 +101,32 @@ pub(crate) async fn serve(
     }
     parts.stretcher.end().await;
     parts.signer.end().await;
-    // Finishes the waiting writes and closes the files; blocks meanwhile.
-    let (store, node) = (parts.store, parts.node);
+    close(parts.store, parts.node).await?;
+    drop(folder);
+    show("foxhold has stopped\n")
+}
+
+/// A box whose keys cannot sign is not served.
+async fn probe(signer: &LocalSigner) -> anyhow::Result<()> {
+    signer.probe().await;
+    match signer.fault() {
+        Some(fault) => anyhow::bail!(fault),
+        None => Ok(()),
+    }
+}
+
+fn storage_routes(node: &Arc<SyncNode>) -> Router {
+    let routes = foxhold_sync_node::router(Arc::clone(node));
+    foxhold_sync_node::layered(routes, node, STORAGE_REQUESTS_MAX)
+}
+
+/// Finishes the waiting writes and closes the files; blocks meanwhile.
+async fn close(store: Arc<SqliteStore>, node: Arc<SyncNode>) -> anyhow::Result<()> {
     let closing = tokio::task::spawn_blocking(move || {
         store.close();
         drop(node);
     });
-    closing.await.context("closing the store")?;
-    drop(folder);
-    show("foxhold has stopped\n")
+    closing.await.context("closing the store")
 }
 
 /// Puts the rules in force as the file has them from now on: it is there since the first start made it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use foxhold_core::OpId;
 use foxhold_crypto::outbox::OutboxKey;
 use foxhold_ports::outbox::KEPT;
+use foxhold_runtime::metrics::label::mail_template;
 use lettre::Address;
 use zeroize::Zeroizing;
 
@@ -13,24 +14,6 @@ const RECOVERY_KEPT: Duration = Duration::from_secs(3600);
 /// One with digits: as long as those are good.
 const DIGITS_KEPT: Duration = Duration::from_secs(15 * 60);
 
-/// Templates that are counted by their name.
-const TEMPLATES: [&str; 14] = [
-    "verify",
-    "recovery",
-    "passwordForgotOtp",
-    "passwordChanged",
-    "passwordReset",
-    "passwordResetAccountRecoveryEmail",
-    "postAddTwoStepAuthenticationEmail",
-    "postRemoveTwoStepAuthenticationEmail",
-    "postNewRecoveryCodesEmail",
-    "postConsumeRecoveryCodeEmail",
-    "lowRecoveryCodesEmail",
-    "postAddAccountRecoveryEmail",
-    "postChangeAccountRecoveryEmail",
-    "postRemoveAccountRecoveryEmail",
-];
-
 /// A mail with its envelope. Holds a code: never shown.
 pub(super) struct Parcel {
     /// The template's name, as metrics know it.
@@ -38,14 +21,6 @@ pub(super) struct Parcel {
     pub(super) to: Address,
     /// The whole message (RFC 5322).
     pub(super) message: Zeroizing<Vec<u8>>,
-}
-
-/// The name as metrics and logs have it.
-pub(super) fn template_named(name: &str) -> &'static str {
-    TEMPLATES
-        .into_iter()
-        .find(|known| *known == name)
-        .unwrap_or("other")
 }
 
 impl Parcel {
@@ -62,7 +37,7 @@ impl Parcel {
         let template = std::str::from_utf8(parts.next()?).ok()?;
         let to = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
         Some(Self {
-            template: template_named(template),
+            template: mail_template(template),
             to,
             message: Zeroizing::new(parts.next()?.to_vec()),
         })
@@ -100,7 +75,7 @@ mod tests {
             assert_eq!((&opened.to, &opened.message), (&parcel.to, &parcel.message));
             assert_eq!(opened.kept().as_secs(), kept);
         }
-        assert_eq!(template_named("newDeviceLogin"), "other");
+        assert_eq!(mail_template("newDeviceLogin"), "other");
         let nobody = key.seal(id, [2; 12], b"verify\nnobody\ntext");
         assert!(Parcel::open(&key, id, &nobody).is_none());
     }

@@ -6,6 +6,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::SecretText;
 use foxhold_ports::mail::Mail;
+use foxhold_runtime::metrics::label::mail_template;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     address::Envelope,
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::parcel::{Parcel, template_named};
+use super::parcel::Parcel;
 
 /// How a certificate begins in PEM.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
@@ -108,7 +109,7 @@ impl Relay {
     pub(super) fn parcel(&self, mail: Mail) -> Option<Parcel> {
         let to: Address = mail.to.parse().ok()?;
         let name = mail.headers.iter().find(|(name, _)| *name == "X-Template-Name");
-        let template = template_named(name.map_or("", |(_, name)| name));
+        let template = mail_template(name.map_or("", |(_, name)| name));
         let message = Zeroizing::new(message(&self.from, mail)?.formatted());
         Some(Parcel {
             template,
