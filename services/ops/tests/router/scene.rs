@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_core::{Deadline, SecretText, Timestamp};
+use foxhold_openapi::Described;
 use foxhold_ops::{
     Access, OpsLimits, OpsPorts, router,
     wire::{Code, Problem},
@@ -201,6 +202,10 @@ impl Scene {
         let retry_after = header("retry-after").is_some();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let media = content_type.as_deref().unwrap_or_default();
+        Described::open("admin.json")
+            .check((method, path), status, media, &bytes)
+            .unwrap();
         Answer {
             status,
             content_type: content_type.unwrap_or_default(),
