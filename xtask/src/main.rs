@@ -1,5 +1,6 @@
 //! `cargo xtask TASK`: what cargo itself does not do.
 
+mod openapi;
 mod protos;
 mod test;
 mod wasm;
@@ -14,6 +15,7 @@ fn main() -> Result<()> {
         .expect("xtask lies in the workspace's root");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["openapi"] => openapi::write(root),
         ["protos"] => protos::run(root, false),
         ["protos", "--check"] => protos::run(root, true),
         ["wasm"] => wasm::write(root),
@@ -21,6 +23,8 @@ fn main() -> Result<()> {
         ["environment"] => test::prepare(root),
         ["test"] => test::run(root, test::Extent::Ordinary),
         ["test", "--all"] => test::run(root, test::Extent::All),
-        _ => bail!("usage: cargo xtask (protos [--check] | wasm [--check] | environment | test [--all])"),
+        _ => bail!(
+            "usage: cargo xtask (openapi | protos [--check] | wasm [--check] | environment | test [--all])"
+        ),
     }
 }

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("crypto", &["core"]),
     ("ports", &["core"]),
     ("outbound", &["core"]),
+    ("openapi", &[]),
     ("sqlite", &["core"]),
     ("runtime", &["core"]),
     ("pool", &["core", "crypto", "ports"]),

@@ -13,6 +13,8 @@ mod config;
 mod convert;
 mod cursor;
 mod extract;
+#[cfg(test)]
+mod openapi;
 pub mod process;
 mod refused;
 mod router;

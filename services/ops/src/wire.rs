@@ -65,6 +65,7 @@ pub const SHARE_ALL: u16 = 10_000;
 
 /// A user's key in a service, `fxa_uid@issuer-domain`. Not shown in Debug.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct User(pub String);
 
@@ -76,6 +77,7 @@ impl fmt::Debug for User {
 
 /// A place in the order of users, from an answer's `next`: base64url. It may name a user, so Debug does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Cursor(pub String);
 
@@ -87,6 +89,7 @@ impl fmt::Debug for Cursor {
 
 /// How healthy the admin API is, and who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Health {
     /// Whether everything asked for below answered.
     pub is_ok: bool,

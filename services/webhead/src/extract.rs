@@ -30,7 +30,7 @@ use crate::{
     query::Query,
 };
 
-pub use any_token::{AnyTokenCall, OrForgotOrResetToken, OrForgotToken, Owner};
+pub use any_token::{AnyToken, AnyTokenCall, OrForgotOrResetToken, OrForgotToken, Owner};
 
 /// A call without a token.
 pub struct OpenCall {

@@ -2,6 +2,8 @@
 
 mod account;
 mod certificate;
+#[cfg(test)]
+mod described;
 mod device;
 mod device_commands;
 mod email;

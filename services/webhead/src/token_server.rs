@@ -5,6 +5,8 @@
 
 mod answer;
 mod counted;
+#[cfg(test)]
+mod described;
 mod error;
 pub mod events;
 mod home;

@@ -10,6 +10,7 @@ use super::{UserRecords, is_false};
 
 /// The query that every change understands: `?dry_run=true` answers what would become of it, and writes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(default, deny_unknown_fields)]
 pub struct DryRun {
     /// Whether nothing shall be written.
@@ -19,6 +20,7 @@ pub struct DryRun {
 
 /// The body of `POST …/users/{user}/place`: at most one of both. Without any, the service's rules say where to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Place {
     /// The node at this URL, whether or not it has released slots.
@@ -31,6 +33,7 @@ pub struct Place {
 
 /// The body of `POST …/users/{user}/forget`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
     /// Which of the user's past records: its data is not deleted from its node.
@@ -39,6 +42,7 @@ pub struct Forget {
 
 /// The answer of every change of one user in one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct UserChange {
     /// What became of it, or would.
     pub outcome: UserOutcome,
@@ -51,6 +55,7 @@ pub struct UserChange {
 
 /// What became of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum UserOutcome {
     /// There was no record.
@@ -63,6 +68,7 @@ pub enum UserOutcome {
 
 /// The answer of `POST /users/{user}/retire`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Retired {
     /// Whether nothing was written, as asked for.
     pub dry_run: bool,
@@ -74,9 +80,11 @@ pub struct Retired {
 
 /// The body of `POST /events`: messages as a queue holds them, `{"Message": "<JSON text>"}`. Not shown in Debug.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EventMessages {
     /// At most [`EVENTS_MAX`](super::EVENTS_MAX).
+    #[cfg_attr(test, schema(min_items = 1, max_items = 200))]
     pub messages: Vec<Value>,
 }
 
@@ -88,6 +96,7 @@ impl fmt::Debug for EventMessages {
 
 /// The answer of `POST /events`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct EventsDone {
     /// Whether nothing was written, as asked for.
     pub dry_run: bool,
@@ -97,6 +106,7 @@ pub struct EventsDone {
 
 /// What came of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EventOutcome {
     /// A record changed, or would.

@@ -8,6 +8,7 @@ use super::FieldChange;
 
 /// The answer of `GET /clients`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Clients {
     /// All of them, by id.
     pub clients: Vec<Client>,
@@ -15,6 +16,7 @@ pub struct Clients {
 
 /// A program that may sign users in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Client {
     /// 16 hex digits.
     pub id: String,
@@ -28,6 +30,7 @@ pub struct Client {
 
 /// Whether a client can keep a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientKind {
     /// It runs on a server of its own.
@@ -39,6 +42,7 @@ pub enum ClientKind {
 /// All settings of a client: the body of `POST /clients` and `PUT /clients/{client}`. None may be left out. A client's
 /// kind stays what it was registered as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct ClientSettings {
@@ -46,6 +50,7 @@ pub struct ClientSettings {
     pub name: String,
     /// Its picture; null = none.
     #[serde(deserialize_with = "Option::deserialize")]
+    #[cfg_attr(test, schema(required = true))]
     pub image_uri: Option<String>,
     /// With a secret, or without.
     pub kind: ClientKind,
@@ -73,6 +78,7 @@ pub struct ClientSettings {
 
 /// The answer of every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ClientPut {
     /// What became of it, or would.
     pub outcome: ClientOutcome,
@@ -89,6 +95,7 @@ pub struct ClientPut {
 
 /// A secret. Not shown in Debug.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct NewSecret(pub String);
 
@@ -100,6 +107,7 @@ impl fmt::Debug for NewSecret {
 
 /// What became of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientOutcome {
     /// There was none.

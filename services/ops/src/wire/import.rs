@@ -6,14 +6,17 @@ use super::{Code, User, UserRecords};
 
 /// The body of `POST /services/{service}/import`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Import {
     /// At most [`IMPORT_USERS_MAX`](super::IMPORT_USERS_MAX); each once, no uid with two of them.
+    #[cfg_attr(test, schema(min_items = 1, max_items = 200))]
     pub users: Vec<ImportUser>,
 }
 
 /// All records of a user that come from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportUser {
     /// The user.
@@ -30,6 +33,7 @@ pub struct ImportUser {
 
 /// One of a user's records as it comes from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportRecord {
     /// The user's number; unique in the service.
@@ -88,6 +92,7 @@ impl From<UserRecords> for ImportUser {
 
 /// The answer of `POST /services/{service}/import`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ImportDone {
     /// Whether nothing was written, as asked for.
     pub dry_run: bool,
@@ -97,6 +102,7 @@ pub struct ImportDone {
 
 /// What became of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ImportResult {
     /// What became of the user, or would.
     pub outcome: ImportOutcome,
@@ -108,6 +114,7 @@ pub struct ImportResult {
 
 /// What became of a user who comes from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ImportOutcome {
     /// Taken over.
@@ -122,6 +129,7 @@ pub enum ImportOutcome {
 
 /// The body of `POST /services/{service}/uids/reserve`, and its answer's: no uid up to this is handed out any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReserveUids {
     /// The highest uid to keep, itself included.

@@ -11,6 +11,7 @@ pub const INVITATIONS_MAX: u32 = 100;
 
 /// The body of `POST /invitations`. Codes that are for nobody in particular may be many.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NewInvitations {
     /// The address it is for.
@@ -21,12 +22,15 @@ pub struct NewInvitations {
     pub domain: Option<String>,
     /// How long it invites, in seconds: 14 days if absent, 365 days at most.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 31536000))]
     pub lifetime_secs: Option<u64>,
     /// How many: one if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 100))]
     pub count: Option<u32>,
     /// What to remember of it, at most 200 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(max_length = 200))]
     pub note: Option<String>,
 }
 
@@ -38,6 +42,7 @@ impl fmt::Debug for NewInvitations {
 
 /// What has become of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum InvitationState {
     /// It invites.
@@ -50,6 +55,7 @@ pub enum InvitationState {
 
 /// An invitation. Its code is told once, when it is made.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Invitation {
     /// 64 hex digits; not the code.
     pub id: String,
@@ -85,6 +91,7 @@ impl fmt::Debug for Invitation {
 
 /// An invitation that was made now.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct MadeInvitation {
     /// What it is.
     pub invitation: Invitation,
@@ -102,6 +109,7 @@ impl fmt::Debug for MadeInvitation {
 
 /// The answer of `POST /invitations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct InvitationsMade {
     /// All of them.
     pub invitations: Vec<MadeInvitation>,
@@ -111,6 +119,7 @@ pub struct InvitationsMade {
 
 /// The answer of `GET /invitations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Invitations {
     /// In an order of the store's own.
     pub invitations: Vec<Invitation>,
@@ -120,6 +129,7 @@ pub struct Invitations {
 
 /// The answer of `DELETE /invitations/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct InvitationDeleted {
     /// As it was.
     pub invitation: Invitation,

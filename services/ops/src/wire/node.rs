@@ -6,6 +6,7 @@ use super::present;
 
 /// The answer of `GET /services/{service}/nodes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Nodes {
     /// All of them, by id.
     pub nodes: Vec<Node>,
@@ -13,6 +14,7 @@ pub struct Nodes {
 
 /// A node with its exact figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Node {
     /// Its number in the store; 0 in the answer of a dry run that would create it.
     pub id: u64,
@@ -38,6 +40,7 @@ pub struct Node {
 
 /// The body of `POST /services/{service}/nodes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// Its URL, without trailing slash.
@@ -63,25 +66,32 @@ pub struct NewNode {
 
 /// The body of `PATCH …/nodes/{url}`: what is absent stays. Only `pool` may be null: the default pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeChange {
     /// Most users ever.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = u64, required = false))]
     pub capacity: Option<u64>,
     /// Slots released for new users at present.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = u64, required = false))]
     pub available: Option<u64>,
     /// Out of service.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = bool, required = false))]
     pub downed: Option<bool>,
     /// Alive, but no new users.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = bool, required = false))]
     pub backoff: Option<bool>,
     /// Does not answer. The health job sets it again if that is how it is.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = bool, required = false))]
     pub unhealthy: Option<bool>,
     /// Whose users come here: absent = as it is, null = the default pool's.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = Option<String>, required = false))]
     pub pool: Option<Option<String>>,
 }
 
@@ -92,6 +102,7 @@ fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<
 
 /// The body of `POST …/nodes/{url}/rename`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenameNode {
     /// Its new URL, without trailing slash.
@@ -100,6 +111,7 @@ pub struct RenameNode {
 
 /// The answer of `POST /services/{service}/nodes`, of `PATCH …/nodes/{url}` and of `POST …/nodes/{url}/rename`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct NodePut {
     /// What became of it, or would.
     pub outcome: NodeOutcome,
@@ -111,6 +123,7 @@ pub struct NodePut {
 
 /// What became of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum NodeOutcome {
     /// There was none under that URL.
@@ -125,6 +138,7 @@ pub enum NodeOutcome {
 
 /// The answer of `DELETE …/nodes/{url}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct NodeDeleted {
     /// Whether nothing was written, as asked for.
     pub dry_run: bool,

@@ -9,6 +9,7 @@ use super::{Cursor, is_false};
 
 /// The query of `GET /services/{service}/records`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(default, deny_unknown_fields)]
 pub struct PageQuery {
     /// Where the page begins: an answer's `next`. Absent = at the beginning.
@@ -16,27 +17,32 @@ pub struct PageQuery {
     pub after: Option<Cursor>,
     /// Users of the page, 1 to 1000; absent = 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, param(minimum = 1, maximum = 1000))]
     pub limit: Option<u32>,
 }
 
 /// The body of `POST …/nodes/{url}/unassign`: takes active users from the node; they get another one at their next
 /// exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UnassignPage {
     /// Where the page begins: an answer's `next`. Absent = at the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
     /// Users of the service to look at, 1 to 1000.
+    #[cfg_attr(test, schema(minimum = 1, maximum = 1000))]
     pub limit: u32,
     /// Only this share of the node's users, in hundredths of a percent, 1 to 10000: always the same ones, and those of a
     /// larger share are more of them. Absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 10000))]
     pub share_basis_points: Option<u16>,
 }
 
 /// The body of `POST …/nodes/{url}/move`: gives active users of the node a record on another one at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MovePage {
     /// The node to move to; absent = where the service's rules send them. By the rules only those leave whom the rules would
@@ -47,19 +53,23 @@ pub struct MovePage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
     /// As for [`UnassignPage`].
+    #[cfg_attr(test, schema(minimum = 1, maximum = 1000))]
     pub limit: u32,
     /// As for [`UnassignPage`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(minimum = 1, maximum = 10000))]
     pub share_basis_points: Option<u16>,
 }
 
 /// The body of `POST /services/{service}/purge`: deletes the data of replaced records from their nodes, and forgets them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PurgePage {
     /// Only records that were replaced so long ago.
     pub grace_secs: u64,
     /// Users of the service to look at, 1 to 1000.
+    #[cfg_attr(test, schema(minimum = 1, maximum = 1000))]
     pub limit: u32,
     /// Where the page begins: an answer's `next`. Absent = at the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +96,7 @@ pub struct PurgePage {
 
 /// The answer of a page of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct PageDone {
     /// Whether nothing was written, as asked for.
     pub dry_run: bool,
@@ -105,6 +116,7 @@ pub struct PageDone {
 
 /// The query of `GET /services/{service}/count`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(default, deny_unknown_fields)]
 pub struct CountQuery {
     /// Only users first seen before; absent = before the last midnight (UTC).
@@ -115,11 +127,13 @@ pub struct CountQuery {
     pub after: Option<Cursor>,
     /// Users to look at, 1 to 1000; absent = 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, param(minimum = 1, maximum = 1000))]
     pub limit: Option<u32>,
 }
 
 /// The answer of `GET /services/{service}/count`: one page's. The sum over all pages is the number of users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Count {
     /// Users looked at.
     pub looked_at: u64,

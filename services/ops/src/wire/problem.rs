@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A request that was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Always `about:blank`: `code` says which it is.
     #[serde(rename = "type")]
@@ -25,6 +26,7 @@ pub struct Problem {
 
 /// What is wrong with one part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct FieldFault {
     /// Its name, with dots and brackets on the way to it: `users[3].records[0].uid`.
     pub field: String,
@@ -34,6 +36,7 @@ pub struct FieldFault {
 
 /// Every problem there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// 400: it cannot be meant; `errors` says where, as far as that can be said.

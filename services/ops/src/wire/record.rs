@@ -6,6 +6,7 @@ use super::{Cursor, User};
 
 /// The answer of `GET /services/{service}/records`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Records {
     /// Some users, in the store's own order.
     pub users: Vec<UserRecords>,
@@ -16,6 +17,7 @@ pub struct Records {
 
 /// All records of a user in a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct UserRecords {
     /// The user.
     pub user: User,
@@ -33,6 +35,7 @@ pub struct UserRecords {
 
 /// A user's current record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Record {
     /// The user's number.
     pub uid: u64,
@@ -65,6 +68,7 @@ impl Record {
 
 /// A record that is not current any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct PastRecord {
     /// The user's number then.
     pub uid: u64,

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// The answer of `GET /services`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Services {
     /// All of them, by key.
     pub services: Vec<Service>,
@@ -17,6 +18,7 @@ pub struct Services {
 
 /// A service, as `GET /services/{service}` answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Service {
     /// `{app}-{version}`, as in `sync-1.5`.
     pub key: String,
@@ -27,6 +29,7 @@ pub struct Service {
 /// All settings of a service: the body of `PUT /services/{service}`. None may be left out: what is forgotten must not
 /// fall back to a default, such as open registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// Endpoint with `{node}`, `{uid}` and `{service}` to fill in.
@@ -51,6 +54,7 @@ pub struct ServiceSettings {
     pub conditions: BTreeMap<String, String>,
     /// How long ago a BrowserID user may have signed in; null = any time.
     #[serde(deserialize_with = "Option::deserialize")]
+    #[cfg_attr(test, schema(required = true))]
     pub auth_max_age_secs: Option<u64>,
     /// Which nodes its users are placed on.
     pub allocation: Allocation,
@@ -80,6 +84,7 @@ impl ServiceSettings {
 
 /// A credential, by the name of its scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// OAuth access tokens.
@@ -91,6 +96,7 @@ pub enum Scheme {
 /// Who gets a first record: `"everyone"`, `"nobody"`, `{"listed": ["<account>", ..]}` or `{"first": 100}`. Accounts are not
 /// shown in Debug.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Admission {
     /// Anybody.
@@ -116,10 +122,12 @@ impl fmt::Debug for Admission {
 
 /// How the users of a service who need a node are spread over its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Allocation {
     /// All go to the node at this URL; null = to their pool.
     #[serde(deserialize_with = "Option::deserialize")]
+    #[cfg_attr(test, schema(required = true))]
     pub pinned_to: Option<String>,
     /// The first that holds for a user names the pool; without one it is the default pool.
     pub pools: Vec<PoolRule>,
@@ -129,11 +137,13 @@ pub struct Allocation {
 
 /// Sends users to a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PoolRule {
     /// Which users.
     pub whom: Whom,
     /// How many of them, in hundredths of a percent: 1 to 10000.
+    #[cfg_attr(test, schema(minimum = 1, maximum = 10000))]
     pub share_basis_points: u16,
     /// Where to.
     pub pool: String,
@@ -141,6 +151,7 @@ pub struct PoolRule {
 
 /// Whom a rule is about: `"everyone"`, `{"domains": [..]}` or `{"users": [..]}`. Users are not shown in Debug.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Whom {
     /// Everybody.
@@ -163,6 +174,7 @@ impl fmt::Debug for Whom {
 
 /// The answer of `PUT /services/{service}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ServicePut {
     /// What became of it, or would.
     pub outcome: ServiceOutcome,
@@ -176,6 +188,7 @@ pub struct ServicePut {
 
 /// What became of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceOutcome {
     /// There was none.
@@ -188,6 +201,7 @@ pub enum ServiceOutcome {
 
 /// One setting that changes. Values are not shown in Debug: they may name users.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct FieldChange {
     /// The member of `settings`.
     pub field: String,

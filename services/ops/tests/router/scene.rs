@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_accounts::CodeKey;
 use foxhold_core::{Deadline, Secret, SecretText, Timestamp};
+use foxhold_openapi::Described;
 use foxhold_ops::{
     Access, AccountPorts, OpsLimits, OpsPorts, router,
     wire::{Code, Problem},
@@ -230,6 +231,10 @@ impl Scene {
         let retry_after = header("retry-after").is_some();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let media = content_type.as_deref().unwrap_or_default();
+        Described::open("admin.json")
+            .check((method, path), status, media, &bytes)
+            .unwrap();
         Answer {
             status,
             content_type: content_type.unwrap_or_default(),

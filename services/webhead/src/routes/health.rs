@@ -38,7 +38,7 @@ pub(crate) async fn version() -> Json<Value> {
 }
 
 /// 200 while requests can be served, if not all of them: without the signer those that are only read.
-async fn heartbeat(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn heartbeat(State(app): State<Arc<App>>) -> Response {
     let mut body = app.health.report();
     let mut serves = app.health.is_ready();
     let mut is_well = serves && app.health.faults().is_empty();
@@ -55,7 +55,7 @@ async fn heartbeat(State(app): State<Arc<App>>) -> Response {
 }
 
 /// For operators who want to see whether they are told of errors.
-async fn deliberate_error() -> Response {
+pub(super) async fn deliberate_error() -> Response {
     tracing::error!(reason = "deliberate", "not done");
     ApiError::new(ErrorCode::Internal).into_response()
 }

@@ -309,6 +309,13 @@ impl IntoResponse for TokenServerError {
     }
 }
 
+/// Status, `status` string and description of a row, for the OpenAPI document.
+#[cfg(test)]
+pub(super) fn told(error: &TokenServerError) -> (u16, &'static str, String) {
+    let answer = answer(error);
+    (answer.http.as_u16(), answer.status, answer.description)
+}
+
 #[cfg(test)]
 mod tests {
     use foxhold_sync::{

@@ -56,7 +56,7 @@ pub(super) fn routes(error_endpoint: bool) -> Router<Arc<TokenServer>> {
     }
 }
 
-async fn discovery(
+pub(super) async fn discovery(
     State(server): State<Arc<TokenServer>>,
     request: Request,
 ) -> Result<Json<Value>, TokenServerError> {
@@ -98,7 +98,7 @@ fn browserid(policy: &ServicePolicy) -> Value {
     json!({"allowed_issuers": allowed, "trusted_issuers": policy.trusted_issuers})
 }
 
-async fn heartbeat(
+pub(super) async fn heartbeat(
     State(server): State<Arc<TokenServer>>,
     request: Request,
 ) -> Result<Response, TokenServerError> {
@@ -113,7 +113,7 @@ async fn heartbeat(
     Ok(health::answer(serves, &Value::Object(body)))
 }
 
-async fn lb_heartbeat(
+pub(super) async fn lb_heartbeat(
     State(server): State<Arc<TokenServer>>,
     request: Request,
 ) -> Result<Response, TokenServerError> {
@@ -122,11 +122,11 @@ async fn lb_heartbeat(
 }
 
 /// For operators who want to see whether they are told of errors.
-async fn deliberate_error(request: Request) -> TokenServerError {
+pub(super) async fn deliberate_error(request: Request) -> TokenServerError {
     only_get(&request).err().unwrap_or(TokenServerError::Deliberate)
 }
 
-async fn version(request: Request) -> Result<Json<Value>, TokenServerError> {
+pub(super) async fn version(request: Request) -> Result<Json<Value>, TokenServerError> {
     only_get(&request)?;
     Ok(crate::routes::version().await)
 }

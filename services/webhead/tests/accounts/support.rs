@@ -22,6 +22,7 @@ use foxhold_crypto::{
     mac::sha256,
     token::{TokenKeys, TokenKind},
 };
+use foxhold_openapi::Described;
 use foxhold_ports::{
     AccessTokenSigner, Cause, CertificateSigner, IdTokenSigner, Limits, Mailer, PublicKeySource, Stretcher,
     memory::{ManualClock, MemoryMailer, MemoryStore, NoLimits, SeededRandom},
@@ -370,10 +371,17 @@ impl Bench {
         }
     }
 
+    /// Each answer has to be one that the document describes.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let asked = (request.method().to_string(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
+        let media = parts.headers.get(header::CONTENT_TYPE);
+        let media = media.map_or("", |media| media.to_str().unwrap());
+        Described::open("accounts.json")
+            .check((&asked.0, &asked.1), parts.status.as_u16(), media, &bytes)
+            .unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Answer {

@@ -102,7 +102,7 @@ impl From<ApiError> for OauthError {
 }
 
 /// Number and status there; `None` for what is told as everywhere: throttling, outages, faults, routing.
-const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
+pub(in crate::routes) const fn translated(code: ErrorCode) -> Option<(u16, StatusCode)> {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match code {
         ErrorCode::UnknownClient => Some((101, BAD)),

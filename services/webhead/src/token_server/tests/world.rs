@@ -12,6 +12,7 @@ use foxhold_crypto::{
     node_secret::NodeSecret,
     node_token::{self, NodeTokenClaims, fxa_kid},
 };
+use foxhold_openapi::Described;
 use foxhold_outbound::Outbound;
 use foxhold_ports::{
     AssignmentAdmin, Call, NodeTokenMinter,
@@ -216,9 +217,14 @@ impl World {
     }
 
     pub(super) async fn send(&self, request: Request) -> Answer {
+        let asked = (request.method().to_string(), request.uri().path().to_owned());
         let response = own_router(self.server.clone(), 8).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let media = parts.headers["content-type"].to_str().unwrap();
+        Described::open("token-server.json")
+            .check((&asked.0, &asked.1), parts.status.as_u16(), media, &body)
+            .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"));
         // What every answer carries.
         assert_eq!(parts.headers["content-type"], "application/json");
