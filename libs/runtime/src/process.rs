@@ -92,13 +92,11 @@ pub struct Checked<C> {
     traces: Option<traces::Checked>,
 }
 
-impl<C> Checked<C> {
-    /// What a check of it says.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let keys = if self.keys == 1 { "key" } else { "keys" };
-        format!("{} {keys} read, no fault", self.keys)
-    }
+/// What a check says that has read so many keys and found nothing.
+#[must_use]
+pub fn no_fault(keys: usize) -> String {
+    let word = if keys == 1 { "key" } else { "keys" };
+    format!("{keys} {word} read, no fault")
 }
 
 /// Reads the configuration of a role and checks it, with every file it names.
@@ -135,7 +133,7 @@ fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure>
     let secrets = Secrets::of_env(&sources.env);
     let checked = check::<S>(&Reading::of(&sources), &secrets).map_err(Failure::invalid)?;
     if flags.check_config {
-        let told = format!("{}: {}\n", S::PROGRAM, checked.told());
+        let told = format!("{}: {}\n", S::PROGRAM, no_fault(checked.keys));
         return Ok(std::io::stdout().lock().write_all(told.as_bytes())?);
     }
     let mut config = checked.config;

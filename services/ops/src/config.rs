@@ -85,7 +85,7 @@ pub struct InvitationsTable {
 }
 
 /// What accounts are administered with.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountsTable {
     /// Second half of users' keys, as `domain` of the webheads.
@@ -143,6 +143,9 @@ impl Config {
             found.take::<(), _>(Err(ConfigError::Zero(key)));
         }
         if let Some(table) = &self.invitations {
+            found.take(table.prepare(secrets));
+        }
+        if let Some(table) = &self.accounts {
             found.take(table.prepare(secrets));
         }
         found.take(self.purge.by_uid());

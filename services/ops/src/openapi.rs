@@ -13,7 +13,8 @@ use crate::{
     extract::{Body, By, NoBody, Params, Segments},
     refused::Refused,
     routes::{
-        bulk, clients, count, events, health, import, invitations, nodes, purge, records, services, users,
+        accounts, bulk, clients, count, events, health, import, invitations, nodes, purge, records, services,
+        users,
     },
     wire::{Code, EVENTS_MAX, IMPORT_USERS_MAX, INVITATIONS_MAX, PAGE_LIMIT_MAX, PREFIX, Problem, SHARE_ALL},
 };
@@ -84,6 +85,7 @@ const fn meaning(code: Code) -> &'static str {
         Code::UnknownNode => "the service has no node at this URL",
         Code::UnknownClient => "there is no such client",
         Code::UnknownUser => "the user has no record in this service",
+        Code::UnknownAccount => "there is no such account",
         Code::MethodNotAllowed => "the path does not take that method",
         Code::Conflict => "others kept changing the same thing, or what it needs is another's",
         Code::NoNode => "no node has room, or the named one has none or is out of service",
@@ -118,6 +120,7 @@ fn with_path(mut call: Call, codes: &[Code]) -> Call {
         ("{service}", Code::UnknownService),
         ("{url}", Code::UnknownNode),
         ("{client}", Code::UnknownClient),
+        ("{account}", Code::UnknownAccount),
     ] {
         if call.path.contains(parameter) {
             refuse(&mut call, &[code]);
@@ -248,6 +251,27 @@ fn of_clients() -> Vec<Call> {
     ]
 }
 
+fn of_accounts() -> Vec<Call> {
+    let half = "00112233445566778899aabbccddeeff";
+    let key = half.repeat(2);
+    vec![
+        call!(GET "/accounts" accounts::list, "All accounts, a page at a time", [NotFound]),
+        example(
+            call!(POST "/accounts" accounts::create, "Makes an account; no rule of registration applies", [NotFound]),
+            json!({
+                "email": "ann@example.org", "auth_pw": key, "wrap_kb": key, "auth_pw_version2": key,
+                "wrap_kb_version2": key, "verified": true,
+                "client_salt": format!("identity.mozilla.com/picl/v1/quickStretchV2:{half}"),
+            }),
+        ),
+        call!(GET "/accounts/{account}" accounts::show, "One account", [NotFound]),
+        call!(DELETE "/accounts/{account}" accounts::delete, "Deletes an account, with all that is its own", [NotFound]),
+        call!(POST "/accounts/{account}/disable" accounts::disable, "Lets nobody in by an account; nothing of it is lost", [NotFound]),
+        call!(POST "/accounts/{account}/enable" accounts::enable, "Lets its owner in again", [NotFound]),
+        call!(POST "/accounts/{account}/reset-link" accounts::reset_link, "Makes a link that sets a new password; it is not mailed", [NotFound]),
+    ]
+}
+
 fn of_the_rest() -> Vec<Call> {
     vec![
         call!(GET "/health" health::show, "Whether the store answers, and whom the caller is taken for"),
@@ -270,6 +294,7 @@ fn document() -> Document {
     calls.extend(of_nodes());
     calls.extend(of_users());
     calls.extend(of_clients());
+    calls.extend(of_accounts());
     calls.extend(of_the_rest());
     for call in &mut calls {
         call.named::<Problem>();
@@ -281,7 +306,7 @@ fn document() -> Document {
     Document {
         file: "admin.json",
         title: "Foxhold's admin API",
-        description: "Services, nodes, users' records, registered clients and invitations. Never on a public listener. \
+        description: "Services, nodes, users' records, accounts, registered clients and invitations. Never on a public listener. \
             See docs/admin-api.md.",
         server: (
             "https://localhost:8040",
@@ -303,6 +328,10 @@ fn document() -> Document {
                 segment("A user's key, `fxa_uid@issuer-domain`, percent-encoded."),
             ),
             ("client", segment("Id of a client: 16 hex digits.")),
+            (
+                "account",
+                segment("An account's uid, 32 hex digits, or its address, percent-encoded."),
+            ),
             ("id", segment("Id of an invitation: 64 hex digits.")),
         ]),
         headers: BTreeMap::from([(503, waits)]),

@@ -2,7 +2,7 @@
 
 use super::{
     family::{Counters, Family, Gauges, Histograms, Metric},
-    label::{CLASS, Label, MAIL_TEMPLATE, METHOD, NONE, OTHER, RPC_CODE},
+    label::{CLASS, Label, MAIL_TEMPLATE, METHOD, NONE, RPC_CODE},
 };
 
 const ROLE: Label = Label::named(

@@ -9,6 +9,7 @@ use super::Cursor;
 
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AccountState {
     /// It may.
@@ -19,6 +20,7 @@ pub enum AccountState {
 
 /// An account as it stands in a list.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ListedAccount {
     /// 32 hex digits.
     pub uid: String,
@@ -44,6 +46,7 @@ impl fmt::Debug for ListedAccount {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Account {
     /// As in a list.
     #[serde(flatten)]
@@ -66,6 +69,7 @@ pub struct Account {
 
 /// The answer of `GET /accounts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct Accounts {
     /// In an order of the store's own.
     pub accounts: Vec<ListedAccount>,
@@ -75,6 +79,7 @@ pub struct Accounts {
 
 /// What became of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AccountOutcome {
     /// It was made.
@@ -91,6 +96,7 @@ pub enum AccountOutcome {
 
 /// The answer of what changes an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct AccountChanged {
     /// What became of it, or would have.
     pub outcome: AccountOutcome,
@@ -102,6 +108,7 @@ pub struct AccountChanged {
 
 /// The body of `POST /accounts`. Passwords come as clients make them (`accounts.md` (a)): in clear nowhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewAccount {
     /// Its address.
@@ -128,6 +135,7 @@ impl fmt::Debug for NewAccount {
 
 /// The answer of `POST /accounts/{account}/reset-link`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub struct ResetLink {
     /// Whose.
     pub account: ListedAccount,

@@ -1,10 +1,13 @@
 //! `foxhold config check`: all that is wrong with a configuration, in one run.
 
 use clap::Args;
-use foxhold_runtime::config::{ConfigErrors, Fault, Reading, Secrets};
+use foxhold_runtime::{
+    config::{ConfigErrors, Fault, Reading, Secrets},
+    process,
+};
 use serde_json::{Value, json};
 
-use super::{WhichArgs, role};
+use super::WhichArgs;
 use crate::output::OutputArgs;
 
 /// What is checked.
@@ -23,7 +26,7 @@ pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     let reading = Reading::of(&sources);
     match arguments.which.role.role().check(&reading, &secrets) {
         Ok(keys) => {
-            let text = format!("{}\n", role::told(keys));
+            let text = format!("{}\n", process::no_fault(keys));
             Ok(arguments
                 .output
                 .print(&text, &json!({ "keys": keys, "faults": [] }))?)

@@ -7,7 +7,7 @@ use foxhold_keysigner::process::KeysignerProcess;
 use foxhold_ops::process::OpsProcess;
 use foxhold_runtime::{
     config::{ConfigErrors, Findings, Reading, Secrets},
-    process::{self, Checked, Service},
+    process::{self, Service},
 };
 use foxhold_stretcher::process::StretcherProcess;
 use foxhold_sync_node::process::SyncNodeProcess;
@@ -134,9 +134,4 @@ impl Role for TheBox {
 /// Configurations are made of texts, numbers, lists and tables, which all can be told.
 fn as_json(config: &impl Serialize) -> Value {
     serde_json::to_value(config).unwrap_or_default()
-}
-
-/// What is said of so many keys without a fault.
-pub(crate) fn told(keys: usize) -> String {
-    Checked { config: (), keys }.told()
 }
