@@ -20,7 +20,7 @@ use std::{
 use serde::de::DeserializeOwned;
 
 pub(crate) use fault::split_fix;
-pub use fault::{ConfigErrors, Fault};
+pub use fault::{ConfigErrors, Fault, meant};
 pub use findings::Findings;
 pub use key::Key;
 pub use reading::{Reading, Said};

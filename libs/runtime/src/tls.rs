@@ -58,7 +58,9 @@ pub struct TlsSettings {
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A PEM file that cannot be read or holds no certificate.
-    #[error("`{key}`: {path} holds no usable certificate")]
+    #[error(
+        "`{key}`: {path} holds no usable certificate. fix: a PEM file; foxhold certificates create makes one"
+    )]
     Certificate {
         /// The configuration key.
         key: &'static str,
@@ -69,7 +71,7 @@ pub enum TlsError {
     #[error(transparent)]
     KeyFile(#[from] SecretError),
     /// The key file holds no private key.
-    #[error("`tls.key_file` holds no private key in PEM")]
+    #[error("`tls.key_file` holds no private key in PEM. fix: foxhold certificates create makes one")]
     Key,
     /// The own certificate carries no usable identity.
     #[error("the own certificate has no usable identity")]

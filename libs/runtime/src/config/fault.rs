@@ -177,11 +177,18 @@ fn kind_of(actual: &Actual) -> &'static str {
 }
 
 fn nearest(name: &str, known: &[&str]) -> String {
-    match known.iter().min_by_key(|candidate| distance(name, candidate)) {
-        Some(best) if distance(name, best) <= 1 + name.len() / 3 => format!("did you mean `{best}`?"),
-        Some(_) => format!("known here: {}", known.join(", ")),
-        None => "remove it".to_owned(),
+    match meant(name, known.iter().copied()) {
+        Some(best) => format!("did you mean `{best}`?"),
+        None if known.is_empty() => "remove it".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
     }
+}
+
+/// Which of the names somebody who wrote `name` may have meant, if one is near enough.
+#[must_use]
+pub fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let best = known.min_by_key(|candidate| distance(name, candidate))?;
+    (distance(name, best) <= 1 + name.len() / 3).then_some(best)
 }
 
 /// Levenshtein's distance: how many letters to change, add or drop.

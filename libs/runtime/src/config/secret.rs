@@ -42,7 +42,9 @@ impl JsonSchema for SecretFile {
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// It cannot be read.
-    #[error("`{key}`: the file {path} cannot be read: {source}")]
+    #[error(
+        "`{key}`: the file {path} cannot be read: {source}. fix: give the path of a file that this user may read"
+    )]
     Unreadable {
         /// The configuration key.
         key: String,
@@ -52,7 +54,7 @@ pub enum SecretError {
         source: io::Error,
     },
     /// It has no contents.
-    #[error("`{key}`: the file {path} is empty")]
+    #[error("`{key}`: the file {path} is empty. fix: put the secret into it, in one line")]
     Empty {
         /// The configuration key.
         key: String,

@@ -15,13 +15,15 @@ const ROLES: [&str; 7] = [
 ];
 
 fn write(folder: &Path, name: &str, text: &str) {
-    fs::write(folder.join(name), text).unwrap();
-    fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.join(name), text).expect("it is written");
+    let only_ours = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.join(name), only_ours).expect("it is ours");
 }
 
 fn with(folder: &Path, variable: (&str, &str), arguments: &[&str]) -> Ran {
     let mut command = foxhold(folder, arguments);
-    Ran::of(command.env(variable.0, variable.1).output().unwrap())
+    let output = command.env(variable.0, variable.1).output();
+    Ran::of(output.expect("the tool starts"))
 }
 
 const NODE: &str = "names = [\"https://sync-1.example.org\"]\nsecret_files = [\"node.secret\"]\n";
@@ -157,7 +159,7 @@ fn a_key_is_explained_by_who_sets_it_and_what_that_goes_over() {
         6,
         "a table is all its keys"
     );
-    let unknown = explain("limits.max_post_record");
+    let unknown = explain("limits.max_pots_records");
     assert_eq!(unknown.code, Some(5));
     assert!(
         unknown.err.contains("did you mean `limits.max_post_records`"),

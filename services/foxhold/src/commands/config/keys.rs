@@ -1,6 +1,6 @@
 //! Every key of a configuration, as its schema has it: what it is, what it means, what it is if nobody says.
 
-use foxhold_runtime::config::{Key, Reading, SECRET_FORMAT};
+use foxhold_runtime::config::{Key, Reading, SECRET_FORMAT, meant};
 use serde_json::Value;
 
 /// What stands for an item of a list in a key.
@@ -154,14 +154,10 @@ pub(crate) fn known(schema: &Value) -> Vec<KnownKey> {
     found
 }
 
-/// What somebody may have meant who wrote `given`.
+/// What to do for somebody who wrote `given`, which is no key.
 pub(crate) fn nearest(given: &str, known: &[KnownKey]) -> String {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let alike = known.iter().map(KnownKey::name).find(|name| {
-        let (name, given) = (last(name), last(given));
-        name.contains(&given) || given.contains(&name)
-    });
-    match alike {
+    let names: Vec<_> = known.iter().map(KnownKey::name).collect();
+    match meant(given, names.iter().map(String::as_str)) {
         Some(name) => format!("did you mean `{name}`? docs/configuration.md lists all"),
         None => "docs/configuration.md lists all; --role says whose".to_owned(),
     }
@@ -198,7 +194,7 @@ impl<'a> Walk<'a> {
         found: &mut Vec<KnownKey>,
     ) {
         let reload = Reload::of(schema).or(reload);
-        let meant = self.meant(schema);
+        let meant = self.meaning(schema);
         if self.has_keys(meant) {
             let first = found.len();
             self.table(at, meant, reload, found);
@@ -206,11 +202,11 @@ impl<'a> Walk<'a> {
             let silent = found[first..].iter_mut().filter(|key| key.text.is_empty());
             return silent.for_each(|key| key.text = description(meant));
         }
-        let items = self.meant(&meant["items"]);
+        let items = self.meaning(&meant["items"]);
         if self.has_keys(items) {
             return self.table(&deeper(at, ITEM), items, reload, found);
         }
-        let named = self.meant(&meant["additionalProperties"]);
+        let named = self.meaning(&meant["additionalProperties"]);
         if self.has_keys(named) {
             return self.table(&deeper(at, NAME), named, reload, found);
         }
@@ -246,13 +242,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Where a reference leads, and what stands beside `null`.
-    fn meant(&self, schema: &'a Value) -> &'a Value {
+    fn meaning(&self, schema: &'a Value) -> &'a Value {
         if let Some(there) = self.referred(schema) {
-            return self.meant(there);
+            return self.meaning(there);
         }
         let mut others = shapes(schema).into_iter().filter(|shape| shape["type"] != "null");
         match (others.next(), others.next()) {
-            (Some(only), None) => self.meant(only),
+            (Some(only), None) => self.meaning(only),
             _ => schema,
         }
     }
@@ -271,10 +267,10 @@ impl<'a> Walk<'a> {
             Some("string") => "text".to_owned(),
             Some("integer" | "number") => "number".to_owned(),
             Some("boolean") => "true or false".to_owned(),
-            Some("array") => format!("list: {}", self.kind(self.meant(&schema["items"]))),
+            Some("array") => format!("list: {}", self.kind(self.meaning(&schema["items"]))),
             Some("object") => format!(
                 "table: {} by name",
-                self.kind(self.meant(&schema["additionalProperties"]))
+                self.kind(self.meaning(&schema["additionalProperties"]))
             ),
             _ => "a word, or a table".to_owned(),
         }
