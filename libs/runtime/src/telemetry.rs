@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn no_level_makes_spans_of_traces_where_nothing_is_recorded() {
-        for levels in ["info", "trace", "foxhold::traces=trace"] {
+        for levels in ["info", "trace", "info,foxhold::traces=trace"] {
             let filter = told(EnvFilter::builder().parse(levels).unwrap());
             let lines = Counter(Arc::default()).with_filter(filter);
             tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {

@@ -35,7 +35,8 @@ fn operation(name: &'static str) -> &'static str {
     let around = name.trim_end_matches("::{{closure}}");
     let parts = if around == name { 2 } else { 1 };
     let begins = around.rmatch_indices("::").nth(parts - 1);
-    begins.map_or(around, |(at, separator)| &around[at + separator.len()..])
+    let operation = begins.map_or(around, |(at, separator)| &around[at + separator.len()..]);
+    operation.split_once('<').map_or(operation, |(bare, _)| bare)
 }
 
 #[cfg(test)]
@@ -52,5 +53,7 @@ mod tests {
         assert_eq!(asked.await, "a_read_is_called_as_its_method_is");
         assert_eq!(of(&intent), "spans::intent");
         assert_eq!(operation("alone"), "alone");
+        let of_trait = "<a::Reader as b::AccountReader>::account<'_, '_>::{{closure}}::{{closure}}";
+        assert_eq!(operation(of_trait), "account");
     }
 }
