@@ -206,7 +206,6 @@ pub(super) struct Command {
 #[derive(ToSchema)]
 pub(super) struct Notice {
     /// `"all"`, or a list of devices' ids.
-    #[schema(example = "all")]
     to: Value,
     /// With `"all"`: ids of those that are left out.
     excluded: Option<Value>,
@@ -344,7 +343,6 @@ pub(super) struct BackupCode {
 #[schema(rename_all = "camelCase")]
 pub(super) struct BackupCodes {
     /// Eight texts.
-    #[schema(example = json!(["abcdefghij"]))]
     recovery_codes: Value,
 }
 
@@ -473,7 +471,6 @@ pub(super) struct Introspection {
 #[schema(rename_all = "camelCase")]
 pub(super) struct Certification {
     /// The key: `algorithm` RS (`n`, `e` in decimal) or DS (`y`, `p`, `q`, `g` in hex).
-    #[schema(example = json!({"algorithm": "RS", "n": "1234", "e": "65537"}))]
     public_key: Value,
     /// For how many milliseconds: a day at most.
     #[schema(maximum = 86400000)]

@@ -120,6 +120,7 @@ fn account_keys() -> Vec<Call> {
             .or(&[E::UnverifiedSession, E::UnverifiedAccount, E::UnknownClient, E::ScopesNotAllowed]),
         call!(POST "/v1/certificate/sign" certificate::sign, "keys", "A BrowserID certificate, for at most a day")
             .takes_body::<b::Certification>()
+        .like(json!({ "publicKey": { "algorithm": "RS", "n": "1234567", "e": "65537" }, "duration": 21_600_000 }))
             .answers::<a::Certified>()
             .query("service", json!({ "type": "string", "maxLength": 16 }), "What it is for.")
             .or(&[E::UnverifiedAccount, E::UnverifiedSession, E::Gone])
@@ -142,6 +143,7 @@ fn devices() -> Vec<Call> {
             .or(&[E::UnknownDevice, E::StoreConflict]),
         call!(POST "/v1/account/devices/notify" device_commands::notify, "devices", "Accepted; nothing is pushed yet")
             .takes_body::<b::Notice>()
+        .like(json!({ "to": "all", "payload": {} }))
             .answers::<a::Done>()
             .not_always(&["excluded"]),
         call!(POST "/v1/account/devices/invoke_command" device_commands::invoke, "devices", "Leaves a command for another device")
@@ -279,11 +281,13 @@ fn second_factor() -> Vec<Call> {
             .or(&[E::TotpNotFound, E::StoreConflict]),
         call!(POST "/v1/recoveryCodes" guards::set_backup_codes, "second factor", "Backup codes of the client's own, before the second factor is on")
             .takes_body::<b::BackupCodes>()
+        .like(eight_codes())
             .answers::<a::Success>()
             .or(&UNVERIFIED)
             .or(&[E::TotpNotFound, E::TotpExists, E::StoreConflict]),
         call!(PUT "/v1/recoveryCodes" guards::replace_backup_codes, "second factor", "Replaces all backup codes by the client's own")
             .takes_body::<b::BackupCodes>()
+        .like(eight_codes())
             .answers::<a::Success>()
             .or(&UNVERIFIED)
             .or(&[E::TotpNotFound, E::StoreConflict]),
@@ -299,6 +303,11 @@ fn second_factor() -> Vec<Call> {
             .or(&UNVERIFIED)
             .or(&[E::TotpNotFound, E::UnknownBackupCode, E::StoreConflict]),
     ]
+}
+
+fn eight_codes() -> Value {
+    let codes = (2..10).map(|number| format!("code{number}xyz"));
+    json!({ "recoveryCodes": codes.collect::<Vec<_>>() })
 }
 
 fn recovery_key() -> Vec<Call> {
@@ -490,6 +499,7 @@ trait Rare: Sized {
     fn with_body_token(self) -> Self;
     fn told_of_token(self) -> Self;
     fn or_unsent(self) -> Self;
+    fn like(self, example: Value) -> Self;
     fn refused_only_for(self, codes: &[E]) -> Self;
     fn page(self, what: &'static str) -> Self;
 }
@@ -521,6 +531,12 @@ impl Rare for Call {
     /// To an address that this very call has brought.
     fn or_unsent(mut self) -> Self {
         self.refused(422, E::MailNotSent.number(), "Failed to send mail");
+        self
+    }
+
+    /// With an example of its body, where the type has none.
+    fn like(mut self, example: Value) -> Self {
+        self.example = Some(example);
         self
     }
 
