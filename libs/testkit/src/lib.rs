@@ -2,6 +2,7 @@
 
 pub mod accounts_elsewhere;
 pub mod audit;
+pub mod authenticator;
 pub mod balancer;
 pub mod bound;
 pub mod browser;
