@@ -37,7 +37,7 @@ impl Ledger {
         entry: &mut Entry,
     ) -> Result<bool> {
         // As in `about_the_password`: this one only gives it again.
-        if number % 5 != 0 {
+        if !number.is_multiple_of(5) {
             return Ok(true);
         }
         let step = match number / 5 % 4 {
