@@ -1,7 +1,10 @@
-//! Logins against a running single box, beside bare scrypt on the same machine; and the memory that 300 at once take.
+//! Logins against a running single box, beside bare scrypt on the same machine; the memory that 300 at once take; and what
+//! ten times too many do to those that get in, and to the health page.
 //!
 //! A login costs one scrypt of 64 MiB. The box bounds how many run at once, refuses what would wait too long (503), and
 //! a client comes back: so all 300 get in, and the memory stays where the pool holds it.
+
+mod overload;
 
 use std::{
     path::Path,
@@ -26,6 +29,7 @@ use foxhold_testkit::{
 };
 
 use crate::{cpu, table};
+use overload::Overload;
 
 /// How to measure.
 #[derive(Args, Clone)]
@@ -39,6 +43,9 @@ pub(crate) struct Options {
     /// Logins at once for the memory's peak.
     #[arg(long, default_value_t = 300)]
     at_once: usize,
+    /// Seconds of ten times as many logins as get in.
+    #[arg(long, default_value_t = 20)]
+    overload_secs: u64,
 }
 
 impl Default for Options {
@@ -47,6 +54,7 @@ impl Default for Options {
             accounts: 20,
             logins: 100,
             at_once: 300,
+            overload_secs: 20,
         }
     }
 }
@@ -70,12 +78,15 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let steady = logins(&server, &people, options.logins, cores, process).await?;
     table::progress(&format!("logins: {} at once", options.at_once));
     let burst = logins(&server, &people, options.at_once, options.at_once, process).await?;
+    let per_sec = options.logins as f64 / steady.wall.as_secs_f64();
+    let overload = Overload::put_on(&server, &people, per_sec * 10.0, options.overload_secs).await?;
     let (_, peak_mib) = cpu::memory_mib(process)?;
-    report(options, cores, bare, &steady, &burst, (idle_mib, peak_mib))
+    report(options, cores, bare, &steady, &burst, (idle_mib, peak_mib))?;
+    Ok(overload.report(per_sec)?)
 }
 
 /// A single box on a folder of its own: all accounts sign in from one address here, so limits are off.
-async fn start_box(work: &Path) -> Result<(Server, Process)> {
+pub(crate) async fn start_box(work: &Path) -> Result<(Server, Process)> {
     let (listen, private) = (free_address()?, free_address()?);
     let mut command = Command::new(binary_path("foxhold")?);
     command
@@ -134,7 +145,7 @@ fn stretch_many(seed: usize, count: usize) {
 }
 
 /// Makes the accounts, one after the other.
-async fn accounts(server: &Server, count: usize) -> Result<Vec<Person>> {
+pub(crate) async fn accounts(server: &Server, count: usize) -> Result<Vec<Person>> {
     let mut people = Vec::new();
     for n in 0..count {
         table::progress(&format!("logins: account {} of {count}", n + 1));

@@ -11,6 +11,7 @@ mod load;
 mod logins;
 mod rounds;
 mod server;
+mod sessions;
 mod signatures;
 mod table;
 mod tally;
@@ -34,9 +35,11 @@ enum Benchmark {
     Exchange(exchange::Options),
     /// First assignments of users nobody has seen before, on SQLite, beside SQLite alone.
     Allocations(allocations::Options),
-    /// Access tokens signed by the keysigner over gRPC and mutual TLS, beside a minimal tonic signer.
+    /// Reads that a session authenticates, on a running single box, beside a bare axum answer.
+    Sessions(sessions::Options),
+    /// Access tokens and certificates signed by the keysigner over gRPC and mutual TLS, beside a minimal tonic signer.
     Signatures(signatures::Options),
-    /// Logins, beside bare scrypt; with the memory of 300 at once.
+    /// Logins, beside bare scrypt; with the memory of 300 at once, and ten times as many as get in.
     Logins(logins::Options),
     /// The exchange and first assignments over three Cassandra nodes, beside the driver alone.
     Cassandra(cassandra::Options),
@@ -54,6 +57,7 @@ async fn main() -> Result<()> {
         Benchmark::All => {
             exchange::run(&exchange::Options::default()).await?;
             allocations::run(&allocations::Options::default()).await?;
+            sessions::run(&sessions::Options::default()).await?;
             signatures::run(&signatures::Options::default()).await?;
             logins::run(&logins::Options::default()).await
         }
@@ -61,6 +65,7 @@ async fn main() -> Result<()> {
         Benchmark::Cassandra(options) => cassandra::run(&options).await,
         Benchmark::Exchange(options) => exchange::run(&options).await,
         Benchmark::Logins(options) => logins::run(&options).await,
+        Benchmark::Sessions(options) => sessions::run(&options).await,
         Benchmark::Signatures(options) => signatures::run(&options).await,
         Benchmark::ServeExchange(options) => exchange::serve(options).await,
         Benchmark::ServeSigner(options) => signatures::serve(options).await,

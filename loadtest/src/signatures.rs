@@ -1,5 +1,6 @@
-//! Access tokens signed by the keysigner over gRPC and mutual TLS, beside a minimal tonic signer: the same messages,
-//! certificates, key and library, without queue, limits, caller table, log lines, policy and check of the own output.
+//! Access tokens and BrowserID certificates signed by the keysigner over gRPC and mutual TLS, each written to the durable log of
+//! signatures first, beside a minimal tonic signer: the same messages, TLS, key and library, without queue, limits, caller
+//! table, log lines, log of signatures, policy and check of the own output.
 
 mod contender;
 
@@ -12,7 +13,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{self, AtomicUsize},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +22,10 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use foxhold_core::{Deadline, Timestamp, Uid};
 use foxhold_keysigner::custody::ephemeral;
-use foxhold_ports::{AccessTokenSigner, signer::AccessTokenOrder};
+use foxhold_ports::{
+    AccessTokenSigner as _, CertificateSigner as _,
+    signer::{AccessTokenOrder, AuthMethod, CertificateOrder, SubjectNumbers},
+};
 use foxhold_rpc::client::{RemoteSigner, transport};
 use foxhold_runtime::{
     SystemClock, SystemRandom,
@@ -37,6 +41,7 @@ use crate::{
     rounds::{Sample, middle},
     server::Server,
     table,
+    tally::Tally,
 };
 
 pub(crate) use contender::{ServeOptions, serve};
@@ -76,6 +81,41 @@ pub(crate) enum Contender {
     Keysigner,
 }
 
+/// What is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    AccessToken,
+    Certificate,
+}
+
+/// A signer under measurement, and what was measured of it.
+struct Contestant {
+    contender: Contender,
+    server: Server,
+    client: RemoteSigner,
+    samples: [Vec<Sample>; 2],
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::AccessToken, Self::Certificate];
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access tokens",
+            Self::Certificate => "certificates",
+        }
+    }
+
+    async fn order(self, client: &RemoteSigner, subject: &SubjectNumbers, number: usize) -> Result<()> {
+        let by = Deadline::after(Duration::from_secs(10));
+        match self {
+            Self::AccessToken => client.sign_access_token(by, &access_token(number)?).await?,
+            Self::Certificate => client.sign_certificate(by, &certificate(number, subject)).await?,
+        };
+        Ok(())
+    }
+}
+
 /// Measures and prints the table.
 ///
 /// # Errors
@@ -83,26 +123,27 @@ pub(crate) enum Contender {
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let work = WorkFolder::of("loadtest-signatures")?;
     make_certificates(work.path())?;
-    let mut contenders = Vec::new();
+    let mut contestants = Vec::new();
     for &contender in Contender::value_variants() {
         let server = start(contender, work.path()).await?;
-        let client = client(server.address, work.path())?;
-        contenders.push((contender, server, client, Vec::new()));
+        contestants.push(Contestant {
+            client: client(server.address, work.path())?,
+            contender,
+            server,
+            samples: [Vec::new(), Vec::new()],
+        });
     }
+    let subject = subject()?;
     let mut bare = Vec::new();
     for round in 1..=options.rounds {
         table::progress(&format!("signatures: round {round} of {}", options.rounds));
         bare.push(bare_signature(options.secs)?);
-        for (_, server, client, samples) in &mut contenders {
-            samples.push(measure(server, client, options).await?);
+        for contestant in &mut contestants {
+            contestant.measure(&subject, options).await?;
         }
     }
     bare.sort_by(f64::total_cmp);
-    let samples: Vec<_> = contenders
-        .into_iter()
-        .filter_map(|(contender, _, _, samples)| Some((contender, middle(samples)?)))
-        .collect();
-    report(options, bare[bare.len() / 2], &samples)
+    report(options, bare[bare.len() / 2], &contestants)
 }
 
 /// A keysigner in a process of its own, which mints node tokens with a secret in the folder.
@@ -157,11 +198,16 @@ pub(crate) fn client(address: SocketAddr, folder: &Path) -> Result<RemoteSigner>
     )?)))
 }
 
-fn order(number: usize) -> Result<AccessTokenOrder> {
+/// Of a user who is asked for once in a round: limits of one user's certificates are not met.
+fn user(number: usize) -> Uid {
     let mut uid = [7; 16];
     uid[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    Uid::from_bytes(uid)
+}
+
+fn access_token(number: usize) -> Result<AccessTokenOrder> {
     Ok(AccessTokenOrder {
-        uid: Uid::from_bytes(uid),
+        uid: user(number),
         client: "5882386c6d801776".parse()?,
         audience: "https://token.example".to_owned(),
         scope: "https://identity.mozilla.com/apps/oldsync".to_owned(),
@@ -169,6 +215,34 @@ fn order(number: usize) -> Result<AccessTokenOrder> {
         jti: [9; 32],
         generation: Timestamp::from_secs(1_700_000_000),
         profile_changed_at: Timestamp::from_secs(1_700_000_000),
+    })
+}
+
+fn certificate(number: usize, subject: &SubjectNumbers) -> CertificateOrder {
+    let long_ago = Timestamp::from_secs(1_700_000_000);
+    CertificateOrder {
+        uid: user(number),
+        subject: subject.clone(),
+        duration_millis: 21_600_000,
+        generation: long_ago,
+        last_auth_at: long_ago,
+        verified_email: "somebody@example.com".to_owned(),
+        device: None,
+        token_verified: true,
+        amr: vec![AuthMethod::Password],
+        aal: 1,
+        profile_changed_at: long_ago,
+        keys_changed_at: long_ago,
+    }
+}
+
+/// A user's key of 2048 bits.
+fn subject() -> Result<SubjectNumbers> {
+    let key = ephemeral::generate(Timestamp::default())?;
+    let public = &key.public_key().key;
+    Ok(SubjectNumbers::Rsa {
+        n: public.modulus().to_vec(),
+        e: public.exponent().to_vec(),
     })
 }
 
@@ -186,93 +260,117 @@ fn bare_signature(secs: u64) -> Result<f64> {
     Ok(cpu.as_secs_f64() * 1_000_000.0 / f64::from(signed))
 }
 
-async fn measure(server: &Server, client: &RemoteSigner, options: &Options) -> Result<Sample> {
-    // Connects, and is not measured.
-    client
-        .sign_access_token(Deadline::after(Duration::from_secs(10)), &order(0)?)
-        .await?;
-    let (began, cpu_before) = (Instant::now(), server.cpu_time()?);
-    let end = began + Duration::from_secs(options.secs);
-    let next = Arc::new(AtomicUsize::new(0));
-    let loops: Vec<_> = (0..options.at_once)
-        .map(|_| tokio::spawn(order_until(client.clone(), next.clone(), end)))
-        .collect();
-    let mut latencies = Vec::new();
-    for ordering in loops {
-        latencies.extend(ordering.await??);
+impl Contestant {
+    async fn measure(&mut self, subject: &SubjectNumbers, options: &Options) -> Result<()> {
+        for (kind, samples) in Kind::ALL.into_iter().zip(&mut self.samples) {
+            let ordering = Ordering {
+                kind,
+                client: self.client.clone(),
+                subject: subject.clone(),
+            };
+            samples.push(ordering.measure(&self.server, options).await?);
+        }
+        Ok(())
     }
-    let (wall, cpu) = (began.elapsed(), server.cpu_time()?.saturating_sub(cpu_before));
-    latencies.sort_unstable();
-    let signed = latencies.len() as f64;
-    let percentile = |percent| {
-        latencies
-            .get(latencies.len() * percent / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    Ok(Sample {
-        cpu_us: cpu.as_secs_f64() * 1_000_000.0 / signed,
-        per_sec: signed / wall.as_secs_f64(),
-        p50: percentile(50),
-        p99: percentile(99),
-    })
 }
 
-async fn order_until(client: RemoteSigner, next: Arc<AtomicUsize>, end: Instant) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
-    while Instant::now() < end {
-        let (order, sent) = (order(next.fetch_add(1, Ordering::Relaxed))?, Instant::now());
-        client
-            .sign_access_token(Deadline::after(Duration::from_secs(10)), &order)
-            .await?;
-        latencies.push(sent.elapsed());
-    }
-    Ok(latencies)
+/// Orders of one kind.
+#[derive(Clone)]
+struct Ordering {
+    kind: Kind,
+    client: RemoteSigner,
+    subject: SubjectNumbers,
 }
 
-fn report(options: &Options, bare_us: f64, samples: &[(Contender, Sample)]) -> Result<()> {
-    let minimal = samples
-        .iter()
-        .find(|(contender, _)| *contender == Contender::Minimal)
-        .context("no floor")?
-        .1;
+impl Ordering {
+    async fn measure(self, server: &Server, options: &Options) -> Result<Sample> {
+        // Connects, and is not measured.
+        self.kind.order(&self.client, &self.subject, 0).await?;
+        let (began, cpu_before) = (Instant::now(), server.cpu_time()?);
+        let end = began + Duration::from_secs(options.secs);
+        let next = Arc::new(AtomicUsize::new(1));
+        let loops: Vec<_> = (0..options.at_once)
+            .map(|_| tokio::spawn(self.clone().until(next.clone(), end)))
+            .collect();
+        let mut latencies = Vec::new();
+        for ordering in loops {
+            latencies.extend(ordering.await??);
+        }
+        let cpu = server.cpu_time()?.saturating_sub(cpu_before);
+        let signed = Tally::new(latencies, began.elapsed());
+        Ok(Sample {
+            cpu_us: cpu.as_secs_f64() * 1_000_000.0 / signed.count() as f64,
+            per_sec: signed.per_sec(),
+            p50: signed.percentile(50),
+            p99: signed.percentile(99),
+        })
+    }
+
+    async fn until(self, next: Arc<AtomicUsize>, end: Instant) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        while Instant::now() < end {
+            let (number, sent) = (next.fetch_add(1, atomic::Ordering::Relaxed), Instant::now());
+            self.kind.order(&self.client, &self.subject, number).await?;
+            latencies.push(sent.elapsed());
+        }
+        Ok(latencies)
+    }
+}
+
+fn report(options: &Options, bare_us: f64, contestants: &[Contestant]) -> Result<()> {
     let mut rows = vec![vec![
         "bare RSA-2048 signature, one thread".to_owned(),
         format!("{bare_us:.0}"),
-        format!("{:.2}", bare_us / minimal.cpu_us),
+        String::new(),
         format!("{:.0}", 1_000_000.0 / bare_us),
-        "-".to_owned(),
-        "-".to_owned(),
-        "-".to_owned(),
+        String::new(),
+        String::new(),
+        String::new(),
     ]];
-    rows.extend(samples.iter().map(|(contender, sample)| {
-        let title = match contender {
-            Contender::Minimal => "minimal tonic signer, mutual TLS",
-            Contender::Keysigner => "keysigner",
-        };
-        vec![
-            title.to_owned(),
-            format!("{:.0}", sample.cpu_us),
-            format!("{:.2}", sample.cpu_us / minimal.cpu_us),
-            format!("{:.0}", sample.per_sec),
-            format!("{:.2}", sample.per_sec / minimal.per_sec),
-            format!("{:.2}", sample.p50.as_secs_f64() * 1000.0),
-            format!("{:.2}", sample.p99.as_secs_f64() * 1000.0),
-        ]
-    }));
+    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        let middles = contestants.iter().filter_map(|contestant| {
+            Some((contestant.contender, middle(contestant.samples[place].clone())?))
+        });
+        let middles: Vec<_> = middles.collect();
+        let floor = middles
+            .iter()
+            .find(|(contender, _)| *contender == Contender::Minimal);
+        let floor = floor.context("no floor")?.1;
+        rows.extend(
+            middles
+                .iter()
+                .map(|(contender, sample)| row(kind, *contender, sample, &floor)),
+        );
+    }
     let how = format!(
         "{} orders at once from one client on the same machine, middle of {} rounds of {} s.",
         options.at_once, options.rounds, options.secs
     );
     let head = [
         "signer",
-        "CPU µs a token",
-        "× minimal",
-        "tokens/s",
+        "CPU µs each",
+        "of minimal, a core",
+        "a second",
         "of minimal",
         "p50 ms",
         "p99 ms",
     ];
-    table::print("Access tokens signed", &how, &head, &rows)?;
+    table::print("Access tokens and certificates signed", &how, &head, &rows)?;
     Ok(())
+}
+
+fn row(kind: Kind, contender: Contender, sample: &Sample, floor: &Sample) -> Vec<String> {
+    let title = match contender {
+        Contender::Minimal => "minimal tonic signer, mutual TLS",
+        Contender::Keysigner => "keysigner, log of signatures durable",
+    };
+    vec![
+        format!("{}: {title}", kind.title()),
+        format!("{:.0}", sample.cpu_us),
+        format!("{:.2}", floor.cpu_us / sample.cpu_us),
+        format!("{:.0}", sample.per_sec),
+        format!("{:.2}", sample.per_sec / floor.per_sec),
+        format!("{:.2}", sample.p50.as_secs_f64() * 1000.0),
+        format!("{:.2}", sample.p99.as_secs_f64() * 1000.0),
+    ]
 }

@@ -4,6 +4,9 @@ for the code. Arguments: root, mailbox, id and secret of a confidential client, 
 output; whatever is not as it must be is an exception.
 """
 
+import base64
+import hmac
+import struct
 import sys
 import time
 import uuid
@@ -88,7 +91,7 @@ def denied(name, work):
         raise AssertionError(f"not refused with {name}")
 
 
-def checked(token, client, nonce):
+def checked(token, client, nonce, acr="AAL1"):
     """The ID token by the library's rules, under the published keys."""
     keys = KeySet.import_key_set(requests.get(META["jwks_uri"], timeout=30).json())
     decoded = jwt.decode(token["id_token"], keys, algorithms=["RS256"])
@@ -98,11 +101,11 @@ def checked(token, client, nonce):
     claims = CodeIDToken(decoded.claims, decoded.header, options, params)
     claims.validate(now=int(time.time()), leeway=0)
     assert claims["exp"] - claims["iat"] == 300 and claims["auth_time"] <= claims["iat"], claims
-    assert claims["at_hash"] and claims["acr"] == "AAL1" and "pwd" in claims["amr"], claims
+    assert claims["at_hash"] and claims["acr"] == acr and "pwd" in claims["amr"], claims
     return claims
 
 
-def begun(method, client, secret, callback, scope):
+def begun(method, client, secret, callback, scope, **more):
     app = OAuth2Session(
         client,
         secret,
@@ -114,7 +117,7 @@ def begun(method, client, secret, callback, scope):
     )
     nonce, verifier = generate_token(20), generate_token(48)
     address, state = app.create_authorization_url(
-        META["authorization_endpoint"], nonce=nonce, code_verifier=verifier
+        META["authorization_endpoint"], nonce=nonce, code_verifier=verifier, **more
     )
     return app, address, state, nonce, verifier
 
@@ -252,6 +255,37 @@ def hostile(page):
     step("hostile")
 
 
+def one_time_code(secret):
+    """RFC 6238, of now."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    mac = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), "sha1")
+    at = mac[-1] & 15
+    return f"{(int.from_bytes(mac[at:at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def second_factor(page):
+    """A program that asks for two factors gets them from a session that has shown both, and is told so."""
+    def post(path, body):
+        return page.session.apiclient.post(path, body, auth=page.session._auth)
+
+    app, address, state, nonce, verifier = begun(
+        "client_secret_basic", CONFIDENTIAL, SECRET, CALLBACK, "openid", acr_values="AAL2"
+    )
+    refused(170, lambda: page.answer(address, consent=True))
+    secret = post("/totp/create", {})["secret"]
+    shown = post("/session/verify/totp", {"code": one_time_code(secret)})
+    assert shown["success"] is True, shown
+    # Another session has shown the password alone, until it shows a backup code.
+    page.session = page.client.login(page.email, PASSWORD)
+    refused(138, lambda: page.answer(address, consent=True))
+    post("/session/verify/recoveryCode", {"code": shown["recoveryCodes"][0]})
+    back = page.answer(address, consent=True)["redirect"]
+    token = app.fetch_token(META["token_endpoint"], authorization_response=back, state=state, code_verifier=verifier)
+    claims = checked(token, CONFIDENTIAL, nonce, acr="AAL2")
+    assert set(claims["amr"]) >= {"pwd", "otp"}, claims
+    step("second-factor")
+
+
 def main():
     page = Page()
     _, address, *_ = begun("none", PUBLIC, None, APP_CALLBACK, "openid")
@@ -262,6 +296,7 @@ def main():
     confidential(page, "client_secret_post")
     public(page)
     hostile(page)
+    second_factor(page)
 
 
 main()

@@ -14,6 +14,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
@@ -21,9 +22,9 @@ use serde_json::Value;
 
 use crate::{
     balancer::Balancer,
-    http, mail_server,
+    http, mail_server, own_hosts,
     person::Server,
-    process::{Process, free_address},
+    process::{Process, binary_path, free_address},
     single_box::is_ready,
     wait::wait_until,
 };
@@ -42,6 +43,8 @@ struct Instance {
     name: String,
     listen: SocketAddr,
     private: SocketAddr,
+    /// What it has in place of `/etc/hosts`, if it has its own.
+    hosts: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -203,6 +206,16 @@ impl Fleet {
         Ok(fs::write(more_file(&self.work, &self.instances[index]), more)?)
     }
 
+    /// From its next start on, an instance knows the host names of this file alone, which may change while it runs.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub fn set_hosts(&mut self, tier: Tier, number: usize, hosts: &Path) -> Result<()> {
+        let index = self.index(tier, number)?;
+        self.instances[index].hosts = Some(hosts.to_owned());
+        Ok(())
+    }
+
     /// Stops a process without ending it: its connections stay open, nothing is answered.
     ///
     /// # Errors
@@ -320,8 +333,12 @@ impl Fleet {
                 arguments.extend(["--config".to_owned(), file.display().to_string()]);
             }
         }
-        let binary = format!("foxhold-{}", instance.tier.name());
-        let process = Process::start(&self.work, &instance.name, &binary, &arguments)?;
+        let mut command = Command::new(binary_path(&format!("foxhold-{}", instance.tier.name()))?);
+        command.args(arguments);
+        if let Some(hosts) = &instance.hosts {
+            command = own_hosts::knowing(hosts, &command);
+        }
+        let process = Process::spawn(&self.work, &instance.name, command)?;
         self.instances[index].process = Some(process);
         Ok(())
     }
@@ -381,6 +398,7 @@ impl Instance {
             name: format!("{}-{number}", tier.name()),
             listen: free_address()?,
             private: free_address()?,
+            hosts: None,
             process: None,
         })
     }

@@ -1,6 +1,7 @@
 //! A mixed load of sign-ups, logins and exchanges that writes down what the service acknowledged, and afterwards holds the
 //! service to it. For tests that kill processes in between.
 
+mod belongings;
 mod passwords;
 
 use std::{
@@ -16,6 +17,7 @@ use foxhold_crypto::token::TokenKeys;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use belongings::Belongings;
 use passwords::{Password, Past};
 
 use crate::{
@@ -36,6 +38,7 @@ struct Entry {
     service_uid: Option<u64>,
     password: Password,
     past: Past,
+    belongings: Belongings,
 }
 
 /// A session that was signed out, or may have been.
@@ -106,8 +109,8 @@ impl Ledger {
     }
 
     /// One user's way: sign up, type the code in, sign in again, fetch keys, sign out where it began, get a node, do
-    /// something about the password. Every fourth finds the address taken by somebody who never confirmed it. `false` after
-    /// silence.
+    /// something about the password, and get something beside it. Every fourth finds the address taken by somebody who never
+    /// confirmed it. `false` after silence.
     ///
     /// # Errors
     /// As [`Self::work_until_silence`].
@@ -138,6 +141,7 @@ impl Ledger {
             service_uid: None,
             password: Password::default(),
             past: Past::default(),
+            belongings: Belongings::default(),
         };
         let went_on = self.later_steps(number, server, mailbox, &mut entry).await;
         lock(&self.entries).push(entry);
@@ -203,7 +207,10 @@ impl Ledger {
             Step::Done(answer) => entry.service_uid = answer.json()?["uid"].as_u64(),
             step => return Ok(matches!(step, Step::Later)),
         }
-        self.about_the_password(number, server, mailbox, entry).await
+        if !self.about_the_password(number, server, mailbox, entry).await? {
+            return Ok(false);
+        }
+        self.about_belongings(number, server, entry).await
     }
 
     fn answered(&self, outcome: Result<Answer>) -> Result<Step<Answer>> {
@@ -259,6 +266,7 @@ async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
         }
     }
     passwords::settle_past(server, entry).await?;
+    belongings::settle(server, entry).await?;
     let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
     ensure!(
         status.status == StatusCode::OK,

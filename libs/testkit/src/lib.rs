@@ -2,6 +2,7 @@
 
 pub mod accounts_elsewhere;
 pub mod audit;
+pub mod authenticator;
 pub mod balancer;
 pub mod bound;
 pub mod browser;
@@ -16,6 +17,7 @@ pub mod insist;
 pub mod issuer;
 pub mod ledger;
 pub mod mail_server;
+mod own_hosts;
 pub mod own_network;
 pub mod person;
 pub mod process;

@@ -14,7 +14,7 @@ use foxhold_testkit::{
 use serde_json::Value;
 use tokio::process::Command;
 
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "discovered",
     "confidential-client_secret_basic",
     "confidential-client_secret_post",
@@ -22,6 +22,7 @@ const STEPS: [&str; 7] = [
     "asked-once",
     "revoked",
     "hostile",
+    "second-factor",
 ];
 
 /// `foxhold client …` on the folder of a box, running or stopped.

@@ -4,7 +4,8 @@
 use foxhold_testkit::{
     hostile::{
         accounts::{
-            Cast, absent_rows, bodies, certificates, emails, fields, method_rows, oauth, signatures, times,
+            Cast, absent_rows, bodies, certificates, emails, fields, method_rows, oauth, openid, signatures,
+            times,
         },
         row::{Row, run},
         signer::Signer,
@@ -92,4 +93,21 @@ async fn signatures_and_tokens() {
     report(&format!(
         "hostile: accounts, signatures and tokens: {count} rows; {held}"
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_and_their_forms() {
+    let work = WorkFolder::of("hostile_accounts_openid").unwrap();
+    let stage = Stage::set(work.path()).await.unwrap();
+    let cast = Cast::call_in(&stage).await.unwrap();
+    let program = stage.program(openid::CALLBACK).unwrap();
+    let tables = vec![
+        openid::login_rows(&cast, &program),
+        openid::form_rows(&cast, &program),
+        openid::address_rows(&cast, &program),
+        openid::userinfo_rows(&stage, &cast, &program).await.unwrap(),
+    ];
+    let count = attack("programs and their forms", &stage, tables).await;
+    let held = stage.strike().await.unwrap();
+    report(&format!("hostile: accounts, programs: {count} rows; {held}"));
 }

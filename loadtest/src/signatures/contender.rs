@@ -6,7 +6,12 @@ use anyhow::Result;
 use async_trait::async_trait;
 use clap::Args;
 use foxhold_core::{Clock, Deadline, SecretText, hex};
-use foxhold_crypto::access_token::NewAccessToken;
+use foxhold_crypto::{
+    access_token::NewAccessToken,
+    certificate::{NewCertificate, SubjectKey},
+    jws::Unsigned,
+    short_rsa_key::ShortRsaPublicKey,
+};
 use foxhold_keysigner::{
     Config, Keysigner,
     custody::{Custody, ephemeral},
@@ -15,6 +20,7 @@ use foxhold_ports::{
     AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource,
     signer::{
         AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
+        SubjectNumbers,
     },
 };
 use foxhold_rpc::server::{KeysignerPorts, keysigner};
@@ -98,6 +104,16 @@ async fn serve_minimal(options: &ServeOptions) -> Result<()> {
 /// Signs what it is told, where it is told.
 struct Minimal(Box<dyn Custody>);
 
+impl Minimal {
+    fn signed(&self, unsigned: Unsigned) -> Result<SecretText, SignError> {
+        let signature = self
+            .0
+            .sign(unsigned.signing_input())
+            .map_err(|_| SignError::Refused)?;
+        Ok(SecretText::new(unsigned.with_signature(&signature)))
+    }
+}
+
 #[async_trait]
 impl AccessTokenSigner for Minimal {
     async fn sign_access_token(
@@ -119,11 +135,7 @@ impl AccessTokenSigner for Minimal {
             profile_changed_at: Some(order.profile_changed_at),
         }
         .unsigned(&self.0.public_key().kid);
-        let signature = self
-            .0
-            .sign(unsigned.signing_input())
-            .map_err(|_| SignError::Refused)?;
-        Ok(SecretText::new(unsigned.with_signature(&signature)))
+        self.signed(unsigned)
     }
 }
 
@@ -132,9 +144,31 @@ impl CertificateSigner for Minimal {
     async fn sign_certificate(
         &self,
         _by: Deadline,
-        _order: &CertificateOrder,
+        order: &CertificateOrder,
     ) -> Result<SecretText, SignError> {
-        Err(SignError::Refused)
+        let SubjectNumbers::Rsa { n, e } = &order.subject else {
+            return Err(SignError::Refused);
+        };
+        let key = ShortRsaPublicKey::new(n, e).map_err(|_| SignError::Refused)?;
+        let now = SystemClock.now();
+        let unsigned = NewCertificate {
+            domain: "accounts.example",
+            uid: order.uid,
+            key: &SubjectKey::Rsa(key),
+            issued_at: now,
+            expires: now.plus(std::time::Duration::from_millis(order.duration_millis)),
+            generation: order.generation,
+            profile_changed_at: order.profile_changed_at,
+            keys_changed_at: order.keys_changed_at,
+            last_auth_at: order.last_auth_at,
+            verified_email: &order.verified_email,
+            device_id: order.device,
+            token_verified: order.token_verified,
+            amr: &["pwd"],
+            aal: order.aal,
+        }
+        .unsigned(&self.0.public_key().kid);
+        self.signed(unsigned)
     }
 }
 

@@ -388,6 +388,22 @@ mod tests {
         );
         client.switches.require_aal2 = true;
         assert_eq!(refused(&client, true, |_| ()), Some(170));
+        let two_factors = AuthorizationRequest {
+            acr_values: Some("AAL2".into()),
+            ..request()
+        };
+        for (shown, expected) in [
+            (Verification::Verified, Some(170)),
+            (Verification::AwaitsSecondFactor, Some(138)),
+            (Verification::SecondFactor, None),
+        ] {
+            let checked = check_person(&signed_in(true, shown), &client, &two_factors, MADE);
+            assert_eq!(
+                checked.err().map(|error| error.code().number()),
+                expected,
+                "{shown:?}"
+            );
+        }
         client.allowed = vec!["elsewhere.test".into()];
         assert_eq!(refused(&client, true, |_| ()), Some(1006));
     }

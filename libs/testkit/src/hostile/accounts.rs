@@ -1,11 +1,13 @@
 //! The accounts server's public calls (`accounts.md` (c) and (e)), as far as they are served, and what goes wrong with
-//! each: see [`bodies`], [`fields`], [`emails`], [`certificates`], [`signatures`], [`times`], [`oauth`].
+//! each: see [`bodies`], [`fields`], [`emails`], [`certificates`], [`signatures`], [`times`], [`oauth`],
+//! [`openid`].
 
 pub mod bodies;
 pub mod certificates;
 pub mod emails;
 pub mod fields;
 pub mod oauth;
+pub mod openid;
 pub mod signatures;
 pub mod times;
 

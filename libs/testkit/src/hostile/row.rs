@@ -19,6 +19,8 @@ pub enum Expected {
     Accounts(u16, &'static [u16]),
     /// The same under the OAuth base, where numbers mean something else.
     Oauth(u16, &'static [u16]),
+    /// A standard error of OAuth, for registered clients: status, and what stands as `error`.
+    Standard(u16, &'static str),
     /// The Token Server's error.
     TokenServer {
         /// HTTP status.
@@ -197,6 +199,10 @@ pub fn judge(expected: &Expected, answers: &[Answer]) -> Result<()> {
             ensure!(status == *http, "instead of {http} {word} ({description})");
             judge_token_server(answer, word, description)
         }
+        Expected::Standard(expected, error) => {
+            ensure!(status == *expected, "instead of {expected} {error}");
+            judge_standard(answer, error)
+        }
         Expected::Storage(expected, number) => {
             ensure!(status == *expected, "instead of {expected} {number}");
             judge_storage(answer, *number)
@@ -258,6 +264,21 @@ fn judge_extras(answer: &Answer, number: u64) -> Result<()> {
         _ => true,
     };
     ensure!(extra, "what goes with {number} is missing");
+    Ok(())
+}
+
+/// `accounts.md` (k), Token endpoint. Only who has not shown who they are is asked to.
+fn judge_standard(answer: &Answer, error: &str) -> Result<()> {
+    ensure!(is_json(answer), "not application/json");
+    ensure!(answer.header("cache-control") == "no-store", "may be kept");
+    judge_waiting(answer)?;
+    let asks = answer.header("www-authenticate") == "Basic realm=\"foxhold\"";
+    ensure!(asks == (answer.status.as_u16() == 401), "challenge");
+    let body = answer.json()?;
+    ensure!(body["error"] == *error, "error instead of {error}");
+    let told = body["error_description"].as_str();
+    ensure!(told.is_some_and(|text| !text.is_empty()), "no description");
+    ensure!(body["errno"].is_u64(), "no errno");
     Ok(())
 }
 
@@ -384,6 +405,25 @@ mod tests {
             WWW-Authenticate: Hawk\r\n\r\n0";
         let number = Expected::Storage(401, 0);
         assert!(fits(&refused, token_server) && fits(&number, storage));
+        let standard = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
+            WWW-Authenticate: Basic realm=\"foxhold\"\r\n\r\n\
+            {\"error\":\"invalid_client\",\"error_description\":\"d\",\"errno\":101}";
+        let invalid_client = Expected::Standard(401, "invalid_client");
+        assert!(fits(&invalid_client, standard));
+        for (part, other) in [
+            ("401", "400"),
+            ("application/json", "text/plain"),
+            ("no-store", "private"),
+            ("Basic", "Bearer"),
+            ("invalid_client", "invalid_grant"),
+            ("\"d\"", "\"\""),
+            ("errno", "number"),
+        ] {
+            assert!(
+                !fits(&invalid_client, &standard.replacen(part, other, 1)),
+                "{part}: {other}"
+            );
+        }
         for (part, other) in [
             ("401", "403"),
             ("application/json", "text/plain"),

@@ -49,6 +49,14 @@ pub struct PasswordTokens {
     pub reset: TokenKeys,
 }
 
+/// A program that was registered at the box.
+pub struct Program {
+    /// `client_id`
+    pub id: String,
+    /// `client_secret`
+    pub secret: String,
+}
+
 impl Stage {
     /// Starts a box, lets it work once, and notes what it holds.
     ///
@@ -86,6 +94,26 @@ impl Stage {
     /// When it has ended.
     pub fn vitals(&self) -> Result<Vitals> {
         Vitals::of(self.running.process.id()).context("the box is gone")
+    }
+
+    /// Registers a program with a secret, whose answers go to `redirect_uri`.
+    ///
+    /// # Errors
+    /// When the operator's tool does not do that.
+    pub fn program(&self, redirect_uri: &str) -> Result<Program> {
+        let named = ["client", "create", "--name", "Wiki", "--output", "json"];
+        let arguments = [&named[..], &["--redirect-uri", redirect_uri]].concat();
+        let output = self.running.tool(&arguments)?;
+        let made: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        let text = |at: &str| {
+            let found = made.pointer(at).and_then(Value::as_str).map(str::to_owned);
+            found.with_context(|| format!("no {at}"))
+        };
+        Ok(Program {
+            id: text("/client/id")?,
+            secret: text("/secret")?,
+        })
     }
 
     /// What it held before the attack.

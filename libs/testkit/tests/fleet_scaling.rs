@@ -1,0 +1,211 @@
+//! A tier that grows and shrinks under load (`ecosystem.md` 3.8): keysigners behind one name, first one, then three, then two.
+//! Whoever joins carries its share, and whoever leaves is not missed. Shares are counted by the signers themselves, over a
+//! number of signatures.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use foxhold_testkit::{
+    fleet::{Fleet, Shape, Store, Tier},
+    http::Answer,
+    person::{Person, Server, unique_hex},
+    process::free_address,
+    report::report,
+    wait::wait_until,
+    work_folder::WorkFolder,
+};
+use hyper::StatusCode;
+use tokio::task::JoinHandle;
+
+const SIGNERS: usize = 3;
+const CLIENTS: usize = 6;
+/// Signatures over which shares are counted: chance moves a third by two in a hundred.
+const COUNTED: u64 = 600;
+/// In per cent.
+const FAIR: std::ops::RangeInclusive<u64> = 20..=45;
+
+/// The keysigners are one name, at one port of several loopback addresses.
+struct Scene {
+    fleet: Fleet,
+    hosts: PathBuf,
+}
+
+impl Scene {
+    async fn with_one(work: &WorkFolder) -> Self {
+        let shape = Shape {
+            webheads: 1,
+            keysigners: SIGNERS,
+            dbwriters: 1,
+            store: Store::Sqlite,
+        };
+        let mut fleet = Fleet::start(work.path(), shape).await.expect("a fleet");
+        let hosts = work.path().join("hosts");
+        let port = free_address().expect("a port").port();
+        fleet.stop(Tier::Webhead, 1).await.expect("a stop");
+        for number in 1..=SIGNERS {
+            fleet.stop(Tier::Keysigner, number).await.expect("a stop");
+            // One webhead asks for all: a signer's limit for each is not what is measured.
+            let listen = format!(
+                "listen = \"{}:{port}\"\n[signing]\ncaller_per_second = 0\n",
+                ip(number)
+            );
+            let told = fleet.add_to_configuration(Tier::Keysigner, number, &listen);
+            told.expect("a configuration");
+        }
+        let name = format!("[keysigner]\naddresses = [\"signers.test:{port}\"]\n");
+        fleet
+            .add_to_configuration(Tier::Webhead, 1, &name)
+            .expect("a configuration");
+        fleet.set_hosts(Tier::Webhead, 1, &hosts).expect("its hosts");
+        let mut scene = Self { fleet, hosts };
+        scene.name_stands_for(1);
+        scene.fleet.restart(Tier::Keysigner, 1).await.expect("a signer");
+        scene.fleet.restart(Tier::Webhead, 1).await.expect("a webhead");
+        scene
+    }
+
+    /// From the webhead's next look on, for the first so many.
+    fn name_stands_for(&self, count: usize) {
+        let lines = (1..=count).map(|number| format!("{} signers.test\n", ip(number)));
+        let text: String = ["127.0.0.1 localhost\n".to_owned()]
+            .into_iter()
+            .chain(lines)
+            .collect();
+        fs::write(&self.hosts, text).expect("a file");
+    }
+
+    /// What each has signed so far.
+    async fn signed(&self, signers: std::ops::RangeInclusive<usize>) -> Vec<u64> {
+        let mut counts = Vec::new();
+        for number in signers {
+            let metrics = self
+                .fleet
+                .metrics(Tier::Keysigner, number)
+                .await
+                .expect("metrics");
+            let line = "foxhold_audit_records_total{result=\"signed\"} ";
+            let count = metrics.lines().find_map(|this| this.strip_prefix(line));
+            counts.push(count.map_or(0, |count| count.parse().expect("a number")));
+        }
+        counts
+    }
+
+    /// Until each of these has signed something.
+    async fn all_sign(&self, load: &Load, signers: std::ops::RangeInclusive<usize>) {
+        let waited = wait_until("all to sign", || async {
+            load.is_over() || self.signed(signers.clone()).await.iter().all(|&count| count > 0)
+        });
+        waited
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.fleet.logs()));
+    }
+
+    /// The shares, in per cent, of the next [`COUNTED`] signatures.
+    async fn shares(&self, load: &Load, signers: std::ops::RangeInclusive<usize>) -> Vec<u64> {
+        let before = self.signed(signers.clone()).await;
+        let since = async || {
+            let now = self.signed(signers.clone()).await;
+            let more = now.iter().zip(&before).map(|(now, before)| now - before);
+            more.collect::<Vec<u64>>()
+        };
+        wait_until("some signatures", || async {
+            load.is_over() || since().await.iter().sum::<u64>() >= COUNTED
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", self.fleet.logs()));
+        let since = since().await;
+        let all: u64 = since.iter().sum();
+        since.iter().map(|count| count * 100 / all.max(1)).collect()
+    }
+}
+
+/// Of the signer of this number.
+fn ip(number: usize) -> String {
+    format!("127.0.0.{number}")
+}
+
+/// Clients that ask for one signed token after another. The first that does not get one ends its client.
+struct Load {
+    over: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Result<u64, Box<Answer>>>>,
+}
+
+impl Load {
+    fn start(server: &Server, person: &Arc<Person>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let client = || {
+            let (over, server, person) = (Arc::clone(&over), server.clone(), Arc::clone(person));
+            tokio::spawn(async move {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    person.access_token(&server).await.expect("an answer")?;
+                    count += 1;
+                }
+                Ok(count)
+            })
+        };
+        Self {
+            clients: (0..CLIENTS).map(|_| client()).collect(),
+            over,
+        }
+    }
+
+    /// Whether a client did not get what it asked for.
+    fn is_over(&self) -> bool {
+        self.clients.iter().any(JoinHandle::is_finished)
+    }
+
+    /// How many tokens all have got.
+    async fn end(self, logs: impl Fn() -> String) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        let mut count = 0;
+        for client in self.clients {
+            match client.await.expect("a client") {
+                Ok(tokens) => count += tokens,
+                Err(refused) => panic!("a request failed: {:?}\n{}", refused.json(), logs()),
+            }
+        }
+        count
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signers_that_join_carry_their_share_and_one_that_leaves_is_not_missed() {
+    let work = WorkFolder::of("fleet_scaling").unwrap();
+    let mut scene = Scene::with_one(&work).await;
+    let server = scene.fleet.server.clone();
+    let email = format!("{}@example.test", &unique_hex()[..20]);
+    let person = Person::sign_up(&server, &email, &unique_hex())
+        .await
+        .unwrap()
+        .unwrap();
+    let verified = person.verify(&server, scene.fleet.mailbox).await.unwrap();
+    assert_eq!(verified.status, StatusCode::OK);
+    let load = Load::start(&server, &Arc::new(person));
+    scene.all_sign(&load, 1..=1).await;
+
+    for number in 2..=SIGNERS {
+        scene.fleet.restart(Tier::Keysigner, number).await.unwrap();
+    }
+    scene.name_stands_for(SIGNERS);
+    scene.all_sign(&load, 1..=SIGNERS).await;
+    let of_three = scene.shares(&load, 1..=SIGNERS).await;
+
+    // Whoever takes a signer away takes its name first, and stops it when nobody asks it any more.
+    scene.name_stands_for(SIGNERS - 1);
+    while scene.shares(&load, 1..=SIGNERS).await[SIGNERS - 1] > 0 {}
+    scene.fleet.stop(Tier::Keysigner, SIGNERS).await.unwrap();
+    let of_two = scene.shares(&load, 1..=SIGNERS - 1).await;
+    let tokens = load.end(|| scene.fleet.logs()).await;
+    assert!(of_three.iter().all(|share| FAIR.contains(share)), "{of_three:?}");
+    assert!(of_two.iter().all(|share| (30..=70).contains(share)), "{of_two:?}");
+    report(&format!(
+        "keysigners 1, 3, 2 under load: {tokens} tokens, none refused; shares of three {of_three:?} %, of two {of_two:?} %"
+    ));
+}
