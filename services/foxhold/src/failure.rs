@@ -25,6 +25,7 @@ use crate::{
         audit::{ContradictionsLeft, LogChanged},
         config::explain::UnknownKey,
         doctor::ChecksFailed,
+        invite::import::RowsFailed,
         key::provider::RotationRefused,
         mail::{MailNotSent, NoMailServer},
         paged::{Interrupted, PartlyDone},
@@ -89,7 +90,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             RotationRefused::None { .. } => NOT_FOUND,
         };
     }
-    if error.is::<ContradictionsLeft>() || error.is::<ChecksFailed>() || error.is::<LogChanged>() {
+    if error.is::<RowsFailed>()
+        || error.is::<ContradictionsLeft>()
+        || error.is::<ChecksFailed>()
+        || error.is::<LogChanged>()
+    {
         PARTLY
     } else if error.is::<NotThere>() || error.is::<UnknownKey>() {
         NOT_FOUND

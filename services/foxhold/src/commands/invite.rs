@@ -1,5 +1,7 @@
 //! `foxhold invite …`: invitations to make an account, where `registration = "invitation"` asks for one.
 
+pub(crate) mod import;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -43,6 +45,13 @@ pub(crate) enum InviteCommand {
         after_help = "Examples:\n  foxhold invite delete 52c2524d78486cd39288f2c9d2599e1933665383d3495dc43fe63c60b852dc1b --dry-run\n  foxhold invite delete 52c2524d78486cd39288f2c9d2599e1933665383d3495dc43fe63c60b852dc1b --yes"
     )]
     Delete(DeleteArgs),
+    /// Invite everybody in a file: prints a code and a link for each, or why there is none.
+    ///
+    /// Run it for a class or a firm; again, when rows were mended: who has an account or an open invitation gets none.
+    #[command(
+        after_help = "Examples:\n  foxhold invite import class.csv --dry-run\n  foxhold invite import class.csv --expires 30d --output jsonl"
+    )]
+    Import(import::ImportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +119,7 @@ pub(crate) fn run(command: &InviteCommand) -> anyhow::Result<()> {
         InviteCommand::List(arguments) => list(arguments),
         InviteCommand::Show(arguments) => show(arguments),
         InviteCommand::Delete(arguments) => delete(arguments),
+        InviteCommand::Import(arguments) => import::run(arguments),
     }
 }
 

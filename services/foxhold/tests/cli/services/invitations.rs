@@ -74,3 +74,59 @@ fn what_cannot_be_meant_is_refused() {
     }
     assert!(ids(&bench.json(&["invite", "list"])).is_empty());
 }
+
+fn outcomes(imported: &Value) -> Vec<&str> {
+    let rows = imported["rows"].as_array().expect("a list");
+    rows.iter()
+        .map(|row| row["outcome"].as_str().expect("an outcome"))
+        .collect()
+}
+
+#[test]
+fn a_file_is_imported_and_nobody_is_invited_twice() {
+    let bench = Bench::new();
+    bench.write("password", "correct horse\n");
+    let carol = "carol@example.org";
+    bench.done(&["account", "create", carol, "--password-file", "password"]);
+    bench.write(
+        "class.csv",
+        "email,note,locale\nAnn@example.org,\"class 5b, left\",de\nbob@example.org,,\nann@example.org,,\ncarol@example.org,,\n",
+    );
+    let import = ["invite", "import", "class.csv"];
+    let expected = ["created", "created", "already_invited", "exists"];
+    let foretold = bench.json(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!(outcomes(&foretold), expected);
+    assert!(foretold["rows"][0]["code"].is_null());
+    assert!(ids(&bench.json(&["invite", "list"])).is_empty());
+    let imported = bench.json(&import);
+    assert_eq!(outcomes(&imported), expected);
+    let code = imported["rows"][0]["code"].as_str().unwrap();
+    assert_eq!(imported["rows"][0]["link"], format!("{HOME}/?invite={code}"));
+    let listed = bench.json(&["invite", "list"]);
+    assert_eq!(ids(&listed).len(), 2);
+    assert!(listed.to_string().contains("class 5b, left"));
+    let again = bench.json(&import);
+    assert_eq!(
+        outcomes(&again),
+        ["already_invited", "already_invited", "already_invited", "exists"]
+    );
+    assert_eq!(ids(&bench.json(&["invite", "list"])).len(), 2);
+}
+
+#[test]
+fn rows_that_cannot_be_meant_keep_no_other_from_being_invited() {
+    let bench = Bench::new();
+    bench.write("class.csv", "email\nnobody\nann@example.org\n");
+    let ran = bench.run(&["invite", "import", "class.csv", "--output", "json"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    let imported: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(outcomes(&imported), ["bad_address", "created"]);
+    for text in [
+        "address\nann@example.org\n",
+        "email,colour\nann@example.org,red\n",
+    ] {
+        bench.write("class.csv", text);
+        let ran = bench.run(&["invite", "import", "class.csv"]);
+        assert_eq!(ran.code, Some(1), "{text}: {}", ran.err);
+    }
+}
