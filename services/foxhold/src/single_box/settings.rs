@@ -221,10 +221,21 @@ impl Settings {
         if PoolLimits::of_machine(memory).slots().is_err() {
             return Err(SettingsError::Stretch(self.stretch.memory_mib));
         }
-        if self.mail == MailMode::None && !confirmed && !is_loopback(&url) {
-            return Err(SettingsError::MailNone(self.public_url()));
+        if let Some(reachable) = self.beyond_this_machine(&url)
+            && self.mail == MailMode::None
+            && !confirmed
+        {
+            return Err(SettingsError::MailNone(reachable));
         }
         Ok(())
+    }
+
+    /// Where other machines reach it: a proxy at the public address, or anybody where it listens. One is enough.
+    fn beyond_this_machine(&self, url: &Url) -> Option<String> {
+        if !is_loopback(url) {
+            return Some(self.public_url());
+        }
+        (!self.listen.ip().is_loopback()).then(|| self.listen.to_string())
     }
 
     /// The public root, without trailing slash.
@@ -349,6 +360,33 @@ mod tests {
                 allowed,
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn no_mail_where_others_reach_the_listener_needs_a_word() {
+        for (listen, confirmed, allowed) in [
+            ("127.0.0.1:8000", false, true),
+            ("127.1.2.3:8000", false, true),
+            ("[::1]:8000", false, true),
+            ("0.0.0.0:8000", false, false),
+            ("[::]:8000", false, false),
+            ("192.168.1.7:8000", false, false),
+            ("0.0.0.0:8000", true, true),
+        ] {
+            for public_url in [None, Some("http://localhost:8000".to_owned())] {
+                let settings = Settings {
+                    listen: listen.parse().unwrap(),
+                    public_url,
+                    mail: MailMode::None,
+                    ..Settings::default()
+                };
+                let found = settings.check(confirmed);
+                assert_eq!(found.is_ok(), allowed, "{listen}");
+                if let Err(fault) = found {
+                    assert!(fault.to_string().contains(listen), "{fault}");
+                }
+            }
         }
     }
 
