@@ -209,7 +209,7 @@ fn a_node_is_changed_renamed_and_deleted() {
     let refused = bench.run(&["node", "delete", SYNC_3]);
     assert_eq!(refused.code, Some(6), "{}", refused.err);
     assert!(
-        refused.err.contains("users who get another node"),
+        refused.err.contains("users who are on it get another node"),
         "{}",
         refused.err
     );
