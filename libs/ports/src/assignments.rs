@@ -332,5 +332,30 @@ pub fn is_node_url(url: &str) -> bool {
         && !url.ends_with('/')
 }
 
+/// What a service's pattern has to be, for whoever gave another.
+pub const PATTERN_FIX: &str = "give {node} and what stands behind it, as in {node}/1.5/{uid}; {service} may stand there, too, and nothing else in {}";
+/// What a service's scope has to be.
+pub const SCOPE_FIX: &str = "give one scope, without blanks, as in https://example.org/apps/notes";
+
+/// Whether a text can be a service's pattern: visible ASCII that begins with the node, `{node}`, and has no other words to
+/// fill in than `{uid}` and `{service}`. Clients are sent wherever it leads.
+#[must_use]
+pub fn is_pattern(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("{node}") else {
+        return false;
+    };
+    let rest = rest
+        .replace("{uid}", "")
+        .replace("{service}", "")
+        .replace("{node}", "");
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && !rest.contains(['{', '}'])
+}
+
+/// Whether a text can be a service's scope, or none: visible ASCII without blanks, which would make several of it.
+#[must_use]
+pub fn is_scope(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Uids start here in a new service.
 pub const FIRST_UID: ServiceUid = ServiceUid::new(1).expect("one is a uid");

@@ -15,7 +15,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AssignmentAdmin, AssignmentReader, Call, ReadError, WriteError,
-    assignments::{NewNode, is_node_url},
+    assignments::{NewNode, PATTERN_FIX, SCOPE_FIX, is_node_url, is_pattern, is_scope},
     signer::LIFETIME_SECS_MAX,
 };
 use schemars::JsonSchema;
@@ -266,6 +266,8 @@ impl ServiceSettings {
             .is_some_and(|(app, version)| !app.is_empty() && !version.is_empty());
         let rules = [
             (is_named, "key", "give app and version, such as sync-1.5"),
+            (is_pattern(&self.pattern), "pattern", PATTERN_FIX),
+            (is_scope(&self.scope), "scope", SCOPE_FIX),
             (
                 (1..=LIFETIME_SECS_MAX).contains(&self.token_lifetime_secs),
                 "token_lifetime_secs",

@@ -21,6 +21,8 @@ pub(crate) mod template;
 pub(crate) mod token;
 pub(crate) mod up;
 
+use std::path::{Path, PathBuf};
+
 use thiserror::Error;
 
 /// What was named is nowhere.
@@ -31,6 +33,28 @@ pub(crate) struct NotThere {
     pub(crate) what: &'static str,
     /// Where to look.
     pub(crate) fix: &'static str,
+}
+
+/// A file or folder that was named is not there.
+#[derive(Debug, Error)]
+#[error("there is no {what} {}\nfix: give the path of one that is there", path.display())]
+pub(crate) struct NoSuchFile {
+    /// `file`, `folder`
+    pub(crate) what: &'static str,
+    pub(crate) path: PathBuf,
+}
+
+impl NoSuchFile {
+    /// Refuses a path that leads nowhere. What cannot be seen for another reason is told by whoever opens it.
+    pub(crate) fn check(what: &'static str, path: &Path) -> Result<(), Self> {
+        match path.try_exists() {
+            Ok(false) => Err(Self {
+                what,
+                path: path.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What was to be made is there already, and stays as it is.

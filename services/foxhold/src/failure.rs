@@ -21,7 +21,7 @@ use foxhold_webhead::{config::ConfigError, mail::MailSettingsError};
 use crate::{
     admin_client::AdminError,
     commands::{
-        Exists, NotThere,
+        Exists, NoSuchFile, NotThere,
         audit::{ContradictionsLeft, LogChanged},
         config::explain::UnknownKey,
         doctor::ChecksFailed,
@@ -30,6 +30,7 @@ use crate::{
         mail::{MailNotSent, NoMailServer},
         paged::{Interrupted, PartlyDone},
         service::{EventsLeft, ReadFault, SettingsFault, Unfit},
+        template::TemplatesUnfit,
         token::TokenFileError,
     },
     confirm::Unconfirmed,
@@ -38,8 +39,8 @@ use crate::{
     single_box::{NodeSecretError, settings::SettingsError, setup::SetupError},
 };
 
-/// Exit code of arguments that do not go together.
-const WRONG_USAGE: u8 = 2;
+/// Exit code of arguments that do not go together, or that cannot be meant.
+pub(crate) const WRONG_USAGE: u8 = 2;
 /// Exit code of something that is not there (`ecosystem.md` 3.4).
 pub(crate) const NOT_FOUND: u8 = 5;
 /// Exit code of what is done in part; the output says which (`ecosystem.md` 3.4).
@@ -96,7 +97,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<LogChanged>()
     {
         PARTLY
-    } else if error.is::<NotThere>() || error.is::<UnknownKey>() {
+    } else if error.is::<NotThere>() || error.is::<NoSuchFile>() || error.is::<UnknownKey>() {
         NOT_FOUND
     } else if is_refused(error) {
         REFUSED
@@ -151,9 +152,13 @@ fn exit_code_of_schema(error: &MigrateError) -> u8 {
 
 fn exit_code_of_secrets(error: &TokenFileError) -> u8 {
     match error {
-        TokenFileError::Missing(_) | TokenFileError::NotListed { .. } => NOT_FOUND,
-        TokenFileError::WhichNode(_) | TokenFileError::AllNodes(_) => WRONG_USAGE,
-        TokenFileError::Busy(_) | TokenFileError::Itself(_) => REFUSED,
+        TokenFileError::Missing(_) | TokenFileError::NotListed { .. } | TokenFileError::NotPrepared(_) => {
+            NOT_FOUND
+        }
+        TokenFileError::WhichNode(_) | TokenFileError::WhoseSecret(_) | TokenFileError::AllNodes(_) => {
+            WRONG_USAGE
+        }
+        TokenFileError::Busy(_) | TokenFileError::Itself(_) | TokenFileError::Listed { .. } => REFUSED,
         TokenFileError::Secret(_)
         | TokenFileError::Line { .. }
         | TokenFileError::Empty(_)
@@ -202,6 +207,7 @@ fn is_invalid(error: &anyhow::Error) -> bool {
         || error.is::<PlanError>()
         || error.is::<ConfigError>()
         || error.is::<MailSettingsError>()
+        || error.is::<TemplatesUnfit>()
         || error.is::<NoMailServer>()
         || error.is::<NodeSecretsError>()
         || error.is::<NodeSecretError>()

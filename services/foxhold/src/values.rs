@@ -24,6 +24,14 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a span of time, as in 90s, 30m, 12h or 7d".to_owned())
 }
 
+/// The same, but with its letter: where people think in minutes or days, a bare number would be taken for seconds.
+pub(crate) fn span_with_unit(text: &str) -> Result<Duration, String> {
+    if text.ends_with(|last: char| last.is_ascii_digit()) && text != "0" {
+        return Err("a span of time with its unit, as in 90s, 30m, 12h or 7d".to_owned());
+    }
+    span(text)
+}
+
 /// How many a second, or a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
@@ -170,6 +178,19 @@ mod tests {
             ("99999999999999999d", None),
         ] {
             assert_eq!(span(text).ok(), expected.map(Duration::from_secs), "{text}");
+        }
+        for (text, expected) in [
+            ("30s", Some(30)),
+            ("30m", Some(1800)),
+            ("0", Some(0)),
+            ("30", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                span_with_unit(text).ok(),
+                expected.map(Duration::from_secs),
+                "{text}"
+            );
         }
     }
 

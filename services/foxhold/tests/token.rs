@@ -295,12 +295,56 @@ fn a_new_node_is_added_and_each_is_a_line_of_jsonl() {
 }
 
 #[test]
+fn the_file_of_the_first_node_is_made() {
+    let add = |bench: &Bench, more: &[&str]| {
+        let add = [
+            "token",
+            "rotate",
+            NODE,
+            "--secrets-file",
+            "new.secrets",
+            "--add-node",
+        ];
+        bench.run(&[&add[..], more].concat())
+    };
+    let bench = Bench::new();
+    let dry = add(&bench, &["--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.err);
+    assert!(!bench.at("new.secrets").exists());
+    let made = add(&bench, &[]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let before = bench.read("new.secrets");
+    assert!(before.starts_with(&format!("{NODE},")), "one line");
+    let mode = fs::metadata(bench.at("new.secrets"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // It is no new node any more, and keeps its secret.
+    let again = add(&bench, &[]);
+    assert_eq!(again.code, Some(6), "{}", again.err);
+    assert!(
+        again.err.contains("lists https://sync-1.example.org already"),
+        "{}",
+        again.err
+    );
+    assert_eq!(bench.read("new.secrets"), before);
+    // One that somebody has made beforehand is as good as none.
+    put(&bench.at("new.secrets"), "");
+    assert_eq!(add(&bench, &[]).code, Some(0));
+}
+
+#[test]
 fn refusals_have_their_codes_and_say_what_to_do() {
     let bench = Bench::new();
     put(&bench.at("broken"), "hunter5");
     put(&bench.at("open"), "hunter6");
     fs::set_permissions(bench.at("open"), fs::Permissions::from_mode(0o640)).unwrap();
-    let table: [(&str, &[&str], i32, &str); 10] = [
+    put(
+        &bench.at("masters"),
+        &"00112233445566778899aabbccddeeff".repeat(2),
+    );
+    let table: [(&str, &[&str], i32, &str); 12] = [
         ("no box", &["token", "list", "--data", "."], 5, "--data"),
         ("no box to look at", &["doctor", "--data", "."], 5, "--data"),
         (
@@ -347,6 +391,18 @@ fn refusals_have_their_codes_and_say_what_to_do() {
             "--fixed-file",
         ),
         ("no node", &["token", "rotate", "sync-1"], 2, "https://"),
+        (
+            "nothing prepared",
+            &["token", "revoke", "--prepared", "--yes"],
+            5,
+            "rotate --prepare",
+        ),
+        (
+            "whose secret",
+            &["token", "export", "--master-file", "masters", "--out", "x"],
+            2,
+            "derived from",
+        ),
     ];
     for (name, arguments, code, named) in table {
         let ran = bench.run(arguments);

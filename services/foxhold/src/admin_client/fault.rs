@@ -2,12 +2,12 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use foxhold_ops::wire::{Code, Problem};
+use foxhold_ops::wire::{Code, FieldFault, Problem};
 use foxhold_runtime::process::{FAILED, INVALID, REFUSED, UNAVAILABLE};
 use http::StatusCode;
 use thiserror::Error;
 
-use crate::failure::{NOT_FOUND, NOT_PERMITTED};
+use crate::failure::{NOT_FOUND, NOT_PERMITTED, WRONG_USAGE};
 
 /// No answer, or a bad one.
 #[derive(Debug, Error)]
@@ -43,6 +43,9 @@ pub(crate) enum AdminError {
         status: StatusCode,
         source: serde_json::Error,
     },
+    /// What was refused stood in flags.
+    #[error("{}", told_of_flags(.0))]
+    Flags(Box<Problem>),
     /// It was decided against, or did not work.
     #[error("{}", told(.0))]
     Problem(Box<Problem>),
@@ -56,7 +59,22 @@ impl AdminError {
             Self::NoAnswer { .. } | Self::TooLate(_) => UNAVAILABLE,
             Self::Stranger { .. } => NOT_PERMITTED,
             Self::CutOff(_) | Self::Request(_) | Self::Senseless { .. } => FAILED,
+            Self::Flags(_) => WRONG_USAGE,
             Self::Problem(problem) => exit_code_of(problem.code),
+        }
+    }
+
+    /// The same for a request that was made of flags: names them, in place of the request's members.
+    pub(crate) fn of_flags(self) -> Self {
+        match self {
+            Self::Problem(problem)
+                if problem.code == Code::InvalidRequest
+                    && !problem.errors.is_empty()
+                    && problem.errors.iter().all(|fault| flag(&fault.field).is_some()) =>
+            {
+                Self::Flags(problem)
+            }
+            other => other,
         }
     }
 
@@ -64,6 +82,54 @@ impl AdminError {
     pub(crate) fn is_passing(&self) -> bool {
         self.exit_code() == UNAVAILABLE
     }
+}
+
+/// The flag that a member of a request is given by. Members of lists are told with their place: `allocation.pools[1].pool`.
+fn flag(field: &str) -> Option<&'static str> {
+    let name = field.split('[').next().unwrap_or(field);
+    Some(match name {
+        "pattern" => "--pattern",
+        "scope" | "scopes" => "--scope",
+        "token_lifetime_secs" => "--token-lifetime",
+        "uid_ceiling" => "--uid-ceiling",
+        "schemes" => "--scheme",
+        "allowed_issuers" => "--allowed-issuer",
+        "trusted_issuers" => "--trusted-issuer",
+        "allowed_email_domains" => "--email-domain",
+        "admission" => "--admission",
+        "conditions" => "--condition",
+        "auth_max_age_secs" => "--max-age",
+        "allocation.pinned_to" => "--pin",
+        "pool" | "pools" | "allocation.pools" => "--pool",
+        "allocation.closed_pools" => "--closed-pool",
+        "capacity" => "--capacity",
+        "available" => "--available",
+        "node_type" => "--node-type",
+        "email" => "--email",
+        "domain" => "--domain",
+        "lifetime_secs" => "--expires",
+        "count" => "--count",
+        "note" => "--note",
+        "name" => "--name",
+        "image_uri" => "--image-uri",
+        "redirect_uris" => "--redirect-uri",
+        "post_logout_redirect_uris" => "--post-logout-redirect-uri",
+        "require_pkce" => "--require-pkce",
+        "allowed" => "--allow",
+        _ => return None,
+    })
+}
+
+fn told_of_flags(problem: &Problem) -> String {
+    let fault = |fault: &FieldFault| {
+        let flag = flag(&fault.field).unwrap_or(&fault.field);
+        format!("{flag}: {}", fault.detail)
+    };
+    let faults: Vec<_> = problem.errors.iter().map(fault).collect();
+    format!(
+        "what a flag says cannot be meant\nfix: {}",
+        faults.join("\n     ")
+    )
 }
 
 const fn exit_code_of(code: Code) -> u8 {
@@ -108,11 +174,13 @@ const fn fix(code: Code) -> Option<&'static str> {
         Code::Conflict => None,
         Code::Unavailable | Code::OutcomeUnknown => Some("try again"),
         Code::Internal => Some("look for the request's id in the log"),
+        Code::Closed => Some("foxhold service update --admission everyone, or first=N with a larger N"),
+        Code::UserRetired => {
+            Some("nothing brings a retired user back; whoever makes a new account has another key")
+        }
         Code::InvalidRequest
         | Code::NotFound
         | Code::MethodNotAllowed
-        | Code::Closed
-        | Code::UserRetired
         | Code::TooLarge
         | Code::UnsupportedMediaType => None,
     }
@@ -145,8 +213,6 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> AdminError {
 
 #[cfg(test)]
 mod tests {
-    use foxhold_ops::wire::FieldFault;
-
     use super::*;
 
     fn problem(code: Code, errors: Vec<FieldFault>) -> AdminError {
@@ -196,10 +262,21 @@ mod tests {
                 problem(Code::Internal, Vec::new()),
                 "what happened (request r1)\nfix: look for the request's id in the log",
             ),
-            (problem(Code::UserRetired, Vec::new()), "what happened"),
+            (problem(Code::MethodNotAllowed, Vec::new()), "what happened"),
+            (
+                problem(Code::InvalidRequest, vec![fault("allocation.pools[1].pool")]).of_flags(),
+                "what a flag says cannot be meant\nfix: --pool: give more",
+            ),
+            (
+                problem(Code::InvalidRequest, vec![fault("records[0].uid")]).of_flags(),
+                "what happened\nfix: `records[0].uid`: give more",
+            ),
         ] {
             assert_eq!(error.to_string(), expected);
         }
+        let of_flags = |field| problem(Code::InvalidRequest, vec![fault(field)]).of_flags();
+        assert_eq!(of_flags("token_lifetime_secs").exit_code(), WRONG_USAGE);
+        assert_eq!(of_flags("users[0].user").exit_code(), INVALID);
         assert!(matches!(
             refused(StatusCode::BAD_GATEWAY, b"<html>"),
             AdminError::Senseless { .. }

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use foxhold_core::Deadline;
 use foxhold_runtime::{SystemClock, SystemRandom};
@@ -37,7 +38,7 @@ const LEAVING: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Look for rows that cannot all be right, and count them.
+    /// Of a fleet: look for rows in Cassandra that cannot all be right, and count them. A box has no use for it.
     ///
     /// Changes nothing without --repair. Run it after a lost disk, a restore or a region's return; nothing is stopped.
     #[command(
@@ -79,7 +80,9 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<()> {
 }
 
 fn run_store(arguments: &RunArgs) -> anyhow::Result<()> {
-    let mut fleet = Fleet::load(&arguments.config)?;
+    let fleet = Fleet::load(&arguments.config);
+    let mut fleet = fleet
+        .context("reading the configuration of a fleet on Cassandra, which this is for; a box needs none")?;
     // Whoever repairs needs what dbwriters may do; the schema's own role need not be let near rows.
     fleet.log_in_as_dbwriter()?;
     let first = fleet.plan.regions.first().map(|region| region.name.clone());

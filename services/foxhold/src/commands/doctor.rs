@@ -37,7 +37,7 @@ pub(crate) struct DoctorArgs {
 
 /// Something is wrong; what, was printed.
 #[derive(Debug, Error)]
-#[error("{failed} of {all} checks failed\nfix: what stands below each of them")]
+#[error("{failed} of {all} checks failed\nfix: what the output says of each of them")]
 pub(crate) struct ChecksFailed {
     failed: usize,
     all: usize,

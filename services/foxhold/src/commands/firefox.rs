@@ -7,7 +7,9 @@ use foxhold_webhead::config::root;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{data_folder::DataFolderError, output::OutputArgs, single_box::stopped::settings_of};
+use crate::{
+    data_folder::DataFolderError, output::OutputArgs, progress::note, single_box::stopped::settings_of,
+};
 
 /// How a Firefox is pointed at a server.
 #[derive(Debug, Subcommand)]
@@ -83,7 +85,12 @@ fn of_box(arguments: &SettingsArgs) -> anyhow::Result<Url> {
         let folder = arguments.data.clone();
         return Err(DataFolderError::Missing { folder }.into());
     }
-    Ok(settings_of(&arguments.data)?.site()?)
+    let site = settings_of(&arguments.data)?.site()?;
+    note(
+        false,
+        "the address is that of foxhold.toml; of a box that is started with --listen or --public-url, give it with --url",
+    );
+    Ok(site)
 }
 
 /// The preferences that point a Firefox there. It reads everything else from the server.

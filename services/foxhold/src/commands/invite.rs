@@ -10,12 +10,15 @@ use foxhold_ops::wire::{
     DryRun, INVITATIONS_MAX, Invitation, InvitationDeleted, InvitationState, Invitations, InvitationsMade,
     MadeInvitation, NewInvitations,
 };
+use foxhold_webhead::registration::RegistrationSetting;
 use serde_json::Value;
 
 use crate::{
-    admin_client::{self, AdminArgs, Path},
+    admin_client::{self, AdminArgs, AdminError, Path},
     confirm,
     output::{OutputArgs, moment, table},
+    progress::note,
+    single_box::stopped::settings_of,
     values::span,
 };
 
@@ -134,11 +137,33 @@ fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
     let dry_run = arguments.dry_run;
     let path = Path::of(["invitations"]).dry(DryRun { dry_run });
     let made: InvitationsMade = admin_client::with(&arguments.admin, async |admin| {
-        Ok(admin.post(&path, &wanted).await?)
+        Ok(admin.post(&path, &wanted).await.map_err(AdminError::of_flags)?)
     })?;
+    note_needless(&arguments.admin);
     Ok(arguments
         .output
         .print(&codes(&made), &serde_json::to_value(&made)?)?)
+}
+
+/// Says where a code changes nothing. A fleet's webheads know that by themselves.
+fn note_needless(admin: &AdminArgs) {
+    if admin.is_fleet() {
+        return;
+    }
+    let Ok(settings) = settings_of(admin.folder()) else {
+        return;
+    };
+    let needless = match settings.registration {
+        RegistrationSetting::Invitation => return,
+        RegistrationSetting::Open => "anybody may make an account without a code: registration is \"open\"",
+        RegistrationSetting::Closed => {
+            "nobody may make an account, with a code neither: registration is \"closed\""
+        }
+    };
+    note(
+        admin.quiet,
+        &format!("{needless}; foxhold.toml: registration = \"invitation\""),
+    );
 }
 
 fn codes(made: &InvitationsMade) -> String {
@@ -188,16 +213,18 @@ fn show(arguments: &ShowArgs) -> anyhow::Result<()> {
 fn delete(arguments: &DeleteArgs) -> anyhow::Result<()> {
     let one = &arguments.one;
     let dry_run = arguments.dry_run;
-    let is_confirmed = arguments.yes || dry_run;
-    confirm::by_name(
-        is_confirmed,
-        "Nobody can make an account with it any more.",
-        "invitation's id",
-        &one.id,
-    )?;
-    let path = Path::of(["invitations", &one.id]).dry(DryRun { dry_run });
-    let deleted: InvitationDeleted =
-        admin_client::with(&one.admin, async |admin| Ok(admin.delete(&path).await?))?;
+    let deleted: InvitationDeleted = admin_client::with(&one.admin, async |admin| {
+        let path = Path::of(["invitations", &one.id]);
+        // One that there is not is told before anybody is asked.
+        let _: Invitation = admin.get(&path).await?;
+        confirm::by_name(
+            arguments.yes || dry_run,
+            "Nobody can make an account with it any more.",
+            "invitation's id",
+            &one.id,
+        )?;
+        Ok(admin.delete(&path.dry(DryRun { dry_run })).await?)
+    })?;
     let word = if deleted.dry_run {
         "would be deleted"
     } else {

@@ -33,7 +33,7 @@ pub(crate) enum MailCommand {
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
     /// The receiver.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = address)]
     address: String,
     /// The folder of the box.
     #[arg(
@@ -45,6 +45,16 @@ pub(crate) struct TestArgs {
     data: PathBuf,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// Whether mail can go there at all is for the server to say.
+fn address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once('@');
+    let is_address = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        && !text.contains(|character: char| character.is_whitespace() || character.is_control());
+    is_address
+        .then(|| text.to_owned())
+        .ok_or_else(|| "a mail address, as in somebody@example.org".to_owned())
 }
 
 /// The box hands no mail to anybody.
@@ -93,4 +103,24 @@ fn text(steps: &[Step]) -> String {
 
 fn value(step: &Step) -> Value {
     json!({ "step": step.step, "state": state(step), "answer": step.answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_has_a_name_and_a_host() {
+        for (text, expected) in [
+            ("a@b.example", true),
+            ("a@localhost", true),
+            ("notmail", false),
+            ("@b", false),
+            ("a@", false),
+            ("a b@c", false),
+            ("a@b\n", false),
+        ] {
+            assert_eq!(address(text).is_ok(), expected, "{text:?}");
+        }
+    }
 }

@@ -30,11 +30,24 @@ pub(crate) struct Interrupted;
 
 /// Some of it did not work.
 #[derive(Debug, Error)]
-#[error("{failed} of {matched} failed\nfix: run the same command again; `reasons` says what to look for")]
+#[error("{failed} of {matched} failed{left_out}\nfix: {fix}")]
 pub(crate) struct PartlyDone {
     failed: u64,
     matched: u64,
+    /// How many were neither tried nor done: what lies on a node that did not answer, for one.
+    left_out: String,
+    fix: &'static str,
 }
+
+fn left_out(left: u64) -> String {
+    match left {
+        0 => String::new(),
+        left => format!(", and {left} were not tried"),
+    }
+}
+
+/// No place: the same again comes to the same.
+const NO_NODE: &str = "no_node";
 
 /// Tells when somebody interrupts.
 pub(crate) struct Interrupt(Shutdown);
@@ -193,10 +206,23 @@ impl Sum {
             note(is_quiet, "there are more: run the same command again to go on");
         }
         if self.failed > 0 {
-            let (failed, matched) = (self.failed, self.matched);
-            return Err(PartlyDone { failed, matched }.into());
+            return Err(self.partly().into());
         }
         Ok(())
+    }
+
+    fn partly(&self) -> PartlyDone {
+        let fix = if self.reasons.contains_key(NO_NODE) {
+            "`no_node` is a node without room: foxhold node update --capacity, or another --to; then the same command again"
+        } else {
+            "run the same command again; the reasons say what to look for"
+        };
+        PartlyDone {
+            failed: self.failed,
+            matched: self.matched,
+            left_out: left_out(self.matched.saturating_sub(self.changed + self.failed)),
+            fix,
+        }
     }
 
     fn text(&self, what: &str) -> String {
@@ -273,6 +299,30 @@ mod tests {
                 expected,
                 "{limit} {matched}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_told_with_what_helps() {
+        for (reasons, expected) in [
+            (
+                &["connect", "silent"][..],
+                "3 of 20 failed, and 16 were not tried\nfix: run the same command again",
+            ),
+            (
+                &["no_node"],
+                "3 of 20 failed, and 16 were not tried\nfix: `no_node`",
+            ),
+        ] {
+            let sum = Sum {
+                matched: 20,
+                changed: 1,
+                failed: 3,
+                reasons: reasons.iter().map(|reason| ((*reason).to_owned(), 1)).collect(),
+                ..Sum::default()
+            };
+            let told = sum.partly().to_string();
+            assert!(told.starts_with(expected), "{told}");
         }
     }
 

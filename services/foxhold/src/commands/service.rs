@@ -86,7 +86,8 @@ pub(crate) enum ServiceCommand {
     RetireUser(RetireArgs),
     /// How many users a service has.
     ///
-    /// Changes nothing. It goes through all of them.
+    /// Changes nothing. It goes through all of them, and counts those who came before the last midnight (UTC), if --before
+    /// says nothing else: who came today is not counted.
     #[command(
         after_help = "Examples:\n  foxhold service count-users\n  foxhold service count-users sync-1.5 --before 2026-11-01 --output jsonl"
     )]

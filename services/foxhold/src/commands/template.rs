@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use foxhold_webhead::config::mail_templates;
+use foxhold_webhead::{
+    config::{ConfigError, mail_templates},
+    mail_templates::{TemplateFault, TemplateFaults},
+};
 use serde_json::json;
+use thiserror::Error;
 
 use crate::{
     data_folder::DataFolderError,
@@ -42,6 +46,11 @@ pub(crate) struct CheckArgs {
     output: OutputArgs,
 }
 
+/// Templates that no box or webhead would start with.
+#[derive(Debug, Error)]
+#[error("the mail templates cannot be used\n{0}\nfix: correct these files, or take them out of the folder")]
+pub(crate) struct TemplatesUnfit(TemplateFaults);
+
 /// Carries the command out.
 pub(crate) fn run(command: &TemplateCommand) -> anyhow::Result<()> {
     let TemplateCommand::Check(arguments) = command;
@@ -50,7 +59,10 @@ pub(crate) fn run(command: &TemplateCommand) -> anyhow::Result<()> {
         None => of_box(arguments)?,
     };
     // Links are made by the program; templates only say where they stand.
-    let templates = mail_templates("https://accounts.example.org", folder.as_deref())?;
+    let templates = match mail_templates("https://accounts.example.org", folder.as_deref()) {
+        Err(ConfigError::Templates(faults)) => return refuse(arguments, faults),
+        read => read?,
+    };
     let parts: Vec<_> = templates.parts().collect();
     let whose = |is_own: bool| if is_own { "own" } else { "foxhold" };
     let row = |(name, is_own): &(&str, bool)| [(*name).to_owned(), whose(*is_own).to_owned()];
@@ -60,6 +72,14 @@ pub(crate) fn run(command: &TemplateCommand) -> anyhow::Result<()> {
         .map(|(name, is_own)| json!({ "part": name, "from": whose(*is_own) }));
     let text = table(["PART", "FROM"], &rows);
     Ok(arguments.output.print_list(&text, "parts", values.collect())?)
+}
+
+/// Scripts get a document also of what is wrong.
+fn refuse(arguments: &CheckArgs, faults: TemplateFaults) -> anyhow::Result<()> {
+    let fault = |fault: &TemplateFault| json!({ "file": fault.path, "problem": fault.problem });
+    let listed: Vec<_> = faults.0.iter().map(fault).collect();
+    arguments.output.print("", &json!({ "faults": listed }))?;
+    Err(TemplatesUnfit(faults).into())
 }
 
 fn of_box(arguments: &CheckArgs) -> anyhow::Result<Option<PathBuf>> {

@@ -3,6 +3,7 @@
 //!
 //! Must stay true: no secret is ever printed; what destroys tokens is confirmed.
 
+mod elsewhere;
 mod file;
 mod report;
 mod rules;
@@ -27,21 +28,24 @@ use crate::{confirm, data_folder::DataFolderError, key_files::KeyFiles, output::
 pub(crate) enum TokenCommand {
     /// How many secrets each node has, and how old they are; never the secrets.
     ///
-    /// Changes nothing. Run it to see which are due for a rotation, or in the middle of one.
+    /// Changes nothing. Run it to see which are due for a rotation, or in the middle of one. Of lists, as a box has one,
+    /// only the newest secret's age is known.
     #[command(
         after_help = "Examples:\n  foxhold token list\n  foxhold token list --secrets-file nodes.secrets --output json"
     )]
     List(ListArgs),
     /// Sign with a new secret from now on; tokens of the old ones serve until they end.
     ///
-    /// Run it regularly, and when somebody leaves who knew the secrets. Nobody notices.
+    /// Run it regularly, and when somebody leaves who knew the secrets. Nobody notices, if nodes elsewhere have the new
+    /// secret first: --prepare, `token export`, take it there, then this without --prepare. A box alone needs none of it.
     #[command(
         after_help = "Examples:\n  foxhold token rotate\n  foxhold token rotate https://sync-1.example.org --secrets-file nodes.secrets --prepare"
     )]
     Rotate(RotateArgs),
     /// Sign with a new secret and forget the old ones: every token of the node is refused at once.
     ///
-    /// Run it when a secret has leaked. Clients fetch new tokens by themselves.
+    /// Run it when a secret has leaked, and take the new one to nodes elsewhere at once (`token export`). Clients fetch new
+    /// tokens by themselves.
     #[command(
         after_help = "Examples:\n  foxhold token revoke --yes\n  foxhold token revoke https://sync-1.example.org --secrets-file nodes.secrets --yes"
     )]
@@ -113,7 +117,7 @@ pub(crate) struct RotateArgs {
     /// Make no new secret, only drop those whose tokens have ended.
     #[arg(long, conflicts_with_all = ["prepare", "add_node"])]
     finish: bool,
-    /// The node is new: add it to the file.
+    /// The node is new: add it to the file, which is made if there is none.
     #[arg(long, requires = "secrets_file")]
     add_node: bool,
     /// How long tokens live at most. [default: 14d, the most that a service can be set to]
@@ -154,7 +158,7 @@ pub(crate) fn run(command: &TokenCommand) -> anyhow::Result<()> {
 
 impl FileArgs {
     /// The file, and whether it is a box's: signer and node in one.
-    fn find(&self) -> anyhow::Result<(TokenFile, bool)> {
+    fn find(&self, find: FindFile) -> anyhow::Result<(TokenFile, bool)> {
         let named = [
             (&self.secrets_file, Form::ByNode),
             (&self.fixed_file, Form::List),
@@ -164,7 +168,7 @@ impl FileArgs {
             .iter()
             .find_map(|(path, form)| path.as_ref().map(|path| (path, *form)));
         if let Some((path, form)) = named {
-            return Ok((TokenFile::find(path, form)?, false));
+            return Ok((find(path, form)?, false));
         }
         if !self.data.join("format").exists() {
             let folder = self.data.clone();
@@ -176,7 +180,7 @@ impl FileArgs {
 }
 
 fn list(arguments: &ListArgs) -> anyhow::Result<()> {
-    let (file, _) = arguments.file.find()?;
+    let (file, _) = arguments.file.find(TokenFile::find)?;
     let now = SystemClock.now().as_secs();
     let (held, prepared) = (file.read()?, file.read_prepared()?);
     let mut rows = Row::all(&held, &prepared, now);
@@ -197,6 +201,8 @@ struct Change<'a> {
     arguments: &'a ChangeArgs,
     file: TokenFile,
     is_box: bool,
+    /// Of a box, its other nodes.
+    elsewhere: Vec<String>,
     node: Option<&'a str>,
     held: Content,
     prepared: Content,
@@ -205,13 +211,18 @@ struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn open(arguments: &'a ChangeArgs, read: fn(&TokenFile) -> ReadFile) -> anyhow::Result<Self> {
-        let (file, is_box) = arguments.file.find()?;
+    fn open(
+        arguments: &'a ChangeArgs,
+        find: FindFile,
+        read: fn(&TokenFile) -> ReadFile,
+    ) -> anyhow::Result<Self> {
+        let (file, is_box) = arguments.file.find(find)?;
         let node = file.subject(arguments.node.as_deref())?;
         let lock = file.lock()?;
         Ok(Self {
             arguments,
             is_box,
+            elsewhere: elsewhere_of(is_box, &arguments.file),
             node,
             held: read(&file)?,
             prepared: file.read_prepared()?,
@@ -243,6 +254,7 @@ impl<'a> Change<'a> {
             path: self.file.path.clone(),
             form: self.file.form,
             is_box: self.is_box,
+            elsewhere: self.elsewhere.clone(),
             secrets,
             dropped,
             needed_until,
@@ -255,19 +267,37 @@ impl<'a> Change<'a> {
 }
 
 type ReadFile = Result<Content, TokenFileError>;
+type FindFile = fn(&std::path::Path, Form) -> Result<TokenFile, TokenFileError>;
+
+fn elsewhere_of(is_box: bool, file: &FileArgs) -> Vec<String> {
+    if is_box {
+        elsewhere::nodes(&file.data)
+    } else {
+        Vec::new()
+    }
+}
 
 fn rotate(arguments: &RotateArgs) -> anyhow::Result<()> {
-    let mut change = Change::open(&arguments.change, TokenFile::read)?;
+    let (find, read): (FindFile, fn(&TokenFile) -> ReadFile) = if arguments.add_node {
+        (TokenFile::find_or_new, TokenFile::read_if_any)
+    } else {
+        (TokenFile::find, TokenFile::read)
+    };
+    let mut change = Change::open(&arguments.change, find, read)?;
     let now = SystemClock.now().as_secs();
     let keep = arguments.keep.unwrap_or(Duration::from_secs(LIFETIME_SECS_MAX));
     let node = change.node;
-    let held = match change.held.take(node) {
-        None if arguments.add_node => Vec::new(),
-        None => {
+    let held = match (change.held.take(node), arguments.add_node) {
+        (None, true) => Vec::new(),
+        (Some(held), false) => held,
+        (held, _) => {
             let (path, node) = (change.file.path, node.unwrap_or_default().to_owned());
-            return Err(TokenFileError::NotListed { path, node }.into());
+            return Err(match held {
+                None => TokenFileError::NotListed { path, node },
+                Some(_) => TokenFileError::Listed { path, node },
+            }
+            .into());
         }
-        Some(held) => held,
     };
     if arguments.finish {
         let changed = rules::prune(held, now, keep);
@@ -282,7 +312,7 @@ fn rotate(arguments: &RotateArgs) -> anyhow::Result<()> {
     }
     let prepared = change.prepared.take(node).unwrap_or_default();
     if arguments.prepare {
-        let secrets = held.len() + 1;
+        let secrets = held.len();
         change.held.put(node, held);
         return prepare(&mut change, prepared, secrets, now);
     }
@@ -324,7 +354,7 @@ fn prepare(
 }
 
 fn revoke(arguments: &RevokeArgs) -> anyhow::Result<()> {
-    let mut change = Change::open(&arguments.change, read_for_revocation)?;
+    let mut change = Change::open(&arguments.change, TokenFile::find, read_for_revocation)?;
     let now = SystemClock.now().as_secs();
     let node = change.node;
     let Some(held) = change.held.take(node) else {
@@ -336,7 +366,7 @@ fn revoke(arguments: &RevokeArgs) -> anyhow::Result<()> {
     let new = match prepared.filter(|_| arguments.prepared) {
         Some(prepared) => prepared.text,
         None if arguments.prepared => {
-            return Err(TokenFileError::Missing(change.file.prepared_path()).into());
+            return Err(TokenFileError::NotPrepared(change.file.path).into());
         }
         None => new_secret(),
     };
@@ -368,7 +398,7 @@ fn read_for_revocation(file: &TokenFile) -> ReadFile {
 
 fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let change = &arguments.change;
-    let (file, is_box) = change.file.find()?;
+    let (file, is_box) = change.file.find(TokenFile::find)?;
     let list = file.list_for(change.node.as_deref())?;
     file.check_export(&arguments.out)?;
     if !change.dry_run {
@@ -381,6 +411,7 @@ fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
         path: arguments.out.clone(),
         form: file.form,
         is_box,
+        elsewhere: elsewhere_of(is_box, &change.file),
         secrets: list.expose().lines().count(),
         dropped: 0,
         needed_until: None,

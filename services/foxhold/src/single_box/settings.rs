@@ -237,10 +237,10 @@ impl Settings {
     }
 
     fn check_mail(&self, confirmed: bool) -> Result<(), SettingsError> {
-        let is_seen = || self.site().is_ok_and(|url| !is_loopback(&url));
+        let seen = || self.site().ok().and_then(|url| self.beyond_this_machine(&url));
         match self.mail {
             MailMode::Smtp if self.smtp.is_none() => Err(SettingsError::NoSmtp),
-            MailMode::None if !confirmed && is_seen() => Err(SettingsError::MailNone(self.public_url())),
+            MailMode::None if !confirmed => seen().map_or(Ok(()), |at| Err(SettingsError::MailNone(at))),
             _ => Ok(()),
         }
     }
@@ -251,6 +251,14 @@ impl Settings {
         slots
             .map(drop)
             .map_err(|_| SettingsError::Stretch(self.stretch.memory_mib))
+    }
+
+    /// Where other machines reach it: a proxy at the public address, or anybody where it listens. One is enough.
+    fn beyond_this_machine(&self, url: &Url) -> Option<String> {
+        if !is_loopback(url) {
+            return Some(self.public_url());
+        }
+        (!self.listen.ip().is_loopback()).then(|| self.listen.to_string())
     }
 
     /// The public root, without trailing slash.
@@ -375,6 +383,33 @@ mod tests {
                 allowed,
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn no_mail_where_others_reach_the_listener_needs_a_word() {
+        for (listen, confirmed, allowed) in [
+            ("127.0.0.1:8000", false, true),
+            ("127.1.2.3:8000", false, true),
+            ("[::1]:8000", false, true),
+            ("0.0.0.0:8000", false, false),
+            ("[::]:8000", false, false),
+            ("192.168.1.7:8000", false, false),
+            ("0.0.0.0:8000", true, true),
+        ] {
+            for public_url in [None, Some("http://localhost:8000".to_owned())] {
+                let settings = Settings {
+                    listen: listen.parse().unwrap(),
+                    public_url,
+                    mail: MailMode::None,
+                    ..Settings::default()
+                };
+                let found = settings.check(confirmed);
+                assert_eq!(found.is_ok(), allowed, "{listen}");
+                if let Err(fault) = found {
+                    assert!(fault.to_string().contains(listen), "{fault}");
+                }
+            }
         }
     }
 

@@ -105,12 +105,17 @@ fn config_text(settings: &Settings, public_url: &str, domain: &str) -> String {
          # Behind a proxy: whose X-Forwarded-For is believed, and which entry of it counts, from the right.\n\
          # trusted_proxies = [\"127.0.0.1\"]\n\
          # forwarded_from_right = 1\n\
+         # For programs with PyFxA, and to test alerts with. All other keys: docs/operating.md.\n\
+         # accept_bearer = true\n\
+         # error_endpoint = true\n\
          \n\
          # [smtp]\n\
          # host = \"mail.example.org\"\n\
          # from = \"Foxhold <accounts@example.org>\"\n\
          # user = \"accounts@example.org\"\n\
          # password_file = \"/path/to/a/0600/file\"\n\
+         # tls = \"starttls\"        # or \"tls\", or \"plain\" for a relay on this machine\n\
+         # port = 587              # by default 587, 465 with \"tls\", 25 with \"plain\"\n\
          # authority_file = \"/path/to/authorities.pem\"    # in place of the public ones\n\
          \n\
          # [stretch]\n\
@@ -126,6 +131,10 @@ fn config_text(settings: &Settings, public_url: &str, domain: &str) -> String {
          # [purge]                 # what was left under keys of before is erased\n\
          # interval_secs = 3600    # how often it is looked for\n\
          # grace_secs = 86400      # how long it is left alone\n\
+         # nodes_by_uid = [\"http://localhost:8005\"]   # each foxhold-sync-node beside this box\n\
+         \n\
+         # [node_health]           # for nodes beside this box\n\
+         # enabled = true\n\
          \n\
          # [log]\n\
          # level = \"info\"\n",

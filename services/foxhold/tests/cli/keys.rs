@@ -163,7 +163,7 @@ fn the_log_of_a_box_is_looked_through() {
     );
     assert!(changed.err.contains("\nfix: "), "{}", changed.err);
     let nowhere = run(path, &["audit", "verify", "nowhere"]);
-    assert_eq!(nowhere.code, Some(1), "{}", nowhere.err);
+    assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
 }
 
 #[test]

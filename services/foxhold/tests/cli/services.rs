@@ -211,7 +211,7 @@ fn a_node_is_changed_renamed_and_deleted() {
     let refused = bench.run(&["node", "delete", SYNC_3]);
     assert_eq!(refused.code, Some(6), "{}", refused.err);
     assert!(
-        refused.err.contains("users who get another node"),
+        refused.err.contains("users who are on it get another node"),
         "{}",
         refused.err
     );
@@ -226,7 +226,7 @@ fn what_is_refused_has_its_code_and_says_what_to_do() {
     let bench = Bench::new();
     bench.write("none.json", "{}");
     bench.write("events.jsonl", "");
-    let table: [(&str, &[&str], i32, &str); 18] = [
+    let table: [(&str, &[&str], i32, &str); 21] = [
         (
             "no box",
             &["node", "list", "--data", "nowhere"],
@@ -284,8 +284,26 @@ fn what_is_refused_has_its_code_and_says_what_to_do() {
         (
             "a setting",
             &["service", "update", "sync-1.5", "--token-lifetime", "0"],
-            3,
-            "`token_lifetime_secs`",
+            2,
+            "--token-lifetime",
+        ),
+        (
+            "a lifetime without its unit",
+            &["service", "update", "sync-1.5", "--token-lifetime", "30"],
+            2,
+            "30m",
+        ),
+        (
+            "a pattern that leads nowhere",
+            &["service", "update", "sync-1.5", "--pattern", "x/{uid}"],
+            2,
+            "--pattern",
+        ),
+        (
+            "a scope that is several",
+            &["service", "update", "sync-1.5", "--scope", "not a url"],
+            2,
+            "--scope",
         ),
         ("not confirmed", &["service", "retire-user", USER], 6, "--yes"),
         (

@@ -11,6 +11,9 @@ use crate::{
     wire::{Client, ClientKind, ClientSettings, FieldFault},
 };
 
+/// All that a program can be granted (`docs/openid.md`).
+const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 /// As it is told.
 pub(crate) fn told_client(of: RegisteredClient) -> Client {
     Client {
@@ -55,6 +58,12 @@ pub(crate) struct Kept {
 /// # Errors
 /// What cannot be meant.
 pub(crate) fn registered(kept: Kept, of: ClientSettings) -> Result<RegisteredClient, FieldFault> {
+    if let Some(unknown) = of.scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        return Err(fault(
+            "scopes",
+            format!("`{unknown}` is none: give {}", SCOPES.join(", ")),
+        ));
+    }
     let client = RegisteredClient {
         id: kept.id,
         name: of.name,

@@ -9,7 +9,10 @@ use foxhold_core::{
         pool::{self},
     },
 };
-use foxhold_ports::signer::LIFETIME_SECS_MAX;
+use foxhold_ports::{
+    assignments::{PATTERN_FIX, SCOPE_FIX, is_pattern, is_scope},
+    signer::LIFETIME_SECS_MAX,
+};
 use serde_json::Value;
 
 use super::{node_url, pool_name, within};
@@ -88,6 +91,12 @@ pub(crate) fn service(key: ServiceKey, of: ServiceSettings) -> Result<record::Se
         if !is_text {
             return Err(fault(field, "give at most 1024 characters of ASCII"));
         }
+    }
+    if !is_pattern(&of.pattern) {
+        return Err(fault("pattern", PATTERN_FIX));
+    }
+    if !is_scope(&of.scope) {
+        return Err(fault("scope", SCOPE_FIX));
     }
     if of.scope.trim().is_empty() && of.schemes.contains(&Scheme::OAuth) {
         return Err(fault(

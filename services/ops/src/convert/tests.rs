@@ -61,7 +61,16 @@ fn settings_come_back_as_they_went_in() {
 #[test]
 fn settings_that_cannot_be_meant_name_their_member() {
     type Row = (&'static str, fn(&mut ServiceSettings));
-    let table: [Row; 12] = [
+    let table: [Row; 21] = [
+        ("pattern", |s| s.pattern = String::new()),
+        ("pattern", |s| s.pattern = "x/{uid}".into()),
+        ("pattern", |s| s.pattern = "x/{node}/{uid}".into()),
+        ("pattern", |s| s.pattern = "{node}/{foo}".into()),
+        ("pattern", |s| s.pattern = "{node}/{uid".into()),
+        ("pattern", |s| s.pattern = "{node}/{}".into()),
+        ("pattern", |s| s.pattern = "{node}/a b".into()),
+        ("scope", |s| s.scope = "not a url".into()),
+        ("scope", |s| s.scope = " a b".into()),
         ("pattern", |s| s.pattern = "ü".into()),
         ("pattern", |s| s.pattern = "a".repeat(1025)),
         ("scope", |s| s.scope = "a\n".into()),
@@ -84,6 +93,22 @@ fn settings_that_cannot_be_meant_name_their_member() {
         change(&mut given);
         let found = service(sync(), given).map_err(|fault| fault.field);
         assert_eq!(found.err().as_deref(), Some(field));
+    }
+}
+
+#[test]
+fn a_pattern_begins_with_the_node() {
+    for pattern in [
+        "{node}",
+        "{node}/1.5/{uid}",
+        "{node}/{service}/{uid}",
+        "{node}/a?u={uid}",
+    ] {
+        let given = ServiceSettings {
+            pattern: pattern.into(),
+            ..all_settings()
+        };
+        assert!(service(sync(), given).is_ok(), "{pattern}");
     }
 }
 

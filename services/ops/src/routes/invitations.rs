@@ -112,7 +112,10 @@ impl OpsPorts {
     }
 
     async fn invitation(&self, by: Deadline, id: &str) -> Result<records::Invitation, Refused> {
-        let unknown = || Refused::new(Code::NotFound, "there is no such invitation");
+        let unknown = || Refused {
+            errors: vec![fault("id", "foxhold invite list shows those there are")],
+            ..Refused::new(Code::NotFound, "there is no such invitation")
+        };
         let ports = self.invitations()?;
         let id: TokenId = id.parse().map_err(|_| unknown())?;
         ports.reader.invitation(by, id).await?.ok_or_else(unknown)

@@ -16,7 +16,7 @@ use crate::{
     caller::Caller,
     convert::{self, new_node_url},
     extract::{Body, By, NoBody, Params, Segments},
-    refused::Refused,
+    refused::{Refused, fault},
     router::{App, OpsPorts},
     wire::{Code, DryRun, NewNode, Node, NodeChange, NodeDeleted, NodeOutcome, NodePut, Nodes, RenameNode},
 };
@@ -207,10 +207,10 @@ impl OpsPorts {
             (Some(node), None) => (NodeOutcome::Changed, node),
             (Some(node), Some(_)) if from == to => (NodeOutcome::Unchanged, node),
             (Some(_), Some(_)) => {
-                return Err(Refused::new(
-                    Code::Conflict,
-                    "there is another node at the new URL",
-                ));
+                return Err(Refused {
+                    errors: vec![fault("to", "give a URL at which the service has no node yet")],
+                    ..Refused::new(Code::Conflict, "there is another node at the new URL")
+                });
             }
             // It has been done before.
             (None, Some(node)) => (NodeOutcome::Unchanged, node),

@@ -53,6 +53,12 @@ pub(crate) async fn place(
     {
         return Err(Refused::unknown_node());
     }
+    if let Some(Target::Pool(Some(pool))) = &named
+        && nodes.iter().all(|node| node.pool.as_ref() != Some(pool))
+    {
+        let detail = format!("no node of the service is in the pool {pool}");
+        return Err(Refused::new(Code::NoNode, detail));
+    }
     let decide = |stored: Option<&UserRecord>| {
         let pool_of = |url: &str| {
             nodes

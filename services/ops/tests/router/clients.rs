@@ -122,6 +122,7 @@ async fn what_cannot_be_meant_is_named() {
         ("scopes", json!([])),
         ("scopes", json!(["https://identity.mozilla.com/apps/oldsync"])),
         ("scopes", json!(["profile:write"])),
+        ("scopes", json!(["openid", "foo"])),
         ("allowed", json!(["Example.test"])),
     ];
     for (member, value) in table {

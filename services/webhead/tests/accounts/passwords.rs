@@ -67,7 +67,7 @@ async fn reset_token(bench: &Bench) -> Token {
     let code = json!({ "code": bench.mailed(EMAIL, "X-Recovery-Code") });
     let verified = bench.signed_post(VERIFY, &forgot, &code).await.ok();
     // Without it nobody can derive the id of a recovery key.
-    let uid = verified["uid"].as_str().unwrap();
+    let uid = verified["uid"].as_str().expect("a uid");
     assert!(
         uid.len() == 32 && uid.bytes().all(|digit| digit.is_ascii_hexdigit()),
         "{uid}"

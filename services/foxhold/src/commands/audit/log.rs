@@ -10,7 +10,7 @@ use foxhold_keysigner::audit::{self, Report};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::output::OutputArgs;
+use crate::{commands::NoSuchFile, output::OutputArgs};
 
 /// Look through the log of what was signed with the provider's key: whether a line was edited, taken out or cut off.
 ///
@@ -48,6 +48,10 @@ pub(crate) struct LogChanged(usize);
 /// Verifies one.
 pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let folder = &arguments.folder;
+    NoSuchFile::check("folder", folder)?;
+    for head in &arguments.head {
+        NoSuchFile::check("file", head)?;
+    }
     let report = audit::verify(folder, arguments.public_key, &arguments.head)
         .with_context(|| format!("reading {}", folder.display()))?;
     arguments.output.print(&text(&report), &value(&report))?;

@@ -4,7 +4,7 @@ use foxhold_ops::wire::{Client, ClientKind, ClientPut, ClientSettings};
 
 use super::{ChangeArgs, CreateArgs, DeleteArgs, OneArgs, SettingsArgs, Switch, UpdateArgs, view};
 use crate::{
-    admin_client::{self, Path},
+    admin_client::{self, AdminError, Path},
     confirm,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
     let change = &arguments.change;
     let path = Path::of(["clients"]).dry(change.dry());
     let put: ClientPut = admin_client::with(&change.admin, async |admin| {
-        Ok(admin.post(&path, &settings).await?)
+        Ok(admin.post(&path, &settings).await.map_err(AdminError::of_flags)?)
     })?;
     print(change, &put)
 }
@@ -84,7 +84,7 @@ fn changed(id: &str, change: &ChangeArgs, edit: impl Fn(&mut ClientSettings)) ->
         let Client { mut settings, .. } = admin.get(&Path::of(["clients", id])).await?;
         edit(&mut settings);
         let path = Path::of(["clients", id]).dry(change.dry());
-        Ok(admin.put(&path, &settings).await?)
+        Ok(admin.put(&path, &settings).await.map_err(AdminError::of_flags)?)
     })?;
     print(change, &put)
 }

@@ -203,6 +203,26 @@ fn running(facts: &Facts) -> Finding {
     )
 }
 
+/// A box runs, and not where its folder says: flags are written down nowhere.
+fn nobody_at_own(check: &'static str, url: &str) -> Finding {
+    let what = format!("nobody answers at {url}, the address by foxhold.toml or --public-url");
+    let fix = "if the box was started with --listen or --public-url, give its address: foxhold doctor --public-url URL; else see \
+               that the name leads here, and that proxy and firewall let it through";
+    bad(check, State::Fail, what, fix)
+}
+
+/// The same of a node, which may be elsewhere.
+pub(super) fn unreachable_node(url: &str, fault: &Fault) -> Finding {
+    let mut found = unreachable("node", url, fault);
+    if *fault == Fault::NoAnswer {
+        found.fix = format!(
+            "see that it runs (its own log) and that firewalls let this machine through to it; while it is away: foxhold node \
+             disable {url}"
+        );
+    }
+    found
+}
+
 /// Says why there is no answer.
 pub(super) fn unreachable(check: &'static str, url: &str, fault: &Fault) -> Finding {
     let (what, fix) = match fault {
@@ -230,6 +250,7 @@ fn public_url(facts: &Facts) -> Finding {
     let url = &settings.public_url;
     let Reply { status, body, .. } = match &facts.configuration {
         Ok(reply) => reply,
+        Err(Fault::NoAnswer) => return nobody_at_own(check, url),
         Err(fault) => return unreachable(check, url, fault),
     };
     if *status != 200 {
@@ -287,6 +308,12 @@ fn key_set(facts: &Facts) -> Finding {
         Err(fault) => return unreachable(check, "/v1/jwks", fault),
     };
     match &facts.key_id {
+        Ok(kid) if kids.contains(kid) && !facts.next_kids.iter().all(|next| kids.contains(next)) => bad(
+            check,
+            State::Warn,
+            "/v1/jwks does not have the key that signs next: the box has not read it",
+            "restart the box before the key's turn (foxhold key list says when that is)",
+        ),
         Ok(kid) if kids.contains(kid) => ok(check, format!("/v1/jwks has our key, one of {}", kids.len())),
         Ok(kid) => {
             let what = format!("/v1/jwks does not have our key {kid}");
@@ -330,6 +357,8 @@ fn nodes(facts: &Facts) -> Vec<Finding> {
 
 /// A box keeps its users' data itself, unless somebody took its node away.
 fn own_node(facts: &Facts, nodes: &[NodeFacts]) -> Option<Finding> {
+    // Where nobody answers at that address, it may not be the box's at all.
+    facts.configuration.as_ref().ok()?;
     let url = &facts.settings.as_ref().ok()?.public_url;
     let what = format!("{url}, this box's own node, is not among its nodes: nobody's data comes here");
     let fix = format!("foxhold node create {url} --capacity USERS, unless that is meant");
@@ -364,7 +393,7 @@ fn node(node: &NodeFacts) -> Finding {
             format!("{url} answers {status} to a good token"),
             "see that /1.5 leads to the node, and the node's log",
         ),
-        Err(fault) => unreachable(check, url, fault),
+        Err(fault) => unreachable_node(url, fault),
     }
 }
 

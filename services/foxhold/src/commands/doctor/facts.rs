@@ -14,6 +14,8 @@ pub(super) struct Facts {
     pub(super) files: Vec<FileFacts>,
     /// The id of the provider's key that signs at present, if all of its keys open.
     pub(super) key_id: Result<String, String>,
+    /// Ids of those that wait for their turn: they are published before it.
+    pub(super) next_kids: Vec<String>,
     /// How many node secrets there are, if a token made with the last of them is taken by a node that has them all.
     pub(super) secrets: Result<usize, String>,
     /// By this machine's clock, when the public URL was asked.

@@ -8,7 +8,7 @@ use foxhold_ops::wire::{Health, Node, Nodes, Services};
 use foxhold_runtime::SystemClock;
 
 use super::{
-    checks::{Finding, State, bad, offset, ok, out_of_service, unreachable},
+    checks::{Finding, State, bad, offset, ok, out_of_service, unreachable, unreachable_node},
     facts::{Fault, NodeFacts, Reply},
     gather::{Asking, has_room},
 };
@@ -147,7 +147,7 @@ fn node(node: &NodeFacts) -> Finding {
             format!("{url} answers {status}"),
             "see the node's log",
         ),
-        Some(Err(fault)) => unreachable("node", url, fault),
+        Some(Err(fault)) => unreachable_node(url, fault),
     }
 }
 

@@ -71,9 +71,14 @@ pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
         Ok(_) => Ok(Vec::new()),
         Err(_) => Err("without the secret nothing can be asked of them".to_owned()),
     };
+    let (key_id, next_kids) = match key_ids(&keys, now) {
+        Ok((active, next)) => (Ok(active), next),
+        Err(fault) => (Err(fault), Vec::new()),
+    };
     Facts {
         files: files(data, &keys),
-        key_id: key_id(&keys, now),
+        key_id,
+        next_kids,
         secrets: secret.and_then(|text| try_token(&text, now)),
         now,
         disk_used_percent: foxhold_sync_node::used_percent(data)
@@ -136,15 +141,17 @@ fn files(data: &Path, keys: &KeyFiles) -> Vec<FileFacts> {
     secrets.chain(others).collect()
 }
 
-/// Opens all of them, as a start does.
-fn key_id(keys: &KeyFiles, now: Timestamp) -> Result<String, String> {
+/// Opens all of them, as a start does: the one that signs, and those whose turn is to come.
+fn key_ids(keys: &KeyFiles, now: Timestamp) -> Result<(String, Vec<String>), String> {
     let open = |NamedKeyFile { name, key }| file::open(&Secrets::default(), &name, &key);
     let opened: Result<Vec<_>, _> = keys.providers_or_first().into_iter().map(open).collect();
     let opened = opened.map_err(|error| error.to_string())?;
     let turns: Vec<_> = opened.iter().map(|custody| custody.signs_from()).collect();
     let active = rotation::active(&turns, now).and_then(|at| opened.get(at));
     let active = active.ok_or("there is no key of the provider")?;
-    Ok(active.public_key().kid.clone())
+    let next = opened.iter().filter(|custody| custody.signs_from() > now);
+    let next = next.map(|custody| custody.public_key().kid.clone()).collect();
+    Ok((active.public_key().kid.clone(), next))
 }
 
 /// Any node will do: a token is made for it and taken by it, and wrong settings must not make secrets look wrong.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::{
+    commands::NoSuchFile,
     data_folder::DataFolder,
     key_files::{KeyFiles, NamedKeyFile},
     output::{OutputArgs, moment, table},
@@ -94,7 +95,9 @@ struct Listed {
 }
 
 fn open(files: &KeyFiles, now: Timestamp) -> anyhow::Result<Vec<Listed>> {
-    let named = files.providers().context("reading the folder of keys")?;
+    NoSuchFile::check("folder", files.folder())?;
+    let named = files.providers();
+    let named = named.with_context(|| format!("reading the keys in {}", files.folder().display()))?;
     if named.is_empty() {
         let folder = files.folder().to_owned();
         return Err(RotationRefused::None { folder }.into());

@@ -27,7 +27,7 @@ pub(super) fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
     };
     let path = Path::service(&one.node.service.service, ["nodes"]).dry(one.dry());
     let put: NodePut = admin_client::with(&one.node.admin, async |admin| {
-        Ok(admin.post(&path, &node).await?)
+        Ok(admin.post(&path, &node).await.map_err(AdminError::of_flags)?)
     })?;
     if put.outcome == NodeOutcome::Exists {
         return Err(Exists {
@@ -92,7 +92,8 @@ pub(super) async fn patched(
     one: &OneArgs,
     change: &NodeChange,
 ) -> Result<NodePut, AdminError> {
-    admin.patch(&path(&one.node, []).dry(one.dry()), change).await
+    let path = path(&one.node, []).dry(one.dry());
+    admin.patch(&path, change).await.map_err(AdminError::of_flags)
 }
 
 pub(super) fn rename(arguments: &RenameArgs) -> anyhow::Result<()> {
@@ -126,9 +127,10 @@ pub(super) fn delete(arguments: &DeleteArgs) -> anyhow::Result<()> {
 fn warning(node: &Node) -> String {
     format!(
         "{} is removed for good:\n\
-         - users who get another node at their next request, all at once, and upload their data again: {};\n\
+         - users who are on it get another node at their next request, all at once, and upload their data again;\n\
          - what lies on it is not deleted there.\n\
-         foxhold node drain lets them go at a pace.",
+         Its load is {}: users who are on it, and what others have left there. foxhold node drain --dry-run counts those \
+         who are on it, and without --dry-run lets them go at a pace.",
         node.url, node.current_load
     )
 }

@@ -15,7 +15,10 @@ use thiserror::Error;
 use super::EventsArgs;
 use crate::{
     admin_client::{self, Path},
-    commands::paged::{Interrupt, Interrupted, persist},
+    commands::{
+        NoSuchFile,
+        paged::{Interrupt, Interrupted, persist},
+    },
     output::table,
     progress::Progress,
 };
@@ -87,6 +90,7 @@ fn open(file: &FilePath) -> anyhow::Result<Box<dyn Read>> {
     if file.as_os_str() == "-" {
         return Ok(Box::new(io::stdin()));
     }
+    NoSuchFile::check("file", file)?;
     let opened = File::open(file).with_context(|| format!("reading {}", file.display()))?;
     Ok(Box::new(opened))
 }

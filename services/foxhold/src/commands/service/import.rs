@@ -20,7 +20,10 @@ use self::{plan::Plan, report::Report};
 use super::ImportArgs;
 use crate::{
     admin_client::{self, Admin, Path},
-    commands::paged::{Interrupt, Interrupted, persist},
+    commands::{
+        NoSuchFile,
+        paged::{Interrupt, Interrupted, persist},
+    },
     progress::{Progress, note},
     record_file::{
         read::{Item, RecordFile},
@@ -50,6 +53,7 @@ pub(crate) enum Unfit {
 
 pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<()> {
     let change = &arguments.change;
+    NoSuchFile::check("file", &arguments.file)?;
     let report = admin_client::with(&change.admin, async |admin| {
         let mut job = Job {
             arguments,

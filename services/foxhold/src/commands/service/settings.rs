@@ -6,7 +6,9 @@ use std::{collections::BTreeSet, fs, io, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use foxhold_ops::wire::{Admission, PoolRule, Scheme, Service, ServiceOutcome, ServicePut, ServiceSettings};
+use foxhold_ops::wire::{
+    Admission, Nodes, PoolRule, Scheme, Service, ServiceOutcome, ServicePut, ServiceSettings,
+};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -16,7 +18,8 @@ use crate::{
     commands::Exists,
     failure::NOT_FOUND,
     output::table,
-    values::{node_url, pool_name, span},
+    progress::note,
+    values::{Share, node_url, pool_name, span, span_with_unit},
 };
 use words::Words;
 
@@ -46,14 +49,14 @@ pub(crate) struct SettingsArgs {
     /// All settings, as `service show --output json` prints them; - is standard input. Flags win over it.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The endpoint, with {node}, {uid} and {service} to fill in.
+    /// The endpoint: {node} first, then {uid} and {service} to fill in.
     #[arg(long, value_name = "TEXT")]
     pattern: Option<String>,
     /// The scope that a token must grant.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
-    /// How long its tokens live.
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    /// How long its tokens live, with the unit: 90s, 30m, 12h.
+    #[arg(long, value_name = "SPAN", value_parser = span_with_unit)]
     token_lifetime: Option<Duration>,
     /// The largest uid it hands out.
     #[arg(long, value_name = "UID")]
@@ -132,7 +135,10 @@ pub(super) fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
             }
             .into());
         }
-        put(admin, &arguments.change, &arguments.key, &settings).await
+        let put = put(admin, &arguments.change, &arguments.key, &settings).await;
+        let put = put.map_err(|error| by_flags(flags, error))?;
+        note_empty_pools(admin, &arguments.change, &put).await;
+        Ok(put)
     })?;
     print(&arguments.change, &put)
 }
@@ -143,7 +149,10 @@ pub(super) fn update(arguments: &UpdateArgs) -> anyhow::Result<()> {
     let put = admin_client::with(&arguments.change.admin, async |admin| {
         let before: Service = admin.get(&Path::service(&arguments.key, [])).await?;
         let settings = flags.over(file.unwrap_or(before.settings))?;
-        put(admin, &arguments.change, &arguments.key, &settings).await
+        let put = put(admin, &arguments.change, &arguments.key, &settings).await;
+        let put = put.map_err(|error| by_flags(flags, error))?;
+        note_empty_pools(admin, &arguments.change, &put).await;
+        Ok(put)
     })?;
     print(&arguments.change, &put)
 }
@@ -164,6 +173,37 @@ async fn put(
 ) -> anyhow::Result<ServicePut> {
     let path = Path::service(key, []).dry(change.dry());
     Ok(admin.put(&path, settings).await?)
+}
+
+/// What is refused stood in flags, unless there was a file.
+fn by_flags(flags: &SettingsArgs, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<AdminError>() {
+        Ok(error) if flags.file.is_none() => error.of_flags().into(),
+        Ok(error) => error.into(),
+        Err(other) => other,
+    }
+}
+
+/// Says of pools that no node is in: a misspelt one would send its users nowhere, or close nothing.
+async fn note_empty_pools(admin: &mut Admin, change: &ChangeArgs, put: &ServicePut) {
+    let allocation = &put.service.settings.allocation;
+    let rules = allocation.pools.iter().map(|rule| &rule.pool);
+    let mut named: BTreeSet<&String> = rules.chain(&allocation.closed_pools).collect();
+    if named.is_empty() {
+        return;
+    }
+    // The change is made; who cannot see the nodes says nothing of them.
+    let path = Path::service(&put.service.key, ["nodes"]);
+    let Ok(Nodes { nodes }) = admin.get(&path).await else {
+        return;
+    };
+    named.retain(|pool| nodes.iter().all(|node| node.pool.as_ref() != Some(*pool)));
+    for pool in named {
+        note(
+            change.admin.quiet,
+            &format!("no node is in the pool {pool}: foxhold node list shows which there are"),
+        );
+    }
 }
 
 fn print(change: &ChangeArgs, put: &ServicePut) -> anyhow::Result<()> {
@@ -191,9 +231,24 @@ pub(super) fn changes(put: &ServicePut) -> String {
     table(["SETTING", "WAS", "IS"], &rows)
 }
 
+/// Lists as they are given: with commas, and members by their names.
 fn shown(value: &Value) -> String {
     match value {
+        Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(all) if all.is_empty() => "-".to_owned(),
+        Value::Array(all) => all.iter().map(shown).collect::<Vec<_>>().join(","),
+        Value::Object(members) if members.is_empty() => "-".to_owned(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match name.as_str() {
+                "share_basis_points" => {
+                    let share = value.as_u64().and_then(|share| u16::try_from(share).ok());
+                    share.map_or_else(|| shown(value), |share| format!("share={}", Share(share)))
+                }
+                name => format!("{name}={}", shown(value)),
+            };
+            members.iter().map(member).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
@@ -209,9 +264,7 @@ impl SettingsArgs {
         } else {
             fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?
         };
-        let whole = serde_json::from_str::<Service>(&text).map(|service| service.settings);
-        let settings = whole.or_else(|_| serde_json::from_str(&text));
-        let settings = settings.map_err(|source| SettingsFault::File {
+        let settings = settings_in(&text).map_err(|source| SettingsFault::File {
             path: path.clone(),
             source,
         })?;
@@ -271,6 +324,16 @@ impl SettingsArgs {
     }
 }
 
+/// A service as it is shown, or its settings alone. A fault is told of what it is.
+fn settings_in(text: &str) -> Result<ServiceSettings, serde_json::Error> {
+    let document: Value = serde_json::from_str(text)?;
+    if document.get("settings").is_some() {
+        serde_json::from_str::<Service>(text).map(|service| service.settings)
+    } else {
+        serde_json::from_str(text)
+    }
+}
+
 fn set<T>(place: &mut T, given: Option<T>) {
     if let Some(given) = given {
         *place = given;
@@ -306,6 +369,37 @@ mod tests {
     fn over(base: &ServiceSettings, flags: &[&str]) -> ServiceSettings {
         let line = Line::try_parse_from(["x"].iter().chain(flags)).unwrap();
         line.settings.over(base.clone()).unwrap()
+    }
+
+    #[test]
+    fn what_changed_is_told_without_json() {
+        let pool = serde_json::json!({"whom": "everyone", "share_basis_points": 1250, "pool": "new"});
+        for (value, expected) in [
+            (Value::Null, "-"),
+            (serde_json::json!([]), "-"),
+            (serde_json::json!(["oauth", "browserid"]), "oauth,browserid"),
+            (serde_json::json!({"first": 100}), "first=100"),
+            (serde_json::json!(7), "7"),
+        ] {
+            assert_eq!(shown(&value), expected);
+        }
+        let told = shown(&serde_json::json!({"pinned_to": null, "pools": [pool]}));
+        for part in ["pinned_to=-", "share=12.5%", "pool=new", "whom=everyone"] {
+            assert!(told.contains(part) && !told.contains(['{', '"', '[']), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named_in_either_form() {
+        let settings = ServiceSettings::new("{node}/1.5/{uid}".into(), "scope".into());
+        let alone = serde_json::to_string(&settings).unwrap();
+        let whole = format!("{{\"key\":\"sync-1.5\",\"settings\":{alone}}}");
+        for text in [alone, whole] {
+            assert!(settings_in(&text).unwrap() == settings, "{text}");
+            let misspelt = text.replace("uid_ceiling", "uid_ceilin");
+            let told = settings_in(&misspelt).unwrap_err().to_string();
+            assert!(told.contains("`uid_ceilin`"), "{told}");
+        }
     }
 
     #[test]

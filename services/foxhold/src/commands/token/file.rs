@@ -40,8 +40,14 @@ pub(crate) enum TokenFileError {
     Line { path: PathBuf, source: SecretsFileError },
     #[error("{} does not list {node}\nfix: its URL as the file has it; a new node is added by foxhold token rotate --add-node", path.display())]
     NotListed { path: PathBuf, node: String },
+    #[error("{} lists {node} already\nfix: leave --add-node out, and its secret is rotated", path.display())]
+    Listed { path: PathBuf, node: String },
+    #[error("nothing is prepared in {}\nfix: foxhold token rotate --prepare, then foxhold token export, and take that to the node first", .0.display())]
+    NotPrepared(PathBuf),
     #[error("{} has a line for each node\nfix: name the node", .0.display())]
     WhichNode(PathBuf),
+    #[error("each node has a secret of its own, derived from {}\nfix: name the node", .0.display())]
+    WhoseSecret(PathBuf),
     #[error("{} is for all nodes\nfix: leave the node out", .0.display())]
     AllNodes(PathBuf),
     #[error("{} holds no secret\nfix: put it back from a backup", .0.display())]
@@ -79,6 +85,19 @@ impl TokenFile {
         Ok(Self { path, form })
     }
 
+    /// The same, for a file that may be new: its folder has to be there.
+    pub(super) fn find_or_new(path: &Path, form: Form) -> Result<Self, TokenFileError> {
+        if path.exists() {
+            return Self::find(path, form);
+        }
+        let missing = || TokenFileError::Missing(path.to_owned());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        let folder = folder.map_err(|_| missing())?;
+        let path = folder.join(path.file_name().ok_or_else(missing)?);
+        Ok(Self { path, form })
+    }
+
     /// Keeps other runs of the tool from the folder for as long as the value lives.
     pub(super) fn lock(&self) -> Result<File, TokenFileError> {
         let folder = self.folder();
@@ -103,16 +122,31 @@ impl TokenFile {
         self.read_at(&self.path)
     }
 
+    /// What it holds; nothing if there is no such file, or nothing in it yet.
+    pub(super) fn read_if_any(&self) -> Result<Content, TokenFileError> {
+        if !self.path.exists() {
+            return Ok(self.nothing());
+        }
+        match self.read() {
+            Err(TokenFileError::Secret(SecretError::Empty { .. })) => Ok(self.nothing()),
+            read => read,
+        }
+    }
+
+    fn nothing(&self) -> Content {
+        match self.form {
+            Form::ByNode => Content::Nodes(NodeLines::default()),
+            Form::List | Form::Masters => Content::List(Vec::new()),
+        }
+    }
+
     /// What was prepared for it; nothing if there is no such file.
     pub(super) fn read_prepared(&self) -> Result<Content, TokenFileError> {
         let path = self.prepared_path();
         if path.exists() {
             return self.read_at(&path);
         }
-        Ok(match self.form {
-            Form::ByNode => Content::Nodes(NodeLines::default()),
-            Form::List | Form::Masters => Content::List(Vec::new()),
-        })
+        Ok(self.nothing())
     }
 
     pub(super) fn prepared_path(&self) -> PathBuf {
@@ -184,9 +218,8 @@ impl TokenFile {
         };
         let node = match self.form {
             Form::List => self.subject(node)?,
-            Form::ByNode | Form::Masters => {
-                Some(node.ok_or_else(|| TokenFileError::WhichNode(self.path.clone()))?)
-            }
+            Form::ByNode => Some(node.ok_or_else(|| TokenFileError::WhichNode(self.path.clone()))?),
+            Form::Masters => Some(node.ok_or_else(|| TokenFileError::WhoseSecret(self.path.clone()))?),
         };
         let of_node = node.filter(|_| self.form == Form::ByNode);
         let mut secrets = held.take(of_node).ok_or_else(not_listed)?;

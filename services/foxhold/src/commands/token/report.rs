@@ -111,6 +111,8 @@ pub(super) struct Report {
     pub(super) path: PathBuf,
     pub(super) form: Form,
     pub(super) is_box: bool,
+    /// Of a box, its other nodes: they have copies of its secrets.
+    pub(super) elsewhere: Vec<String>,
     pub(super) secrets: usize,
     pub(super) dropped: usize,
     pub(super) needed_until: Option<u64>,
@@ -156,6 +158,7 @@ impl Report {
         let what = match self.action {
             Action::Prepare => "a new secret waits until its node knows it; the signer does not use it yet",
             Action::Rotate | Action::RotateToPrepared => "a new secret signs",
+            Action::Finish if self.dropped == 0 => "no old secret is past its last token: nothing is dropped",
             Action::Finish => "the old secrets whose tokens have ended are dropped",
             Action::Revoke | Action::RevokeToPrepared => {
                 "a new secret signs, and tokens of the old ones are refused"
@@ -163,10 +166,14 @@ impl Report {
             Action::Export => "the list is written",
         };
         let mut text = format!(
-            "{would}{subject}: {what}\n{file}: {} secret{}, {} dropped\n",
+            "{would}{subject}: {what}\n{file}: {} secret{}, {}\n",
             self.secrets,
             if self.secrets == 1 { "" } else { "s" },
-            self.dropped
+            if self.action == Action::Prepare {
+                "and the new one beside it".to_owned()
+            } else {
+                format!("{} dropped", self.dropped)
+            }
         );
         // Writing to a String does not fail.
         if let Some(secs) = self.needed_until {
@@ -174,7 +181,7 @@ impl Report {
             let _ = writeln!(text, "old ones are needed until {until}");
         }
         for (number, next) in (1..).zip(self.next()) {
-            let _ = if self.is_box {
+            let _ = if self.is_box && self.elsewhere.is_empty() {
                 writeln!(text, "{next}")
             } else {
                 writeln!(text, "next {number}: {next}")
@@ -248,8 +255,11 @@ impl Report {
         }
     }
 
-    /// Signer and node of a box read the same file.
+    /// Signer and node of a box read the same file; nodes elsewhere have copies of it.
     fn next_of_box(&self) -> Vec<String> {
+        if !self.elsewhere.is_empty() && self.action != Action::Export {
+            return self.next_of_box_and_others();
+        }
         let next = match self.action {
             Action::Prepare => {
                 "a box needs no preparation: its signer and its node read one file; run it without --prepare"
@@ -258,6 +268,43 @@ impl Report {
             _ => "a running box takes it over within seconds, one that is stopped at its start",
         };
         vec![next.to_owned()]
+    }
+
+    fn next_of_box_and_others(&self) -> Vec<String> {
+        // `keys/node.secret` of its folder.
+        let data = self.path.ancestors().nth(2).unwrap_or(&self.path).display();
+        let export = format!("foxhold token export --data {data} --out node.secret");
+        let take = format!(
+            "take node.secret to {}, in place of the file that secret_files names there; it is read within seconds",
+            self.elsewhere.join(", ")
+        );
+        let here = "the box itself takes it over within seconds, or at its start".to_owned();
+        match self.action {
+            Action::Prepare => vec![
+                export,
+                take,
+                format!("then sign with it: foxhold token rotate --data {data}"),
+            ],
+            Action::Rotate => vec![
+                export,
+                format!(
+                    "{take}. Until then new tokens are refused there, so do it now; the next time, begin with --prepare"
+                ),
+                here,
+            ],
+            Action::Revoke => vec![
+                export,
+                format!("{take}. Until then new tokens are refused there, and old ones taken, so do it now"),
+                here,
+            ],
+            Action::RevokeToPrepared => vec![
+                export,
+                format!("{take}. Until then tokens of the old secrets are taken there"),
+                here,
+            ],
+            Action::Finish => vec![export, take, here],
+            Action::RotateToPrepared | Action::Export => vec![here],
+        }
     }
 }
 
@@ -317,6 +364,7 @@ mod tests {
             path: "n.secrets".into(),
             form: Form::ByNode,
             is_box: false,
+            elsewhere: Vec::new(),
             secrets: 2,
             dropped: 0,
             needed_until: Some(1_700_000_000),
@@ -336,5 +384,28 @@ mod tests {
         report.is_box = true;
         report.action = Action::Rotate;
         assert!(report.next()[0].contains("running box"), "{:?}", report.next());
+        report.elsewhere = vec!["https://b.test".into()];
+        report.path = "/srv/box/keys/node.secret".into();
+        for (action, steps) in [
+            (Action::Prepare, 3),
+            (Action::Rotate, 3),
+            (Action::RotateToPrepared, 1),
+            (Action::Revoke, 3),
+            (Action::RevokeToPrepared, 3),
+            (Action::Export, 1),
+        ] {
+            report.action = action;
+            let next = report.next();
+            assert_eq!(next.len(), steps, "{next:?}");
+            if steps == 3 {
+                assert_eq!(next[0], "foxhold token export --data /srv/box --out node.secret");
+                assert!(next[1].contains("https://b.test"), "{next:?}");
+            }
+        }
+        report.action = Action::Prepare;
+        assert_eq!(
+            report.next()[2],
+            "then sign with it: foxhold token rotate --data /srv/box"
+        );
     }
 }

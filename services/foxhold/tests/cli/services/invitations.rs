@@ -61,10 +61,10 @@ fn a_running_box_invites_as_a_stopped_one_does() {
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
     for (arguments, code) in [
-        (&["--email", "nobody"][..], 3),
-        (&["--domain", "*.example.org"], 3),
-        (&["--expires", "366d"], 3),
-        (&["--expires", "0d"], 3),
+        (&["--email", "nobody"][..], 2),
+        (&["--domain", "*.example.org"], 2),
+        (&["--expires", "366d"], 2),
+        (&["--expires", "0d"], 2),
         (&["--email", "a@example.org", "--domain", "example.org"], 2),
         (&["--email", "a@example.org", "--count", "2"], 2),
         (&["--count", "101"], 2),

@@ -252,7 +252,8 @@ fn a_file_that_cannot_be_taken_over_changes_nothing() {
     );
     assert_eq!(bench.done(&["service", "export"]).out, before);
     let missing = bench.run(&["service", "import", "missing.jsonl"]);
-    assert_eq!(missing.code, Some(3), "{}", missing.err);
+    assert_eq!(missing.code, Some(5), "{}", missing.err);
+    assert!(missing.err.contains("missing.jsonl\nfix: "), "{}", missing.err);
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn well() -> Facts {
             file("foxhold.toml", false, false, 0o600),
         ],
         key_id: Ok("one".into()),
+        next_kids: vec!["older".into()],
         secrets: Ok(2),
         now: Timestamp::from_secs(NOW),
         disk_used_percent: Ok(50),
@@ -100,7 +101,7 @@ fn a_box_that_is_well_has_nothing_to_fix() {
 type Harm = fn(&mut Facts);
 
 /// What is done to the box, which check finds it, how bad that is, and what the finding must name.
-const HARMS: [(&str, Harm, &str, State, &str); 27] = [
+const HARMS: [(&str, Harm, &str, State, &str); 28] = [
     (
         "a setting",
         |facts| facts.settings = Err("`listen`: no\nfix: an address".into()),
@@ -244,6 +245,13 @@ const HARMS: [(&str, Harm, &str, State, &str); 27] = [
         "no key set",
     ),
     (
+        "a key that was not read",
+        |facts| facts.next_kids = vec!["older".into(), "next".into()],
+        "key_set",
+        State::Warn,
+        "restart",
+    ),
+    (
         "another box",
         |facts| facts.published_kids = Ok(vec!["other".into()]),
         "key_set",
@@ -276,7 +284,7 @@ const HARMS: [(&str, Harm, &str, State, &str); 27] = [
         |facts| facts.nodes.as_mut().unwrap()[0].answer = Some(Err(Fault::NoAnswer)),
         "node",
         State::Fail,
-        "nobody answers",
+        "foxhold node disable https://sync.example.org",
     ),
     (
         "a broken node",
@@ -318,6 +326,24 @@ fn each_harm_is_found_by_its_check_with_a_fix() {
         let follows = usize::from(matches!(name, "a clock of 1970" | "another passphrase"));
         assert_eq!(wrong.len(), 1 + follows, "{name}: {wrong:?}");
     }
+}
+
+#[test]
+fn an_address_where_nobody_answers_is_no_node_to_make() {
+    let mut facts = well();
+    facts.configuration = Err(Fault::NoAnswer);
+    facts.nodes.as_mut().unwrap()[0].url = "http://localhost:21012".into();
+    let found = all(&facts);
+    assert!(
+        found.iter().all(|finding| finding.check != "own_node"),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.fix.contains("--public-url URL")),
+        "{found:?}"
+    );
 }
 
 #[test]
