@@ -207,6 +207,9 @@ async fn live(person: &Person<'_>, invite: &str, program: &Program, data: &Path)
     }
 }
 
+/// Which marks are looked for.
+type Wanted<'a> = &'a dyn Fn(&Mark) -> bool;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_where_it_should_not_be() {
     let work = WorkFolder::of("box_canary").unwrap();
@@ -235,7 +238,7 @@ async fn no_secret_is_where_it_should_not_be() {
     let but_addresses = |mark: &Mark| !["address", "local part"].contains(&mark.name.as_str());
     let homeless = |mark: &Mark| mark.home == Home::Nowhere;
     let not_of_accounts = |mark: &Mark| !matches!(mark.home, Home::Columns(_));
-    let table: [(&str, &[u8], &dyn Fn(&Mark) -> bool); 6] = [
+    let table: [(&str, &[u8], Wanted<'_>); 6] = [
         ("log", &log, &all),
         ("metrics", &metrics.body, &all),
         ("log of signatures", &signatures, &all),

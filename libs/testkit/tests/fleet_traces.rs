@@ -1,6 +1,8 @@
 //! Traces through a fleet's processes: a sign-in and a token exchange are one trace each, with the calls of every tier in
 //! their places; nobody outside decides about them; without a collector, or without a sample, requests go on all the same.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use foxhold_testkit::{

@@ -297,7 +297,11 @@ mod tests {
     fn what_the_sample_shows_in_comments_is_the_default() {
         let live: Vec<&str> = SAMPLE.lines().filter(|line| !line.starts_with('#')).collect();
         let (bare, whole) = (live.join("\n"), SAMPLE.replace("\n# ", "\n"));
-        let is_key = |line: &&str| line.is_empty() || line.starts_with('[') || line.contains(" = ");
+        // What is absent by default is written as `nothing`.
+        let is_key = |line: &&str| {
+            let is_absent = line.contains(" = nothing ");
+            line.is_empty() || line.starts_with('[') || (line.contains(" = ") && !is_absent)
+        };
         let whole: Vec<&str> = whole.lines().filter(is_key).collect();
         let bare = prepared(toml::from_str(&bare).unwrap()).unwrap();
         let mut whole: Config = toml::from_str(&whole.join("\n")).unwrap();

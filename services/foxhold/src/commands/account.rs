@@ -35,7 +35,7 @@ pub(crate) enum AccountCommand {
     ///
     /// Run it for somebody who is to sign in with a password of yours. Its owner changes it afterwards.
     #[command(
-        after_help = "Examples:\n  foxhold account create ann@example.org --password-file ann.txt\n  pwgen 20 1 | foxhold account create ann@example.org --password-file -"
+        after_help = "Examples:\n  foxhold account create ann@example.org --password-file ann.txt\n  foxhold account create ann@example.org --password-file -"
     )]
     Create(create::CreateArgs),
     /// Let nobody use an account: no sign-in, no session and no token of it counts. Nothing is deleted.
