@@ -15,6 +15,7 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use bytes::Bytes;
+use foxhold_core::TRACES;
 use foxhold_ops::{Access, OpsLimits};
 use foxhold_ports::Cause;
 use foxhold_runtime::{
@@ -29,7 +30,7 @@ use tracing::{
     Dispatch,
     subscriber::{DefaultGuard, NoSubscriber},
 };
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _};
 
 use scene::{AT, Scene, limits, node_path, settings, user_path};
 
@@ -60,7 +61,9 @@ impl Log {
         LazyLock::force(&OTHER);
         let log = Self::default();
         let for_lines = log.clone();
-        let lines = JsonLines::new("ops", move || for_lines.clone());
+        // As the process does it: spans of traces are no one's log lines.
+        let of_logs = filter_fn(|metadata| metadata.target() != TRACES);
+        let lines = JsonLines::new("ops", move || for_lines.clone()).with_filter(of_logs);
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
         (log, guard)
     }

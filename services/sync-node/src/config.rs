@@ -185,8 +185,12 @@ mod tests {
 
     /// The sample with every key in force.
     fn uncommented() -> String {
+        // What is absent by default is written as `nothing`.
         let is_key = |line: &str| {
-            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+            let key = line
+                .split_once(" = ")
+                .filter(|(_, value)| !value.starts_with("nothing"));
+            line.starts_with('[') || key.is_some_and(|(key, _)| !key.contains(' '))
         };
         let lines = SAMPLE.lines().map(|line| {
             line.strip_prefix("# ")

@@ -429,6 +429,8 @@ pub(super) struct CodeStatus {
 pub(super) struct CodeVerified {
     /// For `/account/reset`.
     account_reset_token: Hex32,
+    /// The account: a recovery key is derived with it.
+    uid: Hex16,
 }
 
 /// The digits were right.

@@ -55,9 +55,10 @@ fn number() -> Value {
 }
 
 /// A password is stretched, and mail may be sent.
-const SIGN_IN: [E; 5] = [
+const SIGN_IN: [E; 6] = [
     E::UnknownAccount,
     E::WrongPassword,
+    E::RequestBlocked,
     E::EmailCase,
     E::StoreConflict,
     E::MailNotSent,
@@ -133,14 +134,14 @@ fn devices() -> Vec<Call> {
         call!(POST "/v1/account/device" device::put, "devices", "Registers or changes the session's device")
             .takes_body::<b::DevicePut>()
             .answers::<a::DevicePutDone>()
-            .or(&[E::UnknownDevice, E::DeviceConflict, E::StoreConflict, E::MissingParameter]),
+            .or(&[E::UnknownDevice, E::DeviceConflict, E::StoreConflict, E::MissingParameter, E::UnverifiedSession]),
         call!(GET "/v1/account/devices" device::list, "devices", "The account's devices")
             .answers_list::<a::Device>()
             .query("filterIdleDevicesTimestamp", number(), "Only those heard of since, in ms."),
         call!(POST "/v1/account/device/destroy" device::destroy, "devices", "Removes a device and its session")
             .takes_body::<b::OfDevice>()
             .answers::<a::Done>()
-            .or(&[E::UnknownDevice, E::StoreConflict]),
+            .or(&[E::UnknownDevice, E::StoreConflict, E::UnverifiedSession]),
         call!(POST "/v1/account/devices/notify" device_commands::notify, "devices", "Accepted; nothing is pushed yet")
             .takes_body::<b::Notice>()
         .like(json!({ "to": "all", "payload": {} }))
@@ -160,7 +161,7 @@ fn devices() -> Vec<Call> {
         call!(POST "/v1/account/attached_client/destroy" device::detach, "devices", "Signs one of them out")
             .takes_body::<b::Detached>()
             .answers::<a::Done>()
-            .or(&[E::UnknownDevice, E::UnknownClient, E::StoreConflict]),
+            .or(&[E::UnknownDevice, E::UnknownClient, E::StoreConflict, E::UnverifiedSession]),
         call!(GET "/v1/account/sessions" device::sessions, "devices", "The sessions alone, for older clients")
             .answers_list::<a::OldSession>(),
     ]
@@ -186,7 +187,7 @@ fn passwords() -> Vec<Call> {
         call!(POST "/v1/password/forgot/send_code" password::send_code, "password", "Mails a link with a code")
             .takes_body::<b::MailTo>()
             .answers::<a::CodeSent>()
-            .or(&[E::UnknownAccount, E::MailNotSent, E::FeatureOff, E::StoreConflict]),
+            .or(&[E::UnknownAccount, E::RequestBlocked, E::MailNotSent, E::FeatureOff, E::StoreConflict]),
         call!(POST "/v1/password/forgot/resend_code" password::resend_code, "password", "The same mail once more")
             .takes_body::<b::MailTo>()
             .answers::<a::CodeSent>()
@@ -198,7 +199,7 @@ fn passwords() -> Vec<Call> {
         call!(POST "/v1/password/forgot/send_otp" password::send_otp, "password", "Mails eight digits")
             .takes_body::<b::MailTo>()
             .answers::<a::Done>()
-            .or(&[E::UnknownAccount, E::MailNotSent, E::FeatureOff, E::StoreConflict]),
+            .or(&[E::UnknownAccount, E::RequestBlocked, E::MailNotSent, E::FeatureOff, E::StoreConflict]),
         call!(POST "/v1/password/forgot/verify_otp" password::verify_otp, "password", "A forgot token and its code, for the digits")
             .takes_body::<b::MailedDigits>()
             .answers::<a::DigitsVerified>()
@@ -215,7 +216,7 @@ fn sessions() -> Vec<Call> {
         call!(POST "/v1/session/destroy" session::destroy, "session", "Signs out")
             .takes_body::<b::OtherSession>()
             .answers::<a::Done>()
-            .or(&[E::StoreConflict]),
+            .or(&[E::StoreConflict, E::UnverifiedSession]),
         call!(POST "/v1/session/reauth" session::reauth, "session", "The password once more: the session counts as opened now")
             .takes_body::<b::SignIn>()
             .answers::<a::SignedIn>()
