@@ -92,6 +92,9 @@ impl Accounts {
             let Some(found) = self.reader.account(caller.deadline, account.uid).await? else {
                 return Ok(());
             };
+            if found.is_disabled() {
+                return Err(AccountError::AccountDisabled);
+            }
             if found.verifier_set_at != checked_under {
                 return Err(AccountError::WrongPassword {
                     email: address.as_typed().to_owned(),

@@ -398,6 +398,13 @@ class Flow:
 
             page.click("second-factor")
             page.wait_for("totp-off")
+            page.click("new-backup-codes")
+            page.wait_for("backup-codes")
+            renewed = page.text("backup-codes").split()
+            assert len(renewed) == 8 and not set(renewed) & set(codes), "eight others"
+            page.submit("settings")
+            page.click("second-factor")
+            page.wait_for("totp-off")
             page.submit("notice")
             self.heading_is(firefox, "The second factor is off")
             self.report.step("taken-away")

@@ -99,7 +99,13 @@ pub(crate) fn with<T>(
         let mut admin = Admin::open(arguments).await?;
         let done = job(&mut admin).await;
         match admin.way {
-            Way::Stopped(stopped) => stopped.close().await.and(done),
+            // What was done is told, also where the folder could not be closed: a code is told once.
+            Way::Stopped(stopped) => {
+                if let Err(error) = stopped.close().await {
+                    note(false, &format!("closing the folder: {error:#}"));
+                }
+                done
+            }
             Way::Served(_) => done,
         }
     })

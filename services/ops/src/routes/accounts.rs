@@ -128,15 +128,18 @@ impl OpsPorts {
 
     /// The account of a path: by its uid, or by its address.
     async fn account(&self, by: Deadline, named: &str) -> Result<record::Account, Refused> {
-        let reader = &self.accounts()?.reader;
-        let found = if let Ok(uid) = named.parse::<Uid>() {
-            reader.account(by, uid).await?
-        } else {
-            let address = Address::parse(named);
-            let address = address.map_err(|_| fault("account", "give a uid or a mail address"))?;
-            reader.account_by_email(by, address.key()).await?
-        };
+        let found = self.account_if_there(by, named).await?;
         found.ok_or_else(Refused::unknown_account)
+    }
+
+    async fn account_if_there(&self, by: Deadline, named: &str) -> Result<Option<record::Account>, Refused> {
+        let reader = &self.accounts()?.reader;
+        if let Ok(uid) = named.parse::<Uid>() {
+            return Ok(reader.account(by, uid).await?);
+        }
+        let address = Address::parse(named);
+        let address = address.map_err(|_| fault("account", "give a uid or a mail address"))?;
+        Ok(reader.account_by_email(by, address.key()).await?)
     }
 }
 

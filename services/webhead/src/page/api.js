@@ -130,6 +130,11 @@ export class Accounts {
     return this.#get(`/recoveryKey/${recoveryKeyId}`, { kind: "accountResetToken", token: accountResetToken });
   }
 
+  /** New backup codes in place of all others: resolves to {recoveryCodes}. */
+  renewBackupCodes(sessionToken) {
+    return this.#get("/recoveryCodes", { kind: "sessionToken", token: sessionToken });
+  }
+
   resendCode(sessionToken, service) {
     const body = service ? { service } : {};
     return this.#post("/session/resend_code", body, { kind: "sessionToken", token: sessionToken });

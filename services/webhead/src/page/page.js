@@ -5,7 +5,7 @@
 // consent, account, again, logout, notice. In the screens: #email, #password, #old-password, #code, #submit (the one main
 // button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
 // #toggle-password, #invite, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li,
-// #change-password, #second-factor, #totp-picture, #totp-secret, #backup-codes li, #recovery-key, #delete-recovery-key,
+// #change-password, #second-factor, #totp-picture, #totp-secret, #backup-codes li, #new-backup-codes, #recovery-key, #delete-recovery-key,
 // #new-recovery-key, #typed-recovery-key, #notice, #notice-link, #scopes li, #decline.
 
 import { askForgotten, openChangePassword, openResetLink } from "./password-screens.js";

@@ -13,7 +13,8 @@ export async function openRecoveryKey(session, reason = "") {
   try {
     exists = await making.exists();
   } catch (error) {
-    return say(sentenceFor(error), "error");
+    // What brought the person here is done, and has to be said whatever comes after.
+    return reason ? notice("Your password is set", reason, "/settings") : say(sentenceFor(error), "error");
   }
   show("recovery-key", { fill: { "account-email": session.email, email: session.email } });
   byId("recovery-key-there").hidden = !exists;

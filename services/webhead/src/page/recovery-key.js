@@ -71,8 +71,9 @@ export class NewRecoveryKey {
   /** A new key, to be shown. */
   async make() {
     const { token, unwrap_b_key } = this.#keyAccess;
-    this.#keyAccess = null;
+    // Kept until the keys are there: a server that was busy can be asked again.
     const { k_a, wrap_kb } = await this.#accounts.accountKeys(token);
+    this.#keyAccess = null;
     const { key, id, data } = await this.#seal("make_recovery_key", {
       uid: this.#session.uid,
       random: randomHex(20),

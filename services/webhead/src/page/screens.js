@@ -120,7 +120,9 @@ export function wireCopyButtons() {
     button.addEventListener("click", async () => {
       const source = byId(button.dataset.copy);
       const copied = await copy(source);
-      say(copied ? `Copied: ${source.textContent}` : "Please copy the marked text by hand.", copied ? "good" : "note");
+      // A secret is not said once more, least of all aloud.
+      const told = source.dataset.secret === undefined ? `Copied: ${source.textContent}` : "Copied.";
+      say(copied ? told : "Please copy the marked text by hand.", copied ? "good" : "note");
     });
   }
 }

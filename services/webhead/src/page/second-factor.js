@@ -32,11 +32,23 @@ export class SecondFactorSetUp {
     const digits = codeDigits(typed);
     if (!digits) return null;
     const { success, recoveryCodes } = await this.#accounts.verifyTotp(this.#sessionToken, digits);
-    return success === true ? (recoveryCodes ?? []).map((code) => `${code.slice(0, 5)}-${code.slice(5)}`) : null;
+    if (success !== true) return null;
+    // An earlier try may have turned it on, and its answer with the codes was lost.
+    return recoveryCodes ? inGroups(recoveryCodes) : this.renewCodes();
+  }
+
+  /** New backup codes, in two groups of five; those of before are void. */
+  async renewCodes() {
+    const { recoveryCodes } = await this.#accounts.renewBackupCodes(this.#sessionToken);
+    return inGroups(recoveryCodes);
   }
 
   /** No second factor any more. */
   end() {
     return this.#accounts.destroyTotp(this.#sessionToken);
   }
+}
+
+function inGroups(codes) {
+  return codes.map((code) => `${code.slice(0, 5)}-${code.slice(5)}`);
 }

@@ -80,15 +80,21 @@ function showBackupCodes(codes, next) {
 
 function offerToEndSecondFactor(setUp, session) {
   show("totp-off", { fill: { "account-email": session.email } });
-  onSubmit(async () => {
+  const attempt = async (step) => {
     try {
-      await setUp.end();
-      notice("The second factor is off", "Signing in asks for the password alone again.", "/settings");
+      await step();
     } catch (error) {
       const sentence = "This session was not opened with a code. Please sign out, sign in with one, and try again.";
       say(error.errno === 138 ? sentence : sentenceFor(error), "error");
     }
-  });
+  };
+  onClick("new-backup-codes", () => attempt(async () => showBackupCodes(await setUp.renewCodes(), openSettings)));
+  onSubmit(() =>
+    attempt(async () => {
+      await setUp.end();
+      notice("The second factor is off", "Signing in asks for the password alone again.", "/settings");
+    }),
+  );
 }
 
 function describe(client) {

@@ -217,7 +217,8 @@ fn text(done: &[Done]) -> String {
         let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         [
             done.row.to_string(),
-            done.email.clone(),
+            // As the file has it, and so never as the terminal would read it.
+            done.email.escape_debug().to_string(),
             done.outcome.name().to_owned(),
             word(&done.code),
             word(&done.link),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use foxhold_core::{
-    Deadline, Timestamp,
+    Deadline, Timestamp, Uid,
     record::{Account, Disabled},
 };
 use foxhold_ports::{Refusal, WriteError, account_admin::disabled_as, repeat::settled};
@@ -63,10 +63,19 @@ pub(crate) async fn delete(
     Segments(named): Segments<String>,
     Params(DryRun { dry_run }): Params<DryRun>,
 ) -> Reply<AccountChanged> {
-    let account = app.account(by, &named).await?;
-    let user = app.accounts()?.user(account.uid);
+    let account = app.account_if_there(by, &named).await?;
+    // Whoever asks again names it by its uid: the address may be another's by now.
+    let uid = account
+        .as_ref()
+        .map(|account| account.uid)
+        .or_else(|| named.parse().ok());
+    let uid = uid.ok_or_else(Refused::unknown_account)?;
+    let user = app.accounts()?.user(uid);
     let deed = Deed::new(&caller, "account.delete", dry_run).on_user(&user);
-    let outcome = app.delete_account(by, account, dry_run).await;
+    let outcome = match account {
+        Some(account) => app.delete_account(by, account, dry_run).await,
+        None => app.delete_again(by, uid, dry_run).await,
+    };
     app.audited(&deed, outcome).map(Json)
 }
 
@@ -138,17 +147,17 @@ impl OpsPorts {
         let since = account.signed_since().as_millis();
         let event = AccountEvent::credentials_changed_at(since);
         let event = event.ok_or_else(|| Refused::new(Code::Internal, "a time that no store holds"))?;
-        self.tell_services(by, ports, account, event).await
+        self.tell_services(by, ports, account.uid, event).await
     }
 
     async fn tell_services(
         &self,
         by: Deadline,
         ports: &AccountPorts,
-        account: &Account,
+        uid: Uid,
         event: AccountEvent,
     ) -> Result<(), Refused> {
-        let user = ports.user(account.uid);
+        let user = ports.user(uid);
         let told = Told { user, event };
         events::apply(self.event_ports(), by, &told).await?;
         Ok(())
@@ -175,20 +184,35 @@ impl OpsPorts {
             let done = settled(&call, || ports.writer.delete_account(&call, uid, version)).await;
             if !matches!(done, Err(WriteError::Refused(Refusal::Conflict))) {
                 done?;
-                self.tell_services(by, ports, &account, AccountEvent::Retire)
+                self.tell_services(by, ports, account.uid, AccountEvent::Retire)
                     .await?;
                 return Ok(deleted);
             }
             match ports.reader.account(by, uid).await? {
                 Some(found) => account = found,
                 None => {
-                    self.tell_services(by, ports, &account, AccountEvent::Retire)
+                    self.tell_services(by, ports, account.uid, AccountEvent::Retire)
                         .await?;
                     return Ok(deleted);
                 }
             }
         }
         Err(Refused::contended())
+    }
+
+    /// Makes up for what an earlier deletion could not do any more: what hangs on the account, and telling the services.
+    async fn delete_again(&self, by: Deadline, uid: Uid, dry_run: bool) -> Result<AccountChanged, Refused> {
+        let ports = self.accounts()?;
+        if !dry_run {
+            let call = self.call(by);
+            settled(&call, || ports.writer.delete_account(&call, uid, 0)).await?;
+            self.tell_services(by, ports, uid, AccountEvent::Retire).await?;
+        }
+        Ok(AccountChanged {
+            outcome: AccountOutcome::Unchanged,
+            dry_run,
+            account: None,
+        })
     }
 
     async fn make_reset_link(
