@@ -81,8 +81,7 @@ impl Accounts {
             .account_by_email(caller.deadline, address.key())
             .await?;
         // Whoever was shut out does not come in again by a new account.
-        let stays = |holder: &Account| holder.email_verified || holder.is_disabled();
-        if let Some(holder) = holder.filter(stays) {
+        if let Some(holder) = holder.filter(Account::keeps_address) {
             return Err(AccountError::AccountExists { email: holder.email });
         }
         let invitation = invitation.as_ref();

@@ -118,6 +118,13 @@ impl Account {
         self.disabled.is_some_and(|disabled| !disabled.is_over)
     }
 
+    /// Whether nobody else may have its address: it was shown to be the owner's, or an operator has closed the account, and
+    /// then it is not for others to make it anew.
+    #[must_use]
+    pub fn keeps_address(&self) -> bool {
+        self.email_verified || self.is_disabled()
+    }
+
     /// The `generation` of what is signed for it: when the password was last set, or when it was last disabled, if that was
     /// later. What was signed with a lower one is void.
     #[must_use]

@@ -32,6 +32,7 @@ cases![
     one_disabling_sent_many_times_at_once_is_done_once,
     a_new_password_enables_nothing,
     a_deleted_account_leaves_nothing_to_the_next,
+    a_disabled_account_gives_its_address_to_nobody,
     after_its_deadline_nothing_is_disabled,
     every_account_stands_in_one_page,
     a_list_without_accounts_is_empty,
@@ -192,6 +193,24 @@ async fn a_deleted_account_leaves_nothing_to_the_next(s: Arc<Subject>) {
     let (next, _) = s.signed_up(&make, "a@example.test").await;
     let found = s.found(next.uid).await.expect("the account is there");
     assert_eq!(found.disabled, None);
+}
+
+async fn a_disabled_account_gives_its_address_to_nobody(s: Arc<Subject>) {
+    let make = Maker::new(12);
+    let (account, _) = s.signed_up(&make, "a@example.test").await;
+    assert!(!account.email_verified, "one that would give way");
+    let account = s.disabled(&make, &account, DISABLED).await;
+    let other = make.account("a@example.test");
+    let sign_in = make.sign_in(other.uid);
+    let refused = s
+        .account_writer
+        .create_account(&make.call(), other, sign_in)
+        .await;
+    assert_eq!(refused, Err(Refusal::EmailTaken.into()));
+    let enabled = s.disabled(&make, &account, ENABLED).await;
+    assert!(!enabled.is_disabled());
+    let (next, _) = s.signed_up(&make, "a@example.test").await;
+    assert!(s.found(next.uid).await.is_some() && s.found(account.uid).await.is_none());
 }
 
 async fn after_its_deadline_nothing_is_disabled(s: Arc<Subject>) {

@@ -258,7 +258,7 @@ impl State {
 
     pub(super) fn create_account(&mut self, account: Account, sign_in: SignIn) -> Result<(), WriteError> {
         let holder = self.holder(&account.email_key).map_err(WriteError::NotDone)?;
-        if holder.is_some_and(|held| held.email_verified) {
+        if holder.is_some_and(Account::keeps_address) {
             return Err(Refusal::EmailTaken.into());
         }
         let holder = holder.map(|held| held.uid);

@@ -205,6 +205,7 @@ mod tests {
         let account = AccountStanding::Active {
             email_key: address(),
             verified: true,
+            disabled: false,
             verifier_set_at: Timestamp::default(),
         };
         standing(account, None, operations)

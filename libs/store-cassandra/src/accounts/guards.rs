@@ -149,6 +149,7 @@ mod tests {
         let active = || AccountStanding::Active {
             email_key: EmailKey::from_normalized("a@example.test".into()),
             verified: true,
+            disabled: false,
             verifier_set_at: Timestamp::default(),
         };
         let standing = |account, version, operations: &[OpId]| Standing {

@@ -71,6 +71,8 @@ pub(super) enum AccountStanding {
         email_key: EmailKey,
         /// Whether its address was shown to be the owner's.
         verified: bool,
+        /// Whether an operator has disabled it.
+        disabled: bool,
         /// The generation of its password.
         verifier_set_at: Timestamp,
     },
@@ -233,8 +235,10 @@ fn of_active(claim: &Claim, holder: Option<&Standing>, me: &Creator) -> Step {
     };
     match &holder.account {
         AccountStanding::Active { email_key, .. } if *email_key != me.email_key => Step::Contradiction,
-        AccountStanding::Active { verified: true, .. } => Step::Refuse(Refusal::EmailTaken),
-        AccountStanding::Active { verified: false, .. } => Step::Condemn {
+        AccountStanding::Active { verified: true, .. } | AccountStanding::Active { disabled: true, .. } => {
+            Step::Refuse(Refusal::EmailTaken)
+        }
+        AccountStanding::Active { .. } => Step::Condemn {
             claim: claim.clone(),
             version: holder.version,
             made_by: holder.made_by,

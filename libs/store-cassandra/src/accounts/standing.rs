@@ -33,6 +33,8 @@ struct StandingRow {
     email_key: Option<String>,
     email_verified: Option<bool>,
     verifier_set_at: Option<CqlTimestamp>,
+    disabled_at: Option<CqlTimestamp>,
+    enabled_again: Option<bool>,
     version: Option<i64>,
 }
 
@@ -114,6 +116,7 @@ fn read_standing(rows: Vec<StandingRow>) -> Result<Option<Standing>, ReadError> 
             let account = AccountStanding::Active {
                 email_key: sound(email_key)?,
                 verified: sound(row.email_verified)?,
+                disabled: row.disabled_at.is_some() && row.enabled_again != Some(true),
                 verifier_set_at: sound(row.verifier_set_at.and_then(read_time))?,
             };
             (account, None)

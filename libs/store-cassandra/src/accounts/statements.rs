@@ -52,8 +52,8 @@ statements! {
 
         release_of_deleted: Conditional = "DELETE FROM claims WHERE email_key = :email_key IF uid = :uid";
 
-        standing: Read = "SELECT op, state, made_by, email_key, email_verified, verifier_set_at, version
-            FROM accounts WHERE uid = ?";
+        standing: Read = "SELECT op, state, made_by, email_key, email_verified, verifier_set_at, disabled_at,
+            enabled_again, version FROM accounts WHERE uid = ?";
         create: Conditional = "INSERT INTO accounts (uid, state, made_by, email, email_key, email_verified, credentials,
             code_nonce, created_at, verifier_set_at, keys_changed_at, profile_changed_at, locale, version)
             VALUES (:uid, 'active', :made_by, :email, :email_key, :email_verified, :credentials,

@@ -101,6 +101,7 @@ mod tests {
         let active = |verified| AccountStanding::Active {
             email_key: EmailKey::from_normalized("a@example.test".into()),
             verified,
+            disabled: false,
             verifier_set_at: Timestamp::default(),
         };
         let table = [

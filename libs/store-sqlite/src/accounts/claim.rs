@@ -36,13 +36,13 @@ pub(crate) fn holder(db: &Connection, key: &EmailKey) -> Result<Option<Account>,
     }
 }
 
-/// Whose account gives way to a new one: an unverified holder's.
+/// Whose account gives way to a new one: a holder's that does not keep the address.
 ///
 /// Here the claim of an account becomes active in the transaction that makes the account, so one that is pending
 /// belongs to nobody.
 pub(super) fn holder_to_replace(db: &Connection, key: &EmailKey) -> Result<Option<Uid>, Stop> {
     match holder(db, key)? {
-        Some(account) if account.email_verified => Err(Refusal::EmailTaken.into()),
+        Some(account) if account.keeps_address() => Err(Refusal::EmailTaken.into()),
         Some(account) => Ok(Some(account.uid)),
         None => Ok(None),
     }

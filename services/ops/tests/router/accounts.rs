@@ -147,11 +147,23 @@ async fn a_deleted_account_is_gone_from_all_services() {
     ] {
         assert_eq!(answer.code(), Code::UnknownAccount);
     }
-    // By its uid it may be asked for again: what the first try could not tell is told now.
-    scene.place(&[&user], NODE).await;
-    let again: AccountChanged = scene.delete(&at(&uid)).await.of();
-    assert_eq!((again.outcome, again.account), (AccountOutcome::Unchanged, None));
     made(&scene, "ann@example.test").await;
+}
+
+#[tokio::test]
+async fn a_deletion_is_asked_for_again_by_the_uid_and_tells_what_it_could_not() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    // The account has gone, and its record has not been told.
+    let uid = "00112233445566778899aabbccddeeff";
+    let user = format!("{uid}@{DOMAIN}");
+    scene.place(&[&user], NODE).await;
+    for _ in 0..2 {
+        let again: AccountChanged = scene.delete(&at(uid)).await.of();
+        assert_eq!((again.outcome, again.account), (AccountOutcome::Unchanged, None));
+    }
+    let records = format!("/admin/v1/services/sync-1.5/users/{}", encoded(&user));
+    let records: UserRecords = scene.get(&records).await.of();
+    assert!(records.current.replaced_at_ms.is_some(), "retired");
 }
 
 #[tokio::test]

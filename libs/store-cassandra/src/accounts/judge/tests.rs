@@ -26,6 +26,7 @@ fn active(made_by: OpId, verified: bool) -> Option<Standing> {
         account: AccountStanding::Active {
             email_key: key(),
             verified,
+            disabled: false,
             verifier_set_at: THEN,
         },
         made_by: Some(made_by),
@@ -135,6 +136,7 @@ fn of_anothers_active_claim() {
         account: AccountStanding::Active {
             email_key: EmailKey::from_normalized("b@example.test".into()),
             verified: false,
+            disabled: false,
             verifier_set_at: THEN,
         },
         ..standing

@@ -42,6 +42,7 @@ fn account(version: i64, generation: Timestamp, operations: &[OpId]) -> Option<S
         account: AccountStanding::Active {
             email_key: EmailKey::from_normalized("a@example.test".into()),
             verified: true,
+            disabled: false,
             verifier_set_at: generation,
         },
         made_by: None,
