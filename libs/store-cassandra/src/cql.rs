@@ -3,6 +3,9 @@
 //!
 //! Must stay true: every request ends by its caller's deadline; nothing conditional is ever sent twice by the driver; what
 //! may have reached the cluster is in doubt until a serial read says otherwise.
+//!
+//! The driver's futures are large. They lie on the heap, where they do not make those of everybody who asks as large: a thread's
+//! stack has to hold a whole chain of them.
 
 mod connect;
 mod error;
@@ -127,7 +130,7 @@ impl Cql {
     {
         self.counters.read();
         let span = spans::of(statement.name(), spans::QUORUM);
-        self.fetch(by, statement.prepared(), values)
+        Box::pin(self.fetch(by, statement.prepared(), values))
             .instrument(span)
             .await
     }
@@ -175,7 +178,7 @@ impl Cql {
         let profiles = self.profiles_of(region).map_err(ReadError)?;
         prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
         let span = spans::of(statement.name(), spans::QUORUM);
-        self.fetch(by, &prepared, values).instrument(span).await
+        Box::pin(self.fetch(by, &prepared, values)).instrument(span).await
     }
 
     /// All rows as they are after every conditional write that can still be applied: the read that settles doubt.
@@ -204,7 +207,7 @@ impl Cql {
             prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
         }
         let span = spans::of(statement.name(), spans::serial(serial));
-        self.fetch(by, &prepared, values).instrument(span).await
+        Box::pin(self.fetch(by, &prepared, values)).instrument(span).await
     }
 
     /// The one row, if any, as [`Self::serial_rows`] reads it.
@@ -229,7 +232,9 @@ impl Cql {
         values: impl SerializeRow,
     ) -> Result<(), WriteError> {
         let span = spans::of(statement.name(), spans::QUORUM);
-        self.put(by, statement.prepared(), values).instrument(span).await
+        Box::pin(self.put(by, statement.prepared(), values))
+            .instrument(span)
+            .await
     }
 
     /// A plain write that is done when a quorum of another region has it.
@@ -244,7 +249,7 @@ impl Cql {
         let profiles = self.profiles_of(region).map_err(WriteError::NotDone)?;
         prepared.set_execution_profile_handle(Some(profiles.repeatable.clone()));
         let span = spans::of(statement.name(), spans::QUORUM);
-        self.put(by, &prepared, values).instrument(span).await
+        Box::pin(self.put(by, &prepared, values)).instrument(span).await
     }
 
     async fn put(
@@ -272,7 +277,7 @@ impl Cql {
     ) -> Result<Outcome, WriteError> {
         self.counters.conditional_write();
         let span = spans::of(statement.name(), spans::serial(self.serial.consistency()));
-        self.judge(by, self.session.execute_unpaged(statement.prepared(), values))
+        Box::pin(self.judge(by, self.session.execute_unpaged(statement.prepared(), values)))
             .instrument(span)
             .await
     }
@@ -291,7 +296,7 @@ impl Cql {
         let profiles = self.profiles_of(region).map_err(WriteError::NotDone)?;
         prepared.set_execution_profile_handle(Some(profiles.once.clone()));
         let span = spans::of(statement.name(), spans::serial(SerialConsistency::LocalSerial));
-        self.judge(by, self.session.execute_unpaged(&prepared, values))
+        Box::pin(self.judge(by, self.session.execute_unpaged(&prepared, values)))
             .instrument(span)
             .await
     }
@@ -315,7 +320,7 @@ impl Cql {
             .map_err(WriteError::NotDone)?;
         batch.set_execution_profile_handle(Some(profiles.once.clone()));
         let span = spans::of("batch", spans::serial(self.serial.consistency()));
-        self.judge(by, self.session.batch(&batch, values))
+        Box::pin(self.judge(by, self.session.batch(&batch, values)))
             .instrument(span)
             .await
     }
