@@ -8,6 +8,7 @@
 mod scene;
 
 use std::{
+    collections::HashSet,
     io,
     pin::pin,
     sync::{Arc, LazyLock, Mutex},
@@ -32,7 +33,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _};
 
-use scene::{AT, Scene, limits, node_path, settings, user_path};
+use scene::{ACCOUNTS, AT, Scene, limits, new_account, node_path, settings, user_path};
 
 const A: &str = "https://a.example";
 
@@ -174,9 +175,39 @@ async fn changes_leave_a_line_each_and_no_line_names_a_user() {
     );
 }
 
+/// Who reads the log follows an account from its making to its end, by a hash that names nobody.
+#[tokio::test]
+async fn all_that_becomes_of_an_account_is_one_users() {
+    let (log, _guard) = Log::begun();
+    let scene = Scene::bare();
+    let at = |what: &str| format!("{ACCOUNTS}/a1b2c3%40x.example{what}");
+    let made = scene.post(ACCOUNTS, &new_account("a1b2c3@x.example")).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    scene.post(&at("/disable"), &json!({})).await;
+    scene.post(&at("/enable"), &json!({})).await;
+    scene.post(&at("/reset-link"), &json!({})).await;
+    scene.delete(&at("")).await;
+    let lines = log.audit_lines();
+    let actions: Vec<_> = lines.iter().map(|line| line["audit.action"].clone()).collect();
+    assert_eq!(
+        actions,
+        ["create", "disable", "enable", "reset-link", "delete"].map(|what| format!("account.{what}"))
+    );
+    let users: HashSet<_> = lines.iter().map(|line| line["audit.user"].as_str()).collect();
+    assert!(users.len() == 1 && !users.contains(&None), "{lines:?}");
+    // The same address again is refused; whose it is, is not said.
+    let address = new_account("a1b2c3@y.example");
+    scene.post(ACCOUNTS, &address).await;
+    scene.post(ACCOUNTS, &address).await;
+    let lines = log.audit_lines();
+    assert_eq!(lines[1]["audit.outcome"], "conflict");
+    assert_eq!(lines[1].get("audit.user"), None);
+}
+
 /// Everything that changes something: method, path, what the line calls it.
-fn changes() -> [(&'static str, String, &'static str); 16] {
+fn changes() -> [(&'static str, String, &'static str); 21] {
     let node = |what: &str| format!("{}{what}", node_path(A));
+    let account = |what: &str| format!("{ACCOUNTS}/a1b2c3%40x.example{what}");
     let user = |what: &str| user_path("a1b2c3@x.example", what);
     [
         ("POST", "/admin/v1/events".to_owned(), "events.take"),
@@ -199,6 +230,11 @@ fn changes() -> [(&'static str, String, &'static str); 16] {
         ("POST", format!("{AT}/purge"), "service.purge"),
         ("POST", format!("{AT}/import"), "records.import"),
         ("POST", format!("{AT}/uids/reserve"), "uids.reserve"),
+        ("POST", ACCOUNTS.to_owned(), "account.create"),
+        ("DELETE", account(""), "account.delete"),
+        ("POST", account("/disable"), "account.disable"),
+        ("POST", account("/enable"), "account.enable"),
+        ("POST", account("/reset-link"), "account.reset-link"),
     ]
 }
 

@@ -12,19 +12,9 @@ use foxhold_ops::wire::{
 use foxhold_ports::{AccountReader as _, memory::MemoryStore};
 use serde_json::{Value, json};
 
-use crate::scene::{DOMAIN, NOW, Scene, encoded};
+use crate::scene::{ACCOUNTS, DOMAIN, NOW, Scene, encoded, new_account};
 
-const ACCOUNTS: &str = "/admin/v1/accounts";
 const NODE: &str = "https://sync-1.example.test";
-const SALT: &str = "identity.mozilla.com/picl/v1/quickStretchV2:000102030405060708090a0b0c0d0e0f";
-
-fn new_account(email: &str) -> Value {
-    let hex = |byte: &str| byte.repeat(32);
-    json!({
-        "email": email, "auth_pw": hex("01"), "wrap_kb": hex("02"), "auth_pw_version2": hex("03"),
-        "wrap_kb_version2": hex("04"), "client_salt": SALT, "verified": true,
-    })
-}
 
 fn at(account: &str) -> String {
     format!("{ACCOUNTS}/{}", encoded(account))

@@ -29,6 +29,7 @@ use tower::ServiceExt as _;
 
 /// The tests' service, and how a path to it begins.
 pub(crate) const SERVICE: &str = "sync-1.5";
+pub(crate) const ACCOUNTS: &str = "/admin/v1/accounts";
 pub(crate) const AT: &str = "/admin/v1/services/sync-1.5";
 /// What the keys of the accounts' users end in.
 pub(crate) const DOMAIN: &str = "example.test";
@@ -300,5 +301,16 @@ pub(crate) fn settings() -> Value {
         "conditions": {},
         "auth_max_age_secs": null,
         "allocation": {"pinned_to": null, "pools": [], "closed_pools": []},
+    })
+}
+
+const SALT: &str = "identity.mozilla.com/picl/v1/quickStretchV2:000102030405060708090a0b0c0d0e0f";
+
+/// What the tool sends for a new account.
+pub(crate) fn new_account(email: &str) -> Value {
+    let hex = |byte: &str| byte.repeat(32);
+    json!({
+        "email": email, "auth_pw": hex("01"), "wrap_kb": hex("02"), "auth_pw_version2": hex("03"),
+        "wrap_kb_version2": hex("04"), "client_salt": SALT, "verified": true,
     })
 }

@@ -26,6 +26,11 @@ use crate::{
     write::ROUNDS,
 };
 
+/// What an account is made, and what the log calls that.
+type Switch = (AccountOutcome, &'static str);
+const DISABLE: Switch = (AccountOutcome::Disabled, "account.disable");
+const ENABLE: Switch = (AccountOutcome::Enabled, "account.enable");
+
 pub(crate) async fn disable(
     State(app): State<App>,
     By(by): By,
@@ -34,11 +39,7 @@ pub(crate) async fn disable(
     Params(DryRun { dry_run }): Params<DryRun>,
     _: NoBody,
 ) -> Reply<AccountChanged> {
-    let account = app.account(by, &named).await?;
-    let user = app.accounts()?.user(account.uid);
-    let deed = Deed::new(&caller, "account.disable", dry_run).on_user(&user);
-    let outcome = app.switch(by, account, AccountOutcome::Disabled, dry_run).await;
-    app.audited(&deed, outcome).map(Json)
+    app.switched(by, &caller, &named, DISABLE, dry_run).await
 }
 
 pub(crate) async fn enable(
@@ -49,11 +50,7 @@ pub(crate) async fn enable(
     Params(DryRun { dry_run }): Params<DryRun>,
     _: NoBody,
 ) -> Reply<AccountChanged> {
-    let account = app.account(by, &named).await?;
-    let user = app.accounts()?.user(account.uid);
-    let deed = Deed::new(&caller, "account.enable", dry_run).on_user(&user);
-    let outcome = app.switch(by, account, AccountOutcome::Enabled, dry_run).await;
-    app.audited(&deed, outcome).map(Json)
+    app.switched(by, &caller, &named, ENABLE, dry_run).await
 }
 
 pub(crate) async fn delete(
@@ -95,6 +92,21 @@ pub(crate) async fn reset_link(
 }
 
 impl OpsPorts {
+    async fn switched(
+        &self,
+        by: Deadline,
+        caller: &Caller,
+        named: &str,
+        (to, action): Switch,
+        dry_run: bool,
+    ) -> Reply<AccountChanged> {
+        let account = self.account(by, named).await?;
+        let user = self.accounts()?.user(account.uid);
+        let deed = Deed::new(caller, action, dry_run).on_user(&user);
+        let outcome = self.switch(by, account, to, dry_run).await;
+        self.audited(&deed, outcome).map(Json)
+    }
+
     /// Disables or enables an account, whatever else of it changes meanwhile.
     async fn switch(
         &self,

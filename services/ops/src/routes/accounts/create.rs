@@ -29,10 +29,15 @@ pub(crate) async fn create(
 ) -> Reply<AccountChanged> {
     let address = Address::parse(&wanted.email).map_err(|_| fault("email", "give a mail address"))?;
     let password = password(&wanted)?;
-    let deed = Deed::new(&caller, "account.create", dry_run);
     let outcome = app
         .create_account(by, &address, password, wanted.verified, dry_run)
         .await;
+    // Whose account it is, is known once it is made.
+    let made = outcome.as_ref().ok().and_then(|made| made.account.as_ref());
+    let ports = app.accounts()?;
+    let user = made.and_then(|account| Some(ports.user(account.uid.parse().ok()?)));
+    let mut deed = Deed::new(&caller, "account.create", dry_run);
+    deed.user = user.as_ref();
     app.audited(&deed, outcome).map(Json)
 }
 
