@@ -371,7 +371,7 @@ impl Config {
         };
         Ok(Prepared {
             deployment,
-            mail: self.mail.prepare(secrets)?,
+            mail: self.mail.prepare("mail", secrets)?,
             store: self.store.resolve("webhead", StoreUse::Reads, secrets)?,
         })
     }
@@ -394,7 +394,7 @@ impl Config {
         found.take(mail_templates(&self.public_url, self.mail_templates.as_deref()));
         found.take(code_key("code_key_file", &self.code_key_file, secrets));
         found.take(secrets.read_text("metrics_key_file", &self.metrics_key_file));
-        found.take(self.mail.prepare(secrets));
+        found.take(self.mail.prepare("mail", secrets));
         found.take_store(self.store.resolve("webhead", StoreUse::Reads, secrets));
         if found.is_empty() {
             // What hangs together with something of the above, as the other servers' domains do.

@@ -75,7 +75,7 @@ pub(crate) fn run(command: &MailCommand) -> anyhow::Result<()> {
         return Err(DataFolderError::Missing { folder }.into());
     }
     let settings = settings_of(&arguments.data)?;
-    let PreparedMail::Smtp(server) = mail_settings(&settings)?.prepare(&Secrets::default())? else {
+    let PreparedMail::Smtp(server) = mail_settings(&settings)?.prepare("smtp", &Secrets::default())? else {
         return Err(NoMailServer(settings.mail.name()).into());
     };
     let site = settings.site()?;

@@ -35,16 +35,7 @@ fn look_at_mail(settings: &Settings, secrets: &Secrets, found: &mut Findings<'_>
     let Some(table) = settings.smtp.as_ref().filter(|_| settings.mail == MailMode::Smtp) else {
         return;
     };
-    // Of a box the table has a name of its own.
-    let file = table.password_file.as_ref();
-    let readable = file.is_none_or(|file| {
-        found
-            .take(secrets.read_text("smtp.password_file", file))
-            .is_some()
-    });
-    if readable {
-        found.take(MailSettings::Smtp(table.clone()).prepare(secrets));
-    }
+    found.take(MailSettings::Smtp(table.clone()).prepare("smtp", secrets));
 }
 
 fn look_at_others(settings: &Settings, found: &mut Findings<'_>) {

@@ -99,7 +99,9 @@ pub(super) async fn open(
     let node = open_node(folder, &means, of_node)?;
     let deployment = deployment(&means)?;
     let outbox = outbox(&means, &deployment, &store, &reader);
-    let mail = mail(settings)?.prepare(&means.secrets)?.start(outbox, shutdown)?;
+    let mail = mail(settings)?
+        .prepare("smtp", &means.secrets)?
+        .start(outbox, shutdown)?;
     let ports = ports(
         &means,
         (Arc::clone(&store), Arc::clone(&reader)),

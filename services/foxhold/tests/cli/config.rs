@@ -87,6 +87,28 @@ fn a_box_is_checked_by_its_folder_and_by_a_file_that_is_not_there_yet() {
     ] {
         assert!(ran.err.contains(said), "{}", ran.err);
     }
+    write(folder.path(), "none.pem", "no certificate\n");
+    for (line, said) in [
+        ("from = \"nobody\"", "`smtp.from` (new.toml:4): "),
+        (
+            "from = \"a@example.org\"\ntls = \"plain\"",
+            "`smtp.tls` (new.toml:5): ",
+        ),
+        (
+            "from = \"a@example.org\"\nauthority_file = \"none.pem\"",
+            "`smtp.authority_file` (new.toml:5): ",
+        ),
+        (
+            "from = \"a@example.org\"\nauthority_file = \"absent.pem\"",
+            "`smtp.authority_file` (new.toml:5): ",
+        ),
+    ] {
+        let text = format!("mail = \"smtp\"\n[smtp]\nhost = \"m.example.org\"\n{line}\n");
+        write(folder.path(), "new.toml", &text);
+        let ran = run(folder.path(), &["config", "check", "--config", "new.toml"]);
+        assert_eq!(ran.code, Some(3), "{line}");
+        assert!(ran.err.contains(said), "{line}\n{}", ran.err);
+    }
     fs::create_dir(folder.path().join("foxhold-data")).unwrap();
     write(folder.path(), "foxhold-data/foxhold.toml", "mail = \"log\"\n");
     assert_eq!(

@@ -55,22 +55,29 @@ pub struct SmtpTable {
 #[derive(Debug, Error)]
 pub enum MailSettingsError {
     /// Half a login.
-    #[error("`mail`: user and password_file go together")]
-    Login,
+    #[error("`{0}`: user and password_file go together")]
+    Login(&'static str),
     /// The password cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The authorities cannot be read.
-    #[error("`mail.authority_file`: reading {}", path.display())]
+    #[error("`{table}.authority_file`: reading {}", path.display())]
     Authorities {
+        /// What the table is called.
+        table: &'static str,
         /// The file.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
     /// The server's settings cannot work.
-    #[error("`mail`")]
-    Smtp(#[from] SmtpError),
+    #[error("`{table}.{}`", source.key())]
+    Smtp {
+        /// What the table is called.
+        table: &'static str,
+        /// Why not.
+        source: SmtpError,
+    },
     /// No thread for the terminal.
     #[error("`mail`: showing mails")]
     Terminal(#[source] io::Error),
@@ -97,45 +104,48 @@ impl Mail {
 }
 
 impl MailSettings {
-    /// Checks the settings, and reads the password.
+    /// Checks the settings, and reads the password. `table`: what the configuration calls them.
     ///
     /// # Errors
     /// [`MailSettingsError`]
-    pub fn prepare(&self, secrets: &Secrets) -> Result<PreparedMail, MailSettingsError> {
+    pub fn prepare(&self, table: &'static str, secrets: &Secrets) -> Result<PreparedMail, MailSettingsError> {
         Ok(match self {
             Self::Log => PreparedMail::Log,
             Self::Capture => PreparedMail::Capture,
-            Self::Smtp(table) => PreparedMail::Smtp(table.prepare(secrets)?),
+            Self::Smtp(smtp) => PreparedMail::Smtp(smtp.prepare(table, secrets)?),
             Self::None => PreparedMail::None,
         })
     }
 }
 
 impl SmtpTable {
-    fn prepare(&self, secrets: &Secrets) -> Result<SmtpSettings, MailSettingsError> {
+    fn prepare(&self, table: &'static str, secrets: &Secrets) -> Result<SmtpSettings, MailSettingsError> {
         let login = match (&self.user, &self.password_file) {
             (Some(user), Some(file)) => {
-                let password = secrets.read_text("mail.password_file", file)?;
+                let password = secrets.read_text(&format!("{table}.password_file"), file)?;
                 Some((user.clone(), Arc::new(password)))
             }
             (None, None) => None,
-            _ => return Err(MailSettingsError::Login),
+            _ => return Err(MailSettingsError::Login(table)),
         };
-        Ok(SmtpSettings {
+        let settings = SmtpSettings {
             host: self.host.clone(),
             port: self.port,
             tls: self.tls,
-            authorities: self.authorities()?,
+            authorities: self.authorities(table)?,
             login,
             from: self.from.clone(),
-        })
+        };
+        Relay::check(&settings).map_err(|source| MailSettingsError::Smtp { table, source })?;
+        Ok(settings)
     }
 
-    fn authorities(&self) -> Result<Option<Arc<[u8]>>, MailSettingsError> {
+    fn authorities(&self, table: &'static str) -> Result<Option<Arc<[u8]>>, MailSettingsError> {
         let Some(path) = &self.authority_file else {
             return Ok(None);
         };
         let read = std::fs::read(path).map_err(|source| MailSettingsError::Authorities {
+            table,
             path: path.clone(),
             source,
         })?;
@@ -172,7 +182,7 @@ impl PreparedMail {
                 }
             }
             Self::Smtp(settings) => {
-                let (mailer, sender) = sender::start(Relay::new(settings)?, ports, shutdown);
+                let (mailer, sender) = sender::start(relay(settings)?, ports, shutdown);
                 Mail {
                     sender: Some(sender),
                     ..Mail::of(mailer)
@@ -181,4 +191,12 @@ impl PreparedMail {
             Self::None => Mail::of(NoMailer),
         })
     }
+}
+
+/// Of settings that were checked.
+fn relay(settings: &SmtpSettings) -> Result<Relay, MailSettingsError> {
+    Relay::new(settings).map_err(|source| MailSettingsError::Smtp {
+        table: "mail",
+        source,
+    })
 }

@@ -81,6 +81,18 @@ pub enum SmtpError {
     Tls(#[source] lettre::transport::smtp::Error),
 }
 
+impl SmtpError {
+    /// The setting to look at.
+    pub(super) const fn key(&self) -> &'static str {
+        match self {
+            Self::Sender => "from",
+            Self::PlainNeedsLoopback => "tls",
+            Self::Authorities => "authority_file",
+            Self::Tls(_) => "host",
+        }
+    }
+}
+
 /// A mail server, as a sender sees it.
 pub(super) struct Relay {
     from: Mailbox,
@@ -97,10 +109,16 @@ pub(super) struct NotTaken {
 }
 
 impl Relay {
+    /// Checks the settings, without a runtime.
+    pub(super) fn check(settings: &SmtpSettings) -> Result<(), SmtpError> {
+        sender(settings)?;
+        protection(settings).map(drop)
+    }
+
     /// Checks the settings. Connects to nobody yet.
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
         Ok(Self {
-            from: settings.from.parse().map_err(|_| SmtpError::Sender)?,
+            from: sender(settings)?,
             transport: transport(settings)?,
         })
     }
@@ -164,21 +182,27 @@ pub(super) fn credentials(settings: &SmtpSettings) -> Option<Credentials> {
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
+fn sender(settings: &SmtpSettings) -> Result<Mailbox, SmtpError> {
+    settings.from.parse().map_err(|_| SmtpError::Sender)
+}
+
 fn transport(settings: &SmtpSettings) -> Result<Transport, SmtpError> {
-    let host = settings.host.as_str();
-    let protected = match settings.tls {
-        SmtpTls::Starttls => Tls::Required(tls(settings)?),
-        SmtpTls::Tls => Tls::Wrapper(tls(settings)?),
-        SmtpTls::Plain if is_loopback(host) => Tls::None,
-        SmtpTls::Plain => return Err(SmtpError::PlainNeedsLoopback),
-    };
-    let mut builder: AsyncSmtpTransportBuilder = Transport::builder_dangerous(host)
+    let mut builder: AsyncSmtpTransportBuilder = Transport::builder_dangerous(settings.host.as_str())
         .port(settings.port())
-        .tls(protected);
+        .tls(protection(settings)?);
     if let Some(login) = credentials(settings) {
         builder = builder.credentials(login);
     }
     Ok(builder.timeout(Some(COMMAND_TIMEOUT)).build())
+}
+
+fn protection(settings: &SmtpSettings) -> Result<Tls, SmtpError> {
+    Ok(match settings.tls {
+        SmtpTls::Starttls => Tls::Required(tls(settings)?),
+        SmtpTls::Tls => Tls::Wrapper(tls(settings)?),
+        SmtpTls::Plain if is_loopback(&settings.host) => Tls::None,
+        SmtpTls::Plain => return Err(SmtpError::PlainNeedsLoopback),
+    })
 }
 
 /// How the server is known: by its name, in a certificate that leads to one of the authorities.
