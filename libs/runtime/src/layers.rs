@@ -36,6 +36,11 @@ use crate::{
 /// The header that carries the request id back to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+tokio::task_local! {
+    /// The span around the log lines of the request in work.
+    static LOG_SPAN: Span;
+}
+
 /// What one request may use.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
@@ -216,10 +221,19 @@ impl Name {
 fn answer(next: Next, request: Request, name: &Name) -> impl Future<Output = Response> {
     // The panic hook has logged the place. What the handler held is dropped; shared state guards itself by its locks.
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    answered
+    let answered = answered
         .map(|answered| answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
         .instrument(name.trace.clone())
-        .instrument(name.span.clone())
+        .instrument(name.span.clone());
+    LOG_SPAN.scope(name.span.clone(), answered)
+}
+
+/// Work of a request for a task of its own: part of the same trace, and its log lines bear the request's id. The span that
+/// is current says the first alone, since spans of traces are no spans of log lines.
+pub fn of_this_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let span = LOG_SPAN.try_with(Clone::clone).unwrap_or_else(|_| Span::none());
+    let work = work.in_current_span().instrument(span.clone());
+    LOG_SPAN.scope(span, work)
 }
 
 impl Stack {

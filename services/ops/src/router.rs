@@ -19,7 +19,6 @@ use foxhold_runtime::{
     layers::{self, RequestLimits},
 };
 use foxhold_sync::jobs::{NodeCalls, purge::ByUid};
-use tracing::Instrument as _;
 
 use crate::{
     audit::asked::audit_refusal,
@@ -122,7 +121,7 @@ pub fn router(ports: OpsPorts, access: Access) -> Router {
 
 /// What a client has asked for is done to its end, with its audit line, also when the client does not wait for it.
 async fn to_its_end(request: Request, next: Next) -> Response {
-    let work = tokio::spawn(next.run(request).in_current_span());
+    let work = tokio::spawn(layers::of_this_request(next.run(request)));
     work.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request of the admin API broke off");
         Refused::new(Code::Internal, "a fault in Foxhold; its log has more").into_response()

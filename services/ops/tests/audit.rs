@@ -28,10 +28,10 @@ use futures_util::{poll, stream};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use tracing::{
-    Dispatch,
+    Dispatch, Subscriber,
     subscriber::{DefaultGuard, NoSubscriber},
 };
-use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _};
+use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt as _};
 
 use scene::{ACCOUNTS, AT, Scene, limits, new_account, node_path, settings, user_path};
 
@@ -40,6 +40,11 @@ const A: &str = "https://a.example";
 /// A second subscriber, so that there is never only one: `tracing` would let the thread that comes first to a line of code
 /// say whether anybody wants it, and that may be another test's, which listens to nothing.
 static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+/// Wants the spans of traces.
+struct Traces;
+
+impl<S: Subscriber> Layer<S> for Traces {}
 
 /// Lines as a log keeps them.
 #[derive(Clone, Default)]
@@ -65,7 +70,12 @@ impl Log {
         // As the process does it: spans of traces are no one's log lines.
         let of_logs = filter_fn(|metadata| metadata.target() != TRACES);
         let lines = JsonLines::new("ops", move || for_lines.clone()).with_filter(of_logs);
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+        // Traces are on: their spans stand between a line and the span that knows the request.
+        let of_traces = filter_fn(|metadata| metadata.target() == TRACES);
+        let all = tracing_subscriber::registry()
+            .with(lines)
+            .with(Traces.with_filter(of_traces));
+        let guard = tracing::subscriber::set_default(all);
         (log, guard)
     }
 

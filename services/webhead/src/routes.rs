@@ -34,7 +34,6 @@ use foxhold_runtime::{
 };
 use http::Request;
 use serde_json::Value;
-use tracing::Instrument as _;
 
 use crate::{
     App,
@@ -52,7 +51,7 @@ pub(crate) type Answer = Result<Json<Value>, ApiError>;
 async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, AccountError>> + Send + 'static,
 ) -> Result<T, AccountError> {
-    let ended = tokio::spawn(work.in_current_span()).await;
+    let ended = tokio::spawn(layers::of_this_request(work)).await;
     ended.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         // The process ends, and the runtime with it.
