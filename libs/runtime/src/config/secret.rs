@@ -129,9 +129,7 @@ impl Secrets {
         match self.credential(file) {
             // The service manager guards its folder itself; the files in it are not ours to judge by mode.
             Some(credential) => read_trimmed(key, &credential, Guard::None),
-            None if is_bare(file) && looks_like_a_secret(&file.0) => {
-                Err(SecretError::NotAPath { key: key.to_owned() })
-            }
+            None if looks_like_a_secret(file) => Err(SecretError::NotAPath { key: key.to_owned() }),
             None => read_trimmed(key, &file.0, Guard::OwnerOnly),
         }
     }
@@ -140,7 +138,7 @@ impl Secrets {
     #[must_use]
     pub fn shown(&self, file: &SecretFile) -> String {
         let path = self.place(file);
-        if self.credential(file).is_none() && is_bare(file) && looks_like_a_secret(&file.0) {
+        if self.credential(file).is_none() && looks_like_a_secret(file) {
             return "<not a path>".to_owned();
         }
         match std::fs::metadata(&path) {
@@ -225,8 +223,12 @@ fn read_trimmed(key: &str, path: &Path, guard: Guard) -> Result<Zeroizing<Vec<u8
     Ok(bytes)
 }
 
-/// A bare word that names no file, long and without a dot: somebody pasted the secret.
-fn looks_like_a_secret(path: &Path) -> bool {
+/// Names no file, long and without a dot: somebody pasted the secret. With a slash in it, as Base64 may have, only what looks
+/// drawn, since it may be a path whose file is missing.
+fn looks_like_a_secret(SecretFile(path): &SecretFile) -> bool {
     let text = path.to_string_lossy();
-    !path.exists() && text.len() >= 16 && !text.contains('.')
+    let has = |kind: fn(char) -> bool| text.contains(kind);
+    let is_drawn = || has(|letter| letter.is_ascii_uppercase()) && has(|letter| letter.is_ascii_digit());
+    let has_form = text.len() >= 16 && !text.contains('.') && !path.is_absolute();
+    has_form && (!text.contains('/') || is_drawn()) && !path.exists()
 }

@@ -281,7 +281,12 @@ fn a_bare_name_is_a_credential_and_a_pasted_secret_is_told_apart() {
     )]));
     let read = |name: &str| secrets.read_text("k", &SecretFile(name.into()));
     assert_eq!(read("key-passphrase").unwrap(), SecretText::new("hunter2".into()));
-    let error = read("4c1b0d8a7766554433221100aabbccdd").unwrap_err();
-    assert!(matches!(error, SecretError::NotAPath { .. }), "{error}");
+    for pasted in ["4c1b0d8a7766554433221100aabbccdd", "TBsNincmVUQz/hEAqrvM3Q=="] {
+        let error = read(pasted).unwrap_err();
+        assert!(matches!(error, SecretError::NotAPath { .. }), "{error}");
+        assert_eq!(secrets.shown(&SecretFile(pasted.into())), "<not a path>");
+    }
+    let error = read("secrets/of-the-webhead").unwrap_err();
+    assert!(matches!(error, SecretError::Unreadable { .. }), "{error}");
     assert!(!error.to_string().contains("4c1b0d8a"), "{error}");
 }

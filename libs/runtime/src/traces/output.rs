@@ -49,8 +49,12 @@ impl Output {
             }
             Self::Stderr => {
                 let line = line(&request)?;
-                let written = std::io::stderr().lock().write_all(line.as_bytes());
-                written.map(|()| 0).map_err(|_| "standard error is gone")
+                // Whoever reads it may be slow, and this thread has calls to answer.
+                let write = move || std::io::stderr().lock().write_all(line.as_bytes());
+                match tokio::task::spawn_blocking(write).await {
+                    Ok(Ok(())) => Ok(0),
+                    Ok(Err(_)) | Err(_) => Err("standard error is gone"),
+                }
             }
             Self::Socket { path, stream } => {
                 let line = line(&request)?;
