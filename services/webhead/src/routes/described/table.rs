@@ -350,7 +350,7 @@ fn recovery_key() -> Vec<Call> {
 }
 
 /// What an authorization may be refused for.
-const AUTHORIZATION: [E; 13] = [
+const AUTHORIZATION: [E; 12] = [
     E::UnverifiedSession,
     E::UnverifiedAccount,
     E::UnknownClient,
@@ -363,16 +363,14 @@ const AUTHORIZATION: [E; 13] = [
     E::StoreConflict,
     E::ConsentNeeded,
     E::ClientNotAllowed,
-    E::NotPublicClient,
 ];
 
 /// What a code, a refresh token or a session may be refused for.
-const GRANT: [E; 12] = [
+const GRANT: [E; 11] = [
     E::UnverifiedSession,
     E::UnverifiedAccount,
     E::UnknownClient,
     E::ScopesNotAllowed,
-    E::NotPublicClient,
     E::BadClientSecret,
     E::UnknownAuthorizationCode,
     E::ForeignAuthorizationCode,
