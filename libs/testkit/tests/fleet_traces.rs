@@ -282,6 +282,8 @@ async fn without_a_collector_spans_are_counted_as_lost_and_without_a_sample_ther
     fleet.add_to_configuration(Tier::Webhead, 1, &dbwriter).unwrap();
     fleet.restart(Tier::Webhead, 1).await.unwrap();
     use_the_fleet(&fleet).await;
+    let metrics = fleet.metrics(Tier::Webhead, 1).await.unwrap();
+    assert!(!metrics.contains(lost), "it has the configuration of before");
     fleet.stop(Tier::Webhead, 1).await.unwrap();
     assert_eq!(collector.text(), "");
 }

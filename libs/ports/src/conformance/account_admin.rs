@@ -35,7 +35,6 @@ cases![
     a_disabled_account_gives_its_address_to_nobody,
     after_its_deadline_nothing_is_disabled,
     every_account_stands_in_one_page,
-    a_list_without_accounts_is_empty,
     a_place_of_another_store_is_a_fault,
 ];
 
@@ -252,13 +251,6 @@ async fn every_account_stands_in_one_page(s: Arc<Subject>) {
         listed.sort_by_key(|account| account.uid);
         assert!(listed == expected, "pages of {size}");
     }
-}
-
-async fn a_list_without_accounts_is_empty(s: Arc<Subject>) {
-    let make = Maker::new(10);
-    let nobody = make.account("a@example.test");
-    let listed = s.listed(100).await;
-    assert!(listed.iter().all(|account| account.uid != nobody.uid));
 }
 
 async fn a_place_of_another_store_is_a_fault(s: Arc<Subject>) {

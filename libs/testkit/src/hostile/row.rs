@@ -34,6 +34,8 @@ pub enum Expected {
     Storage(u16, u8),
     /// Any answer of this status.
     Status(u16),
+    /// A page of this status: one that leads nowhere, and keeps nothing in the browser.
+    Page(u16),
     /// Any answer of one of these statuses.
     OneOf(&'static [u16]),
     /// Refused where HTTP is read: one answer of one of these statuses and nothing after it.
@@ -209,6 +211,13 @@ pub fn judge(expected: &Expected, answers: &[Answer]) -> Result<()> {
         }
         Expected::Status(expected) => {
             ensure!(status == *expected, "instead of {expected}");
+            Ok(())
+        }
+        Expected::Page(expected) => {
+            ensure!(status == *expected, "instead of {expected}");
+            for name in ["location", "set-cookie", "refresh"] {
+                ensure!(!answer.headers.contains_key(name), "with {name}");
+            }
             Ok(())
         }
         Expected::OneOf(statuses) | Expected::Edge(statuses) => {

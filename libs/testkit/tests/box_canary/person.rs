@@ -444,11 +444,6 @@ impl<'a> Person<'a> {
     /// What cannot be meant, in every way, with a secret in each part of it.
     pub(crate) async fn bungle(&self, session: &TokenKeys) -> Result<()> {
         let secret = &self.password();
-        let name = self.caller.marks.secret("a display name");
-        let body = json!({ "displayName": name });
-        self.caller
-            .post("/v1/display_name", By::Token(session), &body)
-            .await?;
         self.bungle_bodies(secret).await?;
         self.bungle_addresses(secret).await?;
         self.bungle_headers(session, secret).await

@@ -31,7 +31,15 @@ fn every_cause_has_its_exit_code() {
         (
             4,
             "an address that is taken",
-            &["up", "--data", "new", "--listen", &taken],
+            &[
+                "up",
+                "--data",
+                "new",
+                "--listen",
+                &taken,
+                "--private-listen",
+                "127.0.0.1:0",
+            ],
         ),
         (5, "no such folder", &["doctor", "--data", "nowhere"]),
         (5, "no such key", &["config", "explain", "umbrella"]),
@@ -43,5 +51,6 @@ fn every_cause_has_its_exit_code() {
         assert_eq!(ran.code, Some(code), "{cause}\n{}{}", ran.out, ran.err);
         let says_why = matches!(code, 0 | 2) || ran.err.starts_with("error: ");
         assert!(says_why, "{cause}: {}", ran.err);
+        assert!(code != 4 || ran.err.contains(&taken), "{cause}: {}", ran.err);
     }
 }

@@ -196,7 +196,7 @@ pub fn address_rows(cast: &Cast, program: &Program) -> Vec<Row> {
     let id = &program.id;
     let asked = |more: &str| format!("/authorization?response_type=code&client_id={id}&scope=openid{more}");
     let to = |target: &str| asked(&format!("&redirect_uri={target}"));
-    let refused = Expected::Status(400);
+    let refused = Expected::Page(400);
     let table = [
         ("nothing", "/authorization".to_owned()),
         ("no redirect", asked("")),
