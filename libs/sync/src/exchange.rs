@@ -1,11 +1,12 @@
 //! The use case of the Token Server: a credential in, a token for the user's node out (`tokenserver.md` 1 to 9).
 //!
 //! Called by the webhead's `GET /1.0/{app}/{version}`. The checks come in the order of section 2. What must stay true:
-//! nothing is written and no slot is taken before the state rules pass; for a returning user there is one read, no
-//! write and one call to the signer; an outage is never an answer about the credential.
+//! nothing is written and no slot is taken before the state rules pass; for a returning user there is one read, one call
+//! to the signer and no write, but for one beside the second token ever; an outage is never an answer about the credential.
 
 mod error;
 mod proof;
+mod renewal;
 mod write;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -21,7 +22,7 @@ use foxhold_ports::{
     signer::NodeTokenOrder,
 };
 
-pub use self::error::ExchangeError;
+pub use self::{error::ExchangeError, renewal::FirstRenewal};
 use self::{
     proof::{Proof, SignedIn},
     write::Write,
@@ -125,6 +126,8 @@ pub struct Token {
     pub metrics: MetricsIds,
     /// When the user was first seen in the service.
     pub first_seen_at: Timestamp,
+    /// The caller's to write down, without letting the client wait.
+    pub first_renewal: Option<FirstRenewal>,
 }
 
 /// Exchanges a credential for a token.
@@ -166,9 +169,13 @@ pub async fn exchange_telling(
     if service.pattern.is_empty() {
         return Err(ExchangeError::NoPattern(service.key.clone()));
     }
-    let record = settle(ports, service, by, &proof, request.ip).await?;
+    let (record, first_renewal) = settle(ports, service, by, &proof, request.ip).await?;
     let asking = (&proof.user, metrics);
-    mint(ports, settings, service, by, asking, record, request.duration).await
+    let minted = mint(ports, settings, service, by, asking, record, request.duration).await?;
+    Ok(Token {
+        first_renewal,
+        ..minted
+    })
 }
 
 /// Check 1: a known app, and a version of it. Also for whoever has to know what the service asked for takes.
@@ -225,14 +232,15 @@ fn conditions(service: &Service, accepted: bool) -> Result<(), ExchangeError> {
     Err(ExchangeError::ConditionsRequired(conditions.clone()))
 }
 
-/// Checks 7 and 8: the state rules, then the write they ask for. Whoever comes second reads and is judged again.
+/// Checks 7 and 8: the state rules, then the write they ask for. Whoever comes second reads and is judged again. Where there
+/// was nothing to write, it may be the user's first renewal.
 async fn settle(
     ports: &Ports,
     service: &Service,
     by: Deadline,
     proof: &Proof,
     ip: Option<IpAddr>,
-) -> Result<UserRecord, ExchangeError> {
+) -> Result<(UserRecord, Option<FirstRenewal>), ExchangeError> {
     let Proof { user, seen, .. } = proof;
     for _ in 0..ROUNDS {
         let stored = ports.reader.user_record(by, &service.key, user).await?;
@@ -241,7 +249,9 @@ async fn settle(
         }
         let decision = judge(stored.as_ref(), seen)?;
         let Some(mut write) = Write::of(decision, service, user, stored.as_ref()) else {
-            return stored.ok_or(ExchangeError::Broken("no record and nothing to write"));
+            let record = stored.ok_or(ExchangeError::Broken("no record and nothing to write"))?;
+            let first_renewal = FirstRenewal::of(service, user, &record, ports.clock.now());
+            return Ok((record, first_renewal));
         };
         let place = match stored {
             Some(_) => None,
@@ -265,7 +275,7 @@ async fn settle(
         }
         match outcome {
             Err(WriteError::Refused(Refusal::Conflict)) => {}
-            other => return Ok(other?),
+            other => return Ok((other?, None)),
         }
     }
     Err(ExchangeError::Contended)
@@ -343,6 +353,7 @@ async fn mint(
         node_type,
         metrics,
         first_seen_at,
+        first_renewal: None,
     })
 }
 

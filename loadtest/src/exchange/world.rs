@@ -32,8 +32,8 @@ use foxhold_webhead::{
     issuer_documents::{IssuerDocuments, OwnDomain},
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits},
     token_server::{
-        self, Discovery, HomeSettings, LastFound, NodesInBackoff, ServiceCache, TokenServer, WithoutRoom,
-        metered,
+        self, Discovery, HomeSettings, LastFound, NodesInBackoff, RenewalWriter, ServiceCache, TokenServer,
+        WithoutRoom, metered,
     },
 };
 
@@ -217,6 +217,7 @@ fn router_with(
         },
         shutdown: Shutdown::new(),
         follow_ups: FollowUps::default(),
+        renewals: RenewalWriter::default(),
     };
     Ok(token_server::router(Arc::new(server)))
 }

@@ -239,8 +239,9 @@ const fn request_ms_max() -> u64 {
     60_000
 }
 
+/// Three calls without an answer, so that a purge sees a silent node as one.
 const fn page_ms_max() -> u64 {
-    15_000
+    40_000
 }
 
 const fn drain_delay_secs() -> u64 {

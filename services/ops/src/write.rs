@@ -86,13 +86,42 @@ impl OpsPorts {
         let writer = &*self.writer;
         match change {
             Change::Assign(values, target) => {
-                settled(&call, || writer.assign(&call, at, values, target, now)).await
+                let placed = settled(&call, || writer.assign(&call, at, values, target, now)).await?;
+                Ok(self.kept(by, at, values, placed).await)
             }
             Change::Unassign => settled(&call, || writer.unassign(&call, at, now)).await,
             Change::Retire => settled(&call, || writer.retire(&call, at, now)).await,
             Change::Forget(uid) => settled(&call, || writer.forget(&call, at, *uid)).await,
             // Nothing is put for it.
             Change::Nothing => Err(WriteError::Refused(Refusal::Conflict)),
+        }
+    }
+
+    /// Who is placed before ever having come keeps the place until then: one write more, and nobody takes it for a place that
+    /// somebody has left.
+    async fn kept(
+        &self,
+        by: Deadline,
+        at: &RecordRef,
+        values: &UserValues,
+        placed: UserRecord,
+    ) -> UserRecord {
+        if at.version.is_some() {
+            return placed;
+        }
+        let at = RecordRef {
+            version: Some(placed.version),
+            ..at.clone()
+        };
+        let call = self.call(by);
+        match settled(&call, || self.writer.raise(&call, &at, values)).await {
+            Ok(kept) => kept,
+            // The user came at this moment.
+            Err(WriteError::Refused(_)) => placed,
+            Err(error) => {
+                tracing::warn!(service = %at.service.0, %error, "a place given by hand may be taken back if its user does not come");
+                placed
+            }
         }
     }
 }

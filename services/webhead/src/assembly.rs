@@ -39,8 +39,8 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts, ServiceCache,
-        TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
+        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts,
+        RenewalWriter, ServiceCache, TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
 
@@ -251,6 +251,7 @@ fn token_server(
             oauth_server_url: tokens.server_url,
         },
         follow_ups: follow_ups.clone(),
+        renewals: RenewalWriter::default(),
         shutdown: shutdown.clone(),
     }
 }

@@ -14,6 +14,7 @@ mod line;
 mod metered;
 mod node_gauges;
 mod own_accounts;
+mod renewals;
 mod service_cache;
 mod status;
 mod user_agent;
@@ -51,6 +52,7 @@ pub use home::HomeSettings;
 pub use metered::{KeysOf, dated, metered};
 pub use node_gauges::NodesInBackoff;
 pub use own_accounts::OwnAccounts;
+pub use renewals::RenewalWriter;
 pub use service_cache::ServiceCache;
 pub use status::Discovery;
 pub use vitals::{Condition, Dependencies, LastFound, Vitals};
@@ -96,6 +98,8 @@ pub struct TokenServer {
     pub shutdown: Shutdown,
     /// What goes on without its request.
     pub follow_ups: FollowUps,
+    /// First renewals that are written down.
+    pub renewals: RenewalWriter,
 }
 
 /// The routes that lie beside pages and accounts on one origin.
@@ -157,7 +161,8 @@ async fn token(
 ) -> Response {
     let mut line = LogLine::of(&request);
     let mut response = match exchanged(&server, path, request, &mut line).await {
-        Ok(token) => {
+        Ok(mut token) => {
+            server.write_down(token.first_renewal.take());
             line.given(&token);
             server.sparing_nodes(&token, answer::token(&token))
         }

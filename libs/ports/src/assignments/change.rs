@@ -9,6 +9,13 @@ use foxhold_core::{
 use super::{PAST_MAX, RecordRef, UserValues};
 use crate::Refusal;
 
+/// The version of a user's records after the first assignment and before anything else was written. A user's first renewal
+/// is written ([`raised`] to the values there are), so records that still have it a while later are those of somebody who
+/// came once and never again (`security.md` B.5).
+pub const ASSIGNED_ONCE: u64 = 1;
+/// The first version of records that come from elsewhere: whether they were in use there is not known, and they count as used.
+pub const IMPORTED: u64 = ASSIGNED_ONCE + 1;
+
 /// Where a new record points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -97,7 +104,7 @@ pub fn replaced(
             past: Vec::new(),
             old_client_states: Vec::new(),
             first_seen_at: now,
-            version: 1,
+            version: ASSIGNED_ONCE,
         },
     }
 }

@@ -9,7 +9,7 @@ use foxhold_core::{
     record::{Assignment, ClientState, PastRecord, UserRecord},
 };
 
-use super::{ImportedRecord, ImportedUser, PAST_MAX};
+use super::{ImportedRecord, ImportedUser, PAST_MAX, change::IMPORTED};
 use crate::Refusal;
 
 /// What an import does.
@@ -147,7 +147,7 @@ fn composed(
         },
         past,
         old_client_states,
-        version: before.map_or(1, |before| before.version + 1),
+        version: before.map_or(IMPORTED, |before| before.version + 1),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 
 const ROLE: Label = Label::named(
     "role",
-    "what the process is: `webhead`, `keysigner`, `dbwriter`, `stretcher`, `sync-node`, `up`",
+    "what the process is: `webhead`, `keysigner`, `dbwriter`, `stretcher`, `sync-node`, `ops`, `up`",
 );
 const VERSION: Label = Label::named("version", "the version of the program");
 const USE: Label = Label::of("use", &["tier"]);
@@ -121,7 +121,7 @@ list! {
         "Changes of such files that could not be used: what was read before stays in force.";
 
     HTTP_REQUESTS: Counters<3> = "foxhold_http_requests_total" [ROUTE, METHOD, CLASS]
-        "Requests answered on the public listener.";
+        "Requests answered on the listener for clients.";
     HTTP_DURATION: Histograms<3> = "foxhold_http_request_duration_seconds" [ROUTE, METHOD, CLASS]
         "From the head of a request to the head of its answer.";
 
@@ -179,6 +179,8 @@ list! {
         "Replaced records that were left for a later pass without asking their node.";
     TOKEN_PURGE_BACKLOG: Gauges<1> = "foxhold_token_purge_backlog_records" [SERVICE]
         "Replaced records that were due and are still there, as the last whole pass of this process left them.";
+    TOKEN_PLACES_TAKEN_BACK: Counters<1> = "foxhold_token_places_taken_back_total" [SERVICE]
+        "Places on nodes that were taken back because their users came once and never again.";
 
     MAIL_SENT: Counters<2> = "foxhold_mail_sent_total" [MAIL_TEMPLATE, MAIL_RESULT]
         "What became of mails: each attempt to send one, and those that were given up or never kept.";

@@ -19,7 +19,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AssignmentAdmin, Call, Cause, ReadError,
-    assignments::{NewNode, RecordCursor, RecordPage, RecordRef, Target, UserValues},
+    assignments::{NewNode, RecordCursor, RecordPage, RecordRef, Target, UserValues, change::ASSIGNED_ONCE},
     limits::Throttled,
     memory::{ManualClock, MemoryStore, NoLimits, SeededRandom},
     signer::{NodeToken, SignError},
@@ -217,6 +217,10 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
 
+fn alice() -> UserKey {
+    UserKey(format!("{ALICE}@accounts.example"))
+}
+
 fn service() -> Service {
     Service {
         key: ServiceKey("sync-1.5".into()),
@@ -352,6 +356,29 @@ async fn a_returning_user_costs_one_read_and_no_write() {
     world.store_calls();
     let token = world.alice(1234, "1234-qqo").await.unwrap();
     assert_eq!((token.uid.get(), world.store_calls()), (1, (1, 0)));
+}
+
+#[tokio::test]
+async fn the_first_renewal_and_no_other_is_to_be_written_down() {
+    let mut world = World::new().await;
+    let mut renewal_at = async |secs: u64| {
+        world.ports.clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000 + secs)));
+        let token = world.alice(1234, "1234-qqo").await.unwrap();
+        (token.first_renewal, world.ports.clone())
+    };
+    for too_soon in [0, 300] {
+        assert!(renewal_at(too_soon).await.0.is_none(), "{too_soon}");
+    }
+    let (first, ports) = renewal_at(301).await;
+    let (again, _) = renewal_at(302).await;
+    // Both at once: one of them is written.
+    first.unwrap().write_down(&ports, soon()).await;
+    again.unwrap().write_down(&ports, soon()).await;
+    assert!(renewal_at(303).await.0.is_none());
+    let record = ports.reader.user_record(soon(), &service().key, &alice()).await;
+    let record = record.unwrap().unwrap();
+    assert_eq!((record.version, record.current.uid.get()), (ASSIGNED_ONCE + 1, 1));
+    assert_eq!(record.current.generation, Generation(1234));
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@
 //! stay true: a record is looked at once more right before its data is erased, since its user may have come back; one that
 //! fails stops no other, and is met again in the next pass.
 //!
+//! On its way a pass also takes back places whose users came once and never again ([`Order::unused_after`]): their records are
+//! replaced ones from then on.
+//!
 //! Reading order: [`Order`], `judge` (the rules, pure), [`Pass`].
 
 mod judge;
@@ -23,7 +26,7 @@ use foxhold_ports::{
     signer::NodeTokenOrder,
 };
 
-use self::judge::{Old, Verdict, due, judge};
+use self::judge::{Old, Verdict, due, is_unused, judge};
 pub use self::{
     judge::{ByUid, KEPT_MAX},
     tally::{Skipped, Tally},
@@ -61,6 +64,8 @@ pub struct Order {
     pub override_node: Option<String>,
     /// Which nodes keep data by uid, as Foxhold's do.
     pub by_uid: ByUid,
+    /// How long after it was taken a place is taken back whose user never came again; absent = never.
+    pub unused_after: Option<Duration>,
 }
 
 impl Default for Order {
@@ -75,6 +80,7 @@ impl Default for Order {
             dry_run: false,
             override_node: None,
             by_uid: ByUid::default(),
+            unused_after: None,
         }
     }
 }
@@ -168,7 +174,11 @@ impl<'a> Pass<'a> {
     /// What is due of a user. What is not come to, since the pass is over, is left for another one: going on begins behind
     /// the user, so that nobody holds up all others. `before`: records that were due before this page.
     async fn go_through(&mut self, user: &UserKey, record: &UserRecord, nodes: &[NodeRecord], before: u64) {
-        let due = due(record, self.order, self.ports.clock.now());
+        let now = self.ports.clock.now();
+        if is_unused(record, self.service, self.order, now) {
+            return self.take_back(user, record).await;
+        }
+        let due = due(record, self.order, now);
         for (place, old) in due.iter().enumerate() {
             if self.is_enough() {
                 return;
@@ -182,6 +192,28 @@ impl<'a> Pass<'a> {
                 self.foretell(old, record, nodes);
             } else {
                 self.purge(user, old.uid, nodes).await;
+            }
+        }
+    }
+
+    /// The place of a user who never came again. The record is replaced by that, and purged like others once the grace is
+    /// over; whoever comes after all is placed anew.
+    async fn take_back(&mut self, user: &UserKey, record: &UserRecord) {
+        let at = RecordRef {
+            service: self.service.key.clone(),
+            user: user.clone(),
+            version: Some(record.version),
+        };
+        if self.order.dry_run {
+            self.tally.taken_back += 1;
+            return;
+        }
+        match carry_out(self.ports, &at, &Intent::Unassign).await {
+            Ok(_) => self.tally.taken_back += 1,
+            // The user came at this moment.
+            Err(WriteError::Refused(Refusal::Conflict)) => {}
+            Err(error) => {
+                tracing::warn!(service = %self.service.key.0, %error, "a place that nobody used was not taken back");
             }
         }
     }

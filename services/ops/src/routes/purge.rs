@@ -67,6 +67,8 @@ impl OpsPorts {
             dry_run,
             override_node: page.override_node,
             by_uid: self.by_uid.clone(),
+            // The job's alone: whoever purges by hand says which records are old.
+            unused_after: None,
         })
     }
 

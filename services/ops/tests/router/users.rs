@@ -1,8 +1,15 @@
 //! One user at a time, and account events.
 
+use std::time::Duration;
+
+use foxhold_core::{
+    Deadline,
+    record::{ServiceKey, UserKey},
+};
 use foxhold_ops::wire::{
     Code, EventOutcome, EventsDone, Record, Retired, UserChange, UserOutcome, UserRecords,
 };
+use foxhold_ports::AssignmentReader as _;
 use serde_json::{Value, json};
 
 use crate::scene::{AT, Scene, node_path, settings, user_path};
@@ -51,6 +58,13 @@ async fn a_user_is_placed_moved_and_left_where_he_is_well() {
         assert_eq!(node(&done).as_deref(), Some(goal), "{asked}");
         assert_eq!(Some(user(&scene).await), done.records);
     }
+    let at = (ServiceKey("sync-1.5".into()), UserKey(USER.into()));
+    let by = Deadline::after(Duration::from_secs(30));
+    let kept = scene.store.user_record(by, &at.0, &at.1).await.unwrap().unwrap();
+    assert_eq!(
+        kept.version, 3,
+        "two places, and one note that the first is not to be taken back"
+    );
     let moved = user(&scene).await;
     assert_eq!((moved.past.len(), moved.past[0].node.as_deref()), (1, Some(A)));
     assert!(moved.past[0].holds_slot, "the data is still there");

@@ -29,6 +29,7 @@ impl PurgeWork {
             grace: Duration::from_secs(settings.grace_secs),
             records_max: settings.records_max,
             by_uid: settings.by_uid(),
+            unused_after: settings.unused_after(),
             ..Order::default()
         };
         Self {
@@ -94,6 +95,10 @@ impl PurgeWork {
                 .of([label::named(&service.key.0)])
                 .set(amount(tally.left()));
         }
+        if tally.taken_back > 0 {
+            let taken_back = tally.taken_back;
+            tracing::info!(service = %service.key.0, taken_back, "places that nobody used were taken back");
+        }
         if tally.fetched > 0 {
             let (fetched, deleted, left) = (tally.fetched, tally.deleted, tally.left());
             let forgotten = tally.forgotten;
@@ -105,6 +110,12 @@ impl PurgeWork {
 /// Counts what a page has added.
 fn count(service: &Service, before: &Tally, after: &Tally) {
     let service = label::named(&service.key.0);
+    let taken_back = after.taken_back - before.taken_back;
+    if taken_back > 0 {
+        metrics::TOKEN_PLACES_TAKEN_BACK
+            .of([service])
+            .increment(taken_back);
+    }
     let fetched = after.fetched - before.fetched;
     if fetched == 0 {
         return;

@@ -1,5 +1,7 @@
 //! The tables `[purge]` and `[node_health]` of the configuration.
 
+use std::time::Duration;
+
 use foxhold_ports::assignments::{RECORDS_PAGE_MAX, is_node_url};
 use foxhold_sync::jobs::purge::ByUid;
 use schemars::JsonSchema;
@@ -23,6 +25,9 @@ pub struct PurgeSettings {
     pub batch: u32,
     /// Records purged in one pass; absent = all that are due.
     pub records_max: Option<u64>,
+    /// How long after its first token a user's place is taken back, in seconds, if there never was a second one; 0 = never. While
+    /// the first one is good it is not.
+    pub unused_after_secs: u64,
     /// URLs of nodes that keep data by uid, as `foxhold-sync-node` does; `*` alone for all. On others a record is not purged
     /// while the user's active record has the same keys.
     pub nodes_by_uid: Vec<String>,
@@ -36,6 +41,7 @@ impl Default for PurgeSettings {
             grace_secs: 86_400,
             batch: 100,
             records_max: None,
+            unused_after_secs: 604_800,
             nodes_by_uid: Vec::new(),
         }
     }
@@ -107,6 +113,15 @@ impl PurgeSettings {
             ),
         ];
         first_fault(&rules)
+    }
+
+    /// How long a place may be unused.
+    #[must_use]
+    pub const fn unused_after(&self) -> Option<Duration> {
+        match self.unused_after_secs {
+            0 => None,
+            secs => Some(Duration::from_secs(secs)),
+        }
     }
 
     /// Another node that is known to keep data by uid.

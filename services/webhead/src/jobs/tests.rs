@@ -341,6 +341,40 @@ async fn a_purge_is_counted() {
 }
 
 #[tokio::test]
+async fn places_taken_back_are_counted() {
+    let (one, _, mut work) = purged().await;
+    let at = RecordRef {
+        service: ServiceKey(SERVICE.into()),
+        user: UserKey("once@localhost".into()),
+        version: None,
+    };
+    let values = UserValues {
+        generation: Generation(1),
+        keys_changed_at: None,
+        client_state: ClientState::default(),
+    };
+    let call = one.call();
+    let made = one.store.assign(&call, &at, &values, &Target::DEFAULT, NOW);
+    made.await.unwrap();
+    let counted = || {
+        let samples = scraped::read(&foxhold_runtime::metrics::text()).expect("all of it is on the list");
+        scraped::sum(
+            &samples,
+            "foxhold_token_places_taken_back_total",
+            &[("service", SERVICE)],
+        )
+        .round() as u64
+    };
+    work.run(&Halt::default()).await;
+    assert_eq!(counted(), 0);
+    one.clock.advance(Duration::from_secs(604_801));
+    for _ in 0..2 {
+        work.run(&Halt::default()).await;
+        assert_eq!(counted(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_halted_purge_looks_at_nothing() {
     let (one, nodes, mut work) = purged().await;
     one.clock.advance(Duration::from_secs(86_401));

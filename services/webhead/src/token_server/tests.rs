@@ -8,11 +8,12 @@ mod lines;
 mod metrics;
 mod new_users;
 mod outside;
+mod renewals;
 mod world;
 
 use foxhold_core::{
     OpId, Timestamp,
-    record::{Admission, Service, ServiceKey, ServicePolicy},
+    record::{Admission, Service, ServiceKey, ServicePolicy, UserKey},
 };
 use foxhold_crypto::{node_secret::NodeSecrets, node_token};
 use foxhold_ports::{

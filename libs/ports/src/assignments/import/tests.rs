@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use foxhold_core::record::Generation;
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::change::ASSIGNED_ONCE, *};
 
 const NODES: [&str; 2] = ["https://a.example", "https://b.example"];
 
@@ -80,6 +80,10 @@ fn the_highest_is_current_and_the_others_end_where_it_begins() {
         .collect();
     assert_eq!(states, [4, 1, 2]);
     assert_eq!(done.takes.len(), 3);
+    assert!(
+        done.record.version > ASSIGNED_ONCE,
+        "it may have been in use for years"
+    );
     assert_eq!(done.frees, Vec::<String>::new());
 }
 

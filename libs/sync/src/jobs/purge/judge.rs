@@ -8,14 +8,14 @@
 //! erased. No user is shut out by what is kept: beyond [`KEPT_MAX`] past records it is forgotten, and what of its data a node
 //! keeps by uid stays there until that node is emptied.
 
-use std::{collections::BTreeSet, num::NonZeroU64};
+use std::{collections::BTreeSet, num::NonZeroU64, time::Duration};
 
 use foxhold_core::{
     ServiceUid, Timestamp,
-    record::{ClientState, Generation, NodeRecord, UserRecord},
+    record::{ClientState, Generation, NodeRecord, Service, UserRecord},
 };
 use foxhold_crypto::node_token::fxa_kid;
-use foxhold_ports::assignments::{PAST_MAX, choice::is_out};
+use foxhold_ports::assignments::{PAST_MAX, change::ASSIGNED_ONCE, choice::is_out};
 
 use super::{Order, Skipped};
 
@@ -120,6 +120,20 @@ pub(super) fn due(record: &UserRecord, order: &Order, now: Timestamp) -> Vec<Old
     let mut all = Old::all(record);
     all.retain(is_meant);
     all
+}
+
+/// Whether somebody took a place once, long enough ago, and never came again. While the first token of all is good, it may
+/// be in use.
+pub(super) fn is_unused(record: &UserRecord, service: &Service, order: &Order, now: Timestamp) -> bool {
+    let Some(after) = order.unused_after else {
+        return false;
+    };
+    let after = after.max(Duration::from_secs(service.token_lifetime_secs));
+    let current = &record.current;
+    record.version == ASSIGNED_ONCE
+        && current.replaced_at.is_none()
+        && current.node.is_some()
+        && now.since(current.created_at) > after
 }
 
 /// What becomes of an old record of a user whose records are `record`.

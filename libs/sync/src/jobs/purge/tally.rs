@@ -45,6 +45,8 @@ pub struct Tally {
     pub skipped: BTreeMap<Skipped, u64>,
     /// Of them, those that failed.
     pub failed: BTreeMap<CallFailure, u64>,
+    /// Places taken back whose users never came again: nothing was due there yet.
+    pub taken_back: u64,
 }
 
 impl Tally {
@@ -71,6 +73,7 @@ impl Tally {
         self.fetched += other.fetched;
         self.deleted += other.deleted;
         self.forgotten += other.forgotten;
+        self.taken_back += other.taken_back;
         for (why, records) in &other.skipped {
             *self.skipped.entry(*why).or_default() += records;
         }

@@ -83,6 +83,39 @@ async fn old_data_goes_and_live_data_stays() {
 }
 
 #[tokio::test]
+async fn the_place_of_a_user_who_never_came_again_is_taken_back() {
+    let scene = Scene::new().await;
+    let (once, twice) = (user("once"), user("twice"));
+    let (left, _) = (
+        scene.place(&once, KEY_A, 1, FIRST).await,
+        scene.place(&twice, KEY_A, 1, FIRST).await,
+    );
+    scene.renew(&twice).await;
+    scene.clock.advance(Duration::from_secs(8 * 86_400));
+    let unused = |dry_run| Order {
+        unused_after: Some(Duration::from_secs(7 * 86_400)),
+        dry_run,
+        ..Order::default()
+    };
+    for order in [unused(true), unused(false)] {
+        let tally = pass(&scene, &order).await;
+        assert_eq!((tally.taken_back, counts(&tally)), (1, (0, 0, 0)));
+    }
+    assert_eq!(
+        scene.figures(FIRST).await.current_load,
+        2,
+        "its data may be there"
+    );
+    scene.clock.advance(Duration::from_secs(86_401));
+    let tally = pass(&scene, &unused(false)).await;
+    assert_eq!((tally.taken_back, counts(&tally)), (0, (1, 1, 0)));
+    assert_eq!(scene.figures(FIRST).await.current_load, 1);
+    assert_eq!(scene.record(&once).await.current.node, None);
+    assert!(!scene.data().contains(&endpoint_of(&left)));
+    assert_eq!(scene.record(&twice).await.current.replaced_at, None);
+}
+
+#[tokio::test]
 async fn an_order_is_about_what_it_names() {
     let scene = Scene::new().await;
     for (name, node) in [("a", FIRST), ("b", SECOND), ("c", FIRST)] {

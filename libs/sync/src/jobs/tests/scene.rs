@@ -214,6 +214,13 @@ impl Scene {
         placed
     }
 
+    /// The user came again, with nothing new.
+    pub(super) async fn renew(&self, user: &UserKey) {
+        let at = self.at(user).await;
+        let values = values(KEY_A, 1);
+        self.store.raise(&self.call(), &at, &values).await.unwrap();
+    }
+
     /// A new key, with data under it.
     pub(super) async fn rekey(&self, user: &UserKey, key: [u8; 2], changed: u64) -> UserRecord {
         let at = self.at(user).await;

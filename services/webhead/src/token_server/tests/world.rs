@@ -194,6 +194,7 @@ impl World {
             },
             shutdown: Shutdown::new(),
             follow_ups: FollowUps::default(),
+            renewals: RenewalWriter::default(),
         });
         Self {
             store,

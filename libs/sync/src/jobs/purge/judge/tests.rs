@@ -2,7 +2,7 @@
 
 use foxhold_core::{
     NodeId,
-    record::{Assignment, NodeFigures, PastRecord, ServiceKey},
+    record::{Assignment, NodeFigures, PastRecord, ServiceKey, ServicePolicy},
 };
 
 use super::*;
@@ -61,6 +61,80 @@ fn past(uid: u64, replaced_at: u64) -> PastRecord {
         replaced_at: Timestamp::from_millis(replaced_at),
         node: Some(HERE.into()),
         holds_slot: true,
+    }
+}
+
+#[test]
+fn a_place_is_unused_whose_user_came_once_and_long_ago() {
+    let service = |token_lifetime_secs| Service {
+        key: ServiceKey("sync-1.5".into()),
+        pattern: "{node}/1.5/{uid}".into(),
+        scope: String::new(),
+        token_lifetime_secs,
+        uid_ceiling: 1 << 31,
+        policy: ServicePolicy::default(),
+    };
+    let at = Timestamp::from_secs;
+    let once = {
+        let mut once = user(1, 1, 1);
+        once.version = ASSIGNED_ONCE;
+        once.current.created_at = at(1000);
+        once
+    };
+    let with = |change: fn(&mut UserRecord)| {
+        let mut record = once.clone();
+        change(&mut record);
+        record
+    };
+    let week = Some(Duration::from_secs(604_800));
+    let (day_8, day_7) = (at(1000 + 8 * 86_400), at(1000 + 604_800));
+    let table = [
+        ("left", once.clone(), week, 3600, day_8, true),
+        ("not long enough", once.clone(), week, 3600, day_7, false),
+        ("nobody asks", once.clone(), None, 3600, day_8, false),
+        (
+            "its first token is good",
+            once.clone(),
+            week,
+            9 * 86_400,
+            day_8,
+            false,
+        ),
+        (
+            "came again",
+            with(|record| record.version += 1),
+            week,
+            3600,
+            day_8,
+            false,
+        ),
+        (
+            "has lost its node",
+            with(|record| record.current.node = None),
+            week,
+            3600,
+            day_8,
+            false,
+        ),
+        (
+            "was taken away",
+            with(|record| record.current.replaced_at = Some(Timestamp::from_secs(2000))),
+            week,
+            3600,
+            day_8,
+            false,
+        ),
+    ];
+    for (name, record, unused_after, lifetime, now, expected) in table {
+        let order = Order {
+            unused_after,
+            ..Order::default()
+        };
+        assert_eq!(
+            is_unused(&record, &service(lifetime), &order, now),
+            expected,
+            "{name}"
+        );
     }
 }
 
