@@ -286,11 +286,6 @@ impl Ledger {
         self.body(server.signed(Method::POST, path, session, Some(body)).await)
     }
 
-    /// One call of somebody who shows themselves by what is in it.
-    async fn posts_unsigned(&self, server: &Server, path: &str, body: &Value) -> Result<Step<Value>> {
-        self.body(server.post(path, body).await)
-    }
-
     fn body(&self, outcome: Result<Answer>) -> Result<Step<Value>> {
         Ok(match self.answered(outcome)? {
             Step::Done(answer) => Step::Done(answer.json()?),

@@ -1,7 +1,7 @@
 //! What users grant to another program, which was registered with a secret: a code, traded once, for a refresh token, which is
 //! good until the program gives it back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ pub(super) struct Program {
 
 /// What it was granted.
 pub(super) struct Grant {
-    refresh: Value,
-    code: Value,
+    refresh: String,
+    code: String,
     given_back: GivenBack,
 }
 
@@ -38,30 +38,30 @@ impl Program {
         }
     }
 
-    /// With what it shows itself by.
-    fn shown(&self, mut body: Value) -> Value {
-        body["client_id"] = self.id.as_str().into();
-        body["client_secret"] = self.secret.as_str().into();
-        body
+    /// A form with what it shows itself by.
+    fn form(&self, more: &str) -> String {
+        let Self { id, secret } = self;
+        format!("client_id={id}&client_secret={secret}&{more}")
     }
 
-    fn trade(&self, code: &Value) -> Value {
-        self.shown(json!({
-            "grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "redirect_uri": Self::CALLBACK,
-        }))
+    fn trade(&self, code: &str) -> String {
+        let callback = Self::CALLBACK.replace(':', "%3A").replace('/', "%2F");
+        self.form(&format!(
+            "grant_type=authorization_code&code={code}&code_verifier={VERIFIER}&redirect_uri={callback}"
+        ))
     }
 
-    fn refresh(&self, token: &Value) -> Value {
-        self.shown(json!({ "grant_type": "refresh_token", "refresh_token": token }))
+    fn refresh(&self, token: &str) -> String {
+        self.form(&format!("grant_type=refresh_token&refresh_token={token}"))
     }
 
-    fn give_back(&self, token: &Value) -> Value {
-        self.shown(json!({ "token": token }))
+    fn give_back(&self, token: &str) -> String {
+        self.form(&format!("token={token}"))
     }
 }
 
-const TOKEN: &str = "/v1/oauth/token";
-const DESTROY: &str = "/v1/oauth/destroy";
+const TOKEN: &str = "/v1/token";
+const DESTROY: &str = "/v1/destroy";
 
 impl Ledger {
     /// Signs in to the program, which gives back what it got, or keeps it.
@@ -85,25 +85,26 @@ impl Ledger {
         let Step::Done(asked) = asked else {
             return Ok(asked);
         };
-        let traded = self
-            .posts_unsigned(server, TOKEN, &program.trade(&asked["code"]))
-            .await?;
+        let code = text(&asked, "code")?;
+        let traded = self.body(server.post_form(TOKEN, &program.trade(&code)).await)?;
         let Step::Done(tokens) = &traded else {
             return Ok(traded);
         };
         self.acknowledges("grant");
         let grant = entry.grant.insert(Grant {
-            refresh: tokens["refresh_token"].clone(),
-            code: asked["code"].clone(),
+            refresh: text(tokens, "refresh_token")?,
+            code,
             given_back: GivenBack::No,
         });
         if !gives_back {
             return Ok(traded);
         }
         grant.given_back = GivenBack::Perhaps;
-        let back = self
-            .posts_unsigned(server, DESTROY, &program.give_back(&grant.refresh))
-            .await?;
+        let back = self.body(
+            server
+                .post_form(DESTROY, &program.give_back(&grant.refresh))
+                .await,
+        )?;
         if matches!(back, Step::Done(_)) {
             self.acknowledges("grant given back");
             grant.given_back = GivenBack::Yes;
@@ -117,7 +118,8 @@ impl Ledger {
             return Ok(());
         };
         let program = &desk.program;
-        let post = async |path: &str, body: Value| answered(async || server.post(path, &body).await).await;
+        let post =
+            async |path: &str, form: String| answered(async || server.post_form(path, &form).await).await;
         if matches!(grant.given_back, GivenBack::Perhaps) {
             done(post(DESTROY, program.give_back(&grant.refresh)).await?)?;
         }
@@ -143,4 +145,9 @@ impl Ledger {
         );
         Ok(())
     }
+}
+
+fn text(body: &Value, member: &str) -> Result<String> {
+    let text = body[member].as_str().map(str::to_owned);
+    text.with_context(|| format!("no {member} in {body}"))
 }
