@@ -92,11 +92,33 @@ pub fn row(path: &str) -> Option<&'static Row> {
     CALLERS.iter().find(|(known, _)| *known == path)
 }
 
+/// Service and method of a path in the table; a name that is no path is both.
+pub(crate) fn parts(path: &'static str) -> (&'static str, &'static str) {
+    let parts = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    parts.unwrap_or((path, path))
+}
+
+/// The service that a path belongs to; `unknown` for a path without a row.
+pub(crate) fn service(path: &str) -> &'static str {
+    row(path).map_or("unknown", |(path, _)| parts(path).0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn every_path_is_a_service_and_a_method() {
+        assert_eq!(parts("unknown"), ("unknown", "unknown"));
+        assert_eq!(service("/"), "unknown");
+        for (path, _) in CALLERS {
+            let (service, method) = parts(path);
+            assert_eq!(format!("/{service}/{method}"), *path);
+            assert_eq!(super::service(path), service);
+        }
+    }
 
     #[test]
     fn no_path_has_two_rows_and_none_is_open_to_nobody() {

@@ -164,7 +164,7 @@ impl Balanced {
             }
             let (endpoint, slot) = self.place(deadline).await?;
             match endpoint.send(request, deadline).await {
-                Outcome::Answered(response) => return Ok(slot.held_by(response)),
+                Outcome::Answered(answer) => return Ok(answer.holding(slot)),
                 Outcome::Lost(status) => return Err(status),
                 Outcome::Unsent(back) => request = back,
             }
@@ -188,8 +188,8 @@ impl Balanced {
         }
     }
 
-    /// The less busy of two instances that are not left alone; with all of them left alone, the first to be tried again,
-    /// when its time comes.
+    /// The less busy of two instances that are not left alone; with all of them left alone, the one that failed longest ago,
+    /// as soon as a try costs little: in a restart of all in turn, one has just come back when the next one goes.
     async fn pick(&self, until: Deadline) -> Result<Arc<Endpoint>, Status> {
         let endpoints = self.endpoints();
         let now = Instant::now();
@@ -203,10 +203,11 @@ impl Balanced {
         }
         let next = endpoints
             .iter()
-            .filter_map(|endpoint| Some((endpoint.usable_at()?, endpoint)));
+            .filter_map(|endpoint| Some((endpoint.soonest()?, endpoint)));
         match next.min_by_key(|(at, _)| *at) {
             Some((at, endpoint)) if at < until.instant() => {
                 sleep_until(at.into()).await;
+                endpoint.relent();
                 Ok(Arc::clone(endpoint))
             }
             Some(_) | None => Err(turned_away(

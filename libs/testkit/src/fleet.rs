@@ -22,7 +22,9 @@ use serde_json::Value;
 
 use crate::{
     balancer::Balancer,
-    http, mail_server, own_hosts,
+    http,
+    ledger::Operator,
+    mail_server, own_hosts,
     person::Server,
     process::{Process, binary_path, free_address},
     single_box::is_ready,
@@ -161,6 +163,14 @@ impl Fleet {
             "--identity".to_owned(),
             self.identity.display().to_string(),
         ])
+    }
+
+    /// Somebody who looks after its accounts, through that API.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn operator(&mut self) -> Result<Operator> {
+        Ok(Operator::new(self.administrate().await?.into(), Vec::new()))
     }
 
     /// Ends the `number`th (from 1, through all regions) instance of a tier at once, as a power cut would.
@@ -344,23 +354,9 @@ impl Fleet {
     }
 
     async fn wait_ready(&mut self) -> Result<()> {
-        let logs = self.logs();
-        for instance in &mut self.instances {
-            let Some(process) = &mut instance.process else {
-                continue;
-            };
-            let private = instance.private;
-            let mut ended = false;
-            let what = format!("{} to be ready", instance.name);
-            let waited = wait_until(&what, || {
-                ended = !process.is_running();
-                let is_over = ended;
-                async move { is_over || is_ready(private).await }
-            });
-            waited.await.with_context(|| logs.clone())?;
-            if ended {
-                bail!("{} ended:\n{}", instance.name, process.output()?);
-            }
+        for index in 0..self.instances.len() {
+            let ready = self.instances[index].becomes_ready().await;
+            ready.with_context(|| self.logs())?;
         }
         Ok(())
     }
@@ -401,6 +397,25 @@ impl Instance {
             hosts: None,
             process: None,
         })
+    }
+
+    /// Waits until it serves, if it runs.
+    async fn becomes_ready(&mut self) -> Result<()> {
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let private = self.private;
+        let (mut ended, what) = (false, format!("{} to be ready", self.name));
+        let waited = wait_until(&what, || {
+            ended = !process.is_running();
+            let is_over = ended;
+            async move { is_over || is_ready(private).await }
+        });
+        let waited = waited.await;
+        if ended {
+            bail!("{} ended:\n{}", self.name, process.output()?);
+        }
+        waited
     }
 }
 

@@ -2,9 +2,13 @@
 //! service to it. For tests that kill processes in between.
 
 mod belongings;
+mod guards;
+mod operator;
 mod passwords;
+mod programs;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Mutex,
@@ -18,13 +22,22 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use belongings::Belongings;
+use guards::Guards;
+use operator::Switch;
 use passwords::{Password, Past};
+use programs::{Grant, Program};
 
 use crate::{
     http::Answer,
     insist::{answered, decided, granted, in_words, is_later, success},
     person::{Person, Server, exchange, unique_hex},
 };
+
+pub use operator::Operator;
+
+/// Of RFC 7636, appendix B.
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Every so many addresses have been taken by somebody who never confirmed them.
 const SQUATTED_EVERY: usize = 4;
@@ -39,6 +52,9 @@ struct Entry {
     password: Password,
     past: Past,
     belongings: Belongings,
+    guards: Guards,
+    grant: Option<Grant>,
+    switch: Switch,
 }
 
 /// A session that was signed out, or may have been.
@@ -61,8 +77,19 @@ pub struct Ledger {
     entries: Mutex<Vec<Entry>>,
     unsure: Mutex<Vec<Unsure>>,
     people: AtomicUsize,
+    /// Of those who got something beside their password.
+    turns: AtomicUsize,
     acknowledged: AtomicUsize,
     refused_for_now: AtomicUsize,
+    silent: AtomicUsize,
+    by_kind: Mutex<BTreeMap<&'static str, usize>>,
+    desk: Option<Desk>,
+}
+
+/// Somebody who looks after accounts, and a program that they have registered.
+struct Desk {
+    operator: Operator,
+    program: Program,
 }
 
 /// Whether a step was acknowledged, refused with "come back later", or got no answer.
@@ -72,7 +99,30 @@ enum Step<T> {
     Silence,
 }
 
+impl<T> Step<T> {
+    /// Without what was answered.
+    const fn bare(&self) -> Step<()> {
+        match self {
+            Self::Done(_) => Step::Done(()),
+            Self::Later => Step::Later,
+            Self::Silence => Step::Silence,
+        }
+    }
+}
+
 impl Ledger {
+    /// One whose users sign in to another program, too, and are disabled and enabled.
+    ///
+    /// # Errors
+    /// When the program is not registered.
+    pub async fn with_operator(operator: Operator) -> Result<Self> {
+        let program = operator.registers().await.context("registering a program")?;
+        Ok(Self {
+            desk: Some(Desk { operator, program }),
+            ..Self::default()
+        })
+    }
+
     /// How many writes and answers were acknowledged so far.
     pub fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::Relaxed)
@@ -88,15 +138,29 @@ impl Ledger {
         lock(&self.unsure).len()
     }
 
+    /// How many requests got no answer so far.
+    pub fn silent(&self) -> usize {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     /// The figures, for a report.
     #[must_use]
     pub fn summary(&self) -> String {
+        let by_kind: String = lock(&self.by_kind)
+            .iter()
+            .map(|(kind, count)| format!(", {count} × {kind}"))
+            .collect();
         format!(
-            "{} answers acknowledged, {} refused with 503, {} sign-ups unsure",
+            "{} answers acknowledged{by_kind}, {} refused with 503, {} sign-ups unsure",
             self.acknowledged(),
             self.refused_for_now(),
             self.unsure()
         )
+    }
+
+    /// Counts one acknowledgement of a kind that few users come to.
+    fn acknowledges(&self, kind: &'static str) {
+        *lock(&self.by_kind).entry(kind).or_default() += 1;
     }
 
     /// Works as one new user after another until `server` does not answer.
@@ -142,6 +206,9 @@ impl Ledger {
             password: Password::default(),
             past: Past::default(),
             belongings: Belongings::default(),
+            guards: Guards::default(),
+            grant: None,
+            switch: Switch::default(),
         };
         let went_on = self.later_steps(number, server, mailbox, &mut entry).await;
         lock(&self.entries).push(entry);
@@ -210,7 +277,21 @@ impl Ledger {
         if !self.about_the_password(number, server, mailbox, entry).await? {
             return Ok(false);
         }
-        self.about_belongings(number, server, entry).await
+        self.about_belongings(number, server, mailbox, entry).await
+    }
+
+    /// One call in the person's session.
+    async fn posts(&self, server: &Server, entry: &Entry, path: &str, body: &Value) -> Result<Step<Value>> {
+        let session = &entry.person.session;
+        self.body(server.signed(Method::POST, path, session, Some(body)).await)
+    }
+
+    fn body(&self, outcome: Result<Answer>) -> Result<Step<Value>> {
+        Ok(match self.answered(outcome)? {
+            Step::Done(answer) => Step::Done(answer.json()?),
+            Step::Later => Step::Later,
+            Step::Silence => Step::Silence,
+        })
     }
 
     fn answered(&self, outcome: Result<Answer>) -> Result<Step<Answer>> {
@@ -219,7 +300,10 @@ impl Ledger {
 
     fn told<T>(&self, outcome: Result<Result<T, Box<Answer>>>) -> Result<Step<T>> {
         match outcome {
-            Err(_) => Ok(Step::Silence),
+            Err(_) => {
+                self.silent.fetch_add(1, Ordering::Relaxed);
+                Ok(Step::Silence)
+            }
             Ok(Ok(done)) => {
                 self.acknowledged.fetch_add(1, Ordering::Relaxed);
                 Ok(Step::Done(done))
@@ -242,7 +326,7 @@ impl Ledger {
     pub async fn settle(&self, server: &Server) -> Result<()> {
         let entries = std::mem::take(&mut *lock(&self.entries));
         for entry in &entries {
-            settle_entry(server, entry)
+            self.settle_entry(server, entry)
                 .await
                 .with_context(|| format!("account {}", entry.person.uid))?;
         }
@@ -254,54 +338,57 @@ impl Ledger {
         }
         Ok(())
     }
-}
 
-async fn settle_entry(server: &Server, entry: &Entry) -> Result<()> {
-    let person = &entry.person;
-    match &entry.password {
-        Password::Sure => {}
-        Password::Perhaps(other) => return passwords::settle_perhaps(server, person, other).await,
-        Password::Gone { acknowledged } => {
-            return passwords::settle_gone(server, person, *acknowledged).await;
+    async fn settle_entry(&self, server: &Server, entry: &Entry) -> Result<()> {
+        let person = &entry.person;
+        match &entry.password {
+            Password::Sure => {}
+            Password::Perhaps(other) => return passwords::settle_perhaps(server, person, other).await,
+            Password::Gone { acknowledged } => {
+                return passwords::settle_gone(server, person, *acknowledged).await;
+            }
         }
-    }
-    passwords::settle_past(server, entry).await?;
-    belongings::settle(server, entry).await?;
-    let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
-    ensure!(
-        status.status == StatusCode::OK,
-        "acknowledged session: {}",
-        status.status
-    );
-    ensure!(
-        status.json()?["uid"] == person.uid.as_str(),
-        "another account's session"
-    );
-    if entry.verified {
+        self.settle_switch(server, entry).await?;
+        passwords::settle_past(server, entry).await?;
+        belongings::settle(server, entry).await?;
+        guards::settle(server, entry).await?;
+        self.settle_grant(server, entry).await?;
+        let status = signed(server, Method::GET, "/v1/session/status", &person.session, None).await?;
         ensure!(
-            status.json()?["state"] == "verified",
-            "an acknowledged verification is lost"
+            status.status == StatusCode::OK,
+            "acknowledged session: {}",
+            status.status
         );
-    }
-    if entry.keys_fetched {
-        let again = signed(server, Method::GET, "/v1/account/keys", &person.key_fetch, None).await?;
         ensure!(
-            again.status == StatusCode::UNAUTHORIZED,
-            "a key-fetch token works twice: {}",
-            again.status
+            status.json()?["uid"] == person.uid.as_str(),
+            "another account's session"
         );
+        if entry.verified {
+            ensure!(
+                status.json()?["state"] == "verified",
+                "an acknowledged verification is lost"
+            );
+        }
+        if entry.keys_fetched {
+            let again = signed(server, Method::GET, "/v1/account/keys", &person.key_fetch, None).await?;
+            ensure!(
+                again.status == StatusCode::UNAUTHORIZED,
+                "a key-fetch token works twice: {}",
+                again.status
+            );
+        }
+        if let Some(sign_out) = &entry.signed_out {
+            settle_sign_out(server, sign_out).await?;
+        }
+        if let Some(uid) = entry.service_uid {
+            let key_id = granted(decided(async || person.key_id(server).await).await?)?;
+            let token = granted(decided(async || person.access_token(server).await).await?)?;
+            let answer = answered(async || exchange(server, &token, &key_id).await).await?;
+            ensure!(answer.status == StatusCode::OK, "exchange: {}", answer.status);
+            ensure!(answer.json()?["uid"].as_u64() == Some(uid), "another service uid");
+        }
+        Ok(())
     }
-    if let Some(sign_out) = &entry.signed_out {
-        settle_sign_out(server, sign_out).await?;
-    }
-    if let Some(uid) = entry.service_uid {
-        let key_id = granted(decided(async || person.key_id(server).await).await?)?;
-        let token = granted(decided(async || person.access_token(server).await).await?)?;
-        let answer = answered(async || exchange(server, &token, &key_id).await).await?;
-        ensure!(answer.status == StatusCode::OK, "exchange: {}", answer.status);
-        ensure!(answer.json()?["uid"].as_u64() == Some(uid), "another service uid");
-    }
-    Ok(())
 }
 
 /// A session that was signed out is gone; one that may have been is after another try.
@@ -357,6 +444,12 @@ async fn signed(
     body: Option<&Value>,
 ) -> Result<Answer> {
     answered(async || server.signed(method.clone(), path, keys, body).await).await
+}
+
+/// What was answered, if that was a success.
+fn done(answer: Answer) -> Result<Value> {
+    ensure!(answer.status == StatusCode::OK, "{}", in_words(&answer));
+    answer.json()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -20,6 +20,7 @@ pub mod mail_server;
 mod own_hosts;
 pub mod own_network;
 pub mod person;
+mod ports;
 pub mod process;
 pub mod race;
 pub mod report;

@@ -45,6 +45,15 @@ impl Server {
         http::send(self.address, &Method::POST, path, &headers, body.to_string()).await
     }
 
+    /// A POST of a form, unsigned: how programs ask.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post_form(&self, path: &str, form: &str) -> Result<Answer> {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        http::send(self.address, &Method::POST, path, &headers, form.to_owned()).await
+    }
+
     /// A signed request; a body goes as JSON and is under the signature.
     ///
     /// # Errors

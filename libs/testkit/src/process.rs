@@ -3,15 +3,15 @@
 use std::{
     fs::{self, File},
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{bound, wait::wait_until};
+
+pub use crate::ports::free_address;
 
 /// A child process that dies with this value.
 #[derive(Debug)]
@@ -176,29 +176,4 @@ pub fn target_folder() -> Result<PathBuf> {
         .ancestors()
         .find(|folder| folder.join(".fingerprint").exists());
     Ok(folder.context("not in a target folder")?.to_owned())
-}
-
-/// Ports below those that systems give to outgoing connections: one of them would be in the way of a process that comes
-/// back under its address.
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
-
-/// A loopback address that was free a moment ago, and that no other call gets. A process that is restarted must come back
-/// under its address, so addresses are chosen here and not by the process. Nobody has its port at another address either:
-/// some listen at all.
-///
-/// # Errors
-/// When there is none.
-pub fn free_address() -> Result<SocketAddr> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let count = u32::from(PORTS.end - PORTS.start);
-    // Test programs that run beside each other begin elsewhere.
-    let first = std::process::id().wrapping_mul(677);
-    for _ in 0..count {
-        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
-        let port = PORTS.start + u16::try_from(number)?;
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return Ok((Ipv4Addr::LOCALHOST, port).into());
-        }
-    }
-    bail!("no port of {PORTS:?} is free")
 }

@@ -11,6 +11,7 @@ use hyper::StatusCode;
 
 use crate::{
     http,
+    ledger::Operator,
     person::Server,
     process::{Process, binary_path, free_address},
     wait::wait_until,
@@ -140,6 +141,14 @@ impl SingleBox {
         command.args(arguments).arg("--data").arg(self.work.join("data"));
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         Ok(command.env("FOXHOLD_MAIL", self.mail_mode()).output()?)
+    }
+
+    /// Somebody who looks after its accounts, by the tool, whether it runs or not.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        let data = self.work.join("data").display().to_string();
+        let environment = [&self.environment[..], &[("FOXHOLD_MAIL", self.mail_mode())]].concat();
+        Operator::new(vec!["--data".to_owned(), data], environment)
     }
 
     /// The mode that the box was started with: a flag, which the tool has not.

@@ -1,6 +1,6 @@
 //! A tier that grows and shrinks under load (`ecosystem.md` 3.8): keysigners behind one name, first one, then three, then two.
 //! Whoever joins carries its share, and whoever leaves is not missed. Shares are counted by the signers themselves, over a
-//! number of signatures.
+//! number of signatures. And tiers whose instances are replaced in turn (3.6): no request fails.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use foxhold_testkit::{
-    fleet::{Fleet, Shape, Store, Tier},
+    fleet::{self, Fleet, Shape, Store, Tier},
     insist::{in_words, is_later},
     person::{Person, Server, unique_hex},
     process::free_address,
@@ -26,6 +26,13 @@ use tokio::task::JoinHandle;
 
 const SIGNERS: usize = 3;
 const CLIENTS: usize = 6;
+const WRITERS: usize = 2;
+/// Of each kind, while instances are replaced.
+const ROLLING_CLIENTS: usize = 2;
+/// Answers that must be acknowledged while an instance is away.
+const ENOUGH: usize = 20;
+/// One webhead asks for all: a signer's limit for each is not what is measured.
+const UNLIMITED: &str = "[signing]\ncaller_per_second = 0\n";
 /// Signatures over which shares are counted: chance moves a third by two in a hundred.
 const COUNTED: u64 = 600;
 /// In per cent.
@@ -51,11 +58,7 @@ impl Scene {
         fleet.stop(Tier::Webhead, 1).await.expect("a stop");
         for number in 1..=SIGNERS {
             fleet.stop(Tier::Keysigner, number).await.expect("a stop");
-            // One webhead asks for all: a signer's limit for each is not what is measured.
-            let listen = format!(
-                "listen = \"{}:{port}\"\n[signing]\ncaller_per_second = 0\n",
-                ip(number)
-            );
+            let listen = format!("listen = \"{}:{port}\"\n{UNLIMITED}", ip(number));
             let told = fleet.add_to_configuration(Tier::Keysigner, number, &listen);
             told.expect("a configuration");
         }
@@ -146,7 +149,7 @@ struct Got {
 }
 
 impl Load {
-    fn start(server: &Server, person: &Arc<Person>) -> Self {
+    fn start(server: &Server, person: &Arc<Person>, clients: usize) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let client = || {
             let (over, server, person) = (Arc::clone(&over), server.clone(), Arc::clone(person));
@@ -166,7 +169,7 @@ impl Load {
             })
         };
         Self {
-            clients: (0..CLIENTS).map(|_| client()).collect(),
+            clients: (0..clients).map(|_| client()).collect(),
             over,
         }
     }
@@ -190,19 +193,22 @@ impl Load {
     }
 }
 
+/// Somebody with a confirmed address.
+async fn confirmed(fleet: &Fleet) -> Arc<Person> {
+    let email = format!("{}@example.test", &unique_hex()[..20]);
+    let signed_up = Person::sign_up(&fleet.server, &email, &unique_hex()).await;
+    let person = signed_up.expect("an answer").expect("a sign-up");
+    let verified = person.verify(&fleet.server, fleet.mailbox).await;
+    assert_eq!(verified.expect("an answer").status, StatusCode::OK);
+    Arc::new(person)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signers_that_join_carry_their_share_and_one_that_leaves_is_not_missed() {
     let work = WorkFolder::of("fleet_scaling").unwrap();
     let mut scene = Scene::with_one(&work).await;
     let server = scene.fleet.server.clone();
-    let email = format!("{}@example.test", &unique_hex()[..20]);
-    let person = Person::sign_up(&server, &email, &unique_hex())
-        .await
-        .unwrap()
-        .unwrap();
-    let verified = person.verify(&server, scene.fleet.mailbox).await.unwrap();
-    assert_eq!(verified.status, StatusCode::OK);
-    let load = Load::start(&server, &Arc::new(person));
+    let load = Load::start(&server, &confirmed(&scene.fleet).await, CLIENTS);
     scene.all_sign(&load, 1..=1).await;
 
     for number in 2..=SIGNERS {
@@ -212,10 +218,9 @@ async fn signers_that_join_carry_their_share_and_one_that_leaves_is_not_missed()
     scene.all_sign(&load, 1..=SIGNERS).await;
     let of_three = scene.shares(&load, 1..=SIGNERS).await;
 
-    // Whoever takes a signer away takes its name first, and stops it when nobody asks it any more.
-    scene.name_stands_for(SIGNERS - 1);
-    while scene.shares(&load, 1..=SIGNERS).await[SIGNERS - 1] > 0 {}
+    // It is gone before its name is.
     scene.fleet.stop(Tier::Keysigner, SIGNERS).await.unwrap();
+    scene.name_stands_for(SIGNERS - 1);
     let of_two = scene.shares(&load, 1..=SIGNERS - 1).await;
     let Got { tokens, later } = load.end(|| scene.fleet.logs()).await;
     assert!(later < tokens / 10, "{later} of {tokens} were told to come back");
@@ -224,4 +229,58 @@ async fn signers_that_join_carry_their_share_and_one_that_leaves_is_not_missed()
     report(&format!(
         "keysigners 1, 3, 2 under load: {tokens} tokens, {later} told to come back; shares of three {of_three:?} %, of two {of_two:?} %"
     ));
+}
+
+/// Signers and writers are asked to end (SIGTERM) one after the other, and started again, under users' whole ways and single
+/// signatures: first at once, then with a pause in which they say that they are not ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_are_replaced_in_turn_are_not_missed() {
+    let work = WorkFolder::of("fleet_rolling").unwrap();
+    let shape = Shape {
+        webheads: 1,
+        keysigners: SIGNERS,
+        dbwriters: WRITERS,
+        store: Store::Sqlite,
+    };
+    let mut fleet = Fleet::start_with(work.path(), shape, &[(Tier::Keysigner, UNLIMITED)])
+        .await
+        .unwrap();
+    let tokens = Load::start(&fleet.server, &confirmed(&fleet).await, ROLLING_CLIENTS);
+    let users = fleet::Load::start(&fleet.servers, fleet.mailbox, ROLLING_CLIENTS);
+    for _ in ["at once", "with a pause"] {
+        for (tier, count) in [(Tier::Keysigner, SIGNERS), (Tier::Dbwriter, WRITERS)] {
+            for number in 1..=count {
+                fleet.stop(tier, number).await.unwrap();
+                let gone_on = users.goes_on(ENOUGH, || tokens.is_over()).await;
+                gone_on.unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
+                let unlimited = if tier == Tier::Keysigner { UNLIMITED } else { "" };
+                let pause = format!("drain_delay_secs = 1\n{unlimited}");
+                fleet.add_to_configuration(tier, number, &pause).unwrap();
+                fleet.restart(tier, number).await.unwrap();
+            }
+        }
+    }
+    let attempts = failed_attempts(&fleet.metrics(Tier::Webhead, 1).await.unwrap());
+    let Got { tokens, later } = tokens.end(|| fleet.logs()).await;
+    let ledger = users
+        .end()
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
+    let failed = (later, ledger.refused_for_now(), ledger.silent());
+    assert_eq!(failed, (0, 0, 0), "{attempts}\n{}", fleet.logs());
+    let figures = ledger.summary();
+    ledger
+        .settle(&fleet.server)
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
+    report(&format!(
+        "{SIGNERS} keysigners and {WRITERS} dbwriters replaced in turn, twice: {tokens} tokens, {figures}; attempts: {attempts}"
+    ));
+}
+
+/// What a webhead has counted of calls that it asked somebody else to carry out.
+fn failed_attempts(metrics: &str) -> String {
+    let name = "foxhold_rpc_failed_attempts_total";
+    let lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    lines.collect::<Vec<_>>().join(" ")
 }

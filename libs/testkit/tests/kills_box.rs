@@ -14,7 +14,8 @@ const USERS_AT_ONCE: usize = 4;
 async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
     let work = WorkFolder::of("kills_box").unwrap();
     let mut running = SingleBox::start(work.path(), &[]).await.unwrap();
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Ledger::with_operator(running.operator()).await.unwrap();
+    let ledger = Arc::new(ledger);
     let mut unsure = 0;
     for round in 0..KILLS {
         let before = ledger.acknowledged();
@@ -50,7 +51,8 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         "too little load to show anything: {acknowledged}"
     );
     report(&format!(
-        "{KILLS} kills, {acknowledged} answers acknowledged, {unsure} sign-ups cut off; nothing lost"
+        "{KILLS} kills, {}; after them {unsure} sign-ups were unsure; nothing lost",
+        ledger.summary()
     ));
     tokio::time::timeout(Duration::from_secs(60), running.process.terminate())
         .await

@@ -24,7 +24,9 @@ async fn nothing_acknowledged_is_lost_when_dbwriters_are_killed() {
         store: Store::Sqlite,
     };
     let mut fleet = Fleet::start(work.path(), shape).await.unwrap();
-    let load = Load::start(&fleet.servers, fleet.mailbox, USERS_AT_ONCE);
+    let load = Load::start_with_operator(&mut fleet, USERS_AT_ONCE)
+        .await
+        .unwrap();
     load.under_kills(&mut fleet, KILLS).await.unwrap();
     let ledger = load
         .end()

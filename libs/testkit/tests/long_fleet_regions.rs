@@ -38,7 +38,9 @@ async fn two_regions_are_one_service() {
         uids.push(goes_between(&fleet, here, there, mark).await);
     }
     assert_ne!(uids[0], uids[1]);
-    let load = Load::start(&fleet.servers, fleet.mailbox, USERS_AT_ONCE);
+    let load = Load::start_with_operator(&mut fleet, USERS_AT_ONCE)
+        .await
+        .unwrap();
     load.goes_on(ENOUGH, || false).await.unwrap();
     let figures = load
         .settle(&mut fleet, &cassandra)

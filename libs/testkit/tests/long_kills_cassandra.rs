@@ -50,7 +50,9 @@ fn arm(fleet: &mut Fleet, number: usize, point: &str) {
 async fn a_hundred_kills_lose_nothing() {
     let work = WorkFolder::of("long_kills_random").unwrap();
     let (mut fleet, cassandra) = fleet(&work).await;
-    let load = Load::start(&fleet.servers, fleet.mailbox, USERS_AT_ONCE);
+    let load = Load::start_with_operator(&mut fleet, USERS_AT_ONCE)
+        .await
+        .unwrap();
     load.under_kills(&mut fleet, KILLS)
         .await
         .unwrap_or_else(|error| panic!("{error:#}\n{}", fleet.logs()));
@@ -62,7 +64,9 @@ async fn a_hundred_kills_lose_nothing() {
 async fn a_death_at_every_named_point_loses_nothing() {
     let work = WorkFolder::of("long_kills_points").unwrap();
     let (mut fleet, cassandra) = fleet(&work).await;
-    let load = Load::start(&fleet.servers, fleet.mailbox, USERS_AT_ONCE);
+    let load = Load::start_with_operator(&mut fleet, USERS_AT_ONCE)
+        .await
+        .unwrap();
     let mut not_reached = Vec::new();
     let points = fail_points::ALL.iter().filter(|point| **point != SLEEPER_BARRED);
     for point in points {

@@ -2,6 +2,7 @@
 //! operation id, and what never left the caller is called not done.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -11,6 +12,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+use bytes::Bytes;
 use foxhold_core::{
     Deadline, Secret, ServiceUid, record::ClientState, record::Generation, record::ServiceKey,
 };
@@ -25,7 +33,7 @@ use foxhold_ports::{
 };
 use foxhold_rpc::{
     client::{RemoteAccountWriter, RemoteSigner, RemoteStretcher, transport},
-    server::{self, DBWRITER_SERVICES, DbwriterPorts},
+    server::{self, DBWRITER_SERVICES, DbwriterPorts, KEYSIGNER_SERVICES},
     status::to_write_error,
 };
 use foxhold_runtime::{channel::ChannelSettings, grpc_server::GrpcLimits, health::Need, tls::Role};
@@ -37,7 +45,9 @@ use tokio::{
 
 use crate::{
     conformance::sqlite_ports,
-    support::{Deployment, FakeStretcher, channel_as, memory_ports, nobody, settings, soon},
+    support::{
+        Deployment, FakeStretcher, channel_as, keysigner_routes, memory_ports, nobody, settings, soon,
+    },
 };
 
 /// An account to be created, and how that call is named.
@@ -146,6 +156,46 @@ async fn a_lost_answer_is_settled_by_the_same_operation() {
     store.lose_answers(1);
     let refused = writer.create_account(&call, rival, sign_in).await;
     assert_eq!(refused, Err(WriteError::Refused(Refusal::EmailTaken)));
+}
+
+/// Lets `broken` answers break off after their head, then none.
+async fn break_off(State(broken): State<Arc<AtomicUsize>>, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    let is_whole = broken
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1))
+        .is_err();
+    if is_whole {
+        return answer;
+    }
+    let pieces = [Ok(Bytes::from_static(&[0])), Err(io::Error::other("gone"))];
+    answer.map(|_| Body::from_stream(futures_util::stream::iter(pieces)))
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_asked_for_again() {
+    let deployment = Deployment::new();
+    let broken = Arc::new(AtomicUsize::new(0));
+    let signer = keysigner_routes().prepare().into_axum_router();
+    let breaking = signer.layer(from_fn_with_state(Arc::clone(&broken), break_off));
+    let server = deployment
+        .serve(
+            Role::Keysigner,
+            breaking.into(),
+            &KEYSIGNER_SERVICES,
+            GrpcLimits::default(),
+        )
+        .await;
+    let signer = RemoteSigner::new(deployment.transport(Role::Webhead, Role::Keysigner, &[server.address]));
+    for (count, expected) in [
+        (0, Ok(1)),
+        (1, Ok(1)),
+        (2, Ok(1)),
+        (3, Err(SignError::NotDone(Cause::Unavailable))),
+    ] {
+        broken.store(count, Ordering::Release);
+        let keys = signer.public_keys(soon()).await;
+        assert_eq!(keys.map(|keys| keys.len()), expected, "{count} broken answers");
+    }
 }
 
 #[tokio::test]

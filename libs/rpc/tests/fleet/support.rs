@@ -107,18 +107,9 @@ impl Deployment {
     }
 
     pub(crate) async fn keysigner(&self) -> Running {
-        let signer = Arc::new(FakeSigner);
-        let ports = KeysignerPorts {
-            access_tokens: Arc::clone(&signer) as _,
-            certificates: Arc::clone(&signer) as _,
-            id_tokens: Arc::clone(&signer) as _,
-            node_tokens: Arc::clone(&signer) as _,
-            public_keys: signer,
-        };
-        let routes = server::keysigner(ports);
         self.serve(
             Role::Keysigner,
-            routes,
+            keysigner_routes(),
             &KEYSIGNER_SERVICES,
             GrpcLimits::default(),
         )
@@ -182,6 +173,17 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
         grants: Arc::clone(&store) as _,
         turns: store,
     }
+}
+
+pub(crate) fn keysigner_routes() -> Routes {
+    let signer = Arc::new(FakeSigner);
+    server::keysigner(KeysignerPorts {
+        access_tokens: Arc::clone(&signer) as _,
+        certificates: Arc::clone(&signer) as _,
+        id_tokens: Arc::clone(&signer) as _,
+        node_tokens: Arc::clone(&signer) as _,
+        public_keys: signer,
+    })
 }
 
 /// A server at work.

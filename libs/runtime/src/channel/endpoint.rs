@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -26,10 +26,14 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tonic::{Code, Status, body::Body};
 
-use super::{ChannelError, ChannelSettings, backoff::Backoff};
+use super::{
+    ChannelError, ChannelSettings,
+    backoff::{Backoff, Failed},
+};
 use crate::{
-    SystemClock,
+    SystemClock, callers,
     grpc_status::{is_out_of_rotation, turned_away},
+    metrics::list as metrics,
     tls::left_of,
 };
 
@@ -68,10 +72,44 @@ impl Open {
     }
 }
 
+/// Why an instance did not carry a call out.
+#[derive(Debug, Clone, Copy)]
+enum Missed {
+    /// No connection could be made.
+    Unreachable,
+    /// The connection had ended before the call was sent.
+    Ended,
+    /// The connection broke before the answer was whole.
+    Broken,
+    /// There was no answer in time.
+    Late,
+    /// It takes no calls at present.
+    TurnedAway,
+}
+
+impl Missed {
+    fn count(self, call: &Uri) {
+        let reason = match self {
+            Self::Unreachable => "unreachable",
+            Self::Ended => "ended",
+            Self::Broken => "broken",
+            Self::Late => "late",
+            Self::TurnedAway => "turned_away",
+        };
+        let service = callers::service(call.path());
+        metrics::RPC_FAILED_ATTEMPTS.of([service, reason]).increment(1);
+    }
+}
+
+/// An answer that breaks off is like none: the call may have been carried out, and may be asked again.
+fn broken() -> Status {
+    Status::unavailable("the connection broke before the answer was whole")
+}
+
 /// How a call went.
 pub(super) enum Outcome {
     /// There is an answer; its body may still come.
-    Answered(Response<Incoming>),
+    Answered(Answer),
     /// It may have arrived; there is no answer.
     Lost(Status),
     /// Nothing of it left this process; here it is again.
@@ -120,17 +158,23 @@ impl Endpoint {
         self.backoff().is_over(now)
     }
 
-    pub(super) fn usable_at(&self) -> Option<Instant> {
-        self.backoff().until()
+    /// When it may be tried if no other instance is left.
+    pub(super) fn soonest(&self) -> Option<Instant> {
+        self.backoff().soonest()
+    }
+
+    /// No other instance is left: it may be tried from [`Self::soonest`] on.
+    pub(super) fn relent(&self) {
+        self.backoff().relent(Instant::now());
     }
 
     fn backoff(&self) -> std::sync::MutexGuard<'_, Backoff> {
         self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self) {
+    fn failed(&self, how: Failed) {
         self.backoff()
-            .failed(Instant::now(), self.backoff_min, self.backoff_max);
+            .failed(Instant::now(), how, self.backoff_min, self.backoff_max);
     }
 
     /// A place in the line to this instance; `None` if the line is full.
@@ -144,8 +188,9 @@ impl Endpoint {
 
     /// Sends a call, connecting first if needed.
     pub(super) async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Outcome {
+        let call = request.uri().clone();
         let Ok(mut connection) = self.connected(deadline).await else {
-            self.failed();
+            Missed::Unreachable.count(&call);
             return Outcome::Unsent(request);
         };
         *request.uri_mut() = self.absolute(request.uri());
@@ -153,22 +198,28 @@ impl Endpoint {
         match timeout_at(deadline.instant().into(), connection.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 if is_out_of_rotation(response.headers()) {
-                    self.failed();
+                    Missed::TurnedAway.count(&call);
+                    self.failed(Failed::AtOnce);
                 } else {
                     self.backoff().succeeded();
                 }
-                Outcome::Answered(response)
+                Outcome::Answered(Answer { response, call })
             }
             Ok(Err(mut error)) => match error.take_message() {
                 // The connection had ended, by age mostly: that is no failure of the instance.
-                Some(back) => Outcome::Unsent(back),
+                Some(back) => {
+                    Missed::Ended.count(&call);
+                    Outcome::Unsent(back)
+                }
                 None => {
-                    self.failed();
-                    Outcome::Lost(Status::unavailable("the connection broke before an answer came"))
+                    Missed::Broken.count(&call);
+                    self.failed(Failed::AtOnce);
+                    Outcome::Lost(broken())
                 }
             },
             Err(_) => {
-                self.failed();
+                Missed::Late.count(&call);
+                self.failed(Failed::Late);
                 Outcome::Lost(Status::deadline_exceeded("no answer before the deadline"))
             }
         }
@@ -199,7 +250,7 @@ impl Endpoint {
             }
             let open = self.connect().await.map_err(|error| {
                 tracing::warn!(address = self.address, %error, "connecting to an instance");
-                self.failed();
+                self.failed(Failed::AtOnce);
                 unreachable()
             })?;
             let sender = open.sender.clone();
@@ -208,7 +259,10 @@ impl Endpoint {
         };
         timeout_at(until.instant().into(), connecting)
             .await
-            .unwrap_or_else(|_| Err(unreachable()))
+            .unwrap_or_else(|_| {
+                self.failed(Failed::Late);
+                Err(unreachable())
+            })
     }
 
     async fn connect(&self) -> std::io::Result<Open> {
@@ -276,27 +330,48 @@ pub(super) struct Slot {
     _counted: Counted,
 }
 
-impl Slot {
-    /// The answer, with the place held until its body is dropped.
-    pub(super) fn held_by(self, response: Response<Incoming>) -> Response<Body> {
-        response.map(|inner| Body::new(Held { inner, _slot: self }))
+/// The head of an answer, and what is still to come.
+pub(super) struct Answer {
+    response: Response<Incoming>,
+    call: Uri,
+}
+
+impl Answer {
+    /// With the place of its call held until the body is dropped.
+    pub(super) fn holding(self, slot: Slot) -> Response<Body> {
+        let call = self.call;
+        self.response.map(|inner| {
+            Body::new(Held {
+                inner,
+                call,
+                _slot: slot,
+            })
+        })
     }
 }
 
 struct Held {
     inner: Incoming,
+    call: Uri,
     _slot: Slot,
 }
 
 impl HttpBody for Held {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|error| {
+                tracing::info!(%error, "an answer broke off");
+                Missed::Broken.count(&self.call);
+                broken()
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

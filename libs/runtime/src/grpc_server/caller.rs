@@ -89,7 +89,7 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
     spans::called(&trace, code);
     let duration = started.elapsed();
-    let (service, name) = parts(method);
+    let (service, name) = callers::parts(method);
     metrics::RPC_DURATION
         .of([service, name, label::rpc_code(code), "server"])
         .record(duration.as_secs_f64());
@@ -105,24 +105,4 @@ pub(super) async fn log_line(request: Request, next: Next) -> Response {
         "call"
     );
     response
-}
-
-/// Service and method of a path in the table; a name that is no path is both.
-fn parts(path: &'static str) -> (&'static str, &'static str) {
-    let parts = path.strip_prefix('/').and_then(|path| path.split_once('/'));
-    parts.unwrap_or((path, path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_path_is_a_service_and_a_method() {
-        assert_eq!(parts("unknown"), ("unknown", "unknown"));
-        for (path, _) in callers::CALLERS {
-            let (service, method) = parts(path);
-            assert_eq!(format!("/{service}/{method}"), *path);
-        }
-    }
 }

@@ -21,6 +21,10 @@ const RPC_SERVICE: Label = Label::named(
     "the gRPC service; `unknown` for a call that nobody serves",
 );
 const RPC_METHOD: Label = Label::named("method", "the call; `unknown` for one that nobody serves");
+const MISSED: Label = Label::of(
+    "reason",
+    &["unreachable", "ended", "broken", "late", "turned_away"],
+);
 const SIDE: Label = Label::of("side", &["server"]);
 const KEY_USE: Label = Label::of("key_use", &["access_token"]);
 const SERVICE: Label = Label::named(
@@ -130,6 +134,9 @@ list! {
 
     RPC_DURATION: Histograms<4> = "foxhold_rpc_duration_seconds" [RPC_SERVICE, RPC_METHOD, RPC_CODE, SIDE]
         "Calls of the private tiers: how many, how they ended, and how long each took.";
+
+    RPC_FAILED_ATTEMPTS: Counters<2> = "foxhold_rpc_failed_attempts_total" [RPC_SERVICE, MISSED]
+        "Calls that an instance of a private tier did not carry out, or did not answer; while there is time, another is asked.";
 
     KEY_AGE: Gauges<1> = "foxhold_key_age_seconds" [KEY_USE]
         "How long ago the key that signs at present was made.";

@@ -25,7 +25,21 @@ impl Load {
     /// Puts `users_at_once` to work at each of `servers`.
     #[must_use]
     pub fn start(servers: &[Server], mailbox: SocketAddr, users_at_once: usize) -> Self {
-        let (ledger, over) = (Arc::new(Ledger::default()), Arc::new(AtomicBool::new(false)));
+        Self::start_with(Ledger::default(), servers, mailbox, users_at_once)
+    }
+
+    /// The same at all of a fleet's servers, with an operator beside the users.
+    ///
+    /// # Errors
+    /// When the admin API does not come up, or does not register a program.
+    pub async fn start_with_operator(fleet: &mut Fleet, users_at_once: usize) -> Result<Self> {
+        let ledger = Ledger::with_operator(fleet.operator().await?).await?;
+        let Fleet { servers, mailbox, .. } = fleet;
+        Ok(Self::start_with(ledger, servers, *mailbox, users_at_once))
+    }
+
+    fn start_with(ledger: Ledger, servers: &[Server], mailbox: SocketAddr, users_at_once: usize) -> Self {
+        let (ledger, over) = (Arc::new(ledger), Arc::new(AtomicBool::new(false)));
         let seats = servers
             .iter()
             .flat_map(|server| vec![server.clone(); users_at_once]);

@@ -135,12 +135,15 @@ impl Plan<'_> {
 
     fn ops(&self, region: usize) -> String {
         format!(
-            "metrics_key_file = {:?}\n{}{}{}{}[purge]\nnodes_by_uid = [\"*\"]\n",
+            "metrics_key_file = {:?}\n{}{}{}{}[purge]\nnodes_by_uid = [\"*\"]\n\
+             [accounts]\ndomain = \"localhost\"\npublic_url = {:?}\ncode_key_file = {:?}\n",
             self.path("keys/metrics.key"),
             self.tls(Tier::Ops, region),
             self.store(Tier::Ops, region),
             self.tier(Tier::Dbwriter, region),
             self.tier(Tier::Keysigner, region),
+            self.root,
+            self.path("keys/code.key"),
         )
     }
 

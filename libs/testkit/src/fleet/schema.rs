@@ -8,7 +8,7 @@ use foxhold_runtime::{SystemRandom, crypto_provider};
 use foxhold_store_cassandra::migrate::{Migrator, RoleLogin, Roles};
 
 use super::{Cassandra, Tier};
-use crate::{person::unique_hex, work_folder::write_private};
+use crate::{cassandra::cql, person::unique_hex, work_folder::write_private};
 
 /// Makes both, and a file with the password of each role.
 pub(super) async fn apply(work: &Path, cassandra: &Cassandra) -> Result<()> {
@@ -31,7 +31,26 @@ pub(super) async fn apply(work: &Path, cassandra: &Cassandra) -> Result<()> {
         roles,
         ..Migrator::new(&settings, &plan, &SystemRandom)
     };
-    migrator.apply().await.context("making the tables").map(drop)
+    let made = migrator.apply().await.map(drop);
+    if let Err(error) = made {
+        let nodes = told(cassandra).await;
+        return Err(error).with_context(|| format!("making the tables; {nodes}"));
+    }
+    Ok(())
+}
+
+/// Which nodes answer at present, for whoever looks into a failure.
+async fn told(cassandra: &Cassandra) -> String {
+    let mut words = Vec::new();
+    for address in cassandra.regions.iter().flat_map(|region| &region.contact_points) {
+        let word = if cql::answers(*address).await {
+            "answers"
+        } else {
+            "does not answer"
+        };
+        words.push(format!("{address} {word}"));
+    }
+    words.join(", ")
 }
 
 /// Where a tier's password lies.

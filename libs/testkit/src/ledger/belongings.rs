@@ -1,63 +1,61 @@
-//! What users have beside their password: a device for which a command waits, a recovery key, a refresh token, a second factor.
-//! Only who keeps the password gets some, since its change ends sessions and what hangs on them.
+//! What users have beside their password: a device for which a command waits, a refresh token, and what other modules tell: what
+//! guards the account, what a program was granted, what an operator has made of it. Only those get some whose password is known for
+//! sure, since its change ends sessions and what hangs on them.
+
+use std::{net::SocketAddr, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, ensure};
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde_json::{Value, json};
 
-use super::{Entry, Ledger, Step, answered, in_words, signed};
-use crate::{
-    authenticator::Authenticator,
-    http::Answer,
-    person::{FIREFOX, Server, unique_hex},
+use super::{
+    CHALLENGE, Entry, Ledger, Step, VERIFIER, answered, done, in_words, passwords::Password, signed,
 };
-
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+use crate::person::{FIREFOX, Server, unique_hex};
 
 /// What was acknowledged.
 #[derive(Default)]
 pub(super) struct Belongings {
     /// Sent to the own device, and not looked for yet.
     command: Option<String>,
-    /// Its id.
-    recovery_key: Option<String>,
     /// The token, and the code that was spent for it.
     refresh: Option<(Value, Value)>,
-    /// Turned on.
-    second_factor: bool,
 }
 
 impl Ledger {
-    /// Something of that, by the person's number. `false` after silence.
+    /// Something of that, in turn, and something that hangs on it. `false` after silence.
     pub(super) async fn about_belongings(
         &self,
         number: usize,
         server: &Server,
+        mailbox: SocketAddr,
         entry: &mut Entry,
     ) -> Result<bool> {
-        // As in `about_the_password`: this one only gives it again.
-        if !number.is_multiple_of(5) {
+        // As in `about_the_password`: these only give it again, or change it.
+        if number % 5 > 1 || !matches!(entry.password, Password::Sure) {
             return Ok(true);
         }
-        let step = match number / 5 % 4 {
-            0 => self.sends_a_command(server, entry).await?,
-            1 => self.makes_a_recovery_key(server, entry).await?,
-            2 => self.gets_a_refresh_token(server, entry).await?,
-            _ => self.turns_the_second_factor_on(server, entry).await?,
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let is_odd = turn / 4 % 2 == 1;
+        let step = match turn % 4 {
+            0 => match self.sends_a_command(server, entry).await? {
+                Step::Done(_) => self.signs_in_to_a_program(server, is_odd, entry).await?.bare(),
+                step => step.bare(),
+            },
+            1 => match self.makes_a_recovery_key(server, entry).await? {
+                Step::Done(_) if is_odd => self.uses_the_recovery_key(server, mailbox, entry).await?,
+                step => step.bare(),
+            },
+            2 => match self.gets_a_refresh_token(server, entry).await? {
+                Step::Done(_) => self.is_disabled(is_odd, entry).await?.bare(),
+                step => step.bare(),
+            },
+            _ => match self.turns_the_second_factor_on(server, entry).await? {
+                Step::Done(told) => self.uses_a_backup_code(server, entry, &told).await?.bare(),
+                step => step.bare(),
+            },
         };
         Ok(!matches!(step, Step::Silence))
-    }
-
-    /// One call in the person's session.
-    async fn posts(&self, server: &Server, entry: &Entry, path: &str, body: &Value) -> Result<Step<Value>> {
-        let session = &entry.person.session;
-        let asked = server.signed(Method::POST, path, session, Some(body)).await;
-        Ok(match self.answered(asked)? {
-            Step::Done(answer) => Step::Done(answer.json()?),
-            Step::Later => Step::Later,
-            Step::Silence => Step::Silence,
-        })
     }
 
     async fn sends_a_command(&self, server: &Server, entry: &mut Entry) -> Result<Step<Value>> {
@@ -72,19 +70,10 @@ impl Ledger {
         let path = "/v1/account/devices/invoke_command";
         let sent = self.posts(server, entry, path, &body).await?;
         if matches!(sent, Step::Done(_)) {
+            self.acknowledges("command");
             entry.belongings.command = Some(text);
         }
         Ok(sent)
-    }
-
-    async fn makes_a_recovery_key(&self, server: &Server, entry: &mut Entry) -> Result<Step<Value>> {
-        let id = unique_hex()[..32].to_owned();
-        let body = json!({ "recoveryKeyId": id, "recoveryData": "sealed" });
-        let made = self.posts(server, entry, "/v1/recoveryKey", &body).await?;
-        if matches!(made, Step::Done(_)) {
-            entry.belongings.recovery_key = Some(id);
-        }
-        Ok(made)
     }
 
     async fn gets_a_refresh_token(&self, server: &Server, entry: &mut Entry) -> Result<Step<Value>> {
@@ -102,26 +91,10 @@ impl Ledger {
             .posts(server, entry, "/v1/oauth/token", &trade(&asked["code"]))
             .await?;
         if let Step::Done(tokens) = &traded {
+            self.acknowledges("refresh token");
             entry.belongings.refresh = Some((tokens["refresh_token"].clone(), asked["code"].clone()));
         }
         Ok(traded)
-    }
-
-    async fn turns_the_second_factor_on(&self, server: &Server, entry: &mut Entry) -> Result<Step<Value>> {
-        let made = self.posts(server, entry, "/v1/totp/create", &json!({})).await?;
-        let Step::Done(made) = made else {
-            return Ok(made);
-        };
-        let secret = made["secret"].as_str().context("no secret")?;
-        let body = json!({ "code": Authenticator::of(secret)?.code() });
-        let shown = self
-            .posts(server, entry, "/v1/session/verify/totp", &body)
-            .await?;
-        if let Step::Done(answer) = &shown {
-            ensure!(answer["success"] == true, "the present code is wrong: {answer}");
-            entry.belongings.second_factor = true;
-        }
-        Ok(shown)
     }
 }
 
@@ -143,12 +116,6 @@ pub(super) async fn settle(server: &Server, entry: &Entry) -> Result<()> {
             "an acknowledged command is lost: {waiting}"
         );
     }
-    if let Some(id) = &belongings.recovery_key {
-        let body = json!({ "recoveryKeyId": id });
-        let path = "/v1/recoveryKey/verify";
-        let known = signed(server, Method::POST, path, session, Some(&body)).await?;
-        done(known).context("an acknowledged recovery key")?;
-    }
     if let Some((token, code)) = &belongings.refresh {
         let body = json!({ "grant_type": "refresh_token", "client_id": FIREFOX, "refresh_token": token });
         let fresh = answered(async || server.post("/v1/oauth/token", &body).await).await?;
@@ -160,17 +127,5 @@ pub(super) async fn settle(server: &Server, entry: &Entry) -> Result<()> {
             in_words(&again)
         );
     }
-    if belongings.second_factor {
-        let factor = get("/v1/totp/exists").await?;
-        ensure!(
-            factor["verified"] == true,
-            "an acknowledged second factor is off: {factor}"
-        );
-    }
     Ok(())
-}
-
-fn done(answer: Answer) -> Result<Value> {
-    ensure!(answer.status == StatusCode::OK, "{}", in_words(&answer));
-    answer.json()
 }

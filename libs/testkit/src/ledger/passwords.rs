@@ -125,17 +125,53 @@ impl Ledger {
         self.given(asked, TokenKind::PasswordChange, "passwordChangeToken")
     }
 
-    /// Types a wrong code first.
     async fn forgets_it(&self, server: &Server, mailbox: SocketAddr, entry: &mut Entry) -> Result<bool> {
+        let new = unique_hex();
+        let body = json!({ "authPW": new, "sessionToken": true });
+        let reset = self.resets(server, mailbox, entry, new, &body).await?;
+        if matches!(reset, Step::Done(())) {
+            // The keys are other ones now, so what was stored under the old ones is no matter.
+            entry.service_uid = None;
+        }
+        Ok(!matches!(reset, Step::Silence))
+    }
+
+    /// Sets the password `new` with a mailed code. Types a wrong code first.
+    pub(super) async fn resets(
+        &self,
+        server: &Server,
+        mailbox: SocketAddr,
+        entry: &mut Entry,
+        new: String,
+        body: &Value,
+    ) -> Result<Step<()>> {
+        let reset = match self.is_let_reset(server, mailbox, entry).await? {
+            Step::Done(reset) => reset,
+            step => return Ok(step.bare()),
+        };
+        let path = "/v1/account/reset?keys=true";
+        let asked = server.signed(Method::POST, path, &reset, Some(body)).await;
+        let changed = self.answered(asked)?;
+        let step = changed.bare();
+        entry.has_a_new_password(new, changed)?;
+        Ok(step)
+    }
+
+    async fn is_let_reset(
+        &self,
+        server: &Server,
+        mailbox: SocketAddr,
+        entry: &Entry,
+    ) -> Result<Step<TokenKeys>> {
         let email = json!({ "email": entry.person.email });
         let asked = server.post("/v1/password/forgot/send_code", &email).await;
         let forgot = match self.given(asked, TokenKind::PasswordForgot, "passwordForgotToken")? {
             Step::Done(forgot) => forgot,
-            step => return Ok(matches!(step, Step::Later)),
+            step => return Ok(step),
         };
         // The mailbox is on the process that may just have died: no mail is silence, too.
         let Ok(code) = mailed_header(mailbox, &entry.person.email, "x-recovery-code").await else {
-            return Ok(false);
+            return Ok(Step::Silence);
         };
         let path = "/v1/password/forgot/verify_code";
         let wrong = json!({ "code": &unique_hex()[..32] });
@@ -143,23 +179,13 @@ impl Ledger {
             Ok(answer) if answer.status == StatusCode::BAD_REQUEST => {}
             asked => match self.answered(asked)? {
                 Step::Done(answer) => bail!("a wrong code is right: {}", in_words(&answer)),
-                step => return Ok(matches!(step, Step::Later)),
+                Step::Later => return Ok(Step::Later),
+                Step::Silence => return Ok(Step::Silence),
             },
         }
         let right = json!({ "code": code });
         let asked = server.signed(Method::POST, path, &forgot, Some(&right)).await;
-        let reset = match self.given(asked, TokenKind::AccountReset, "accountResetToken")? {
-            Step::Done(reset) => reset,
-            step => return Ok(matches!(step, Step::Later)),
-        };
-        let new = unique_hex();
-        let body = json!({ "authPW": new, "sessionToken": true });
-        let path = "/v1/account/reset?keys=true";
-        let asked = server.signed(Method::POST, path, &reset, Some(&body)).await;
-        let changed = self.answered(asked)?;
-        // The keys are other ones now, so what was stored under the old ones is no matter.
-        entry.service_uid = None;
-        entry.has_a_new_password(new, changed)
+        self.given(asked, TokenKind::AccountReset, "accountResetToken")
     }
 
     async fn ends_the_account(&self, server: &Server, entry: &mut Entry) -> Result<bool> {
