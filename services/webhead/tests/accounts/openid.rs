@@ -1,6 +1,8 @@
 //! OpenID Connect for registered clients, where a client library does not look: races, outages, what ends a grant, who may
 //! read answers across origins.
 
+mod rotation;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
@@ -9,7 +11,9 @@ use foxhold_core::{
     record::{ClientKind, ClientSecret, ClientSwitches, RegisteredClient},
 };
 use foxhold_crypto::mac::sha256;
-use foxhold_ports::{Call, Cause, ClientAdmin as _, ClientRegistry as _, memory::SeededRandom};
+use foxhold_ports::{
+    Call, Cause, ClientAdmin as _, ClientRegistry as _, GrantWriter as _, memory::SeededRandom,
+};
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 

@@ -26,7 +26,7 @@ use super::{
 use crate::{App, app::no_keys, page};
 
 /// Parameters that mean something here: a repeated one is refused.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -42,6 +42,8 @@ const KNOWN: [&str; 19] = [
     "id_token_hint",
     "response_mode",
     "ui_locales",
+    "display",
+    "claims_locales",
     "request",
     "request_uri",
     "registration",
