@@ -21,8 +21,8 @@ impl OpenIdSubject {
     /// A refresh token of a new account.
     async fn token(&self, make: &Maker) -> RefreshToken {
         let token = make.refresh_token(self.account(make).await, None);
-        let put = self.accounts.put_refresh_token(&make.call(), token.clone());
-        assert_eq!(put.await, Ok(()));
+        let put = self.accounts.put_refresh_token(&make.call(), token.clone()).await;
+        assert_eq!(put, Ok(()));
         token
     }
 
@@ -50,8 +50,11 @@ pub(super) async fn a_code_that_was_spent_is_known(s: OpenIdSubject) {
     let session = make.plain_sign_in(uid).session.id;
     let (code, other) = (make.code(uid, session), make.code(uid, session));
     for code in [&code, &other] {
-        let put = s.accounts.put_authorization_code(&make.call(), code.clone());
-        assert_eq!(put.await, Ok(()));
+        let put = s
+            .accounts
+            .put_authorization_code(&make.call(), code.clone())
+            .await;
+        assert_eq!(put, Ok(()));
         assert_eq!(s.grant_reader.spent_code(soon(), code.id).await, Ok(None));
     }
     let spend = make.call();
@@ -63,8 +66,8 @@ pub(super) async fn a_code_that_was_spent_is_known(s: OpenIdSubject) {
     for _ in 0..2 {
         let spent = s.accounts.consume_authorization_code(&spend, code.id).await;
         assert_eq!(spent, Ok(()));
-        let late = s.accounts.consume_authorization_code(&make.call(), code.id);
-        assert_eq!(late.await, Err(Refusal::TokenSpent.into()));
+        let late = s.accounts.consume_authorization_code(&make.call(), code.id).await;
+        assert_eq!(late, Err(Refusal::TokenSpent.into()));
         let known = s.grant_reader.spent_code(soon(), code.id).await;
         assert_eq!(known, Ok(Some(expected.clone())));
     }
@@ -79,8 +82,8 @@ pub(super) async fn a_token_is_replaced_and_known_afterwards(s: OpenIdSubject) {
     let make = Maker::new(113);
     let first = s.token(&make).await;
     let other = make.refresh_token(first.uid, None);
-    let put = s.accounts.put_refresh_token(&make.call(), other.clone());
-    assert_eq!(put.await, Ok(()));
+    let put = s.accounts.put_refresh_token(&make.call(), other.clone()).await;
+    assert_eq!(put, Ok(()));
     let (mut old, mut done) = (first, Vec::new());
     for _ in 0..3 {
         assert_eq!(s.grant_reader.replaced_token(soon(), old.id).await, Ok(None));
@@ -137,8 +140,8 @@ pub(super) async fn a_repeated_replacement_is_done_once(s: OpenIdSubject) {
     assert_eq!(s.replaces(&make.call(), &next).await, Ok(()));
     assert_eq!(s.replaces(&call, &replacement).await, Ok(()), "it was done");
     assert_eq!(s.tokens(old.uid).await, [next.token.clone()]);
-    let ended = s.accounts.delete_refresh_token(&make.call(), next.token.id);
-    assert_eq!(ended.await, Ok(()));
+    let ended = s.accounts.delete_refresh_token(&make.call(), next.token.id).await;
+    assert_eq!(ended, Ok(()));
     assert_eq!(s.replaces(&call, &replacement).await, Ok(()), "it was done");
     assert_eq!(s.tokens(old.uid).await, []);
 }
@@ -180,8 +183,8 @@ pub(super) async fn what_does_not_fit_replaces_nothing(s: OpenIdSubject) {
 pub(super) async fn what_has_ended_is_not_replaced(s: OpenIdSubject) {
     let make = Maker::new(117);
     let old = s.token(&make).await;
-    let ended = s.accounts.delete_refresh_token(&make.call(), old.id);
-    assert_eq!(ended.await, Ok(()));
+    let ended = s.accounts.delete_refresh_token(&make.call(), old.id).await;
+    assert_eq!(ended, Ok(()));
     let answer = s.replaces(&make.call(), &make.replacement(&old)).await;
     assert_eq!(answer, Err(Refusal::TokenSpent.into()));
 
@@ -191,8 +194,8 @@ pub(super) async fn what_has_ended_is_not_replaced(s: OpenIdSubject) {
     let made = s.accounts.create_account(&make.call(), account, sign_in).await;
     assert_eq!(made, Ok(()));
     let token = make.refresh_token(uid, None);
-    let put = s.accounts.put_refresh_token(&make.call(), token.clone());
-    assert_eq!(put.await, Ok(()));
+    let put = s.accounts.put_refresh_token(&make.call(), token.clone()).await;
+    assert_eq!(put, Ok(()));
     let replacement = make.replacement(&token);
     assert_eq!(s.replaces(&make.call(), &replacement).await, Ok(()));
     let gone = s.accounts.delete_account(&make.call(), uid, version).await;
