@@ -80,7 +80,8 @@ impl Accounts {
         Ok(())
     }
 
-    async fn detach_refresh_tokens(
+    /// Takes refresh tokens back, all that a client has of an account, or one of them.
+    pub(crate) async fn detach_refresh_tokens(
         &self,
         caller: &Caller,
         uid: Uid,

@@ -9,6 +9,7 @@ mod inspect;
 mod openid;
 mod openid_token;
 mod registered;
+mod rotation;
 mod scope;
 mod token;
 
@@ -52,8 +53,15 @@ impl Accounts {
         client: Option<foxhold_core::ClientId>,
     ) -> bool {
         let id = hashed_id(token);
-        let Ok(Some(stored)) = self.reader.refresh_token(caller.deadline, id).await else {
+        let Ok(found) = self.reader.refresh_token(caller.deadline, id).await else {
             return false;
+        };
+        let Some(stored) = found else {
+            let Some(client) = client else { return false };
+            return self
+                .destroy_followed(caller, client, token)
+                .await
+                .unwrap_or(false);
         };
         if client.is_some_and(|client| client != stored.client) {
             return false;

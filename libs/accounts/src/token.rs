@@ -3,6 +3,7 @@
 
 use foxhold_core::{RegionMark, Secret, TokenId, random};
 use foxhold_crypto::{
+    hkdf,
     mac::sha256,
     token::{TokenKeys, TokenKind},
 };
@@ -49,6 +50,23 @@ impl Accounts {
         let make = || Secret::new(random::bytes(&*self.random));
         draw(make, self.settings.region, hashed_id, |id| id)
     }
+
+    /// Draws what makes the refresh token that follows another: a salt, with that token and what it is stored under.
+    ///
+    /// # Errors
+    /// [`AccountError::Internal`] if the source of randomness is none.
+    pub(crate) fn draw_successor(
+        &self,
+        token: &Secret<32>,
+    ) -> Result<(Secret<32>, (Secret<32>, TokenId)), AccountError> {
+        let make = || Secret::new(random::bytes(&*self.random));
+        let derive = |salt: &Secret<32>| {
+            let next = successor(token, salt);
+            let id = hashed_id(&next);
+            (next, id)
+        };
+        draw(make, self.settings.region, derive, |(_, id)| id)
+    }
 }
 
 /// The same of a region, of tokens that `make` gives.
@@ -86,6 +104,13 @@ fn draw<T>(
 #[must_use]
 pub fn hashed_id(token: &Secret<32>) -> TokenId {
     TokenId::from_bytes(sha256(&[token.expose()]))
+}
+
+/// The refresh token that follows another: whoever has neither the other nor the salt knows nothing of it.
+#[must_use]
+pub(crate) fn successor(token: &Secret<32>, salt: &Secret<32>) -> Secret<32> {
+    const INFO: &[u8] = b"foxhold refresh token successor";
+    hkdf::derive(token.expose(), salt.expose(), &[INFO])
 }
 
 #[cfg(test)]
@@ -164,5 +189,14 @@ mod tests {
         let before = source.draws();
         assert!(matches!(draw_id(&source, other), Err(AccountError::Internal)));
         assert_eq!(source.draws() - before, DRAWS_MAX);
+    }
+
+    /// HKDF-SHA256 as an independent implementation computes it.
+    #[test]
+    fn what_follows_a_token_hangs_on_it_and_on_the_salt() {
+        let of = |token: u8, salt: u8| successor(&Secret::new([token; 32]), &Secret::new([salt; 32]));
+        let expected = "10143c30d6ed037f1a37f7e02da66cd60e68ce2b2c9cafe9925762771ac11611";
+        assert_eq!(foxhold_core::hex::encode(of(1, 2).expose()), expected);
+        assert!(of(1, 2) != of(1, 3) && of(1, 2) != of(3, 2));
     }
 }

@@ -80,6 +80,8 @@ intent_kinds! {
     PutGrant = 57,
     /// `GrantWriter::end_grant`
     EndGrant = 58,
+    /// `GrantWriter::replace_refresh_token`
+    ReplaceRefreshToken = 78,
     /// `JobTurns::take_turn`
     TakeTurn = 25,
     /// `JobTurns::end_turn`

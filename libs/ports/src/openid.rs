@@ -1,10 +1,11 @@
-//! Reading and writing what the OpenID provider keeps: registered clients, and what users have agreed to
-//! (`accounts.md` (k), OpenID provider).
+//! Reading and writing what the OpenID provider keeps: registered clients, what users have agreed to, and what is left of
+//! codes and refresh tokens that were used (`accounts.md` (k), OpenID provider).
 //!
 //! Readers open the store themselves. Clients are changed by administrators only, grants by webheads.
 
 pub mod encoding;
 pub mod rules;
+pub mod spent;
 
 use async_trait::async_trait;
 use foxhold_core::{
@@ -13,6 +14,7 @@ use foxhold_core::{
 };
 
 use crate::{Call, ReadError, WriteError};
+use spent::{ReplacedToken, Replacement, SpentCode};
 
 /// Reads registered clients. `None` and empty lists are facts; what cannot be known is a [`ReadError`].
 #[async_trait]
@@ -35,7 +37,7 @@ pub trait ClientAdmin: Send + Sync {
     async fn delete_client(&self, call: &Call, id: ClientId) -> Result<(), WriteError>;
 }
 
-/// Reads grants.
+/// Reads grants, and what is left of what was used under them.
 #[async_trait]
 pub trait GrantReader: Send + Sync {
     /// What a user has agreed to for a client.
@@ -56,9 +58,17 @@ pub trait GrantReader: Send + Sync {
 
     /// All grants of a user, by the ids of their clients.
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError>;
+
+    /// A code that was spent, by its SHA-256. `None` if it was not, or too long ago; perhaps also if its account
+    /// is gone.
+    async fn spent_code(&self, by: Deadline, id: TokenId) -> Result<Option<SpentCode>, ReadError>;
+
+    /// A refresh token that was replaced, by its SHA-256. `None` if it was not, or longer than
+    /// [`REPLACED_KEPT`](spent::REPLACED_KEPT) ago; perhaps also if its account is gone.
+    async fn replaced_token(&self, by: Deadline, id: TokenId) -> Result<Option<ReplacedToken>, ReadError>;
 }
 
-/// Writes grants. The last write wins, by the time in its operation's id: a caller that replaces or ends what it has read
+/// Writes grants, and replaces refresh tokens. Of grants the last write wins, by the time in its operation's id: a caller that replaces or ends what it has read
 /// asks with a later time than that was written at.
 #[async_trait]
 pub trait GrantWriter: Send + Sync {
@@ -67,4 +77,11 @@ pub trait GrantWriter: Send + Sync {
 
     /// Ends a grant; ending one that is gone is done, too.
     async fn end_grant(&self, call: &Call, uid: Uid, client: ClientId) -> Result<(), WriteError>;
+
+    /// Puts a refresh token in the place of another, which cannot be read from then on but as one that
+    /// [was replaced](GrantReader::replaced_token). Of all callers with different operation ids exactly one is told done,
+    /// and of the tokens only his can be read.
+    /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if the old one is not there, was replaced, or does not
+    /// [fit](Replacement::fits).
+    async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError>;
 }

@@ -45,6 +45,7 @@ async fn clients_and_grants() {
         let store = Arc::new(MemoryStore::new());
         OpenIdSubject {
             accounts: store.clone(),
+            account_reader: store.clone(),
             registry: store.clone(),
             admin: store.clone(),
             grant_reader: store.clone(),

@@ -64,6 +64,7 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.CommandWriter/PutCommand", WEBHEAD),
     ("/foxhold.dbwriter.v1.GrantWriter/EndGrant", WEBHEAD),
     ("/foxhold.dbwriter.v1.GrantWriter/PutGrant", WEBHEAD),
+    ("/foxhold.dbwriter.v1.GrantWriter/ReplaceRefreshToken", WEBHEAD),
     (
         "/foxhold.dbwriter.v1.InvitationWriter/CreateInvitedAccount",
         WEBHEAD,

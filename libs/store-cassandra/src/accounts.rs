@@ -17,6 +17,7 @@ mod password_token;
 pub(crate) mod read;
 mod refresh;
 mod refresh_token;
+pub(crate) mod replaced_token;
 mod rows;
 mod session;
 mod single_use;

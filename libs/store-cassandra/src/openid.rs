@@ -10,13 +10,16 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     Call, ClientAdmin, ClientRegistry, GrantReader, GrantWriter, ReadError, Refusal, WriteError,
-    openid::encoding::{decode_client, decode_grant, encode_client, encode_grant},
+    openid::{
+        encoding::{decode_client, decode_grant, encode_client, encode_grant},
+        spent::{ReplacedToken, Replacement, SpentCode},
+    },
 };
 use scylla::DeserializeRow;
 
 use crate::{
     CassandraReader, CassandraStore,
-    accounts::{account_is_there, after, read::sound},
+    accounts::{account_is_there, after, read::sound, replaced_token},
     cql::{Doubts, Level, Settled, decide_or_look, look_patiently, pause, statements},
     placement::table::signed,
 };
@@ -103,6 +106,14 @@ impl GrantReader for CassandraReader {
             .map(|(cell,)| sound(decode_grant(&cell)))
             .collect()
     }
+
+    async fn spent_code(&self, by: Deadline, id: TokenId) -> Result<Option<SpentCode>, ReadError> {
+        replaced_token::spent_code(self, by, id).await
+    }
+
+    async fn replaced_token(&self, by: Deadline, id: TokenId) -> Result<Option<ReplacedToken>, ReadError> {
+        replaced_token::find(self, by, id).await
+    }
 }
 
 #[async_trait]
@@ -134,6 +145,14 @@ impl GrantReader for CassandraStore {
 
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {
         self.reader.grants(by, uid).await
+    }
+
+    async fn spent_code(&self, by: Deadline, id: TokenId) -> Result<Option<SpentCode>, ReadError> {
+        self.reader.spent_code(by, id).await
+    }
+
+    async fn replaced_token(&self, by: Deadline, id: TokenId) -> Result<Option<ReplacedToken>, ReadError> {
+        self.reader.replaced_token(by, id).await
     }
 }
 
@@ -300,6 +319,10 @@ impl GrantWriter for CassandraStore {
         self.cql
             .write(call.deadline, &self.openid.end_grant, values)
             .await
+    }
+
+    async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError> {
+        replaced_token::replace(self, call, &replacement).await
     }
 }
 

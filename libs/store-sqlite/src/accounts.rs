@@ -11,6 +11,7 @@ pub(crate) mod key_fetch;
 pub(crate) mod password;
 pub(crate) mod password_token;
 pub(crate) mod refresh_token;
+pub(crate) mod replaced_token;
 pub(crate) mod session;
 
 use foxhold_core::{TokenId, Uid, record::Account, record::Verification};

@@ -41,5 +41,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0010_device_commands.sql"),
         include_str!("../schema/0011_invitations.sql"),
         include_str!("../schema/0012_disabled_accounts.sql"),
+        include_str!("../schema/0013_used_tokens.sql"),
     ],
 };

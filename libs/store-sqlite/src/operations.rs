@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use foxhold_core::{OpId, Timestamp, record::UserRecord};
-use foxhold_ports::{IntentKind, Refusal};
+use foxhold_ports::{IntentKind, Refusal, openid::spent::REPLACED_KEPT};
 use foxhold_sqlite::rusqlite::Connection;
 
 use crate::{
@@ -20,7 +20,11 @@ const INSERT: &str = "INSERT INTO operations (op, kind, refusal, answer) VALUES 
 const PRUNE: &str =
     "DELETE FROM operations WHERE op IN (SELECT op FROM operations WHERE op < ?1 ORDER BY op LIMIT ?2)";
 const PRUNE_CODES: &str = "DELETE FROM authorization_codes WHERE id IN
-    (SELECT id FROM authorization_codes WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
+    (SELECT id FROM authorization_codes WHERE created_at_ms < ?1 AND (spent_at_ms IS NULL OR created_at_ms < ?2)
+    ORDER BY created_at_ms LIMIT ?3)";
+
+const PRUNE_REPLACED_TOKENS: &str = "DELETE FROM replaced_tokens WHERE id IN
+    (SELECT id FROM replaced_tokens WHERE replaced_at_ms < ?1 ORDER BY replaced_at_ms LIMIT ?2)";
 
 const PRUNE_PASSWORD_TOKENS: &str = "DELETE FROM password_tokens WHERE id IN
     (SELECT id FROM password_tokens WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
@@ -35,6 +39,8 @@ const PRUNE_COMMANDS: &str = "DELETE FROM device_commands WHERE (uid, device, pl
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
 const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// How long one that was traded is known after it was made.
+const SPENT_CODE_KEPT: Duration = Duration::from_secs(3600);
 /// How long a password token is kept: far longer than any of them lives (`accounts.md` (a), Tokens).
 const PASSWORD_TOKEN_KEPT: Duration = Duration::from_secs(86_400);
 /// How long a mail lies that nobody sends: longer than any is worth sending.
@@ -168,8 +174,10 @@ fn refusal_numbered(number: u8) -> Result<Refusal, StoreError> {
 pub struct Pruned {
     /// Operations older than seven days.
     pub operations: usize,
-    /// Authorization codes that nobody came for in time.
+    /// Authorization codes that nobody came for in time, or that were traded an hour ago.
     pub authorization_codes: usize,
+    /// What was left of refresh tokens that were replaced thirty days ago.
+    pub replaced_tokens: usize,
     /// Password tokens older than a day.
     pub password_tokens: usize,
     /// Mails that nobody has sent for two days.
@@ -184,7 +192,7 @@ impl Pruned {
     pub fn is_full_step(&self) -> bool {
         let most = self.operations.max(self.authorization_codes);
         let most = most.max(self.password_tokens).max(self.mails);
-        most.max(self.device_commands) >= PRUNED_AT_ONCE as usize
+        most.max(self.device_commands).max(self.replaced_tokens) >= PRUNED_AT_ONCE as usize
     }
 }
 
@@ -199,7 +207,16 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
         authorization_codes: change(
             db,
             PRUNE_CODES,
-            (millis(now.minus(CODE_LIFETIME))?, PRUNED_AT_ONCE),
+            (
+                millis(now.minus(CODE_LIFETIME))?,
+                millis(now.minus(SPENT_CODE_KEPT))?,
+                PRUNED_AT_ONCE,
+            ),
+        )?,
+        replaced_tokens: change(
+            db,
+            PRUNE_REPLACED_TOKENS,
+            (millis(now.minus(REPLACED_KEPT))?, PRUNED_AT_ONCE),
         )?,
         password_tokens: change(
             db,

@@ -11,11 +11,11 @@ use std::{
 
 use foxhold_core::{
     OpId, Timestamp, Uid,
-    record::{Account, EmailKey},
+    record::{Account, AuthorizationCode, EmailKey},
 };
 use foxhold_ports::{
     AccountReader as _, AccountWriter as _, AssignmentAdmin as _, AssignmentReader as _,
-    AssignmentWriter as _, Cause, ReadError, Refusal, WriteError,
+    AssignmentWriter as _, Cause, GrantReader as _, ReadError, Refusal, WriteError,
     accounts::SignIn,
     assignments::Target,
     conformance::fixtures::{Maker, node, service, soon, user, values},
@@ -499,11 +499,19 @@ async fn old_operations_and_codes_are_pruned_in_steps() {
     let now = make.now().plus(Duration::from_secs(86_400));
     old.created_at = now.minus(Duration::from_secs(901));
     fresh.created_at = now.minus(Duration::from_secs(899));
-    for code in [&old, &fresh] {
+    let traded = [3599, 3601].map(|secs| AuthorizationCode {
+        created_at: now.minus(Duration::from_secs(secs)),
+        ..make.code(account.uid, sign_in.session.id)
+    });
+    for code in [&old, &fresh, &traded[0], &traded[1]] {
         store
             .put_authorization_code(&make.call(), code.clone())
             .await
             .unwrap();
+    }
+    for code in &traded {
+        let spent = store.consume_authorization_code(&make.call(), code.id).await;
+        spent.unwrap();
     }
     insert_operations(&files.path, now.minus(WEEK).minus(Duration::from_millis(1)), OLD);
     insert_operations(&files.path, now.minus(WEEK), 1);
@@ -517,9 +525,12 @@ async fn old_operations_and_codes_are_pruned_in_steps() {
     let step = store.prune(soon(), now).await.unwrap();
     assert_eq!(
         (step.operations, step.authorization_codes, step.is_full_step()),
-        (500, 1, true)
+        (500, 2, true)
     );
     assert_eq!(reader.authorization_code(soon(), old.id).await, Ok(None));
+    let known = |code: &AuthorizationCode| reader.spent_code(soon(), code.id);
+    assert!(known(&traded[0]).await.unwrap().is_some());
+    assert_eq!(known(&traded[1]).await, Ok(None));
     assert_eq!(reader.authorization_code(soon(), fresh.id).await, Ok(Some(fresh)));
     let step = store.prune(soon(), now).await.unwrap();
     assert_eq!(

@@ -166,6 +166,16 @@ def public(page):
     assert app.get(META["userinfo_endpoint"]).json() == {"sub": page.session.uid}
     step("public")
 
+    old = token["refresh_token"]
+    token = app.refresh_token(META["token_endpoint"], refresh_token=old)
+    assert token["refresh_token"] != old and app.token["refresh_token"] == token["refresh_token"], token
+    again = app.refresh_token(META["token_endpoint"], refresh_token=old)
+    assert again["refresh_token"] == token["refresh_token"], "the answer may have been lost"
+    token = app.refresh_token(META["token_endpoint"])
+    assert token["refresh_token"] not in (old, again["refresh_token"]), token
+    assert app.get(META["userinfo_endpoint"]).json() == {"sub": page.session.uid}
+    step("replaced")
+
     page.answer(address, consent=False)
     step("asked-once")
 

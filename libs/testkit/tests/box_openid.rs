@@ -14,11 +14,12 @@ use foxhold_testkit::{
 use serde_json::Value;
 use tokio::process::Command;
 
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "discovered",
     "confidential-client_secret_basic",
     "confidential-client_secret_post",
     "public",
+    "replaced",
     "asked-once",
     "revoked",
     "hostile",

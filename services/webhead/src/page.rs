@@ -30,7 +30,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 24] = assets! {
+static ASSETS: [Asset; 25] = assets! {
     "api.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
@@ -46,6 +46,7 @@ static ASSETS: [Asset; 24] = assets! {
     "page_crypto.wasm": "application/wasm",
     "password-screens.js": "text/javascript; charset=utf-8",
     "password.js": "text/javascript; charset=utf-8",
+    "post.js": "text/javascript; charset=utf-8",
     "recovery-key-screens.js": "text/javascript; charset=utf-8",
     "recovery-key.js": "text/javascript; charset=utf-8",
     "screens.js": "text/javascript; charset=utf-8",
@@ -134,13 +135,21 @@ pub(crate) fn is_page_request(request: &Request<Body>) -> bool {
 /// The document of a page that sends what it got to another program by a form.
 pub(crate) fn document_posting_to(headers: &HeaderMap, origin: &str) -> Response {
     let mut response = document(headers);
-    let policy = POLICY.replace("form-action 'none'", &format!("form-action {origin}"));
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    let policy = policy_posting_to(origin);
     response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn policy_posting_to(origin: &str) -> HeaderValue {
+    let policy = POLICY.replace("form-action 'none'", &format!("form-action {origin}"));
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static(POLICY))
+}
+
+/// A document of the moment that is nothing but a form for another program.
+pub(crate) fn posting(html: String, origin: &str) -> Response {
+    made(StatusCode::OK, html, policy_posting_to(origin))
 }
 
 /// A page that only says something. `text` is ours: nothing of a request may stand in it.
@@ -149,13 +158,17 @@ pub(crate) fn told(status: StatusCode, text: &'static str) -> Response {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Foxhold</title>\
          <link rel=\"stylesheet\" href=\"/page/style.css\"><main><p>{text}</p></main></html>\n"
     );
+    made(status, html, HeaderValue::from_static(POLICY))
+}
+
+fn made(status: StatusCode, html: String, policy: HeaderValue) -> Response {
     let headers = [
         (
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/html; charset=utf-8"),
         ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];

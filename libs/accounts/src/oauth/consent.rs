@@ -161,6 +161,27 @@ impl Accounts {
         .await?;
         Ok(())
     }
+
+    /// Ends the grant that something was made under, and takes its refresh tokens back: what was made has come into other
+    /// hands. A grant that was given since is spared.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 201.
+    pub(super) async fn revoke(
+        &self,
+        caller: &Caller,
+        uid: Uid,
+        client: ClientId,
+        made_at: Timestamp,
+    ) -> Result<(), AccountError> {
+        let found = self.openid.grant_reader.grant(caller.deadline, uid, client);
+        if found.await?.is_some_and(|grant| grant.since > made_at) {
+            return Ok(());
+        }
+        tracing::info!(oauth.client = %client, "what was used up was used again: its grant ends");
+        self.end_grant(caller, uid, client).await?;
+        self.detach_refresh_tokens(caller, uid, client, None).await
+    }
 }
 
 /// What the page says about consent.

@@ -123,8 +123,8 @@ impl Accounts {
         }))
     }
 
-    /// What there is to say of a refresh token; `None` if it is none, or if its account, its password or its session
-    /// has gone over it.
+    /// What there is to say of a refresh token; `None` if it is none, or if its account, its password, its session or its
+    /// grant has gone over it.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
@@ -134,7 +134,17 @@ impl Accounts {
         token: &Secret<32>,
     ) -> Result<Option<ActiveToken>, AccountError> {
         let standing = self.standing_refresh_token(by, hashed_id(token)).await?;
-        Ok(standing.map(|(token, _)| ActiveToken {
+        let Some((token, account)) = standing else {
+            return Ok(None);
+        };
+        if self.settings.clients.find(token.client).is_err() {
+            let scopes = Scopes::parse(&token.scope).ok_or(AccountError::Internal)?;
+            let granted = self.is_granted(by, &account, token.client, token.created_at, &scopes);
+            if !granted.await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(ActiveToken {
             kind: TokenKind::Refresh,
             uid: token.uid,
             client: token.client,

@@ -4,18 +4,21 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    Deadline, Secret, SecretText, Timestamp, random,
+    Deadline, Secret, SecretText, Timestamp, TokenId, random,
     record::{Account, AuthorizationCode, RefreshToken, RegisteredClient},
 };
 use foxhold_crypto::{id_token::at_hash, pkce};
 use foxhold_ports::{
     Refusal,
+    openid::spent::SpentCode,
     signer::{AccessTokenOrder, AuthMethod, IdTokenOrder, IdTokenProfile},
 };
 
 use super::{PresentedToken, Scopes};
 use crate::{AccountError, Accounts, Caller, SignedIn, token::hashed_id};
 
+/// How long a code that comes a second time may come from the same hand: parallel uses must leave one winner.
+const PARALLEL: Duration = Duration::from_secs(10);
 /// How long a registered client may take to trade its code.
 const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
 /// How long its access tokens live: they cannot be called back.
@@ -43,7 +46,7 @@ pub struct OpenIdGranted {
     pub expires_in_secs: u64,
     /// With `openid`, of a code.
     pub id_token: Option<SecretText>,
-    /// With `offline_access`, of a code.
+    /// With `offline_access`, of a code; of a public client also of a refresh token, which it replaces.
     pub refresh_token: Option<Secret<32>>,
 }
 
@@ -91,7 +94,10 @@ impl Accounts {
     ) -> Result<OpenIdGranted, AccountError> {
         let id = hashed_id(&trade.code);
         let code = self.reader.authorization_code(caller.deadline, id).await?;
-        let code = code.ok_or(AccountError::UnknownCode)?;
+        let Some(code) = code else {
+            self.note_second_use(caller, client, id, &trade).await?;
+            return Err(AccountError::UnknownCode);
+        };
         check_code(&code, client, &trade, self.now())?;
         let signed_in = self.signed_in(caller.deadline, code.session).await?;
         let signed_in = signed_in.filter(|s| code.generation >= s.account.verifier_set_at);
@@ -120,6 +126,26 @@ impl Accounts {
         Ok(granted)
     }
 
+    /// A code that comes again after it was traded, with all that goes with it, was seen by somebody else: the grant it was
+    /// made under ends, and with it what was given for it.
+    async fn note_second_use(
+        &self,
+        caller: &Caller,
+        client: &RegisteredClient,
+        id: TokenId,
+        trade: &CodeTrade,
+    ) -> Result<(), AccountError> {
+        let spent = self.openid.grant_reader.spent_code(caller.deadline, id).await?;
+        let Some(SpentCode { code, spent_at }) = spent else {
+            return Ok(());
+        };
+        let is_parallel = self.now().since(spent_at) <= PARALLEL;
+        if is_parallel || check_trade(&code, client, trade).is_err() {
+            return Ok(());
+        }
+        self.revoke(caller, code.uid, client.id, code.created_at).await
+    }
+
     /// Hangs on no session: offline means after signing out, too. It ends with its grant.
     async fn offline_token(
         &self,
@@ -140,34 +166,8 @@ impl Accounts {
         Ok(token)
     }
 
-    /// An access token for a refresh token. Scopes may only shrink.
-    ///
-    /// # Errors
-    /// [`AccountError`]: 107, 110, 163, 201.
-    pub async fn refresh_registered(
-        &self,
-        caller: &Caller,
-        client: &RegisteredClient,
-        token: &Secret<32>,
-        scope: Option<&str>,
-    ) -> Result<OpenIdGranted, AccountError> {
-        let by = caller.deadline;
-        let standing = self.standing_refresh_token(by, hashed_id(token)).await?;
-        let (token, account) = standing
-            .filter(|(token, _)| token.client == client.id)
-            .ok_or(AccountError::BadToken)?;
-        let granted = Scopes::parse(&token.scope).ok_or(AccountError::Internal)?;
-        if !self
-            .is_granted(by, &account, client.id, token.created_at, &granted)
-            .await?
-        {
-            return Err(AccountError::BadToken);
-        }
-        let scopes = shrunk(granted, scope)?;
-        self.sign_for(caller, &account, client, &scopes).await
-    }
-
-    async fn sign_for(
+    /// Signs an access token.
+    pub(super) async fn sign_for(
         &self,
         caller: &Caller,
         account: &Account,
@@ -296,11 +296,20 @@ fn check_code(
     trade: &CodeTrade,
     now: Timestamp,
 ) -> Result<(), AccountError> {
+    if code.client == client.id && now.since(code.created_at) >= CODE_LIFE {
+        return Err(AccountError::ExpiredCode);
+    }
+    check_trade(code, client, trade)
+}
+
+/// The same, however old the code is.
+fn check_trade(
+    code: &AuthorizationCode,
+    client: &RegisteredClient,
+    trade: &CodeTrade,
+) -> Result<(), AccountError> {
     if code.client != client.id {
         return Err(AccountError::ForeignCode);
-    }
-    if now.since(code.created_at) >= CODE_LIFE {
-        return Err(AccountError::ExpiredCode);
     }
     if code.redirect_uri.as_deref() != Some(trade.redirect_uri.as_str()) {
         return Err(AccountError::BadRedirect);
@@ -318,21 +327,9 @@ fn check_code(
     }
 }
 
-fn shrunk(granted: Scopes, wanted: Option<&str>) -> Result<Scopes, AccountError> {
-    let Some(wanted) = wanted else { return Ok(granted) };
-    let wanted = Scopes::parse(wanted).ok_or(AccountError::BadParameter("scope"))?;
-    let missing = granted.missing(&wanted);
-    if missing.is_empty() {
-        Ok(wanted)
-    } else {
-        let scopes = missing.join(" ");
-        Err(AccountError::ScopesNotAllowed { scopes })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use foxhold_core::{ClientId, TokenId, record::ClientKind};
+    use foxhold_core::{ClientId, record::ClientKind};
 
     use super::{super::registered::tests::registered, *};
     use crate::fixtures::{MADE, UID, account};
@@ -412,24 +409,6 @@ mod tests {
         };
         let checked = check_code(&of_browser, &registered(ClientKind::Public), &trade, MADE);
         assert_eq!(checked.unwrap_err().code().number(), 167);
-    }
-
-    #[test]
-    fn scopes_shrink_and_never_grow() {
-        let table = [
-            (None, Some("openid email")),
-            (Some("openid"), Some("openid")),
-            (Some("openid profile"), None),
-            (Some(""), None),
-        ];
-        for (wanted, expected) in table {
-            let scopes = shrunk(Scopes::of(&["openid", "email"]), wanted);
-            assert_eq!(
-                scopes.ok().map(|scopes| scopes.to_string()).as_deref(),
-                expected,
-                "{wanted:?}"
-            );
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
     accounts::SignIn,
     assignments::{ImportedRecord, ImportedUser, NewNode, RecordRef, UserValues},
     memory::{ManualClock, SeededRandom},
+    openid::spent::Replacement,
 };
 
 /// Long enough that only a store that hangs runs into it.
@@ -299,6 +300,18 @@ impl Maker {
             session,
             created_at: self.now(),
             generation: self.now(),
+        }
+    }
+
+    /// A token in the place of another.
+    pub fn replacement(&self, old: &RefreshToken) -> Replacement {
+        Replacement {
+            replaces: old.id,
+            salt: Arc::new(Secret::new(random::bytes(&self.random))),
+            token: RefreshToken {
+                id: TokenId::random(&self.random),
+                ..old.clone()
+            },
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Registered clients and grants. Their cases have a view of the store of their own.
+//! Registered clients, grants, and what is left of what was used under them. Their cases have a view of the store of their own.
+
+mod used;
 
 use std::sync::Arc;
 
@@ -12,8 +14,15 @@ use super::{
     fixtures::{Maker, past, soon},
     in_a_case, tell,
 };
+use used::{
+    a_code_that_was_spent_is_known, a_repeated_replacement_is_done_once,
+    a_token_is_replaced_and_known_afterwards, of_many_who_replace_a_token_one_does,
+    what_does_not_fit_replaces_nothing, what_has_ended_is_not_replaced,
+};
+
 use crate::{
-    AccountWriter, Call, Cause, ClientAdmin, ClientRegistry, GrantReader, GrantWriter, Refusal, WriteError,
+    AccountReader, AccountWriter, Call, Cause, ClientAdmin, ClientRegistry, GrantReader, GrantWriter,
+    Refusal, WriteError,
 };
 
 /// A store, seen through the ports of the OpenID provider.
@@ -21,13 +30,15 @@ use crate::{
 pub struct OpenIdSubject {
     /// Writes the accounts that grants are of.
     pub accounts: Arc<dyn AccountWriter>,
+    /// Reads the codes and tokens that are made under grants.
+    pub account_reader: Arc<dyn AccountReader>,
     /// Reads clients.
     pub registry: Arc<dyn ClientRegistry>,
     /// Changes clients.
     pub admin: Arc<dyn ClientAdmin>,
-    /// Reads grants.
+    /// Reads grants, and what is left of what was used.
     pub grant_reader: Arc<dyn GrantReader>,
-    /// Writes grants.
+    /// Writes grants, and replaces refresh tokens.
     pub grant_writer: Arc<dyn GrantWriter>,
     /// Whether it keeps a log of operations.
     pub remembers: bool,
@@ -60,6 +71,12 @@ pub async fn openid(adapter: &str, make: impl AsyncFn() -> OpenIdSubject) {
         grants_go_with_their_account,
         a_reset_ends_grants_and_a_change_leaves_them,
         a_repeated_end_spares_the_next_grant,
+        a_code_that_was_spent_is_known,
+        a_token_is_replaced_and_known_afterwards,
+        of_many_who_replace_a_token_one_does,
+        a_repeated_replacement_is_done_once,
+        what_does_not_fit_replaces_nothing,
+        what_has_ended_is_not_replaced,
         after_its_deadline_nothing_is_written,
         an_operation_id_serves_one_kind_of_intent
     );

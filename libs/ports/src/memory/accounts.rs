@@ -16,7 +16,7 @@ use foxhold_core::{
 use super::store::{MemoryStore, State};
 use crate::{
     AccountReader, AccountWriter, Call, Cause, ReadError, Refusal, WriteError, accounts::SignIn,
-    intent::IntentKind,
+    intent::IntentKind, outbox::put_at,
 };
 
 #[async_trait]
@@ -157,6 +157,7 @@ impl AccountWriter for MemoryStore {
     async fn put_authorization_code(&self, call: &Call, code: AuthorizationCode) -> Result<(), WriteError> {
         self.intent(call, IntentKind::PutAuthorizationCode, |state| {
             check_unused(&state.codes, &code.id)?;
+            check_unused(&state.spent_codes, &code.id)?;
             if state.accounts.contains_key(&code.uid) {
                 state.codes.insert(code.id, code);
             }
@@ -166,7 +167,7 @@ impl AccountWriter for MemoryStore {
 
     async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.intent(call, IntentKind::ConsumeAuthorizationCode, |state| {
-            spend(&mut state.codes, id)
+            state.spend_code(id, put_at(call.op))
         })
     }
 
@@ -284,6 +285,8 @@ impl State {
         self.password_tokens.retain(|_, t| t.uid != uid);
         self.refresh_tokens.retain(|_, t| t.uid != uid);
         self.grants.retain(|_, g| g.uid != uid);
+        self.spent_codes.retain(|_, c| c.code.uid != uid);
+        self.replaced_tokens.retain(|_, t| t.uid != uid);
     }
 
     /// A sign-in for another account than it comes with is one without its account.

@@ -1,15 +1,17 @@
-//! Registered clients and grants, in memory.
+//! Registered clients, grants, and what is left of what was used under them, in memory.
 
 use async_trait::async_trait;
 use foxhold_core::{
-    ClientId, Deadline, Uid,
-    record::{Grant, RegisteredClient},
+    ClientId, Deadline, Timestamp, TokenId, Uid,
+    record::{AuthorizationCode, Grant, RegisteredClient},
 };
 
-use super::MemoryStore;
+use super::{MemoryStore, store::State};
 use crate::{
-    Call, ClientAdmin, ClientRegistry, GrantReader, GrantWriter, ReadError, Refusal, WriteError,
+    Call, Cause, ClientAdmin, ClientRegistry, GrantReader, GrantWriter, ReadError, Refusal, WriteError,
     intent::IntentKind,
+    openid::spent::{ReplacedToken, Replacement, SpentCode},
+    outbox::put_at,
 };
 
 #[async_trait]
@@ -68,6 +70,14 @@ impl GrantReader for MemoryStore {
             of_user
         })
     }
+
+    async fn spent_code(&self, by: Deadline, id: TokenId) -> Result<Option<SpentCode>, ReadError> {
+        self.read(by, |state| state.spent_codes.get(&id).cloned())
+    }
+
+    async fn replaced_token(&self, by: Deadline, id: TokenId) -> Result<Option<ReplacedToken>, ReadError> {
+        self.read(by, |state| state.replaced_tokens.get(&id).cloned())
+    }
 }
 
 #[async_trait]
@@ -86,5 +96,44 @@ impl GrantWriter for MemoryStore {
             state.grants.remove(&(uid, client));
             Ok(())
         })
+    }
+
+    async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::ReplaceRefreshToken, |state| {
+            state.replace_refresh_token(replacement, put_at(call.op))
+        })
+    }
+}
+
+impl State {
+    /// Spends a code, and keeps what is left of it.
+    pub(super) fn spend_code(&mut self, id: TokenId, spent_at: Timestamp) -> Result<(), WriteError> {
+        let code = self.codes.remove(&id).ok_or(Refusal::TokenSpent)?;
+        let code = AuthorizationCode {
+            keys_jwe: None,
+            ..code
+        };
+        self.spent_codes.insert(id, SpentCode { code, spent_at });
+        Ok(())
+    }
+
+    fn replace_refresh_token(
+        &mut self,
+        replacement: Replacement,
+        replaced_at: Timestamp,
+    ) -> Result<(), WriteError> {
+        let old = self.refresh_tokens.get(&replacement.replaces);
+        if !old.is_some_and(|old| replacement.fits(old)) {
+            return Err(Refusal::TokenSpent.into());
+        }
+        if self.refresh_tokens.contains_key(&replacement.token.id) {
+            return Err(WriteError::NotDone(Cause::Fault));
+        }
+        let trace = replacement.trace(replaced_at);
+        self.refresh_tokens.remove(&trace.id);
+        self.replaced_tokens.insert(trace.id, trace);
+        self.refresh_tokens
+            .insert(replacement.token.id, replacement.token);
+        Ok(())
     }
 }

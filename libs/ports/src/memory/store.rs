@@ -24,6 +24,7 @@ use crate::{
     intent::IntentKind,
     invitations::Invitation,
     jobs::{Job, Runner},
+    openid::spent::{ReplacedToken, SpentCode},
 };
 
 /// Accounts and assignments in memory. Share it behind an `Arc`; it is reader, writer and administration in one.
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) invitations: BTreeMap<TokenId, Invitation>,
     pub(super) codes: HashMap<TokenId, AuthorizationCode>,
     pub(super) refresh_tokens: HashMap<TokenId, RefreshToken>,
+    pub(super) spent_codes: HashMap<TokenId, SpentCode>,
+    pub(super) replaced_tokens: HashMap<TokenId, ReplacedToken>,
     pub(super) password_tokens: HashMap<TokenId, PasswordToken>,
     pub(super) services: BTreeMap<ServiceKey, StoredService>,
     pub(super) nodes: Vec<NodeRecord>,

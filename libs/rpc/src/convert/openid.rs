@@ -1,12 +1,17 @@
-//! Registered clients, grants and ID tokens: `foxhold.dbwriter.v1`, `foxhold.keysigner.v1` and their records.
+//! Registered clients, grants, replaced tokens and ID tokens: `foxhold.dbwriter.v1`, `foxhold.keysigner.v1` and their records.
+
+use std::sync::Arc;
 
 use foxhold_core::{
-    ClientId, Timestamp, Uid,
+    ClientId, Timestamp, TokenId, Uid,
     record::{CLIENT_SECRETS_MAX, ClientKind, ClientSecret, ClientSwitches, Grant, RegisteredClient},
 };
-use foxhold_ports::signer::{IdTokenOrder, IdTokenProfile};
+use foxhold_ports::{
+    openid::spent::Replacement,
+    signer::{IdTokenOrder, IdTokenProfile},
+};
 
-use super::{FieldError, array, certificate, field, messages, optional_message, time};
+use super::{FieldError, array, certificate, field, message, messages, optional_message, secret, time};
 use crate::wire::{dbwriter as pb, keysigner as signer_pb};
 
 /// 8 bytes.
@@ -137,6 +142,28 @@ impl From<Grant> for pb::Grant {
     }
 }
 
+impl TryFrom<pb::Replacement> for Replacement {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::Replacement) -> Result<Self, FieldError> {
+        Ok(Self {
+            replaces: field("replaces", TokenId::from_slice(&wire.replaces))?,
+            salt: Arc::new(secret("salt", wire.salt)?),
+            token: message("token", wire.token)?,
+        })
+    }
+}
+
+impl From<Replacement> for pb::Replacement {
+    fn from(replacement: Replacement) -> Self {
+        Self {
+            replaces: replacement.replaces.as_bytes().to_vec(),
+            salt: replacement.salt.expose().to_vec(),
+            token: Some(replacement.token.into()),
+        }
+    }
+}
+
 impl TryFrom<signer_pb::SignIdTokenRequest> for IdTokenOrder {
     type Error = FieldError;
 
@@ -201,6 +228,7 @@ impl From<IdTokenProfile> for signer_pb::IdTokenProfile {
 
 #[cfg(test)]
 mod tests {
+    use foxhold_core::{Secret, record::RefreshToken};
     use foxhold_ports::signer::AuthMethod;
 
     use super::*;
@@ -227,6 +255,22 @@ mod tests {
             allowed: vec!["example.test".into()],
             created_at: time(4),
             version: 5,
+        }
+    }
+
+    fn replacement() -> Replacement {
+        Replacement {
+            replaces: TokenId::from_bytes([1; 32]),
+            salt: Arc::new(Secret::new([2; 32])),
+            token: RefreshToken {
+                id: TokenId::from_bytes([3; 32]),
+                uid: Uid::from_bytes([4; 16]),
+                client: ClientId::from_bytes([5; 8]),
+                scope: "openid".into(),
+                session: None,
+                created_at: time(6),
+                generation: time(7),
+            },
         }
     }
 
@@ -278,6 +322,8 @@ mod tests {
             generation: time(5),
         };
         assert_eq!(Grant::try_from(pb::Grant::from(grant.clone())), Ok(grant));
+        let wire = pb::Replacement::from(replacement());
+        assert_eq!(Replacement::try_from(wire), Ok(replacement()));
         let mut order = order();
         assert_eq!(
             IdTokenOrder::try_from(signer_pb::SignIdTokenRequest::from(&order)),
@@ -316,6 +362,17 @@ mod tests {
             let mut wire = signer_pb::SignIdTokenRequest::from(&order());
             change(&mut wire);
             assert_eq!(IdTokenOrder::try_from(wire), Err(FieldError::new(name)));
+        }
+        type Cut = fn(&mut pb::Replacement);
+        let table: [(&str, Cut); 3] = [
+            ("replaces", |r| r.replaces = vec![1; 31]),
+            ("salt", |r| r.salt = vec![]),
+            ("token", |r| r.token = None),
+        ];
+        for (name, cut) in table {
+            let mut wire = pb::Replacement::from(replacement());
+            cut(&mut wire);
+            assert_eq!(Replacement::try_from(wire), Err(FieldError::new(name)));
         }
     }
 }

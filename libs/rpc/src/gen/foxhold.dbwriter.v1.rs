@@ -6946,6 +6946,33 @@ pub struct EndGrantRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct EndGrantResponse {}
+/// What ReplaceRefreshToken is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReplaceRefreshTokenRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub replacement: ::core::option::Option<Replacement>,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReplaceRefreshTokenResponse {}
+/// What replaces a refresh token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Replacement {
+    /// 32 bytes: the token that is replaced.
+    #[prost(bytes = "vec", tag = "1")]
+    pub replaces: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes, secret: makes, of that token, the one that replaces it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub token: ::core::option::Option<RefreshToken>,
+}
 /// Whether a client can keep a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7373,7 +7400,7 @@ pub mod grant_writer_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Writes what users have agreed to.
+    /// Writes what users have agreed to, and replaces the refresh tokens of public clients.
     #[derive(Debug, Clone)]
     pub struct GrantWriterClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -7499,6 +7526,40 @@ pub mod grant_writer_client {
                 .insert(GrpcMethod::new("foxhold.dbwriter.v1.GrantWriter", "EndGrant"));
             self.inner.unary(req, path, codec).await
         }
+        /// Puts a refresh token in the place of another; of all callers one is done.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION the old one is not there, was replaced, or is of another user, client or grant;
+        /// ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn replace_refresh_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceRefreshTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplaceRefreshTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.GrantWriter/ReplaceRefreshToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "foxhold.dbwriter.v1.GrantWriter",
+                        "ReplaceRefreshToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7536,8 +7597,20 @@ pub mod grant_writer_server {
             tonic::Response<super::EndGrantResponse>,
             tonic::Status,
         >;
+        /// Puts a refresh token in the place of another; of all callers one is done.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: FAILED_PRECONDITION the old one is not there, was replaced, or is of another user, client or grant;
+        /// ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn replace_refresh_token(
+            &self,
+            request: tonic::Request<super::ReplaceRefreshTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplaceRefreshTokenResponse>,
+            tonic::Status,
+        >;
     }
-    /// Writes what users have agreed to.
+    /// Writes what users have agreed to, and replaces the refresh tokens of public clients.
     #[derive(Debug)]
     pub struct GrantWriterServer<T> {
         inner: Arc<T>,
@@ -7689,6 +7762,52 @@ pub mod grant_writer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EndGrantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.GrantWriter/ReplaceRefreshToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReplaceRefreshTokenSvc<T: GrantWriter>(pub Arc<T>);
+                    impl<
+                        T: GrantWriter,
+                    > tonic::server::UnaryService<super::ReplaceRefreshTokenRequest>
+                    for ReplaceRefreshTokenSvc<T> {
+                        type Response = super::ReplaceRefreshTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReplaceRefreshTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GrantWriter>::replace_refresh_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReplaceRefreshTokenSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -40,6 +40,7 @@ pub const METHODS: &[&str] = &[
     "/foxhold.dbwriter.v1.CommandWriter/PutCommand",
     "/foxhold.dbwriter.v1.GrantWriter/EndGrant",
     "/foxhold.dbwriter.v1.GrantWriter/PutGrant",
+    "/foxhold.dbwriter.v1.GrantWriter/ReplaceRefreshToken",
     "/foxhold.dbwriter.v1.InvitationWriter/CreateInvitedAccount",
     "/foxhold.dbwriter.v1.InvitationWriter/DeleteInvitation",
     "/foxhold.dbwriter.v1.InvitationWriter/PutInvitation",

@@ -124,6 +124,7 @@ async fn openid_fleet(deployment: &Deployment) -> OpenIdSubject {
     let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
     OpenIdSubject {
         accounts: Arc::new(RemoteAccountWriter::new(transport.clone())),
+        account_reader: Arc::clone(&reader) as _,
         registry: Arc::clone(&reader) as _,
         admin: Arc::new(RemoteClientAdmin::new(operators)),
         grant_reader: reader,

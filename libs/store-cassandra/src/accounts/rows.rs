@@ -7,6 +7,7 @@ mod account;
 mod device;
 mod password_token;
 mod refresh_token;
+mod replaced_token;
 mod session;
 mod single_use;
 
@@ -20,6 +21,7 @@ pub(super) use account::{ACTIVE, AccountRow, ClaimRow, DELETING, Found, ListedRo
 pub(super) use device::{DeviceRow, NewDevice};
 pub(super) use password_token::{NewPasswordToken, PasswordTokenRow, kind_numbered};
 pub(super) use refresh_token::{NewRefreshToken, RefreshTokenRow};
+pub(super) use replaced_token::{NewReplacedToken, ReplacedTokenRow};
 pub(super) use session::{
     ListedSessionToRefresh, NewSession, SessionRow, SessionToRefresh, SessionToRefreshRow,
 };

@@ -32,6 +32,7 @@ statements! {
             push_public_key, push_auth_key, available_commands FROM devices WHERE uid = ?";
         refresh_token: Read = "SELECT id, uid, client, scope, session, created_at, generation
             FROM refresh_tokens WHERE id = ?";
+        replaced_token: Read = "SELECT id, uid, client, salt, made_at, replaced_by FROM replaced_tokens WHERE id = ?";
         refresh_tokens_of: Read = "SELECT id, uid, client, scope, session, created_at, generation
             FROM refresh_tokens_by_account WHERE uid = ?";
     }
@@ -114,6 +115,10 @@ statements! {
             :nonce, :made_by, 0x00000000000000000000000000000000) IF NOT EXISTS";
         spend_code: RegionalConditional = "UPDATE codes SET spent_by = :spent_by, keys_jwe = null
             WHERE id = :id IF spent_by = 0x00000000000000000000000000000000";
+
+        replaced_token_mark: Read = "SELECT replaced_by FROM replaced_tokens WHERE id = ?";
+        mark_replaced_token: RegionalConditional = "INSERT INTO replaced_tokens (id, uid, client, salt, made_at,
+            replaced_by) VALUES (:id, :uid, :client, :salt, :made_at, :replaced_by) IF NOT EXISTS";
 
         password_token_trace: Read = "SELECT uid, generation, made_by, spent_by FROM password_tokens WHERE id = ?";
         password_token_use: Read = "SELECT uid, kind, generation, missed_by, spent_by FROM password_tokens WHERE id = ?";

@@ -103,6 +103,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0011_disabled_accounts.cql",
         include_str!("../../schema/0011_disabled_accounts.cql"),
     ),
+    (
+        "0012_used_tokens.cql",
+        include_str!("../../schema/0012_used_tokens.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

@@ -46,7 +46,7 @@ fn end_all(db: &Connection, uid: Uid, every_refresh_token: bool) -> Result<(), S
     session::delete_of_account(db, uid)?;
     key_fetch::delete_of_account(db, uid)?;
     device::delete_of_account(db, uid)?;
-    code::delete_of_account(db, uid)?;
+    code::delete_unspent_of_account(db, uid)?;
     password_token::delete_of_account(db, uid)?;
     if every_refresh_token {
         openid::end_grants(db, uid)?;

@@ -2,13 +2,19 @@
 
 use async_trait::async_trait;
 use foxhold_core::{
-    ClientId, Deadline, Uid,
+    ClientId, Deadline, TokenId, Uid,
     record::{Grant, RegisteredClient},
 };
-use foxhold_ports::{ClientRegistry, GrantReader, ReadError};
+use foxhold_ports::{
+    ClientRegistry, GrantReader, ReadError,
+    openid::spent::{ReplacedToken, SpentCode},
+};
 
 use super::SqliteReader;
-use crate::openid;
+use crate::{
+    accounts::{code, replaced_token},
+    openid,
+};
 
 #[async_trait]
 impl ClientRegistry for SqliteReader {
@@ -29,5 +35,13 @@ impl GrantReader for SqliteReader {
 
     async fn grants(&self, by: Deadline, uid: Uid) -> Result<Vec<Grant>, ReadError> {
         self.read(by, move |db| openid::grants(db, uid)).await
+    }
+
+    async fn spent_code(&self, by: Deadline, id: TokenId) -> Result<Option<SpentCode>, ReadError> {
+        self.read(by, move |db| code::find_spent(db, id)).await
+    }
+
+    async fn replaced_token(&self, by: Deadline, id: TokenId) -> Result<Option<ReplacedToken>, ReadError> {
+        self.read(by, move |db| replaced_token::find(db, id)).await
     }
 }

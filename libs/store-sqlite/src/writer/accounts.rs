@@ -7,7 +7,7 @@ use foxhold_core::{
         Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Session,
     },
 };
-use foxhold_ports::{AccountWriter, Call, IntentKind, WriteError, accounts::SignIn};
+use foxhold_ports::{AccountWriter, Call, IntentKind, WriteError, accounts::SignIn, outbox::put_at};
 
 use super::SqliteStore;
 use crate::accounts::{self, account, code, device, key_fetch, password, password_token, refresh_token};
@@ -71,8 +71,9 @@ impl AccountWriter for SqliteStore {
     }
 
     async fn consume_authorization_code(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
+        let at = put_at(call.op);
         self.intent(call, IntentKind::ConsumeAuthorizationCode, move |db| {
-            code::consume(db, id)
+            code::consume(db, id, at)
         })
         .await
     }

@@ -5,10 +5,12 @@ use foxhold_core::{
     ClientId, Uid,
     record::{Grant, RegisteredClient},
 };
-use foxhold_ports::{Call, ClientAdmin, GrantWriter, IntentKind, WriteError};
+use foxhold_ports::{
+    Call, ClientAdmin, GrantWriter, IntentKind, WriteError, openid::spent::Replacement, outbox::put_at,
+};
 
 use super::SqliteStore;
-use crate::openid;
+use crate::{accounts::replaced_token, openid};
 
 #[async_trait]
 impl ClientAdmin for SqliteStore {
@@ -39,6 +41,14 @@ impl GrantWriter for SqliteStore {
     async fn end_grant(&self, call: &Call, uid: Uid, client: ClientId) -> Result<(), WriteError> {
         self.intent(call, IntentKind::EndGrant, move |db| {
             openid::end_grant(db, uid, client)
+        })
+        .await
+    }
+
+    async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError> {
+        let at = put_at(call.op);
+        self.intent(call, IntentKind::ReplaceRefreshToken, move |db| {
+            replaced_token::replace(db, &replacement, at)
         })
         .await
     }

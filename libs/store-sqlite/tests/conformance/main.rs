@@ -113,6 +113,7 @@ async fn clients_and_grants() {
         let reader = Arc::new(SqliteReader::open(&path, 2).unwrap());
         OpenIdSubject {
             accounts: writer.clone(),
+            account_reader: reader.clone(),
             registry: reader.clone(),
             admin: writer.clone(),
             grant_reader: reader,

@@ -132,6 +132,7 @@ impl Bench {
     pub(crate) fn openid_subject(store: &Arc<CassandraStore>) -> OpenIdSubject {
         OpenIdSubject {
             accounts: Arc::clone(store) as _,
+            account_reader: Arc::clone(store) as _,
             registry: Arc::clone(store) as _,
             admin: Arc::clone(store) as _,
             grant_reader: Arc::clone(store) as _,

@@ -7,7 +7,7 @@ use foxhold_core::{
     record::{Account, PasswordEffect, PasswordTokenKind},
 };
 use foxhold_ports::{
-    AccountReader as _, AccountWriter as _,
+    AccountReader as _, AccountWriter as _, GrantReader as _, GrantWriter as _,
     accounts::SignIn,
     conformance::fixtures::{Maker, soon},
 };
@@ -82,6 +82,11 @@ async fn intents_keep_to_their_budgets() {
         ("put_refresh_token", (1, 2, 0)),
         // And whether its account has ended it.
         ("refresh_token", (2, 0, 0)),
+        // Its mark, the token and whether its account has ended it, the account, what was written; two tokens in two tables
+        // each; the mark.
+        ("replace_refresh_token", (5, 4, 1)),
+        ("replaced_token", (1, 0, 0)),
+        ("spent_code", (1, 0, 0)),
         // Session, its place in the list, devices, refresh tokens; then the token and the session, each in two tables.
         ("close_session", (4, 4, 0)),
         // The account; the token and a key-fetch token.
@@ -144,9 +149,17 @@ async fn every_intent(store: &CassandraStore, attempt: u64) -> Ledger<'_> {
         s.consume_authorization_code(&call(), code_id),
     )
     .await;
-    l.note("put_refresh_token", s.put_refresh_token(&call(), token))
+    l.note("put_refresh_token", s.put_refresh_token(&call(), token.clone()))
         .await;
     l.note("refresh_token", s.refresh_token(soon(), token_id)).await;
+    let replacement = make.replacement(&token);
+    l.note(
+        "replace_refresh_token",
+        s.replace_refresh_token(&call(), replacement),
+    )
+    .await;
+    l.note("replaced_token", s.replaced_token(soon(), token_id)).await;
+    l.note("spent_code", s.spent_code(soon(), code_id)).await;
     l.note("close_session", s.close_session(&call(), uid, id)).await;
     about_the_password(l, &make, uid, &left).await;
     ledger

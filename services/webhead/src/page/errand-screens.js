@@ -54,11 +54,20 @@ async function afterRefusal(session, refusal) {
     case "consent":
       return askConsent(session, refusal.extras.scopes ?? "");
     case "denied":
-      notice("This account may not be used there", sentenceFor(refusal), request.failed("access_denied").address);
-      return;
+      return notAllowed(refusal);
     default:
       say(sentenceFor(refusal), "error");
   }
+}
+
+/** Says so before the program is told. */
+function notAllowed(refusal) {
+  const answer = now.errand.request.failed("access_denied");
+  notice("This account may not be used there", sentenceFor(refusal), answer.address);
+  byId("notice-link").addEventListener("click", (event) => {
+    event.preventDefault();
+    leave(answer);
+  });
 }
 
 function askAccount(session) {

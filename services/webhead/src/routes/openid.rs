@@ -5,6 +5,7 @@ mod authorization;
 mod client_login;
 mod fault;
 mod form;
+mod form_post;
 mod logout;
 mod userinfo;
 

@@ -1,6 +1,8 @@
 //! OpenID Connect for registered clients, where a client library does not look: races, outages, what ends a grant, who may
 //! read answers across origins.
 
+mod rotation;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
@@ -9,7 +11,9 @@ use foxhold_core::{
     record::{ClientKind, ClientSecret, ClientSwitches, RegisteredClient},
 };
 use foxhold_crypto::mac::sha256;
-use foxhold_ports::{Call, Cause, ClientAdmin as _, ClientRegistry as _, memory::SeededRandom};
+use foxhold_ports::{
+    Call, Cause, ClientAdmin as _, ClientRegistry as _, GrantWriter as _, memory::SeededRandom,
+};
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -416,5 +420,51 @@ async fn a_page_that_posts_may_post_to_the_program_and_nowhere_else() {
         let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.contains(expected), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+}
+
+/// What no page could mend is told in the way that was asked for.
+#[tokio::test]
+async fn errors_are_posted_where_answers_would_be() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let query = format!(
+        "client_id={ID}&redirect_uri={CB}&scope=openid&response_type=token&state=%22%3E%3Cscript%3E%27%26"
+    );
+    let answer = scene.bench.get(&format!("/authorization?{query}")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let posted = format!("/authorization?{query}&response_mode=form_post");
+    let answer = scene.bench.get(&posted).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(
+        policy.contains("form-action https://wiki.example.test;"),
+        "{policy}"
+    );
+    assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+    for part in [
+        "<form method=\"post\" action=\"https://wiki.example.test/cb\">",
+        "name=\"error\" value=\"unsupported_response_type\"",
+        "name=\"state\" value=\"&quot;&gt;&lt;script&gt;&#39;&amp;\"",
+        "name=\"iss\" value=\"http://localhost:9000\"",
+        "<script src=\"/page/post.js\"></script>",
+    ] {
+        assert!(answer.text.contains(part), "{part} in {}", answer.text);
+    }
+    let script = scene.bench.get("/page/post.js").await;
+    assert_eq!(script.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_ignored_may_not_stand_there_twice_either() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let base = format!("/authorization?client_id={ID}&redirect_uri={CB}&scope=openid&response_type=code");
+    for (more, expected) in [
+        ("&display=page&claims_locales=de", StatusCode::OK),
+        ("&display=page&display=popup", StatusCode::SEE_OTHER),
+        ("&claims_locales=de&claims_locales=en", StatusCode::SEE_OTHER),
+        ("&nobody=1&nobody=2", StatusCode::OK),
+    ] {
+        let answer = scene.bench.get(&format!("{base}{more}")).await;
+        assert_eq!(answer.status, expected, "{more}");
     }
 }

@@ -5,7 +5,7 @@ use foxhold_core::{
     ClientId, Deadline, Uid,
     record::{Grant, RegisteredClient},
 };
-use foxhold_ports::{Call, ClientAdmin, GrantWriter, WriteError};
+use foxhold_ports::{Call, ClientAdmin, GrantWriter, WriteError, openid::spent::Replacement};
 
 use super::op;
 use crate::{
@@ -76,5 +76,13 @@ impl GrantWriter for RemoteGrantWriter {
             client: client.as_bytes().to_vec(),
         };
         intent!(self, GrantWriterClient, call, end_grant, message).map(|_| ())
+    }
+
+    async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError> {
+        let message = pb::ReplaceRefreshTokenRequest {
+            op_id: op(call.op),
+            replacement: Some(replacement.into()),
+        };
+        intent!(self, GrantWriterClient, call, replace_refresh_token, message).map(|_| ())
     }
 }

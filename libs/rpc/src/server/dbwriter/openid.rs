@@ -87,4 +87,19 @@ impl GrantService for Grants {
             |()| pb::EndGrantResponse {}
         )
     }
+
+    async fn replace_refresh_token(
+        &self,
+        request: Request<pb::ReplaceRefreshTokenRequest>,
+    ) -> Result<Response<pb::ReplaceRefreshTokenResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                replacement = message("replacement", wire.replacement);
+            },
+            replace_refresh_token(replacement),
+            |()| pb::ReplaceRefreshTokenResponse {}
+        )
+    }
 }

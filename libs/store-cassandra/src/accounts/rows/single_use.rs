@@ -4,6 +4,7 @@ use foxhold_core::{
     ClientId, OpId, TokenId, Uid,
     record::{AuthorizationCode, KeyFetch},
 };
+use foxhold_ports::{openid::spent::SpentCode, outbox::put_at};
 use scylla::{
     DeserializeRow, SerializeRow,
     value::{CqlTimestamp, MaybeUnset},
@@ -111,7 +112,20 @@ impl CodeRow {
         if self.spent_by.as_deref() != Some(&NOBODY[..]) {
             return Some(SingleUse::Spent);
         }
-        Some(SingleUse::Unspent(AuthorizationCode {
+        self.code().map(SingleUse::Unspent)
+    }
+
+    /// What is left of one that was spent. `None` if it was not, or if what is left has begun to expire.
+    pub(in crate::accounts) fn read_spent(self) -> Option<SpentCode> {
+        let spent_by = self.spent_by.as_deref().filter(|op| *op != NOBODY)?;
+        Some(SpentCode {
+            spent_at: put_at(OpId::from_slice(spent_by)?),
+            code: self.code()?,
+        })
+    }
+
+    fn code(self) -> Option<AuthorizationCode> {
+        Some(AuthorizationCode {
             id: TokenId::from_slice(&self.id)?,
             uid: Uid::from_slice(&self.uid?)?,
             client: ClientId::from_slice(&self.client?)?,
@@ -125,7 +139,7 @@ impl CodeRow {
             auth_at: read_time(self.auth_at?)?,
             created_at: read_time(self.created_at?)?,
             generation: read_time(self.generation?)?,
-        }))
+        })
     }
 }
 
@@ -259,6 +273,35 @@ mod tests {
             row.spent_by = spent_by;
             assert_eq!(row.read(), Some(SingleUse::Spent));
         }
+    }
+
+    #[test]
+    fn a_spent_code_is_known_as_long_as_all_of_it_is_there() {
+        let spent = || CodeRow {
+            spent_by: Some(vec![1; 16]),
+            ..code()
+        };
+        let Some(SingleUse::Unspent(unspent)) = code().read() else {
+            panic!("it is unspent");
+        };
+        let expected = SpentCode {
+            code: unspent,
+            spent_at: put_at(OpId::from_bytes([1; 16])),
+        };
+        assert_eq!(spent().read_spent(), Some(expected));
+        assert_eq!(code().read_spent(), None, "it was not");
+        let table = [
+            CodeRow { uid: None, ..spent() },
+            CodeRow {
+                created_at: None,
+                ..spent()
+            },
+            CodeRow {
+                spent_by: None,
+                ..spent()
+            },
+        ];
+        assert!(table.into_iter().all(|row| row.read_spent().is_none()));
     }
 
     #[test]

@@ -17,16 +17,17 @@ use foxhold_accounts::{
 use foxhold_core::{ClientId, Deadline, record::RegisteredClient};
 use foxhold_crypto::id_token;
 use http::{HeaderValue, StatusCode, header};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::{
     fault::Fault,
     form::{Form, FormCall, is_form},
+    form_post::{origin, posted_to},
 };
 use crate::{App, app::no_keys, page};
 
 /// Parameters that mean something here: a repeated one is refused.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -42,6 +43,8 @@ const KNOWN: [&str; 19] = [
     "id_token_hint",
     "response_mode",
     "ui_locales",
+    "display",
+    "claims_locales",
     "request",
     "request_uri",
     "registration",
@@ -226,18 +229,10 @@ fn sent_back(app: &App, form: &Form, target: &str, (error, description): Wrong) 
         answer.push(("state", state.to_owned()));
     }
     answer.push(("iss", app.site.public_url.clone()));
-    see_other(&answered(target, &answer))
-}
-
-/// Where a form may be sent: the origin of a redirect URI, or its scheme where it has none.
-fn origin(target: &str) -> String {
-    let parsed = Url::parse(target).ok();
-    let origin = parsed.as_ref().map(|url| url.origin().ascii_serialization());
-    match (parsed, origin) {
-        (_, Some(origin)) if origin != "null" => origin,
-        (Some(url), _) => format!("{}:", url.scheme()),
-        (None, _) => "'none'".to_owned(),
+    if matches!(form.get("response_mode"), Ok(Some("form_post"))) {
+        return posted_to(target, &answer);
     }
+    see_other(&answered(target, &answer))
 }
 
 pub(super) fn see_other(target: &str) -> Response {
