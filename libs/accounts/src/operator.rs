@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use foxhold_core::{
     Deadline, Random, RegionMark, Secret, SecretText, Timestamp, hex, random,
-    record::{Account, PasswordToken, PasswordTokenKind, Session},
+    record::{Account, PasswordTokenKind, Session},
 };
 use foxhold_crypto::token::TokenKind;
-use foxhold_ports::{Stretcher, accounts::SignIn};
+use foxhold_ports::{Stretcher, operator::ForgotToken};
 use url::form_urlencoded;
 
 use crate::{
     AccountError, Address, CodeKey,
     credentials::{Maker, NewPassword},
-    password::{forgot::mint_forgot, life_of, record_of},
+    password::{forgot::mint_forgot, life_of},
     session::verification_of,
     signup::new_account,
     token::mint_in,
@@ -40,7 +40,7 @@ pub struct Operator<'a> {
 /// A link that sets a new password, and the token to be kept for it.
 pub struct ResetLink {
     /// The forgot token.
-    pub token: PasswordToken,
+    pub token: ForgotToken,
     /// For the owner of the account, and nobody else.
     pub link: SecretText,
     /// From when on it is of no use.
@@ -48,7 +48,7 @@ pub struct ResetLink {
 }
 
 impl Operator<'_> {
-    /// A new account, and the session that every account is made with: nobody has its token.
+    /// A new account, and the session that every account is made with: it is to end at once, and nobody has its token.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 201.
@@ -59,7 +59,7 @@ impl Operator<'_> {
         password: NewPassword,
         email_verified: bool,
         now: Timestamp,
-    ) -> Result<(Account, SignIn), AccountError> {
+    ) -> Result<(Account, Session), AccountError> {
         password.check()?;
         let maker = Maker {
             stretcher: self.stretcher,
@@ -73,8 +73,7 @@ impl Operator<'_> {
             ..new_account(address, made.credentials, now, self.random)
         };
         let session = self.session_of(&account, now)?;
-        let key_fetches = Vec::new();
-        Ok((account, SignIn { session, key_fetches }))
+        Ok((account, session))
     }
 
     fn session_of(&self, account: &Account, now: Timestamp) -> Result<Session, AccountError> {
@@ -99,8 +98,13 @@ impl Operator<'_> {
     /// [`AccountError`]: 999 if there is no randomness.
     pub fn reset_link(&self, account: &Account, now: Timestamp) -> Result<ResetLink, AccountError> {
         let minted = mint_forgot(self.region, self.code_key, self.random, account, now)?;
-        let kind = PasswordTokenKind::Forgot;
-        let token = record_of(account, kind, minted.keys, now);
+        let token = ForgotToken {
+            id: minted.keys.id,
+            key: Arc::new(minted.keys.key),
+            uid: account.uid,
+            created_at: now,
+            generation: account.verifier_set_at,
+        };
         let code = self
             .code_key
             .reset_code(account.uid, &account.code_nonce, &token.id);
@@ -112,7 +116,7 @@ impl Operator<'_> {
         Ok(ResetLink {
             token,
             link: SecretText::new(link),
-            expires_at: now.plus(life_of(kind)),
+            expires_at: now.plus(life_of(PasswordTokenKind::Forgot)),
         })
     }
 }
@@ -187,12 +191,12 @@ mod tests {
             };
             let by = Deadline::after(Duration::from_secs(60));
             let made = operator.new_account(by, &address, password, verified, MADE);
-            let (account, sign_in) = made.await.unwrap();
+            let (account, session) = made.await.unwrap();
             assert_eq!(
                 (account.email.as_str(), account.email_verified),
                 ("Ann@example.test", verified)
             );
-            assert_eq!((sign_in.session.uid, sign_in.key_fetches.len()), (account.uid, 0));
+            assert_eq!(session.uid, account.uid);
         }
     }
 }

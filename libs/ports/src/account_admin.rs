@@ -1,4 +1,5 @@
-//! What operators do with accounts (`security.md` C.2: administration intents): all of them page by page, and disabling one.
+//! What operators do with accounts (`security.md` C.2: administration intents): all of them page by page, disabling one, and
+//! taking the second factor off one whose owner has lost it.
 //!
 //! What must stay true: a disabled account loses nothing. Whether it is disabled stands in its own record, which is read
 //! anyway by whoever judges a password, a session or a token of it.
@@ -96,6 +97,10 @@ pub trait AccountAdmin: Send + Sync {
         based_on: u64,
         disabled: Disabled,
     ) -> Result<(), WriteError>;
+
+    /// Removes the second factor and its backup codes; done, too, if there are none. Nothing else ends: a session that waits
+    /// for the second factor goes on waiting. The account's `version` counts one up. Refused as [`Self::set_disabled`].
+    async fn delete_second_factor(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError>;
 }
 
 /// The account as it is after [`AccountAdmin::set_disabled`].

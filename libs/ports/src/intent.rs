@@ -110,6 +110,8 @@ intent_kinds! {
     SetRecoveryKey = 41,
     /// `AccountAdmin::set_disabled`
     SetDisabled = 74,
+    /// `AccountAdmin::delete_second_factor`
+    DeleteSecondFactor = 82,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
     /// `CommandWriter::put_command`

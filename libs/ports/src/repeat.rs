@@ -7,7 +7,7 @@ use crate::{Call, Cause, WriteError};
 const REPEATS: usize = 2;
 
 /// Puts an intent, and again while its outcome is unknown and there is time. `put` puts it once, always under the operation
-/// id of `call`.
+/// id of `call`. What was unknown once is not settled by a store that cannot be asked again.
 ///
 /// # Errors
 /// [`WriteError`]: `Unknown` if it stays so.
@@ -17,7 +17,11 @@ where
 {
     let mut outcome = Err(WriteError::NotDone(Cause::Timeout));
     for _ in 0..=REPEATS {
-        outcome = put().await;
+        let is_open = matches!(outcome, Err(WriteError::Unknown(_)));
+        outcome = match put().await {
+            Err(WriteError::NotDone(cause)) if is_open => Err(WriteError::Unknown(cause)),
+            other => other,
+        };
         if !matches!(outcome, Err(WriteError::Unknown(_))) || call.deadline.has_passed() {
             break;
         }
@@ -68,6 +72,13 @@ mod tests {
                 (3, refused),
             ),
             ("never known", &[UNKNOWN; 3], long, (3, UNKNOWN)),
+            (
+                "the store has gone since",
+                &[UNKNOWN, not_done, not_done],
+                long,
+                (3, Err(WriteError::Unknown(Cause::Unavailable))),
+            ),
+            ("back again", &[UNKNOWN, not_done, Ok(3)], long, (3, Ok(3))),
             ("no time", &[UNKNOWN], Duration::ZERO, (1, UNKNOWN)),
         ] {
             assert_eq!(puts(outcomes, span).await, expected, "{name}");

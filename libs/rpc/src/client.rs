@@ -13,7 +13,7 @@ use tower::{Service, util::BoxCloneSyncService};
 pub use dbwriter::{
     RemoteAccountAdmin, RemoteAccountGuards, RemoteAccountWriter, RemoteAssignmentAdmin,
     RemoteAssignmentWriter, RemoteClientAdmin, RemoteCommandWriter, RemoteGrantWriter,
-    RemoteInvitationWriter, RemoteJobTurns, RemoteOutbox,
+    RemoteInvitationWriter, RemoteJobTurns, RemoteOperatorWriter, RemoteOutbox,
 };
 pub use signer::RemoteSigner;
 pub use stretcher::RemoteStretcher;

@@ -11,7 +11,7 @@ use foxhold_core::Deadline;
 use foxhold_ports::{
     AccessTokenSigner, AccountAdmin, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter,
     CertificateSigner, ClientAdmin, CommandWriter, GrantWriter, IdTokenSigner, InvitationWriter, JobTurns,
-    NodeTokenMinter, Outbox, PublicKeySource, Stretcher,
+    NodeTokenMinter, OperatorWriter, Outbox, PublicKeySource, Stretcher,
 };
 use tonic::{Request, service::Routes};
 
@@ -29,6 +29,8 @@ pub struct DbwriterPorts {
     pub guards: Arc<dyn AccountGuards>,
     /// Administers accounts.
     pub account_admin: Arc<dyn AccountAdmin>,
+    /// Writes accounts in their owners' place.
+    pub operator: Arc<dyn OperatorWriter>,
     /// Lets commands wait for devices.
     pub commands: Arc<dyn CommandWriter>,
     /// Writes invitations, and accounts that are made with one.
@@ -56,13 +58,14 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
         assignment_writer_server::AssignmentWriterServer, client_admin_server::ClientAdminServer,
         command_writer_server::CommandWriterServer, grant_writer_server::GrantWriterServer,
         invitation_writer_server::InvitationWriterServer, job_turns_server::JobTurnsServer,
-        outbox_server::OutboxServer,
+        operator_writer_server::OperatorWriterServer, outbox_server::OutboxServer,
     };
     Routes::new(AccountWriterServer::new(dbwriter::Accounts(ports.accounts)))
         .add_service(AccountGuardsServer::new(dbwriter::Guards(ports.guards)))
         .add_service(AccountAdminServer::new(dbwriter::AccountAdministration(
             ports.account_admin,
         )))
+        .add_service(OperatorWriterServer::new(dbwriter::Operators(ports.operator)))
         .add_service(CommandWriterServer::new(dbwriter::Commands(ports.commands)))
         .add_service(InvitationWriterServer::new(dbwriter::Invitations(
             ports.invitations,
@@ -78,10 +81,11 @@ pub fn dbwriter(ports: DbwriterPorts) -> Routes {
 }
 
 /// Names of the services that [`dbwriter`] serves.
-pub const DBWRITER_SERVICES: [&str; 11] = [
+pub const DBWRITER_SERVICES: [&str; 12] = [
     wire::dbwriter::account_writer_server::SERVICE_NAME,
     wire::dbwriter::account_guards_server::SERVICE_NAME,
     wire::dbwriter::account_admin_server::SERVICE_NAME,
+    wire::dbwriter::operator_writer_server::SERVICE_NAME,
     wire::dbwriter::command_writer_server::SERVICE_NAME,
     wire::dbwriter::invitation_writer_server::SERVICE_NAME,
     wire::dbwriter::assignment_writer_server::SERVICE_NAME,

@@ -11,5 +11,7 @@ mod conformance;
 mod failover;
 #[path = "fleet/hostile.rs"]
 mod hostile;
+#[path = "fleet/operators.rs"]
+mod operators;
 #[path = "fleet/support.rs"]
 mod support;

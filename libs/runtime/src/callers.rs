@@ -13,33 +13,25 @@ const HEALTH: &[Role] = &[Role::Health];
 
 /// Every RPC of every private tier.
 pub const CALLERS: &[Row] = &[
+    ("/foxhold.dbwriter.v1.AccountAdmin/DeleteSecondFactor", OPS),
     ("/foxhold.dbwriter.v1.AccountAdmin/SetDisabled", OPS),
     ("/foxhold.dbwriter.v1.AccountGuards/SetRecoveryKey", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountGuards/SetSecondFactor", WEBHEAD),
-    ("/foxhold.dbwriter.v1.AccountWriter/CloseSession", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.AccountWriter/CloseSession", WEBHEAD),
     (
         "/foxhold.dbwriter.v1.AccountWriter/ConsumeAuthorizationCode",
         WEBHEAD,
     ),
     ("/foxhold.dbwriter.v1.AccountWriter/ConsumeKeyFetch", WEBHEAD),
-    (
-        "/foxhold.dbwriter.v1.AccountWriter/CreateAccount",
-        WEBHEAD_AND_OPS,
-    ),
-    (
-        "/foxhold.dbwriter.v1.AccountWriter/DeleteAccount",
-        WEBHEAD_AND_OPS,
-    ),
+    ("/foxhold.dbwriter.v1.AccountWriter/CreateAccount", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/DeleteAccount", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/DeleteDevice", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/DeleteRefreshToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/MissPasswordToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/OpenSession", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/PutAuthorizationCode", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/PutDevice", WEBHEAD),
-    (
-        "/foxhold.dbwriter.v1.AccountWriter/PutPasswordToken",
-        WEBHEAD_AND_OPS,
-    ),
+    ("/foxhold.dbwriter.v1.AccountWriter/PutPasswordToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/PutRefreshToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/RedeemPasswordToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/RefreshSession", WEBHEAD),
@@ -73,6 +65,9 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.InvitationWriter/PutInvitation", OPS),
     ("/foxhold.dbwriter.v1.JobTurns/EndTurn", WEBHEAD_AND_OPS),
     ("/foxhold.dbwriter.v1.JobTurns/TakeTurn", WEBHEAD_AND_OPS),
+    ("/foxhold.dbwriter.v1.OperatorWriter/MakeAccount", OPS),
+    ("/foxhold.dbwriter.v1.OperatorWriter/PutForgotToken", OPS),
+    ("/foxhold.dbwriter.v1.OperatorWriter/RemoveAccount", OPS),
     ("/foxhold.dbwriter.v1.Outbox/DeferMail", WEBHEAD),
     ("/foxhold.dbwriter.v1.Outbox/EndMail", WEBHEAD),
     ("/foxhold.dbwriter.v1.Outbox/PutMail", WEBHEAD),

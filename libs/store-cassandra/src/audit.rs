@@ -110,6 +110,7 @@ pub async fn run(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, AuditError> {
     let audit = Audit {
+        store,
         cql: &store.cql,
         placements: &store.placements,
         statements: AuditStatements::prepare(&store.cql).await?,
@@ -130,6 +131,7 @@ pub async fn run(
         Box::pin(apply(&tokens::Listed(kind), &audit, &mut notes)).await?;
     }
     Box::pin(apply(&hanging::Devices, &audit, &mut notes)).await?;
+    Box::pin(apply(&hanging::Grants, &audit, &mut notes)).await?;
     for kind in hanging::SingleUse::ALL {
         Box::pin(apply(&kind, &audit, &mut notes)).await?;
     }
@@ -139,6 +141,7 @@ pub async fn run(
 
 /// What every check needs.
 struct Audit<'a> {
+    store: &'a CassandraStore,
     cql: &'a Cql,
     placements: &'a Arc<Placements>,
     statements: AuditStatements,

@@ -13,6 +13,7 @@ use foxhold_crypto::{
     token::{TokenKeys, TokenKind},
 };
 use foxhold_testkit::{
+    authenticator::Authenticator,
     http::Answer,
     person::{Person, exchange, token, unique_hex},
     single_box::SingleBox,
@@ -195,5 +196,50 @@ async fn an_account_is_made_disabled_enabled_reset_and_deleted() -> Result<()> {
     let refused = operator.sign_in(&other).await?.err().context("refused")?;
     assert_eq!(refusal(&refused)?, (400, 102));
     assert_eq!(operator.code(&["show", EMAIL])?, Some(5));
+    Ok(())
+}
+
+/// What an authenticator shows is asked for until an operator takes the second factor off, and in a session that waits for it
+/// even then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_has_lost_the_authenticator_is_let_in_again() -> Result<()> {
+    let work = WorkFolder::of("box_accounts_admin_factor")?;
+    let password = unique_hex();
+    let operator = Operator::start(&work, &password).await?;
+    operator.told(&["create", EMAIL, "--password-file", &operator.password_file])?;
+    let person = operator.signed_in(&password).await?;
+    let server = &operator.running.server;
+    let call = async |path: &str, body: Value| {
+        ok(&server
+            .signed(Method::POST, path, &person.session, Some(&body))
+            .await?)
+    };
+    let made = call("/v1/totp/create", json!({})).await?;
+    let authenticator = Authenticator::of(&text(&made, "secret")?)?;
+    let code = json!({ "code": authenticator.code() });
+    let enabled = call("/v1/session/verify/totp", code).await?;
+    assert_eq!(enabled["success"], true, "{enabled}");
+    assert_eq!(operator.told(&["show", EMAIL])?["second_factor"], true);
+
+    let waiting = operator.signed_in(&password).await?;
+    let refused = waiting.access_token(server).await?.err().context("it waits")?;
+    assert_eq!(refusal(&refused)?, (400, 138));
+
+    let off = ["delete-second-factor", EMAIL];
+    assert_eq!(operator.code(&off)?, Some(6), "nobody has confirmed it");
+    let told = operator.told(&[&off[..], &["--dry-run"]].concat())?;
+    assert_eq!(
+        (&told["outcome"], &told["dry_run"]),
+        (&json!("changed"), &json!(true))
+    );
+    assert_eq!(operator.told(&["show", EMAIL])?["second_factor"], true);
+    let told = operator.told(&[&off[..], &["--yes"]].concat())?;
+    assert_eq!(told["outcome"], "changed");
+    assert_eq!(operator.told(&["show", EMAIL])?["second_factor"], false);
+
+    let refused = waiting.access_token(server).await?.err().context("it waits")?;
+    assert_eq!(refusal(&refused)?, (400, 138));
+    let person = operator.signed_in(&password).await?;
+    operator.access_token(&person).await?;
     Ok(())
 }

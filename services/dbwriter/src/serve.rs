@@ -114,8 +114,8 @@ impl Dbwriter {
                 kept = store.keep(clock, self.prune_interval, &name) => kept,
             }
         };
-        let routes = server::dbwriter(hooks::watched(store.ports()));
         let random = Arc::clone(&self.random);
+        let routes = server::dbwriter(hooks::watched(store.ports(&self.clock, &random)));
         let ended = tokio::select! {
             served = tier.serve(routes, &DBWRITER_SERVICES, random, &health, shutdown) => served.map_err(Into::into),
             failed = upkeep => failed,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use foxhold_core::{Clock, Deadline, Random};
-use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError};
+use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed};
 use foxhold_rpc::server::DbwriterPorts;
 use foxhold_runtime::store::{self, Cluster, OpenError, Store};
 use foxhold_store_cassandra::{
@@ -54,13 +54,15 @@ impl OpenStore {
         }
     }
 
-    /// As the gRPC services take it.
-    pub(crate) fn ports(&self) -> DbwriterPorts {
+    /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them.
+    pub(crate) fn ports(&self, clock: &Arc<dyn Clock>, random: &Arc<dyn Random>) -> DbwriterPorts {
+        let narrowed = |accounts| Arc::new(Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random)));
         match self {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
+                operator: narrowed(Arc::clone(store) as _),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
@@ -74,6 +76,7 @@ impl OpenStore {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
+                operator: narrowed(Arc::clone(store) as _),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,

@@ -269,6 +269,7 @@ fn of_accounts() -> Vec<Call> {
         call!(POST "/accounts/{account}/disable" accounts::disable, "Lets nobody in by an account; nothing of it is lost", [NotFound]),
         call!(POST "/accounts/{account}/enable" accounts::enable, "Lets its owner in again", [NotFound]),
         call!(POST "/accounts/{account}/reset-link" accounts::reset_link, "Makes a link that sets a new password; it is not mailed", [NotFound]),
+        call!(DELETE "/accounts/{account}/second-factor" accounts::delete_second_factor, "Takes an account's second factor off, with its backup codes; nothing is mailed", [NotFound]),
     ]
 }
 

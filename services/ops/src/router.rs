@@ -8,7 +8,7 @@ use axum::{
     extract::Request,
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use foxhold_core::{Clock, Random, SecretText};
 use foxhold_ports::{
@@ -142,6 +142,10 @@ fn accounts() -> Router<App> {
         .route("/accounts/{account}/disable", post(accounts::disable))
         .route("/accounts/{account}/enable", post(accounts::enable))
         .route("/accounts/{account}/reset-link", post(accounts::reset_link))
+        .route(
+            "/accounts/{account}/second-factor",
+            delete(accounts::delete_second_factor),
+        )
 }
 
 fn routes() -> Router<App> {

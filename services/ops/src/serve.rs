@@ -11,8 +11,8 @@ use foxhold_outbound::Outbound;
 use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
 use foxhold_ports::AssignmentReader;
 use foxhold_rpc::client::{
-    RemoteAccountAdmin, RemoteAccountWriter, RemoteAssignmentAdmin, RemoteAssignmentWriter,
-    RemoteClientAdmin, RemoteInvitationWriter, RemoteSigner, Transport, transport,
+    RemoteAccountAdmin, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin,
+    RemoteInvitationWriter, RemoteOperatorWriter, RemoteSigner, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -197,7 +197,7 @@ fn accounts(
     Ok(AccountPorts {
         reader: Arc::clone(&readers.accounts),
         directory: Arc::clone(&readers.directory),
-        writer: Arc::new(RemoteAccountWriter::new(dbwriter.clone())),
+        writer: Arc::new(RemoteOperatorWriter::new(dbwriter.clone())),
         admin: Arc::new(RemoteAccountAdmin::new(dbwriter.clone())),
         stretcher: Arc::new(stretcher),
         code_key: settings.code_key,

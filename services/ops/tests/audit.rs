@@ -196,12 +196,21 @@ async fn all_that_becomes_of_an_account_is_one_users() {
     scene.post(&at("/disable"), &json!({})).await;
     scene.post(&at("/enable"), &json!({})).await;
     scene.post(&at("/reset-link"), &json!({})).await;
+    scene.delete(&at("/second-factor")).await;
     scene.delete(&at("")).await;
     let lines = log.audit_lines();
     let actions: Vec<_> = lines.iter().map(|line| line["audit.action"].clone()).collect();
     assert_eq!(
         actions,
-        ["create", "disable", "enable", "reset-link", "delete"].map(|what| format!("account.{what}"))
+        [
+            "create",
+            "disable",
+            "enable",
+            "reset-link",
+            "delete-second-factor",
+            "delete"
+        ]
+        .map(|what| format!("account.{what}"))
     );
     let users: HashSet<_> = lines.iter().map(|line| line["audit.user"].as_str()).collect();
     assert!(users.len() == 1 && !users.contains(&None), "{lines:?}");
@@ -215,7 +224,7 @@ async fn all_that_becomes_of_an_account_is_one_users() {
 }
 
 /// Everything that changes something: method, path, what the line calls it.
-fn changes() -> [(&'static str, String, &'static str); 21] {
+fn changes() -> [(&'static str, String, &'static str); 22] {
     let node = |what: &str| format!("{}{what}", node_path(A));
     let account = |what: &str| format!("{ACCOUNTS}/a1b2c3%40x.example{what}");
     let user = |what: &str| user_path("a1b2c3@x.example", what);
@@ -245,6 +254,11 @@ fn changes() -> [(&'static str, String, &'static str); 21] {
         ("POST", account("/disable"), "account.disable"),
         ("POST", account("/enable"), "account.enable"),
         ("POST", account("/reset-link"), "account.reset-link"),
+        (
+            "DELETE",
+            account("/second-factor"),
+            "account.delete-second-factor",
+        ),
     ]
 }
 

@@ -10,6 +10,8 @@ mod disabled;
 #[cfg(test)]
 mod forgot;
 #[cfg(test)]
+mod lost_factor;
+#[cfg(test)]
 mod otp;
 #[cfg(test)]
 mod reset;

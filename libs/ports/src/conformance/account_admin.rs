@@ -1,5 +1,7 @@
 //! What operators do with accounts.
 
+mod second_factor;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use foxhold_core::{
@@ -17,7 +19,7 @@ use crate::{
 };
 
 pub(super) fn cases() -> Vec<Case> {
-    CASES.to_vec()
+    [CASES, second_factor::CASES].concat()
 }
 
 pub(super) fn log_cases() -> Vec<Case> {
@@ -265,6 +267,7 @@ mod log {
     cases![
         a_refusal_is_final_for_its_operation,
         an_operation_id_serves_one_kind_of_intent,
+        deleting_a_second_factor_is_no_other_intent,
     ];
 
     async fn a_refusal_is_final_for_its_operation(s: Arc<Subject>) {
@@ -289,5 +292,17 @@ mod log {
         let admin = &s.account_admin;
         let set = admin.set_disabled(&call, account.uid, account.version + 1, DISABLED);
         assert_eq!(set.await, Err(WriteError::Refused(Refusal::OperationReused)));
+    }
+
+    async fn deleting_a_second_factor_is_no_other_intent(s: Arc<Subject>) {
+        let make = Maker::new(3);
+        let (account, _) = s.signed_up(&make, "a@example.test").await;
+        let call = make.call();
+        let guards = &s.account_guards;
+        let set = guards.set_second_factor(&call, account.uid, account.version, None);
+        assert_eq!(set.await, Ok(()));
+        let admin = &s.account_admin;
+        let deleted = admin.delete_second_factor(&call, account.uid, account.version + 1);
+        assert_eq!(deleted.await, Err(WriteError::Refused(Refusal::OperationReused)));
     }
 }

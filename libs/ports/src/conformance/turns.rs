@@ -151,6 +151,10 @@ impl<W: AccountAdmin> AccountAdmin for Turns<W> {
     ) -> Result<(), WriteError> {
         self.next().set_disabled(call, uid, based_on, disabled).await
     }
+
+    async fn delete_second_factor(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.next().delete_second_factor(call, uid, based_on).await
+    }
 }
 
 #[async_trait]

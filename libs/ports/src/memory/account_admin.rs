@@ -7,6 +7,7 @@ use super::MemoryStore;
 use crate::{
     AccountAdmin, AccountDirectory, Call, Cause, ReadError, Refusal, WriteError,
     account_admin::{AccountCursor, AccountPage, ListedAccount, disabled_as, page_size},
+    guards::Guard,
     intent::IntentKind,
 };
 
@@ -57,6 +58,12 @@ impl AccountAdmin for MemoryStore {
             }
             *account = disabled_as(account, disabled);
             Ok(())
+        })
+    }
+
+    async fn delete_second_factor(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::DeleteSecondFactor, |state| {
+            state.set_guard(uid, based_on, Guard::SecondFactor(None))
         })
     }
 }

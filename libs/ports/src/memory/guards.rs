@@ -41,7 +41,7 @@ impl MemoryStore {
 }
 
 impl State {
-    fn set_guard(&mut self, uid: Uid, based_on: u64, guard: Guard) -> Result<(), WriteError> {
+    pub(super) fn set_guard(&mut self, uid: Uid, based_on: u64, guard: Guard) -> Result<(), WriteError> {
         let account = self.accounts.get_mut(&uid).ok_or(Refusal::UnknownAccount)?;
         if account.version != based_on {
             return Err(Refusal::Conflict.into());

@@ -51,6 +51,7 @@ mod device_commands;
 mod guards;
 mod invitations;
 mod openid;
+mod operator;
 mod outbox;
 mod turns;
 
@@ -59,6 +60,7 @@ pub use device_commands::RemoteCommandWriter;
 pub use guards::RemoteAccountGuards;
 pub use invitations::RemoteInvitationWriter;
 pub use openid::{RemoteClientAdmin, RemoteGrantWriter};
+pub use operator::RemoteOperatorWriter;
 pub use outbox::RemoteOutbox;
 pub use turns::RemoteJobTurns;
 

@@ -1,6 +1,7 @@
 //! Records of accounts: `foxhold.dbwriter.v1` and `foxhold_core::record`.
 
 mod guards;
+mod operator;
 mod password;
 
 use std::sync::Arc;

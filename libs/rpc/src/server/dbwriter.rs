@@ -42,6 +42,7 @@ mod device_commands;
 mod guards;
 mod invitations;
 mod openid;
+mod operator;
 mod outbox;
 mod turns;
 
@@ -53,5 +54,6 @@ pub(super) use device_commands::Commands;
 pub(super) use guards::Guards;
 pub(super) use invitations::Invitations;
 pub(super) use openid::{Clients, Grants};
+pub(super) use operator::Operators;
 pub(super) use outbox::Mails;
 pub(super) use turns::Turns;

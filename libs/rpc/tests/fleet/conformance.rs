@@ -22,7 +22,7 @@ use foxhold_rpc::{
 use foxhold_runtime::tls::Role;
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 
-use crate::support::{Deployment, Running};
+use crate::support::{Deployment, Running, narrowed};
 
 /// A dbwriter's ports over a file.
 pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
@@ -31,6 +31,7 @@ pub(crate) fn sqlite_ports(path: &std::path::Path) -> DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
         account_admin: Arc::clone(&store) as _,
+        operator: narrowed(Arc::clone(&store) as _),
         commands: Arc::clone(&store) as _,
         invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,

@@ -5,8 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use foxhold_core::{Deadline, Secret, SecretText};
 use foxhold_ports::{
-    AccessTokenSigner, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource, Stretcher,
+    AccessTokenSigner, AccountWriter, CertificateSigner, IdTokenSigner, NodeTokenMinter, PublicKeySource,
+    Stretcher,
     memory::MemoryStore,
+    operator::Narrowed,
     signer::{
         AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
     },
@@ -164,6 +166,7 @@ pub(crate) fn memory_ports() -> DbwriterPorts {
         accounts: Arc::clone(&store) as _,
         guards: Arc::clone(&store) as _,
         account_admin: Arc::clone(&store) as _,
+        operator: narrowed(Arc::clone(&store) as _),
         commands: Arc::clone(&store) as _,
         invitations: Arc::clone(&store) as _,
         assignments: Arc::clone(&store) as _,
@@ -184,6 +187,12 @@ pub(crate) fn keysigner_routes() -> Routes {
         node_tokens: Arc::clone(&signer) as _,
         public_keys: signer,
     })
+}
+
+/// What operators are let do with accounts.
+pub(crate) fn narrowed(accounts: Arc<dyn AccountWriter>) -> Arc<Narrowed> {
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    Arc::new(Narrowed::new(accounts, clock, random))
 }
 
 /// A server at work.

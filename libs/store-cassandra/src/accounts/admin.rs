@@ -1,4 +1,5 @@
-//! What operators do with accounts: all of them, page by page in the order of the partitions' tokens, and disabling one.
+//! What operators do with accounts: all of them, page by page in the order of the partitions' tokens, disabling one, and
+//! taking off its second factor.
 //!
 //! Must stay true: an account stands in one page, whatever the pages' sizes; what is held is no more than a page. One whose
 //! row is damaged stands in none: it is logged and counted, and the audit names it.
@@ -8,6 +9,7 @@ use foxhold_core::{Deadline, Uid, record::Disabled};
 use foxhold_ports::{
     AccountAdmin, AccountDirectory, Call, Cause, IntentKind, ReadError, WriteError,
     account_admin::{AccountCursor, AccountPage, ListedAccount, page_size},
+    guards::Guard,
 };
 use scylla::response::PagingState;
 
@@ -39,6 +41,11 @@ impl AccountAdmin for CassandraStore {
             self.write_disabled(call, uid, was, disabled)
         })
         .await
+    }
+
+    async fn delete_second_factor(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        let (none, kind) = (Guard::SecondFactor(None), IntentKind::DeleteSecondFactor);
+        guards::set(self, call, uid, based_on, &none, kind).await
     }
 }
 

@@ -292,7 +292,7 @@ impl CassandraStore {
 
     /// Removes what waits for a device. The last number stays until it expires. What is sent at the same time may stay as
     /// long: nobody comes for it.
-    pub(super) async fn drop_commands(
+    pub(crate) async fn drop_commands(
         &self,
         call: &Call,
         uid: Uid,

@@ -10,7 +10,7 @@ use foxhold_core::{
     Uid,
     record::{RecoveryKey, SecondFactor},
 };
-use foxhold_ports::{AccountGuards, Call, Refusal, WriteError, guards::Guard};
+use foxhold_ports::{AccountGuards, Call, IntentKind, Refusal, WriteError, guards::Guard};
 
 use super::{
     judge::{AccountStanding, Standing},
@@ -30,7 +30,8 @@ impl AccountGuards for CassandraStore {
         based_on: u64,
         factor: Option<Arc<SecondFactor>>,
     ) -> Result<(), WriteError> {
-        set(self, call, uid, based_on, &Guard::SecondFactor(factor)).await
+        let guard = Guard::SecondFactor(factor);
+        set(self, call, uid, based_on, &guard, guard.kind()).await
     }
 
     async fn set_recovery_key(
@@ -40,21 +41,37 @@ impl AccountGuards for CassandraStore {
         based_on: u64,
         key: Option<Arc<RecoveryKey>>,
     ) -> Result<(), WriteError> {
-        set(self, call, uid, based_on, &Guard::RecoveryKey(key)).await
+        let guard = Guard::RecoveryKey(key);
+        set(self, call, uid, based_on, &guard, guard.kind()).await
     }
 }
 
-async fn set(
+/// Sets a guard; `kind` is what the intent is noted as.
+pub(super) async fn set(
     store: &CassandraStore,
     call: &Call,
     uid: Uid,
     based_on: u64,
     guard: &Guard,
+    kind: IntentKind,
 ) -> Result<(), WriteError> {
     let cell = guard.cell();
     let cell = cell.as_ref().map(|cell| cell.as_slice());
-    on_version(store, call, uid, based_on, |was| {
-        write(store, call, uid, was, guard, cell)
+    let decisions = &store.accounts.decisions;
+    let statement = match guard {
+        Guard::SecondFactor(_) => &decisions.set_second_factor,
+        Guard::RecoveryKey(_) => &decisions.set_recovery_key,
+    };
+    on_version(store, call, uid, based_on, |was| async move {
+        let statements = vec![
+            statement.prepared().clone(),
+            decisions.note_operation.prepared().clone(),
+        ];
+        let values = (
+            (cell, was + 1, uid.as_bytes(), was),
+            (uid.as_bytes(), call.op.as_bytes(), kind.number().cast_signed()),
+        );
+        store.cql.decide_together(call.deadline, statements, values).await
     })
     .await
 }
@@ -91,31 +108,6 @@ where
         |found| Ok(judge(found.as_ref(), call, was)),
     )
     .await
-}
-
-async fn write(
-    store: &CassandraStore,
-    call: &Call,
-    uid: Uid,
-    was: i64,
-    guard: &Guard,
-    cell: Option<&[u8]>,
-) -> Result<Outcome, WriteError> {
-    let decisions = &store.accounts.decisions;
-    let statement = match guard {
-        Guard::SecondFactor(_) => &decisions.set_second_factor,
-        Guard::RecoveryKey(_) => &decisions.set_recovery_key,
-    };
-    let statements = vec![
-        statement.prepared().clone(),
-        decisions.note_operation.prepared().clone(),
-    ];
-    let kind = guard.kind().number().cast_signed();
-    let values = (
-        (cell, was + 1, uid.as_bytes(), was),
-        (uid.as_bytes(), call.op.as_bytes(), kind),
-    );
-    store.cql.decide_together(call.deadline, statements, values).await
 }
 
 /// What an account says of what was decided on this version of it; `Again` if it may be written.

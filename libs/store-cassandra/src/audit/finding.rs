@@ -76,7 +76,7 @@ findings! {
         "A person decides which of them stays.";
     /// A deleted account that has not been swept.
     AccountHalfDeleted = "account_half_deleted", Contradiction,
-        "A deleted account still has sessions, devices or tokens.",
+        "A deleted account still has sessions, devices, tokens or grants.",
         "They are removed.";
     /// What is left of a deleted account, and does not expire.
     DeletedAccountKept = "deleted_account_kept", Leftover,
@@ -122,6 +122,10 @@ findings! {
     DeviceOfEndedSession = "device_of_ended_session", Leftover,
         "The session of a device has ended, or is older than its account's password.",
         "The device is removed.";
+    /// A grant whose account is not there.
+    GrantOfNoAccount = "grant_of_no_account", Leftover,
+        "The account of a grant to a client does not exist.",
+        "The grant is removed.";
     /// An unspent key-fetch token whose account is not there.
     KeyFetchOfNoAccount = "key_fetch_of_no_account", Leftover,
         "The account of an unspent key-fetch token does not exist.",

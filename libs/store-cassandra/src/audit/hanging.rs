@@ -1,4 +1,4 @@
-//! Devices against accounts and sessions, key-fetch and password tokens against accounts.
+//! Devices against accounts and sessions; grants, key-fetch and password tokens against accounts.
 
 use foxhold_core::{Timestamp, TokenId};
 use scylla::{DeserializeRow, value::CqlTimestamp};
@@ -119,6 +119,55 @@ fn has_ended(session: Option<(Option<CqlTimestamp>,)>, account: &Account) -> boo
     session.is_none_or(|(generation,)| {
         generation.map_or_else(Timestamp::default, timestamp) < account.verifier_set_at
     })
+}
+
+pub(super) struct Grants;
+
+#[derive(Debug, DeserializeRow)]
+pub(super) struct GrantRow {
+    uid: Vec<u8>,
+    client: Vec<u8>,
+    written: Option<i64>,
+}
+
+/// Whoever agrees to a client while the account is deleted may leave one.
+impl Check for Grants {
+    type Row = GrantRow;
+    type Suspicion = GrantRow;
+
+    fn table(&self) -> &'static str {
+        "oauth_grants"
+    }
+
+    fn rows<'a>(&self, audit: &'a Audit<'_>) -> &'a Read {
+        &audit.statements.grants
+    }
+
+    async fn first_look(&self, audit: &Audit<'_>, row: GrantRow) -> Result<Option<GrantRow>, AuditError> {
+        if audit.is_young(micros(row.written)) {
+            return Ok(None);
+        }
+        // One of a deleted account is found among the accounts.
+        let is_suspicious = audit.account_here(&row.uid).await?.is_none();
+        Ok(is_suspicious.then_some(row))
+    }
+
+    async fn second_look(&self, audit: &Audit<'_>, row: &GrantRow) -> Result<Verdict, AuditError> {
+        let grants = sweep::grants(audit, &row.uid).await?;
+        let is_there = grants.iter().any(|grant| grant.client == row.client);
+        if !is_there || audit.account(&row.uid).await?.is_some() {
+            return Ok(Verdict::Fine);
+        }
+        let finding = Finding::GrantOfNoAccount;
+        if !audit.options.repair {
+            return Ok(Verdict::Found(finding, example(&row.uid)));
+        }
+        Ok(if end_of_none(audit, &row.uid).await? {
+            Verdict::Repaired(finding, example(&row.uid))
+        } else {
+            Verdict::Changed
+        })
+    }
 }
 
 /// Tokens that are spent once, and that nobody has to list.

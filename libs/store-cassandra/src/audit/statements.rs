@@ -86,6 +86,10 @@ statements! {
         devices_of: Read = "SELECT id, session, WRITETIME(created_at) AS written FROM devices WHERE uid = ?";
         remove_device: Plain = "DELETE FROM devices USING TIMESTAMP ? WHERE uid = ? AND id = ?";
 
+        grants: Read = "SELECT uid, client, WRITETIME(granted) AS written FROM oauth_grants";
+        grants_of: Read = "SELECT client, WRITETIME(granted) AS written FROM oauth_grants WHERE uid = ?";
+        remove_grant: Plain = "DELETE FROM oauth_grants USING TIMESTAMP ? WHERE uid = ? AND client = ?";
+
         key_fetches: Read =
             "SELECT id, uid, spent_by, WRITETIME(spent_by) AS written FROM key_fetches";
         key_fetch: Read =

@@ -1,6 +1,7 @@
 //! The end of an account: nobody can use it any more, and then goes what hangs on it.
 
-use foxhold_core::TokenId;
+use foxhold_core::{DeviceId, TokenId, Uid};
+use foxhold_ports::Call;
 use scylla::DeserializeRow;
 
 use super::{Audit, AuditError, rows::Account, scan::soon};
@@ -26,12 +27,18 @@ pub(super) struct DeviceOf {
     pub(super) written: Option<i64>,
 }
 
+#[derive(DeserializeRow)]
+pub(super) struct GrantOf {
+    pub(super) client: Vec<u8>,
+    pub(super) written: Option<i64>,
+}
+
 /// The timestamp of a deletion that reaches what was read and nothing newer.
 pub(super) fn just_after(written: Option<i64>) -> i64 {
     written.unwrap_or(0).saturating_add(1)
 }
 
-/// Whether sessions, devices or refresh tokens hang on an account.
+/// Whether sessions, devices, refresh tokens or grants hang on an account.
 pub(super) async fn has_any(audit: &Audit<'_>, uid: &[u8]) -> Result<bool, AuditError> {
     let statements = &audit.statements;
     let sessions: Vec<SessionOf> = audit.cql.rows(soon(), &statements.sessions_of, (uid,)).await?;
@@ -46,7 +53,13 @@ pub(super) async fn has_any(audit: &Audit<'_>, uid: &[u8]) -> Result<bool, Audit
         .cql
         .rows(soon(), &statements.refresh_tokens_of, (uid,))
         .await?;
-    Ok(!tokens.is_empty())
+    Ok(!tokens.is_empty() || !grants(audit, uid).await?.is_empty())
+}
+
+/// What an account has agreed to, for clients.
+pub(super) async fn grants(audit: &Audit<'_>, uid: &[u8]) -> Result<Vec<GrantOf>, AuditError> {
+    let grants = audit.cql.rows(soon(), &audit.statements.grants_of, (uid,));
+    Ok(grants.await?)
 }
 
 /// Sees to it that an account that is not there, or is deleted, cannot come to be: whoever was making it and went to
@@ -90,8 +103,13 @@ pub(super) async fn remove_all_of(audit: &Audit<'_>, uid: &[u8]) -> Result<(), A
     let (cql, statements) = (audit.cql, &audit.statements);
     let devices: Vec<DeviceOf> = cql.rows(soon(), &statements.devices_of, (uid,)).await?;
     for device in devices {
+        drop_commands(audit, uid, &device.id).await?;
         let values = (just_after(device.written), uid, &device.id);
         cql.write(soon(), &statements.remove_device, values).await?;
+    }
+    for grant in grants(audit, uid).await? {
+        let values = (just_after(grant.written), uid, &grant.client);
+        cql.write(soon(), &statements.remove_grant, values).await?;
     }
     let tokens: Vec<RefreshTokenOf> = cql.rows(soon(), &statements.refresh_tokens_of, (uid,)).await?;
     for token in tokens {
@@ -113,6 +131,18 @@ pub(super) async fn remove_all_of(audit: &Audit<'_>, uid: &[u8]) -> Result<(), A
             .await?;
     }
     Ok(())
+}
+
+/// Removes what waits for a device. Without the device nothing leads to it any more, so it goes first.
+async fn drop_commands(audit: &Audit<'_>, uid: &[u8], device: &[u8]) -> Result<(), AuditError> {
+    let (Some(uid), Some(device)) = (Uid::from_slice(uid), DeviceId::from_slice(device)) else {
+        return Ok(());
+    };
+    let call = Call {
+        op: audit.new_op(),
+        deadline: soon(),
+    };
+    Ok(audit.store.drop_commands(&call, uid, device).await?)
 }
 
 /// Removes an unspent token, in the region that decides about it. `false` = it is not known to be gone.

@@ -15,7 +15,7 @@ const SET_SECOND_FACTOR: &str =
 const SET_RECOVERY_KEY: &str =
     "UPDATE accounts SET recovery_key = ?3, version = version + 1 WHERE uid = ?1 AND version = ?2";
 
-/// `AccountGuards::set_second_factor` and `AccountGuards::set_recovery_key`
+/// `AccountGuards::set_second_factor`, `AccountGuards::set_recovery_key` and `AccountAdmin::delete_second_factor`
 pub(crate) fn set(db: &Connection, uid: Uid, based_on: u64, guard: &Guard) -> Result<(), Stop> {
     let statement = match guard {
         Guard::SecondFactor(_) => SET_SECOND_FACTOR,

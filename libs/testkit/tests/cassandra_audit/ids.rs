@@ -174,6 +174,29 @@ impl Ids {
         )
     }
 
+    /// A command that waits for [`Self::device`].
+    pub(crate) fn command(self) -> String {
+        let (uid, device, ms) = (self.uid(), self.op(), self.then.as_millis());
+        format!(
+            "INSERT INTO device_commands (uid, device, place, op, name, payload, created_at, expires_at)
+            VALUES ({uid}, {device}, 1, {device}, 'open', 'sealed', {ms}, {ms}) {}",
+            self.at()
+        )
+    }
+
+    pub(crate) fn grant(self) -> String {
+        format!(
+            "INSERT INTO oauth_grants (uid, client, granted) VALUES ({}, 0x5882386c6d801776, 0x00) {}",
+            self.uid(),
+            self.at()
+        )
+    }
+
+    /// All that its owner has agreed to.
+    pub(crate) fn grants(self, count: i64) -> (String, i64) {
+        (format!("oauth_grants WHERE uid = {}", self.uid()), count)
+    }
+
     pub(crate) fn key_fetch(self, spent_by: &str) -> String {
         format!(
             "INSERT INTO key_fetches (id, uid, key, bundle, created_at, verification, generation, made_by, spent_by)

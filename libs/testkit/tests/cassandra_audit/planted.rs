@@ -102,7 +102,7 @@ fn claims() -> Vec<Plant> {
 }
 
 fn accounts() -> Vec<Plant> {
-    let [a, b, c, d, e, f] = [20, 21, 22, 23, 24, 25].map(Ids::of);
+    let [a, b, c, d, e, f, g] = [20, 21, 22, 23, 24, 25, 26].map(Ids::of);
     vec![
         plant(
             "an account that lost its address",
@@ -120,16 +120,34 @@ fn accounts() -> Vec<Plant> {
         plant(
             "a deleted account that was not swept",
             Finding::AccountHalfDeleted,
-            [vec![d.deleted(true), d.device()], d.session(), d.refresh_token()].concat(),
+            [
+                vec![d.deleted(true), d.device(), d.command(), d.grant()],
+                d.session(),
+                d.refresh_token(),
+            ]
+            .concat(),
         )
         .leaving(
             [
                 d.rows_of("sessions", 0, 0),
                 d.rows_of("refresh_tokens", 0, 0),
-                vec![(format!("devices WHERE uid = {}", d.uid()), 0)],
+                vec![
+                    (format!("devices WHERE uid = {}", d.uid()), 0),
+                    (
+                        format!("device_commands WHERE uid = {} AND device = {}", d.uid(), d.op()),
+                        0,
+                    ),
+                    d.grants(0),
+                ],
             ]
             .concat(),
         ),
+        plant(
+            "a deleted account of which a grant is left",
+            Finding::AccountHalfDeleted,
+            vec![g.deleted(true), g.grant()],
+        )
+        .leaving(vec![g.grants(0)]),
         plant(
             "a deleted account that stays for ever",
             Finding::DeletedAccountKept,
@@ -218,9 +236,16 @@ fn tokens(first: u16, kind: Tokens) -> Vec<Plant> {
 
 fn hanging() -> Vec<Plant> {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = [80, 81, 82, 83, 84, 90, 91, 92, 93, 94, 97, 98].map(Ids::of);
+    let [m, n] = [85, 86].map(Ids::of);
     let unspent = "0x00000000000000000000000000000000";
     let old = days_ago(40);
     vec![
+        plant(
+            "a grant of no account, beside one of an account",
+            Finding::GrantOfNoAccount,
+            [n.sound(), vec![m.grant(), n.grant()]].concat(),
+        )
+        .leaving(vec![m.grants(0), n.grants(1)]),
         plant(
             "an old session without a device",
             Finding::SessionRanOut,

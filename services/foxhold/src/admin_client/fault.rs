@@ -78,6 +78,19 @@ impl AdminError {
         }
     }
 
+    /// Whether what was asked for may have been done, in part or as a whole.
+    pub(crate) fn may_be_done(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } | Self::TooLate(_) | Self::CutOff(_) | Self::Senseless { .. } => true,
+            Self::Problem(problem) => matches!(problem.code, Code::OutcomeUnknown | Code::Internal),
+            Self::Address(_)
+            | Self::Identity { .. }
+            | Self::Stranger { .. }
+            | Self::Request(_)
+            | Self::Flags(_) => false,
+        }
+    }
+
     /// Whether the same again may work, and does no harm.
     pub(crate) fn is_passing(&self) -> bool {
         self.exit_code() == UNAVAILABLE

@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod password;
 mod view;
 
 use std::io::{self, Write as _};
@@ -52,7 +53,7 @@ pub(crate) enum AccountCommand {
     Enable(change::SwitchArgs),
     /// Delete an account for good, with all that is signed in. Its address is free from then on.
     ///
-    /// The records on sync nodes are erased by the next purge.
+    /// The records on sync nodes are erased by the next purge. If it ends with an error, run it again with the account's uid.
     #[command(
         after_help = "Examples:\n  foxhold account delete ann@example.org --dry-run\n  foxhold account delete ann@example.org --yes"
     )]
@@ -65,6 +66,14 @@ pub(crate) enum AccountCommand {
         after_help = "Examples:\n  foxhold account reset-link ann@example.org\n  foxhold account reset-link ann@example.org --dry-run"
     )]
     ResetLink(change::SwitchArgs),
+    /// Take the second factor off an account, with its backup codes. Whoever knows the password gets in from then on.
+    ///
+    /// Run it for an owner who has lost authenticator and backup codes, once you are sure who asks. Nothing is mailed.
+    #[command(
+        name = "delete-second-factor",
+        after_help = "Examples:\n  foxhold account delete-second-factor ann@example.org --dry-run\n  foxhold account delete-second-factor ann@example.org --yes"
+    )]
+    DeleteSecondFactor(change::DeleteArgs),
 }
 
 /// An account, by name.
@@ -103,6 +112,7 @@ pub(crate) fn run(command: &AccountCommand) -> anyhow::Result<()> {
         AccountCommand::Enable(arguments) => change::switch(arguments, "enable"),
         AccountCommand::Delete(arguments) => change::delete(arguments),
         AccountCommand::ResetLink(arguments) => change::reset_link(arguments),
+        AccountCommand::DeleteSecondFactor(arguments) => change::delete_second_factor(arguments),
     }
 }
 

@@ -15,7 +15,7 @@ use foxhold_keysigner::{
 use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_ops::{AccountPorts, InvitationPorts};
 use foxhold_pool::{PoolLimits, PoolStretcher};
-use foxhold_ports::Mailer;
+use foxhold_ports::{Mailer, operator::Narrowed};
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use foxhold_sync_node::{NodeSettings, SyncNode};
@@ -287,10 +287,12 @@ fn accounts(
     directory: Arc<SqliteReader>,
     store: &Arc<SqliteStore>,
 ) -> anyhow::Result<AccountPorts> {
+    let (clock, random) = (Arc::clone(&means.clock), Arc::clone(&means.random));
+    let narrowed = Narrowed::new(Arc::clone(&ports.account_writer), clock, random);
     Ok(AccountPorts {
         reader: Arc::clone(&ports.account_reader),
         directory,
-        writer: Arc::clone(&ports.account_writer),
+        writer: Arc::new(narrowed),
         admin: Arc::clone(store) as _,
         stretcher: Arc::clone(&ports.stretcher),
         code_key: CodeKey::new(code_key("code.key", &means.keys.code(), &means.secrets)?),

@@ -14,6 +14,7 @@ use foxhold_node_calls::HttpNodeCalls;
 use foxhold_ops::{Access, AccountPorts, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_outbound::Outbound;
 use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
+use foxhold_ports::operator::Narrowed;
 use foxhold_runtime::{
     Shutdown, SystemClock, SystemRandom,
     config::{self, Secrets},
@@ -128,10 +129,11 @@ fn accounts(
 ) -> anyhow::Result<AccountPorts> {
     let limits = PoolLimits::of_machine(JOB_MEMORY);
     let stretcher = PoolStretcher::start(limits, Arc::new(SystemRandom))?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     Ok(AccountPorts {
         reader: Arc::clone(reader) as _,
         directory: Arc::clone(reader) as _,
-        writer: Arc::clone(store) as _,
+        writer: Arc::new(Narrowed::new(Arc::clone(store) as _, clock, random)),
         admin: Arc::clone(store) as _,
         stretcher: Arc::new(stretcher),
         code_key: CodeKey::new(code_key("code.key", &keys.code(), secrets)?),

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Every change there is: its method, its path, and the tool's words for it.
-const CHANGES: [(Method, &str, &str); 27] = [
+const CHANGES: [(Method, &str, &str); 28] = [
     (Method::POST, "/events", "events.take"),
     (Method::POST, "/invitations", "invite.create"),
     (Method::DELETE, "/invitations/{id}", "invite.delete"),
@@ -35,6 +35,11 @@ const CHANGES: [(Method, &str, &str); 27] = [
         Method::POST,
         "/accounts/{account}/reset-link",
         "account.reset-link",
+    ),
+    (
+        Method::DELETE,
+        "/accounts/{account}/second-factor",
+        "account.delete-second-factor",
     ),
     (Method::POST, "/users/{user}/retire", "user.retire"),
     (Method::POST, "/clients", "client.create"),

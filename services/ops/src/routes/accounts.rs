@@ -1,7 +1,9 @@
-//! `GET|POST /accounts`, `GET|DELETE /accounts/{account}`, `POST /accounts/{account}/disable|enable|reset-link`.
+//! `GET|POST /accounts`, `GET|DELETE /accounts/{account}`, `POST /accounts/{account}/disable|enable|reset-link`,
+//! `DELETE /accounts/{account}/second-factor`.
 
 mod change;
 mod create;
+mod second_factor;
 
 use std::sync::Arc;
 
@@ -13,13 +15,14 @@ use foxhold_core::{
     record::{self, UserKey},
 };
 use foxhold_ports::{
-    AccountAdmin, AccountDirectory, AccountReader, AccountWriter, Stretcher, account_admin,
+    AccountAdmin, AccountDirectory, AccountReader, OperatorWriter, Stretcher, account_admin,
     account_admin::AccountCursor,
 };
 
 pub(crate) use self::{
     change::{delete, disable, enable, reset_link},
     create::create,
+    second_factor::delete_second_factor,
 };
 use super::{Reply, page_limit};
 use crate::{
@@ -39,9 +42,9 @@ pub struct AccountPorts {
     pub reader: Arc<dyn AccountReader>,
     /// Reads all of them.
     pub directory: Arc<dyn AccountDirectory>,
-    /// Makes and removes them.
-    pub writer: Arc<dyn AccountWriter>,
-    /// Disables them.
+    /// Makes and removes them, and puts what links are made of.
+    pub writer: Arc<dyn OperatorWriter>,
+    /// Disables them, and takes off second factors.
     pub admin: Arc<dyn AccountAdmin>,
     /// Stretches the passwords of new ones.
     pub stretcher: Arc<dyn Stretcher>,

@@ -1,5 +1,5 @@
-//! Accounts: `GET|POST /accounts`, `GET|DELETE /accounts/{account}`, `POST /accounts/{account}/disable|enable|reset-link`. An
-//! account is named by its uid, 32 hex digits, or by its address.
+//! Accounts: `GET|POST /accounts`, `GET|DELETE /accounts/{account}`, `POST /accounts/{account}/disable|enable|reset-link`,
+//! `DELETE /accounts/{account}/second-factor`. An account is named by its uid, 32 hex digits, or by its address.
 
 use std::fmt;
 
@@ -90,6 +90,8 @@ pub enum AccountOutcome {
     Enabled,
     /// It is gone.
     Deleted,
+    /// Something of it is gone, as asked for.
+    Changed,
     /// It is like this already.
     Unchanged,
 }

@@ -1,15 +1,15 @@
 //! Accounts over the admin API: made, shown, listed, disabled, enabled, deleted; links; and what is refused.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{
-    Deadline, Uid,
+    Deadline, OpId, Secret, Uid,
     record::{self, Generation},
 };
 use foxhold_ops::wire::{
     Account, AccountChanged, AccountOutcome, AccountState, Accounts, Code, ResetLink, UserRecords,
 };
-use foxhold_ports::{AccountReader as _, memory::MemoryStore};
+use foxhold_ports::{AccountGuards as _, AccountReader as _, Call, Cause, memory::MemoryStore};
 use serde_json::json;
 
 use crate::scene::{ACCOUNTS, DOMAIN, NOW, Scene, encoded, new_account};
@@ -154,6 +154,81 @@ async fn a_deletion_is_asked_for_again_by_the_uid_and_tells_what_it_could_not() 
     let records = format!("/admin/v1/services/sync-1.5/users/{}", encoded(&user));
     let records: UserRecords = scene.get(&records).await.of();
     assert!(records.current.replaced_at_ms.is_some(), "retired");
+}
+
+/// As if the process had died between the account and the services.
+#[tokio::test]
+async fn disabling_again_tells_the_services_what_they_were_not_told() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    let uid = made(&scene, "ann@example.test").await;
+    let user = format!("{uid}@{DOMAIN}");
+    scene.place(&[&user], NODE).await;
+    let records = format!("/admin/v1/services/sync-1.5/users/{}", encoded(&user));
+    let generation = async || scene.get(&records).await.of::<UserRecords>().current.generation;
+    let before = generation().await;
+    let disable = format!("{}/disable", at(&uid));
+
+    scene.store.go_away_after_intent(Cause::Unavailable);
+    let open = scene.post(&disable, &json!({})).await;
+    assert_eq!(open.code(), Code::OutcomeUnknown);
+    scene.store.set_outage(None);
+    assert!(stored(&scene.store, &uid).await.unwrap().is_disabled());
+    assert_eq!(generation().await, before, "nobody has told it");
+
+    for _ in 0..2 {
+        let again = post(&scene, &disable).await;
+        assert_eq!(again.outcome, AccountOutcome::Unchanged);
+        let account = stored(&scene.store, &uid).await.unwrap();
+        let raised = generation().await;
+        assert!(raised > before && raised < account.signed_since().as_millis());
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_is_taken_off_and_nothing_else() {
+    let scene = Scene::bare();
+    let uid = made(&scene, "ann@example.test").await;
+    let path = format!("{}/second-factor", at("ann@example.test"));
+    let none: AccountChanged = scene.delete(&path).await.of();
+    assert_eq!(none.outcome, AccountOutcome::Unchanged);
+    let account = stored(&scene.store, &uid).await.unwrap();
+    let factor = record::SecondFactor {
+        secret: Arc::new(Secret::new([1; 20])),
+        enabled: true,
+        last_step: None,
+        backup_codes: vec![[2; 32]],
+    };
+    let call = Call {
+        op: OpId::from_bytes([1; 16]),
+        deadline: Deadline::after(Duration::from_secs(60)),
+    };
+    let factor = Some(Arc::new(factor));
+    let set = scene
+        .store
+        .set_second_factor(&call, account.uid, account.version, factor);
+    assert_eq!(set.await, Ok(()));
+    let guarded = stored(&scene.store, &uid).await.unwrap();
+
+    let foretold: AccountChanged = scene.delete(&format!("{path}?dry_run=true")).await.of();
+    assert_eq!(
+        (foretold.outcome, foretold.dry_run),
+        (AccountOutcome::Changed, true)
+    );
+    assert!(scene.get(&at(&uid)).await.of::<Account>().second_factor);
+    let done: AccountChanged = scene.delete(&path).await.of();
+    assert_eq!(
+        (done.outcome, done.account.unwrap().uid),
+        (AccountOutcome::Changed, uid.clone())
+    );
+    let after = record::Account {
+        second_factor: None,
+        version: guarded.version + 1,
+        ..guarded
+    };
+    assert!(stored(&scene.store, &uid).await == Some(after));
+    assert!(!scene.get(&at(&uid)).await.of::<Account>().second_factor);
+    let path = format!("{}/second-factor", at("bob@example.test"));
+    assert_eq!(scene.delete(&path).await.code(), Code::UnknownAccount);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use foxhold_ops::{
 use foxhold_ports::{
     NodeTokenMinter, Stretcher,
     memory::{ManualClock, MemoryStore, SeededRandom},
+    operator::Narrowed,
     signer::{NodeToken, NodeTokenOrder, SignError},
     stretcher::StretchError,
 };
@@ -166,7 +167,11 @@ impl Scene {
             accounts: Some(AccountPorts {
                 reader: Arc::clone(&store) as _,
                 directory: Arc::clone(&store) as _,
-                writer: Arc::clone(&store) as _,
+                writer: Arc::new(Narrowed::new(
+                    Arc::clone(&store) as _,
+                    Arc::clone(&clock) as _,
+                    Arc::new(SeededRandom::new(2)),
+                )),
                 admin: Arc::clone(&store) as _,
                 stretcher: Arc::new(NoStretching),
                 code_key: CodeKey::new(Secret::new([7; 32])),

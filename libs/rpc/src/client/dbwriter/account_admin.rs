@@ -41,4 +41,13 @@ impl AccountAdmin for RemoteAccountAdmin {
         };
         intent!(self, AccountAdminClient, call, set_disabled, message).map(|_| ())
     }
+
+    async fn delete_second_factor(&self, call: &Call, uid: Uid, based_on: u64) -> Result<(), WriteError> {
+        let message = pb::DeleteSecondFactorRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+            based_on,
+        };
+        intent!(self, AccountAdminClient, call, delete_second_factor, message).map(|_| ())
+    }
 }

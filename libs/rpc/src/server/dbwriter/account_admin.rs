@@ -40,4 +40,20 @@ impl AdminService for AccountAdministration {
             |()| pb::SetDisabledResponse {}
         )
     }
+
+    async fn delete_second_factor(
+        &self,
+        request: Request<pb::DeleteSecondFactorRequest>,
+    ) -> Result<Response<pb::DeleteSecondFactorResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                uid = uid(&wire.uid);
+                based_on = Ok::<_, FieldError>(wire.based_on);
+            },
+            delete_second_factor(uid, based_on),
+            |()| pb::DeleteSecondFactorResponse {}
+        )
+    }
 }

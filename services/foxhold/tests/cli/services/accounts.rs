@@ -61,11 +61,21 @@ fn an_account_is_made_shown_disabled_and_deleted() {
     let link = bench.json(&["account", "reset-link", ANN]);
     let begins = format!("{HOME}/complete_reset_password?");
     assert!(link["link"].as_str().unwrap().starts_with(&begins), "{link}");
+    let factor = ["account", "delete-second-factor", ANN];
+    assert_eq!(bench.run(&factor).code, Some(6), "nobody has confirmed it");
+    for confirmed in ["--dry-run", "--yes"] {
+        let told = bench.json(&[&factor[..], &[confirmed]].concat());
+        assert_eq!(told["outcome"], "unchanged", "it has none");
+    }
     let unconfirmed = bench.run(&["account", "delete", ANN]);
     assert_eq!(unconfirmed.code, Some(6), "{}", unconfirmed.err);
     bench.done(&["account", "delete", ANN, "--dry-run"]);
     bench.done(&["account", "delete", ANN, "--yes"]);
     assert_eq!(bench.run(&["account", "show", ANN]).code, Some(5));
+    // Whoever is not sure that it came to its end asks again, by the uid: the address may be another's by now.
+    assert_eq!(bench.run(&["account", "delete", ANN, "--yes"]).code, Some(5));
+    let again = bench.json(&["account", "delete", uid, "--yes"]);
+    assert_eq!(again["outcome"], "unchanged");
 }
 
 #[test]
@@ -87,14 +97,19 @@ fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
     bench.write("password", "correct horse\n");
     bench.write("short", "seven77\n");
+    bench.write("long", &"x".repeat(4097));
     for (arguments, code) in [
         (&["create", "nobody", "--password-file", "password"][..], 3),
         (&["create", ANN, "--password-file", "short"], 1),
+        (&["create", ANN, "--password-file", "long"], 1),
         (&["create", ANN, "--password-file", "missing"], 1),
         (&["create", ANN, "correct horse"], 2),
         (&["show", "nobody"], 3),
         (&["show", ANN], 5),
         (&["disable", ANN], 5),
+        (&["delete", ANN, "--yes"], 5),
+        (&["delete", "nobody", "--yes"], 3),
+        (&["delete-second-factor", ANN, "--yes"], 5),
     ] {
         let ran = bench.run(&[&["account"], arguments].concat());
         assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.err);

@@ -12,7 +12,7 @@ use foxhold_core::{
     record::{Account, Disabled},
 };
 use foxhold_ports::{Refusal, WriteError, account_admin::disabled_as, repeat::settled};
-use foxhold_sync::events::{self, AccountEvent, Told};
+use foxhold_sync::events::{self, AccountEvent, ApplyError, Told};
 
 use super::{AccountPorts, listed};
 use crate::{
@@ -171,8 +171,8 @@ impl OpsPorts {
     ) -> Result<(), Refused> {
         let user = ports.user(uid);
         let told = Told { user, event };
-        events::apply(self.event_ports(), by, &told).await?;
-        Ok(())
+        let applied = events::apply(self.event_ports(), by, &told).await;
+        applied.map(drop).map_err(not_told)
     }
 
     /// Deletes an account, whatever else of it changes meanwhile.
@@ -193,7 +193,7 @@ impl OpsPorts {
         }
         for _ in 0..ROUNDS {
             let (call, uid, version) = (self.call(by), account.uid, account.version);
-            let done = settled(&call, || ports.writer.delete_account(&call, uid, version)).await;
+            let done = settled(&call, || ports.writer.remove_account(&call, uid, version)).await;
             if !matches!(done, Err(WriteError::Refused(Refusal::Conflict))) {
                 done?;
                 self.tell_services(by, ports, account.uid, AccountEvent::Retire)
@@ -217,7 +217,7 @@ impl OpsPorts {
         let ports = self.accounts()?;
         if !dry_run {
             let call = self.call(by);
-            settled(&call, || ports.writer.delete_account(&call, uid, 0)).await?;
+            settled(&call, || ports.writer.remove_account(&call, uid, 0)).await?;
             self.tell_services(by, ports, uid, AccountEvent::Retire).await?;
         }
         Ok(AccountChanged {
@@ -247,7 +247,7 @@ impl OpsPorts {
                 .operator(&*self.random)
                 .reset_link(account, self.clock.now())?;
             let call = self.call(by);
-            let put = || ports.writer.put_password_token(&call, made.token.clone(), None);
+            let put = || ports.writer.put_forgot_token(&call, made.token.clone());
             settled(&call, put).await?;
             Some(made)
         };
@@ -258,6 +258,16 @@ impl OpsPorts {
             dry_run,
         })
     }
+}
+
+/// The account is as was asked for by now. Nobody else tells the services: whoever asks again does.
+fn not_told(error: ApplyError) -> Refused {
+    let refused = Refused::from(error);
+    let detail = format!(
+        "the account is as you asked, but not every service was told of it ({}); the same again, by its uid, tells them",
+        refused.detail
+    );
+    Refused { detail, ..refused }
 }
 
 /// What is to be written; `None` if it is like this already. What was signed before ends for good, so the time is later than

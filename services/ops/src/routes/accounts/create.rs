@@ -64,24 +64,16 @@ impl OpsPorts {
         }
         let operator = ports.operator(&*self.random);
         let now = self.clock.now();
-        let (account, sign_in) = operator.new_account(by, address, password, verified, now).await?;
-        let session = sign_in.session.id;
+        let (account, session) = operator.new_account(by, address, password, verified, now).await?;
         let call = self.call(by);
         let put = || {
-            ports
-                .writer
-                .create_account(&call, account.clone(), sign_in.clone())
+            let (account, session) = (account.clone(), session.clone());
+            ports.writer.make_account(&call, account, session)
         };
         settled(&call, put).await.map_err(|error| match error {
             WriteError::Refused(Refusal::EmailTaken) => taken(),
             error => error.into(),
         })?;
-        let call = self.call(by);
-        let closed = settled(&call, || ports.writer.close_session(&call, account.uid, session)).await;
-        if let Err(error) = closed {
-            // Nobody has its token, and it ends by itself.
-            tracing::info!(%error, "the session that an account was made with stays");
-        }
         Ok(AccountChanged {
             account: Some(listed((&account).into())),
             ..made
