@@ -52,10 +52,10 @@ pub struct SigningLimits {
     #[schemars(range(max = 1_024))]
     pub threads: usize,
     /// Orders that may wait for each thread.
-    #[schemars(range(max = 100_000))]
+    #[schemars(range(min = 1, max = 100_000))]
     pub waiting_per_thread: usize,
     /// How long an order may wait, in milliseconds.
-    #[schemars(range(max = 60_000))]
+    #[schemars(range(min = 1, max = 60_000))]
     pub wait_ms_max: u64,
     /// Certificates for one account in an hour, from all webheads together. Each webhead counts 60.
     pub certificates_per_hour: u16,

@@ -48,10 +48,10 @@ pub struct PoolSettings {
     #[schemars(range(min = 1, max = 4_096))]
     pub cores: Option<usize>,
     /// Stretchings that may wait for each one that runs.
-    #[schemars(range(max = 10_000))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub waiting_per_slot: usize,
     /// How long one may wait, in milliseconds.
-    #[schemars(range(max = 60_000))]
+    #[schemars(range(min = 1, max = 60_000))]
     pub wait_ms_max: u64,
 }
 
