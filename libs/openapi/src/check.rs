@@ -32,6 +32,12 @@ impl Described {
         Self(serde_json::from_str(&text).expect("a document is JSON"))
     }
 
+    /// All of it, for who makes requests from it.
+    #[must_use]
+    pub const fn document(&self) -> &Value {
+        &self.0
+    }
+
     /// Whether a call could have got this answer. A path or method that is not described says nothing.
     ///
     /// # Errors

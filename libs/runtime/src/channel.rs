@@ -39,16 +39,22 @@ pub struct ChannelSettings {
     /// `host:port` of each instance. A name may stand for several; it is looked up every ten seconds.
     pub addresses: Vec<String>,
     /// Calls at once to one instance.
+    #[schemars(range(min = 1, max = 100_000))]
     pub in_flight_max: usize,
     /// Calls that wait for one instance.
+    #[schemars(range(max = 100_000))]
     pub waiting_max: usize,
     /// How long a call waits for an instance at most, in milliseconds.
+    #[schemars(range(max = 60_000))]
     pub wait_ms_max: u64,
     /// How long connecting may take, handshake included, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub connect_ms_max: u64,
     /// How long an instance is left alone after a first failure, in milliseconds; doubled by each further one.
+    #[schemars(range(max = 60_000))]
     pub backoff_ms_min: u64,
     /// How long an instance is left alone at most, in milliseconds.
+    #[schemars(range(max = 3_600_000))]
     pub backoff_ms_max: u64,
 }
 

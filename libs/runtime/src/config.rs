@@ -4,6 +4,7 @@
 //! What must stay true: a key nobody knows is an error, all faults of one run are reported together, each with where
 //! it comes from and a fix, and no message repeats a value: it could be a secret in the wrong place.
 
+mod bounds;
 mod fault;
 mod findings;
 mod key;

@@ -47,24 +47,34 @@ use connection::ConnectionRules;
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcLimits {
     /// Calls at work at once.
+    #[schemars(range(min = 1, max = 100_000))]
     pub in_work_max: usize,
     /// Calls that wait to be worked on.
+    #[schemars(range(max = 100_000))]
     pub waiting_max: usize,
     /// How long a call waits at most, in milliseconds.
+    #[schemars(range(max = 60_000))]
     pub wait_ms_max: u64,
     /// Longest message, in bytes.
+    #[schemars(range(min = 1_024, max = 67_108_864))]
     pub message_len_max: usize,
     /// Streams at once on one connection.
+    #[schemars(range(min = 1, max = 100_000))]
     pub streams_max: u32,
     /// Connections at once; more wait in the operating system's queue.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_max: usize,
     /// How long a TLS handshake may take, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub handshake_ms_max: u64,
     /// After this time a connection is asked to end, in seconds, give or take a fifth (`ecosystem.md` 3.8).
+    #[schemars(range(min = 1, max = 86_400))]
     pub connection_age_secs: u64,
     /// How long calls on such a connection may go on, in seconds.
+    #[schemars(range(max = 86_400))]
     pub connection_grace_secs: u64,
     /// How long calls may go on when the process ends, in milliseconds.
+    #[schemars(range(max = 3_600_000))]
     pub drain_ms_max: u64,
 }
 

@@ -16,6 +16,7 @@ pub mod http_edge;
 pub mod layers;
 mod listener;
 pub mod metrics;
+pub mod peer;
 pub mod private_tier;
 pub mod process;
 pub mod random;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
-use serde::de::DeserializeOwned;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Shutdown,
@@ -33,7 +34,7 @@ pub const REFUSED: u8 = 6;
 /// A role as a process.
 pub trait Service {
     /// Its configuration.
-    type Config: DeserializeOwned;
+    type Config: DeserializeOwned + JsonSchema + Serialize;
     /// Its name: of the configuration file, in logs.
     const ROLE: &'static str;
     /// Its program: `foxhold-` and the role.
@@ -106,6 +107,7 @@ pub fn no_fault(keys: usize) -> String {
 pub fn check<S: Service>(reading: &Reading, secrets: &Secrets) -> Result<Checked<S::Config>, ConfigErrors> {
     let config: S::Config = reading.resolve(S::ROLE)?;
     let mut found = Findings::of(S::ROLE, reading);
+    found.take_bounds(&config);
     S::check(&config, secrets, &mut found);
     let traces = found.take_of("traces", S::traces(&config).checked()).flatten();
     found.told()?;

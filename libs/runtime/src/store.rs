@@ -63,6 +63,7 @@ pub struct StoreTable {
     /// SQLite: the file. Dbwriters make it; webheads only read it.
     pub path: Option<PathBuf>,
     /// SQLite, webhead: connections that read.
+    #[schemars(range(min = 1, max = 256))]
     pub connections: Option<usize>,
     /// Cassandra: some nodes, `host:port`; the others are found.
     pub contact_points: Option<Vec<String>>,

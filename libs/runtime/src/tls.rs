@@ -88,6 +88,9 @@ pub enum TlsError {
     /// The authority's certificates cannot be used.
     #[error("the authority's certificates cannot be used")]
     Authority(#[from] VerifierBuilderError),
+    /// Somebody with the same authority does not take it now: it is over, or was signed by another.
+    #[error("the own certificate is refused by whoever has the same authority")]
+    Refused(#[source] rustls::Error),
 }
 
 /// Who this process is, and whom it believes.
@@ -137,6 +140,21 @@ impl TlsIdentity {
     #[must_use]
     pub const fn id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    /// How much longer whoever has the same authority takes the own certificate.
+    ///
+    /// # Errors
+    /// [`TlsError::Refused`]: they do not take it now.
+    pub fn lasts(&self, now: Timestamp) -> Result<Duration, TlsError> {
+        let material = self.current.get();
+        let chain = &material.certified.cert;
+        let none = TlsError::OwnIdentity(IdentityError::NoCertificate);
+        let (own, others) = chain.split_first().ok_or(none)?;
+        let at = UnixTime::since_unix_epoch(Duration::from_millis(now.as_millis()));
+        let taken = material.clients.verify_client_cert(own, others, at);
+        taken.map_err(TlsError::Refused)?;
+        Ok(left_of(Some(chain), now))
     }
 
     /// What a private tier's listener speaks.

@@ -1,12 +1,15 @@
 //! A small HTTP/1 client: one connection a request, so that a killed server shows at once and nothing is retried unseen.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, header::HeaderMap};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
 
 /// An answer.
 #[derive(Debug)]
@@ -50,29 +53,57 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Result<Answer> {
-    let body = body.into();
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", address.to_string());
+    let request = request(&address.to_string(), method, path, headers, body.into())?;
+    in_time(async { exchange(TcpStream::connect(address).await?, request).await }).await
+}
+
+/// The same to who listens at a Unix socket.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_to_socket(
+    socket: &Path,
+    method: &Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Answer> {
+    let request = request("localhost", method, path, headers, body.into())?;
+    in_time(async { exchange(UnixStream::connect(socket).await?, request).await }).await
+}
+
+fn request(
+    host: &str,
+    method: &Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>> {
+    let mut request = Request::builder().method(method).uri(path).header("host", host);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(body))?;
-    let exchange = async {
-        let stream = TcpStream::connect(address).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        connection.abort();
-        anyhow::Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
-    };
+    Ok(request.body(Full::new(body))?)
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    connection.abort();
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
+}
+
+async fn in_time(exchange: impl Future<Output = Result<Answer>>) -> Result<Answer> {
     tokio::time::timeout(Duration::from_secs(60), exchange)
         .await
         .context("no answer within 60 s")?

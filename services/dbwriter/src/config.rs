@@ -36,9 +36,11 @@ pub struct Config {
     pub bootstrap: Bootstrap,
     /// How often what has expired is removed from SQLite; a cluster does that by itself.
     #[serde(default = "prune_interval_secs")]
+    #[schemars(range(max = 31_536_000))]
     pub prune_interval_secs: u64,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Spans for a collector.
     #[serde(default)]

@@ -23,7 +23,7 @@ use crate::{
     commands::{
         Exists, NoSuchFile, NotThere,
         audit::{ContradictionsLeft, LogChanged},
-        config::explain::UnknownKey,
+        config::{explain::UnknownKey, online::OnlineFaults},
         doctor::ChecksFailed,
         invite::import::RowsFailed,
         key::provider::RotationRefused,
@@ -84,6 +84,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if let Some(error) = error.downcast_ref::<TokenFileError>() {
         return exit_code_of_secrets(error);
+    }
+    if let Some(faults) = error.downcast_ref::<OnlineFaults>() {
+        return if faults.is_away { UNAVAILABLE } else { INVALID };
     }
     if let Some(error) = error.downcast_ref::<RotationRefused>() {
         return match error {

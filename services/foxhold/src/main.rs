@@ -9,6 +9,7 @@ mod failure;
 mod fleet;
 mod key_files;
 mod output;
+mod probes;
 mod progress;
 mod record_file;
 mod single_box;

@@ -73,6 +73,7 @@ pub struct Config {
     pub grpc: GrpcLimits,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Spans: to standard error or a Unix socket only, since this process opens no connection.
     #[serde(default)]

@@ -49,16 +49,20 @@ const PROBE_TYPE: &str = "foxhold-probe";
 #[serde(default, deny_unknown_fields)]
 pub struct SigningLimits {
     /// Threads that sign; 0 = one a core.
+    #[schemars(range(max = 1_024))]
     pub threads: usize,
     /// Orders that may wait for each thread.
+    #[schemars(range(min = 1, max = 100_000))]
     pub waiting_per_thread: usize,
     /// How long an order may wait, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub wait_ms_max: u64,
     /// Certificates for one account in an hour, from all webheads together. Each webhead counts 60.
     pub certificates_per_hour: u16,
     /// Orders to sign that one instance of a caller, by its address, may give each second; 0 = no limit.
     pub caller_per_second: u32,
     /// The same at once, after a rest.
+    #[schemars(range(min = 1))]
     pub caller_burst: u32,
 }
 

@@ -48,15 +48,19 @@ pub struct Config {
     pub purge: PurgeTable,
     /// Requests in work at once.
     #[serde(default = "requests_max")]
+    #[schemars(range(max = 1_000_000))]
     pub requests_max: usize,
     /// How long a request may take, in milliseconds.
     #[serde(default = "request_ms_max")]
+    #[schemars(range(max = 600_000))]
     pub request_ms_max: u64,
     /// After this time a page of a job is ended where it is, in milliseconds.
     #[serde(default = "page_ms_max")]
+    #[schemars(range(max = 600_000))]
     pub page_ms_max: u64,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Spans for a collector.
     #[serde(default)]

@@ -1,10 +1,10 @@
-//! Places in a store's order of users, as clients carry them. Only the store that gave one can read it, and only for the
-//! service it was given for: a short sum over both tells a cursor that was cut off, or is of another service, before the
-//! store is asked.
+//! Places in a store's order of users or accounts, as clients carry them. Only the store that gave one can read it, and only
+//! for what it was given for, a service or the accounts: a short sum over both tells a cursor that was cut off, or is of
+//! something else, before the store is asked.
 
 use data_encoding::BASE64URL_NOPAD;
 use foxhold_core::record::ServiceKey;
-use foxhold_ports::assignments::RecordCursor;
+use foxhold_ports::{account_admin::AccountCursor, assignments::RecordCursor};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -14,9 +14,12 @@ use crate::{
 
 const SUM_LEN: usize = 4;
 
-fn sum(service: &ServiceKey, place: &[u8]) -> [u8; SUM_LEN] {
+/// In place of a service, which is never called so.
+const ACCOUNTS: &str = "";
+
+fn sum(of: &str, place: &[u8]) -> [u8; SUM_LEN] {
     let mut hash = Sha256::new();
-    hash.update(service.0.as_bytes());
+    hash.update(of.as_bytes());
     // Not in a service's key.
     hash.update([0]);
     hash.update(place);
@@ -27,7 +30,16 @@ fn sum(service: &ServiceKey, place: &[u8]) -> [u8; SUM_LEN] {
 
 /// As clients carry it.
 pub(crate) fn told(service: &ServiceKey, RecordCursor(place): &RecordCursor) -> Cursor {
-    let bytes = [&sum(service, place)[..], place].concat();
+    write(&service.0, place)
+}
+
+/// The same of a place among accounts.
+pub(crate) fn told_of_accounts(AccountCursor(place): &AccountCursor) -> Cursor {
+    write(ACCOUNTS, place)
+}
+
+fn write(of: &str, place: &[u8]) -> Cursor {
+    let bytes = [&sum(of, place)[..], place].concat();
     Cursor(BASE64URL_NOPAD.encode(&bytes))
 }
 
@@ -36,17 +48,24 @@ pub(crate) fn read(
     service: &ServiceKey,
     cursor: Option<&Cursor>,
 ) -> Result<Option<RecordCursor>, FieldFault> {
-    let Some(Cursor(text)) = cursor else {
-        return Ok(None);
-    };
+    let place = cursor.map(|cursor| parse(&service.0, cursor)).transpose()?;
+    Ok(place.map(RecordCursor))
+}
+
+/// The same of a place among accounts.
+pub(crate) fn read_of_accounts(cursor: Option<&Cursor>) -> Result<Option<AccountCursor>, FieldFault> {
+    let place = cursor.map(|cursor| parse(ACCOUNTS, cursor)).transpose()?;
+    Ok(place.map(AccountCursor))
+}
+
+fn parse(of: &str, Cursor(text): &Cursor) -> Result<Vec<u8>, FieldFault> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
     let place = bytes.as_ref().and_then(|bytes| {
         let (found, place) = bytes.split_at_checked(SUM_LEN)?;
-        (found == sum(service, place)).then_some(place)
+        (found == sum(of, place)).then_some(place)
     });
-    let place =
-        place.ok_or_else(|| fault("after", "give `next` of an answer of this service, as it stood"))?;
-    Ok(Some(RecordCursor(place.to_vec())))
+    let place = place.map(<[u8]>::to_vec);
+    place.ok_or_else(|| fault("after", "give `next` of an answer about the same, as it stood"))
 }
 
 #[cfg(test)]
@@ -73,5 +92,10 @@ mod tests {
             }
         }
         assert_eq!(read(&sync, None), Ok(None));
+        let place = AccountCursor(vec![1, 2]);
+        let cursor = told_of_accounts(&place);
+        assert!(read(&sync, Some(&cursor)).is_err());
+        assert_eq!(read_of_accounts(Some(&cursor)), Ok(Some(place)));
+        assert!(read_of_accounts(Some(&told(&sync, &RecordCursor(vec![1])))).is_err());
     }
 }

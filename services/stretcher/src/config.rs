@@ -28,6 +28,7 @@ pub struct Config {
     pub pool: PoolSettings,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Spans for a collector.
     #[serde(default)]
@@ -44,10 +45,13 @@ pub struct PoolSettings {
     /// Memory that all stretchings together may take, in MiB; each takes 66.
     pub memory_mib: u64,
     /// Most stretchings at once; the machine's cores when absent.
+    #[schemars(range(min = 1, max = 4_096))]
     pub cores: Option<usize>,
     /// Stretchings that may wait for each one that runs.
+    #[schemars(range(min = 1, max = 10_000))]
     pub waiting_per_slot: usize,
     /// How long one may wait, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub wait_ms_max: u64,
 }
 

@@ -33,16 +33,20 @@ pub struct Config {
     /// Take host and port under the MAC from `Host`: only behind a proxy that checks it.
     pub trust_host: bool,
     /// How long after its end a token still serves `info/collections`.
+    #[schemars(range(max = 31_536_000))]
     pub expired_grace_secs: u64,
     /// How far a client's clock may be off.
+    #[schemars(range(max = 315_360_000))]
     pub skew_max_secs: u64,
     /// Where the records lie; made when absent.
     pub data_dir: PathBuf,
     /// Files of a new data directory. An existing one keeps its own number.
+    #[schemars(range(min = 1, max = 1_024))]
     pub shards: u32,
     /// Refuse writes: the node is being emptied.
     pub read_only: bool,
     /// Refuse writes while more percent than this of the disk are in use; 100 for never.
+    #[schemars(range(max = 100))]
     pub disk_used_max_percent: u8,
     /// Bytes each user may have; no quota when absent.
     pub quota_bytes: Option<u64>,
@@ -51,8 +55,10 @@ pub struct Config {
     /// Sent as `X-Weave-Alert` with every answer.
     pub alert: Option<String>,
     /// How long to answer "not ready" before connections are refused, when the process ends.
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Requests in work at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub requests_max: usize,
     /// The published limits.
     pub limits: Limits,

@@ -128,6 +128,7 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
     #[serde(default)]
+    #[schemars(range(max = 100))]
     pub forwarded_from_right: usize,
     /// Origins whose pages may read answers; the own one when absent.
     pub allowed_origins: Option<Vec<String>>,
@@ -135,15 +136,18 @@ pub struct Config {
     pub hsts: Option<bool>,
     /// Requests in work at once.
     #[serde(default = "requests_max")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub requests_max: usize,
     /// How long a request may take, in milliseconds.
     #[serde(default = "request_ms_max")]
+    #[schemars(range(min = 1, max = 600_000))]
     pub request_ms_max: u64,
     /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
     #[serde(default)]
     pub error_endpoint: bool,
     /// How long to answer "not ready" before connections are refused, when the process ends.
     #[serde(default = "drain_delay_secs")]
+    #[schemars(range(max = 3_600))]
     pub drain_delay_secs: u64,
     /// Spans for a collector.
     #[serde(default)]
@@ -185,6 +189,7 @@ pub struct HawkSettings {
     /// How far a client's clock may be off, in seconds: a minute to a year.
     pub window_secs: u64,
     /// Requests remembered to refuse exact repetitions.
+    #[schemars(range(max = 10_000_000))]
     pub remembered_max: usize,
     /// Also take the derived token id alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
     pub accept_bearer: bool,
@@ -386,6 +391,9 @@ impl Config {
         found.take(self.purge.check());
         found.take(self.node_health.check());
         found.take_of("limits.rules", self.limits.rules());
+        if self.stretcher.is_none() {
+            found.take_of("stretch.memory_mib", self.stretch.limits().slots());
+        }
         found.take(self.first_assignments.check());
         found.take(self.registration_rules());
         found.take(NodeTypes::parse(&self.node_types).map_err(ConfigError::from));

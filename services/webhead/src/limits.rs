@@ -27,8 +27,10 @@ pub struct LimitSettings {
     /// Rule lines; an action named here loses all its rules of the profile.
     pub rules: Vec<String>,
     /// How many keys are remembered; beyond that the one idle for longest is forgotten, but no active block.
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub keys_max: usize,
     /// How many counted events are remembered, 8 bytes each, all keys together.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub events_max: usize,
 }
 

@@ -1,6 +1,10 @@
 //! What a role's own rules find in a configuration: all of it, each fault where its key stands.
 
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+
 use super::{
+    bounds,
     fault::{ConfigErrors, Fault, split_fix},
     key::Key,
     reading::Reading,
@@ -48,6 +52,16 @@ impl<'a> Findings<'a> {
             }
             outcome => self.take(outcome),
         }
+    }
+
+    /// Whole numbers out of the bounds that the schema has for them.
+    pub fn take_bounds<C: JsonSchema + Serialize>(&mut self, config: &C) {
+        // Configurations are made of texts, numbers, lists and tables, which all can be told.
+        let told = serde_json::to_value(config).unwrap_or_default();
+        let schema = schema_for!(C).to_value();
+        bounds::faults(&schema, &told)
+            .into_iter()
+            .for_each(|fault| self.push(fault));
     }
 
     fn push(&mut self, mut fault: Fault) {

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod online;
 pub(crate) mod role;
 pub(crate) mod show;
 
@@ -28,10 +29,10 @@ pub(crate) enum ConfigCommand {
     Init(init::InitArgs),
     /// Read a configuration with every file it names, and tell all that is wrong: where, which key, and what to do.
     ///
-    /// Run it before a process is started with a new configuration: it is what the program's own --check-config does.
-    /// Changes nothing.
+    /// Run it before a process is started with a new configuration: it is what the program's own --check-config does. With
+    /// --online, run it where the process runs, and as its user. Changes nothing, and sends no mail.
     #[command(
-        after_help = "Examples:\n  foxhold config check --data foxhold-data\n  foxhold config check --role webhead --config webhead.toml"
+        after_help = "Examples:\n  foxhold config check --data foxhold-data\n  foxhold config check --role webhead --config webhead.toml --online"
     )]
     Check(check::CheckArgs),
     /// List every key with the value it has, and where that comes from. Of secrets, file and length.

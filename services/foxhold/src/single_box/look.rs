@@ -13,6 +13,7 @@ use crate::cli::MailMode;
 
 /// Tells all that is wrong.
 pub(crate) fn look(settings: &Settings, secrets: &Secrets, found: &mut Findings<'_>) {
+    found.take_bounds(settings);
     // Whoever checks need not confirm again how the box is set up.
     for fault in settings.faults(true) {
         found.take::<(), _>(Err(fault));

@@ -8,7 +8,7 @@ use std::{
 
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
-    config::{self, ConfigErrors, Sources},
+    config::{ConfigErrors, Findings, Reading, Sources},
     telemetry::LogConfig,
 };
 use foxhold_sync::node_type::NodeTypes;
@@ -66,6 +66,7 @@ pub(crate) struct Settings {
     /// Password stretching.
     pub(crate) stretch: StretchTable,
     /// Take no records while more percent than this of the disk are in use; 100 for never.
+    #[schemars(range(max = 100))]
     pub(crate) disk_used_max_percent: u8,
     /// Where the support document of a BrowserID issuer is read, by its domain, if not where the domain has it.
     pub(crate) issuer_documents: BTreeMap<String, String>,
@@ -78,6 +79,7 @@ pub(crate) struct Settings {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<String>,
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
+    #[schemars(range(max = 100))]
     pub(crate) forwarded_from_right: usize,
     /// Also take derived token ids alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
     pub(crate) accept_bearer: bool,
@@ -197,14 +199,15 @@ impl Settings {
         arguments: &UpArgs,
     ) -> Result<Self, SettingsError> {
         let files = file.exists().then(|| file.to_owned()).into_iter().collect();
-        let settings: Self = config::load(
-            "up",
-            &Sources {
-                files,
-                env,
-                overrides: overrides(arguments),
-            },
-        )?;
+        let reading = Reading::of(&Sources {
+            files,
+            env,
+            overrides: overrides(arguments),
+        });
+        let settings: Self = reading.resolve("up")?;
+        let mut found = Findings::of("up", &reading);
+        found.take_bounds(&settings);
+        found.told()?;
         settings.check(arguments.yes)?;
         Ok(settings)
     }

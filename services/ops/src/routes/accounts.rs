@@ -8,7 +8,6 @@ mod second_factor;
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use data_encoding::BASE64URL_NOPAD;
 use foxhold_accounts::{Address, CodeKey, operator::Operator, session};
 use foxhold_core::{
     Deadline, RegionMark, Uid,
@@ -16,7 +15,6 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AccountAdmin, AccountDirectory, AccountReader, OperatorWriter, Stretcher, account_admin,
-    account_admin::AccountCursor,
 };
 
 pub(crate) use self::{
@@ -26,10 +24,11 @@ pub(crate) use self::{
 };
 use super::{Reply, page_limit};
 use crate::{
+    cursor,
     extract::{By, Params, Segments},
     refused::{Refused, fault},
     router::{App, OpsPorts},
-    wire::{Account, AccountState, Accounts, Code, Cursor, ListedAccount, PageQuery},
+    wire::{Account, AccountState, Accounts, Code, ListedAccount, PageQuery},
 };
 
 /// Accounts of a page, if nothing is said.
@@ -80,17 +79,12 @@ pub(crate) async fn list(
     Params(query): Params<PageQuery>,
 ) -> Reply<Accounts> {
     let limit = page_limit(query.limit.unwrap_or(LIMIT))?;
-    let unreadable = |_| fault("after", "give `next` of an answer, as it stood");
-    let after = query
-        .after
-        .map(|Cursor(text)| BASE64URL_NOPAD.decode(text.as_bytes()));
-    let after = after.transpose().map_err(unreadable)?.map(AccountCursor);
+    let after = cursor::read_of_accounts(query.after.as_ref())?;
     let directory = &app.accounts()?.directory;
     let page = directory.accounts(by, after.as_ref(), limit).await?;
-    let next = page.next;
     Ok(Json(Accounts {
         accounts: page.accounts.into_iter().map(listed).collect(),
-        next: next.map(|AccountCursor(place)| Cursor(BASE64URL_NOPAD.encode(&place))),
+        next: page.next.as_ref().map(cursor::told_of_accounts),
     }))
 }
 

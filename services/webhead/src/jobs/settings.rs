@@ -18,8 +18,10 @@ pub struct PurgeSettings {
     /// Whether this process takes part.
     pub enabled: bool,
     /// From one pass to the next, in seconds; up to 30 % more or less.
+    #[schemars(range(max = 31_536_000))]
     pub interval_secs: u64,
     /// How long ago a record must have been replaced, in seconds.
+    #[schemars(range(max = 315_360_000))]
     pub grace_secs: u64,
     /// Users read at once, 1 to 1000.
     pub batch: u32,
@@ -54,6 +56,7 @@ pub struct NodeHealthSettings {
     /// Whether this process takes part; absent = in a fleet, and not on a single box.
     pub enabled: Option<bool>,
     /// From one look to the next, in seconds; up to 30 % more or less.
+    #[schemars(range(max = 31_536_000))]
     pub interval_secs: u64,
     /// Looks without an answer, in a row, that put a node out of service.
     pub failures: u32,

@@ -1,4 +1,5 @@
-//! One mail to somebody, step by step, so that an operator sees where it stops: `foxhold mail test`.
+//! One mail to somebody, step by step, so that an operator sees where it stops: `foxhold mail test`. Or only what comes
+//! before a mail: `foxhold config check --online`.
 
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ use super::smtp::{Relay, SmtpError, SmtpSettings, SmtpTls, credentials, tls};
 
 /// How long one step may take.
 const STEP_MAX: Duration = Duration::from_secs(30);
+
+/// The step that reaches the server.
+pub const CONNECT: &str = "connect";
+/// The step that shows a login.
+pub const LOG_IN: &str = "log in";
 
 /// A step of the dialogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +69,21 @@ pub async fn try_out(settings: &SmtpSettings, to: &str, host: &str) -> Result<Ve
     Ok(trial.steps)
 }
 
+/// Does what comes before a mail, and sends none: connects, protects the connection, logs in. Every step up to the first that
+/// fails.
+///
+/// # Errors
+/// [`TrialError::Settings`]: nothing was sent, no password either.
+pub async fn greet(settings: &SmtpSettings) -> Result<Vec<Step>, TrialError> {
+    Relay::new(settings)?;
+    let mut trial = Trial { steps: Vec::new() };
+    if let Ok(mut server) = trial.entered(settings).await {
+        // All that was to be known is known.
+        let _ = server.quit().await;
+    }
+    Ok(trial.steps)
+}
+
 fn words(to: &str, host: &str) -> foxhold_ports::mail::Mail {
     let text = format!("This is the mail that `foxhold mail test` sends. {host} can send mail.\n");
     foxhold_ports::mail::Mail {
@@ -82,11 +103,7 @@ impl Trial {
         to: Address,
         message: &[u8],
     ) -> Result<(), Stopped> {
-        let mut server = self.connected(settings).await?;
-        if let Some(login) = credentials(settings) {
-            let answered = server.auth(DEFAULT_MECHANISMS, &login).await;
-            self.note("log in", answered)?;
-        }
+        let mut server = self.entered(settings).await?;
         let from = MailFrom::new(Some(relay.sender()), Vec::new());
         let answered = server.command(from).await;
         self.note("name the sender", answered)?;
@@ -100,6 +117,16 @@ impl Trial {
         self.note("say goodbye", answered)
     }
 
+    /// A server that would take a mail now, as far as it knows who brings it.
+    async fn entered(&mut self, settings: &SmtpSettings) -> Result<AsyncSmtpConnection, Stopped> {
+        let mut server = self.connected(settings).await?;
+        if let Some(login) = credentials(settings) {
+            let answered = server.auth(DEFAULT_MECHANISMS, &login).await;
+            self.note(LOG_IN, answered)?;
+        }
+        Ok(server)
+    }
+
     async fn connected(&mut self, settings: &SmtpSettings) -> Result<AsyncSmtpConnection, Stopped> {
         let hello = ClientId::default();
         let at_once = match settings.tls {
@@ -109,10 +136,10 @@ impl Trial {
         let place = (settings.host.as_str(), settings.port());
         let connecting = AsyncSmtpConnection::connect_tokio1(place, Some(STEP_MAX), &hello, at_once, None);
         let connected = connecting.await;
-        let mut server = self.made("connect", connected)?;
+        let mut server = self.made(CONNECT, connected)?;
         let name = server.server_info().name().to_owned();
         self.tell(
-            "connect",
+            CONNECT,
             true,
             format!("{name} answers on port {}", settings.port()),
         );

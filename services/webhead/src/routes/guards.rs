@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
 };
 use data_encoding::BASE32_NOPAD;
 use foxhold_accounts::{
@@ -217,9 +217,11 @@ pub(super) async fn recovery_key_is_there(
 /// GET /recoveryKey/{id}.
 pub(super) async fn recovery_data(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     call: PasswordCall<ByResetToken>,
 ) -> Answer {
+    // One that is not UTF-8 is no id either.
+    let Path(id) = id.map_err(|_| AccountError::BadParameter("recoveryKeyId"))?;
     let id = RecoveryKeyId::parse(&id)?;
     let data = app
         .accounts

@@ -265,7 +265,8 @@ impl<'a> Walk<'a> {
         match kind {
             Some("string") if is_secret(schema) => "path of a secret's file".to_owned(),
             Some("string") => "text".to_owned(),
-            Some("integer" | "number") => "number".to_owned(),
+            Some("integer") => bounded(schema),
+            Some("number") => "number".to_owned(),
             Some("boolean") => "true or false".to_owned(),
             Some("array") => format!("list: {}", self.kind(self.meaning(&schema["items"]))),
             Some("object") => format!(
@@ -295,6 +296,22 @@ fn is_secret(schema: &Value) -> bool {
 fn shapes(schema: &Value) -> Vec<&Value> {
     let of = |name: &str| schema[name].as_array().into_iter().flatten();
     of("oneOf").chain(of("anyOf")).collect()
+}
+
+/// A whole number, with the bounds that it has beside those of its type.
+fn bounded(schema: &Value) -> String {
+    let of_type = match schema["format"].as_str() {
+        Some("uint8") => 255,
+        Some("uint16") => 65_535,
+        _ => u64::MAX,
+    };
+    let least = schema["minimum"].as_u64().unwrap_or_default();
+    let most = schema["maximum"].as_u64().filter(|most| *most != of_type);
+    match (least, most) {
+        (least, Some(most)) => format!("number, {least} to {most}"),
+        (0, None) => "number".to_owned(),
+        (least, None) => format!("number, {least} or more"),
+    }
 }
 
 /// The words that may stand there, if it is one of several.

@@ -1,6 +1,6 @@
 //! The roles, as far as their configurations go: a box, and each tier by what its own crate says of itself.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, path::Path};
 
 use foxhold_dbwriter::process::DbwriterProcess;
 use foxhold_keysigner::process::KeysignerProcess;
@@ -16,6 +16,10 @@ use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::online::{
+    Named,
+    names::{self, Names},
+};
 use crate::single_box::{look::look, settings::Settings, setup};
 
 /// A role with a configuration.
@@ -90,13 +94,16 @@ pub(crate) trait Role {
 
     /// What was read, with the defaults of all that is left out.
     fn resolved(&self, reading: &Reading) -> Result<Value, ConfigErrors>;
+
+    /// What was read names these things beyond the process; of a box, with its folder.
+    fn names(&self, reading: &Reading, secrets: &Secrets, data: &Path) -> Result<Vec<Named>, ConfigErrors>;
 }
 
 struct Tier<S>(PhantomData<S>);
 
 impl<S: Service> Role for Tier<S>
 where
-    S::Config: JsonSchema + Serialize,
+    S::Config: JsonSchema + Serialize + Names,
 {
     fn schema(&self) -> Value {
         schema_for!(S::Config).to_value()
@@ -108,6 +115,10 @@ where
 
     fn resolved(&self, reading: &Reading) -> Result<Value, ConfigErrors> {
         Ok(as_json(&reading.resolve::<S::Config>(S::ROLE)?))
+    }
+
+    fn names(&self, reading: &Reading, secrets: &Secrets, _data: &Path) -> Result<Vec<Named>, ConfigErrors> {
+        Ok(reading.resolve::<S::Config>(S::ROLE)?.names(secrets))
     }
 }
 
@@ -128,6 +139,11 @@ impl Role for TheBox {
 
     fn resolved(&self, reading: &Reading) -> Result<Value, ConfigErrors> {
         Ok(as_json(&reading.resolve::<Settings>("box")?))
+    }
+
+    fn names(&self, reading: &Reading, secrets: &Secrets, data: &Path) -> Result<Vec<Named>, ConfigErrors> {
+        let settings: Settings = reading.resolve("box")?;
+        Ok(names::of_box(&settings, secrets, data))
     }
 }
 

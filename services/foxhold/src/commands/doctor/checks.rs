@@ -2,7 +2,11 @@
 
 use foxhold_core::Timestamp;
 
-use super::facts::{Facts, Fault, NodeFacts, Permissions, Reply};
+use super::facts::{Facts, NodeFacts, Permissions};
+use crate::probes::{
+    Complaint,
+    web::{self, Fault, Reply},
+};
 
 /// A clock may be off by so much before anything notices.
 const OFFSET_WARN_SECS: u64 = 10;
@@ -213,33 +217,16 @@ fn nobody_at_own(check: &'static str, url: &str) -> Finding {
 
 /// The same of a node, which may be elsewhere.
 pub(super) fn unreachable_node(url: &str, fault: &Fault) -> Finding {
-    let mut found = unreachable("node", url, fault);
-    if *fault == Fault::NoAnswer {
-        found.fix = format!(
-            "see that it runs (its own log) and that firewalls let this machine through to it; while it is away: foxhold node \
-             disable {url}"
-        );
-    }
-    found
+    complained("node", web::unreachable_node(url, fault))
 }
 
 /// Says why there is no answer.
 pub(super) fn unreachable(check: &'static str, url: &str, fault: &Fault) -> Finding {
-    let (what, fix) = match fault {
-        Fault::NoAnswer => (
-            format!("nobody answers at {url}"),
-            "see that the name leads here, that proxy and firewall let it through, and that public_url is right",
-        ),
-        Fault::Identity => (
-            format!("{url} shows a certificate that browsers do not trust"),
-            "give the proxy a certificate for this name; one of a private authority is trusted only where that is installed",
-        ),
-        Fault::Other(what) => (
-            format!("{url}: {what}"),
-            "see what answers there: a proxy's own page?",
-        ),
-    };
-    bad(check, State::Fail, what, fix)
+    complained(check, web::unreachable(url, fault))
+}
+
+fn complained(check: &'static str, complaint: Complaint) -> Finding {
+    bad(check, State::Fail, complaint.what, complaint.fix)
 }
 
 fn public_url(facts: &Facts) -> Finding {
@@ -248,34 +235,13 @@ fn public_url(facts: &Facts) -> Finding {
         return running(facts);
     };
     let url = &settings.public_url;
-    let Reply { status, body, .. } = match &facts.configuration {
+    let reply = match &facts.configuration {
         Ok(reply) => reply,
         Err(Fault::NoAnswer) => return nobody_at_own(check, url),
         Err(fault) => return unreachable(check, url, fault),
     };
-    if *status != 200 {
-        let what = format!("{url} answers {status} in place of its configuration document");
-        return bad(
-            check,
-            State::Fail,
-            what,
-            "see that the proxy passes all paths on to this box",
-        );
-    }
-    let bases = [
-        "auth_server_base_url",
-        "oauth_server_base_url",
-        "profile_server_base_url",
-        "sync_tokenserver_base_url",
-    ];
-    let other = bases.iter().find_map(|base| {
-        let found = body[*base].as_str().unwrap_or("nothing");
-        (found != url).then_some((base, found))
-    });
-    if let Some((base, found)) = other {
-        let what = format!("who asks {url} is sent to {found} ({base})");
-        let fix = "give the box its address: foxhold up --public-url, or public_url in foxhold.toml";
-        return bad(check, State::Fail, what, fix);
+    if let Some(complaint) = web::leads_elsewhere(url, url, reply) {
+        return complained(check, complaint);
     }
     if url.starts_with("http://") && !settings.is_loopback {
         let what = format!(

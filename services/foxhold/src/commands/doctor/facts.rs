@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use foxhold_core::Timestamp;
-use serde_json::Value;
+
+use crate::probes::web::{Fault, Reply};
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -53,24 +54,6 @@ pub(super) enum Permissions {
     Missing,
     /// The permission bits.
     Mode(u32),
-}
-
-/// An answer over HTTP.
-#[derive(Debug, Clone)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    /// By the clock of who answers.
-    pub(super) date: Option<Timestamp>,
-    /// Null for what is no JSON.
-    pub(super) body: Value,
-}
-
-/// Why there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    NoAnswer,
-    Identity,
-    Other(String),
 }
 
 #[derive(Debug, Clone)]

@@ -9,10 +9,13 @@ use foxhold_runtime::SystemClock;
 
 use super::{
     checks::{Finding, State, bad, offset, ok, out_of_service, unreachable, unreachable_node},
-    facts::{Fault, NodeFacts, Reply},
-    gather::{Asking, has_room},
+    facts::NodeFacts,
+    gather::has_room,
 };
-use crate::admin_client::{Admin, AdminError, Path};
+use crate::{
+    admin_client::{Admin, AdminError, Path},
+    probes::web::{CONFIGURATION, Fault, Reply, Web},
+};
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ struct PublicFacts {
 
 /// Finds out about the fleet.
 pub(super) async fn gather(admin: &mut Admin, public_url: Option<&str>) -> Result<FleetFacts, AdminError> {
-    let asking = Asking::new();
+    let web = Web::new();
     let health: Health = admin.get(&Path::of(["health"])).await?;
     let mut services = Vec::new();
     if health.store_answers {
@@ -49,7 +52,7 @@ pub(super) async fn gather(admin: &mut Admin, public_url: Option<&str>) -> Resul
         for service in listed.services {
             let listed: Nodes = admin.get(&Path::service(&service.key, ["nodes"])).await?;
             services.push(ServiceFacts {
-                nodes: nodes(&asking, listed.nodes).await,
+                nodes: nodes(&web, listed.nodes).await,
                 key: service.key,
             });
         }
@@ -58,13 +61,13 @@ pub(super) async fn gather(admin: &mut Admin, public_url: Option<&str>) -> Resul
         store_answers: health.store_answers,
         services,
         public: match public_url {
-            Some(url) => Some(public(&asking, url.trim_end_matches('/')).await),
+            Some(url) => Some(public(&web, url.trim_end_matches('/')).await),
             None => None,
         },
     })
 }
 
-async fn nodes(asking: &Asking, listed: Vec<Node>) -> Vec<NodeFacts> {
+async fn nodes(web: &Web, listed: Vec<Node>) -> Vec<NodeFacts> {
     let mut nodes = Vec::new();
     for node in listed {
         let figures = NodeFigures {
@@ -78,8 +81,7 @@ async fn nodes(asking: &Asking, listed: Vec<Node>) -> Vec<NodeFacts> {
         let answer = if node.downed {
             None
         } else {
-            let reply = asking.document(&node.url, "/__lbheartbeat__").await;
-            Some(reply.map(|reply| reply.status))
+            Some(web.is_alive(&node.url).await)
         };
         nodes.push(NodeFacts {
             has_room: has_room(&figures),
@@ -90,10 +92,10 @@ async fn nodes(asking: &Asking, listed: Vec<Node>) -> Vec<NodeFacts> {
     nodes
 }
 
-async fn public(asking: &Asking, url: &str) -> PublicFacts {
-    let configuration = asking.document(url, "/.well-known/fxa-client-configuration");
-    let heartbeat = asking.document(url, "/__heartbeat__");
-    let (configuration, heartbeat, published_kids) = tokio::join!(configuration, heartbeat, asking.kids(url));
+async fn public(web: &Web, url: &str) -> PublicFacts {
+    let configuration = web.document(url, CONFIGURATION);
+    let heartbeat = web.document(url, "/__heartbeat__");
+    let (configuration, heartbeat, published_kids) = tokio::join!(configuration, heartbeat, web.kids(url));
     PublicFacts {
         url: url.to_owned(),
         now: SystemClock.now(),

@@ -5,7 +5,6 @@ use std::{
     fs::{self, File, TryLockError},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
 };
 
 use foxhold_core::{
@@ -16,35 +15,29 @@ use foxhold_crypto::{
     hawk::{self, Credentials, Target},
     node_secret::{NodeSecret, NodeSecrets, read_list},
     node_token::{NodeToken, NodeTokenClaims, mint},
-    rsa_key::KeySet,
 };
 use foxhold_keysigner::{custody::file, rotation};
 use foxhold_node_auth::{NodeAuth, NodeName, SignedRequest};
-use foxhold_outbound::{Answer, Outbound, OutboundError, Reach};
 use foxhold_ports::{AssignmentReader as _, assignments::choice::is_out};
 use foxhold_runtime::{
     SystemClock, SystemRandom,
     config::{self, Secrets},
 };
 use foxhold_store_sqlite::SqliteReader;
-use http::{HeaderMap, HeaderValue, Uri, header};
-use serde_json::Value;
+use http::{HeaderMap, HeaderValue, header};
 
-use super::facts::{Facts, Fault, FileFacts, NodeFacts, Permissions, Reply, SettingsFacts};
+use super::facts::{Facts, FileFacts, NodeFacts, Permissions, SettingsFacts};
 use crate::{
     cli::UpArgs,
     data_folder::check_config_of,
     key_files::{KeyFiles, NamedKeyFile},
+    probes::web::{ANSWER_MAX, CONFIGURATION, Fault, Web},
     single_box::{
         SERVICE,
         settings::{Settings, is_loopback},
     },
 };
 
-/// How long each question may wait.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Nothing that is asked for is longer.
-const BODY_MAX: usize = 64 * 1024;
 /// A user that there is not: the last number a uid can have. Its data is read, and there is none.
 const NOBODY: u64 = (1 << 53) - 1;
 
@@ -57,17 +50,17 @@ pub(super) async fn gather(data: &Path, public_url: Option<String>) -> Facts {
     let root = root.unwrap_or_default();
     let secret = Secrets::default().read_text("node.secret", &keys.node());
     let secret = secret.map_err(|error| error.to_string());
-    let asking = Asking::new();
+    let web = Web::new();
     // Of a box that does not run nobody needs to be asked.
     let (configuration, published_kids) = if is_running {
-        let configuration = asking.document(&root, "/.well-known/fxa-client-configuration");
-        tokio::join!(configuration, asking.kids(&root))
+        let configuration = web.document(&root, CONFIGURATION);
+        tokio::join!(configuration, web.kids(&root))
     } else {
         (Err(Fault::NoAnswer), Err(Fault::NoAnswer))
     };
     let now = SystemClock.now();
     let nodes = match &secret {
-        Ok(text) if is_running => asking.nodes(&data.join("foxhold.db"), text).await,
+        Ok(text) if is_running => nodes(&web, &data.join("foxhold.db"), text).await,
         Ok(_) => Ok(Vec::new()),
         Err(_) => Err("without the secret nothing can be asked of them".to_owned()),
     };
@@ -222,71 +215,34 @@ pub(super) const fn has_room(figures: &NodeFigures) -> bool {
     figures.current_load < figures.capacity && !figures.backoff && !is_out(figures)
 }
 
-/// Asks as browsers do.
-pub(super) struct Asking(Outbound);
-
-impl Asking {
-    pub(super) fn new() -> Self {
-        Self(Outbound::new())
+/// The nodes of the one service, each with what it answers to a token of ours.
+async fn nodes(web: &Web, database: &Path, secrets: &SecretText) -> Result<Vec<NodeFacts>, String> {
+    let reader = SqliteReader::open(database, 1).map_err(|error| error.to_string())?;
+    let by = Deadline::after(ANSWER_MAX);
+    let listed = reader.nodes(by, &ServiceKey(SERVICE.to_owned())).await;
+    let mut nodes = Vec::new();
+    for node in listed.map_err(|error| error.to_string())? {
+        let answer = if node.figures.downed {
+            None
+        } else {
+            Some(try_node(web, &node.url, secrets).await)
+        };
+        nodes.push(NodeFacts {
+            has_room: has_room(&node.figures),
+            answer,
+            url: node.url,
+        });
     }
+    Ok(nodes)
+}
 
-    async fn get(&self, url: &str, headers: HeaderMap) -> Result<Answer, Fault> {
-        let uri: Uri = url.parse().map_err(|_| Fault::Other("no URL".to_owned()))?;
-        let by = Deadline::after(ANSWER_MAX);
-        let answer = self.0.get_with(by, &uri, Reach::Configured, headers, BODY_MAX);
-        answer.await.map_err(|error| match error {
-            OutboundError::NoAnswer => Fault::NoAnswer,
-            OutboundError::Identity => Fault::Identity,
-            other => Fault::Other(other.to_string()),
-        })
-    }
-
-    pub(super) async fn document(&self, root: &str, path: &str) -> Result<Reply, Fault> {
-        let answer = self.get(&format!("{root}{path}"), HeaderMap::new()).await?;
-        let date = answer.date.and_then(|date| httpdate::parse_http_date(&date).ok());
-        let date = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
-        Ok(Reply {
-            status: answer.status.as_u16(),
-            date: date.map(|since| Timestamp::from_secs(since.as_secs())),
-            body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
-        })
-    }
-
-    pub(super) async fn kids(&self, root: &str) -> Result<Vec<String>, Fault> {
-        let answer = self.get(&format!("{root}/v1/jwks"), HeaderMap::new()).await?;
-        let keys = KeySet::from_jwks(&answer.body);
-        let keys = keys.map_err(|_| Fault::Other("what answers is no key set".to_owned()))?;
-        Ok(keys.keys().iter().map(|key| key.kid.clone()).collect())
-    }
-
-    async fn nodes(&self, database: &Path, secrets: &SecretText) -> Result<Vec<NodeFacts>, String> {
-        let reader = SqliteReader::open(database, 1).map_err(|error| error.to_string())?;
-        let by = Deadline::after(ANSWER_MAX);
-        let listed = reader.nodes(by, &ServiceKey(SERVICE.to_owned())).await;
-        let mut nodes = Vec::new();
-        for node in listed.map_err(|error| error.to_string())? {
-            let answer = if node.figures.downed {
-                None
-            } else {
-                Some(self.node(&node.url, secrets).await)
-            };
-            nodes.push(NodeFacts {
-                has_room: has_room(&node.figures),
-                answer,
-                url: node.url,
-            });
-        }
-        Ok(nodes)
-    }
-
-    async fn node(&self, url: &str, secrets: &SecretText) -> Result<u16, Fault> {
-        let probe = Probe::make(url, secrets, SystemClock.now());
-        let probe = probe.ok_or_else(|| Fault::Other("no token could be made for it".to_owned()))?;
-        let authorization = HeaderValue::from_str(&probe.authorization);
-        let authorization = authorization.map_err(|error| Fault::Other(error.to_string()))?;
-        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
-        Ok(self.get(&probe.url, headers).await?.status.as_u16())
-    }
+async fn try_node(web: &Web, url: &str, secrets: &SecretText) -> Result<u16, Fault> {
+    let probe = Probe::make(url, secrets, SystemClock.now());
+    let probe = probe.ok_or_else(|| Fault::Other("no token could be made for it".to_owned()))?;
+    let authorization = HeaderValue::from_str(&probe.authorization);
+    let authorization = authorization.map_err(|error| Fault::Other(error.to_string()))?;
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
+    Ok(web.get(&probe.url, headers).await?.status.as_u16())
 }
 
 #[cfg(test)]

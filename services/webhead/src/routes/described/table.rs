@@ -512,15 +512,17 @@ impl Rare for Call {
 
     /// Standard answers to a bearer (RFC 6750), with our envelope; other refusals are of the standard dialect.
     fn told_of_token(mut self) -> Self {
-        let fault = self.named::<a::OauthFault>();
-        for (status, what) in [
-            (400, "It cannot be meant."),
-            (413, "It is too long."),
-            (500, "A fault."),
-            (503, "A part is away."),
+        let (ours, fault) = (self.named::<a::Error>(), self.named::<a::OauthFault>());
+        // Whoever is refused before the call is looked at is told so in our envelope.
+        let either = json!({ "oneOf": [ours, fault] });
+        for (status, what, body) in [
+            (400, "It cannot be meant.", &fault),
+            (413, "It is too long.", &either),
+            (500, "A fault.", &fault),
+            (503, "A part is away.", &either),
         ] {
             self.answers
-                .insert(status, foxhold_openapi::call::json_answer(what, &fault));
+                .insert(status, foxhold_openapi::call::json_answer(what, body));
         }
         self.refused(401, 110, "No good token");
         self.refused(403, 110, "A token without the scope `openid`");
