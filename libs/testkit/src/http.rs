@@ -1,12 +1,15 @@
 //! A small HTTP/1 client: one connection a request, so that a killed server shows at once and nothing is retried unseen.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, header::HeaderMap};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
 
 /// An answer.
 #[derive(Debug)]
@@ -50,7 +53,6 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Result<Answer> {
-    let body = body.into();
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -58,9 +60,31 @@ pub async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(body))?;
+    let request = request.body(Full::new(body.into()))?;
+    exchange(TcpStream::connect(address), request).await
+}
+
+/// A POST of JSON over a socket of this machine.
+///
+/// # Errors
+/// As [`send`].
+pub async fn post_locally(socket: &Path, path: &str, body: &serde_json::Value) -> Result<Answer> {
+    let request = Request::post(path)
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Full::new(body.to_string().into()))?;
+    exchange(UnixStream::connect(socket), request).await
+}
+
+async fn exchange<S>(
+    connecting: impl Future<Output = std::io::Result<S>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let exchange = async {
-        let stream = TcpStream::connect(address).await?;
+        let stream = connecting.await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request).await?;
