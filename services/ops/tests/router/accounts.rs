@@ -10,7 +10,7 @@ use foxhold_ops::wire::{
     Account, AccountChanged, AccountOutcome, AccountState, Accounts, Code, ResetLink, UserRecords,
 };
 use foxhold_ports::{AccountReader as _, memory::MemoryStore};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{ACCOUNTS, DOMAIN, NOW, Scene, encoded, new_account};
 
