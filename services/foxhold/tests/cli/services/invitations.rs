@@ -1,10 +1,15 @@
 //! Invitations, on a box that is stopped and on one that runs.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::Command,
+};
 
 use serde_json::Value;
 
 use super::bench::{Bench, HOME};
+use crate::support::foxhold;
 
 fn ids(listed: &Value) -> Vec<&str> {
     let listed = listed["invitations"].as_array().expect("a list");
@@ -215,4 +220,29 @@ fn a_file_is_held_to_the_domains_that_are_meant() {
     assert!(lines[3][result..].starts_with("bad locale"), "{}", ran.out);
     let refused = bench.run(&[&import[..], &["--domain", "School.org"]].concat());
     assert_eq!(refused.code, Some(2), "{}", refused.err);
+}
+
+/// More rows than a pipe holds, so that it cannot be done before it is interrupted.
+#[test]
+fn an_import_that_is_interrupted_has_printed_all_that_it_made() {
+    const ROWS: usize = 5_000;
+    let bench = Bench::new();
+    let rows: Vec<_> = (0..ROWS)
+        .map(|number| format!("user{number}@example.org"))
+        .collect();
+    bench.write("school.csv", &format!("email\n{}\n", rows.join("\n")));
+    let arguments = ["invite", "import", "school.csv", "--output", "jsonl"];
+    let mut import = foxhold(bench.path(), &arguments)
+        .spawn()
+        .expect("the tool starts");
+    let mut printed = BufReader::new(import.stdout.take().expect("it is piped")).lines();
+    printed.next().expect("a row").expect("it is text");
+    let id = import.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill starts").success());
+    let told = 1 + printed.count();
+    assert_eq!(import.wait().expect("it ends").code(), Some(130));
+    assert!(told < ROWS, "{told}");
+    let listed = bench.done(&["invite", "list", "--output", "jsonl"]).out;
+    assert_eq!(listed.lines().count(), told);
 }
