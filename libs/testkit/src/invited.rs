@@ -68,7 +68,7 @@ impl Invited {
     /// For an answer that is neither a success nor a refusal of a code that is taken.
     pub async fn work_until_silence(&self, server: &Server, socket: &Path) -> Result<()> {
         while let Some(code) = make(socket).await? {
-            if self.made.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+            if self.made.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 lock(&self.open).push(code);
                 continue;
             }

@@ -107,7 +107,6 @@ mod tests {
         let mut out = Vec::new();
         let mut list = Stream::begin_on(&mut out, Format::Json, "rows", ["ROW"], [0]).unwrap();
         list.line(["1".to_owned()], &json!(1)).unwrap();
-        drop(list);
         assert_eq!(String::from_utf8(out).unwrap(), "{\n  \"rows\": [\n    1");
     }
 }
