@@ -58,7 +58,7 @@ async fn a_mailed_invitation_waits_in_the_outbox_and_its_code_is_told_to_nobody_
     };
     assert!(made.code.is_none() && made.link.is_none());
     assert!(made.invitation.mailed && made.invitation.state == InvitationState::Open);
-    assert_eq!(listed(&scene).await, [made.invitation.clone()]);
+    assert_eq!(listed(&scene).await, std::slice::from_ref(&made.invitation));
     // At once: it was let go of.
     let mails = waiting(&scene, Duration::ZERO).await;
     assert_eq!(mails.len(), 1);
