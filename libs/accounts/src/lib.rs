@@ -22,6 +22,7 @@ pub mod field;
 mod fixtures;
 pub mod guards;
 pub mod invitation;
+pub mod invitation_mail;
 pub mod keys;
 pub mod login;
 pub mod mail;

@@ -12,7 +12,7 @@ use foxhold_ports::{
 };
 use thiserror::Error;
 
-use crate::{AccountError, Accounts};
+use crate::{AccountError, Accounts, invitation_mail::InvitationMail};
 
 /// What a client said that goes back to it through the mail: it comes with the link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,6 +177,12 @@ pub trait MailTemplates: Send + Sync {
     /// # Errors
     /// [`TemplateError`] if an operator's template does not render.
     fn guard_news(&self, mail: &GuardMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail that brings somebody an invitation.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn invitation(&self, mail: &InvitationMail) -> Result<Mail, TemplateError>;
 }
 
 /// Mails to one address are counted by it alone, whoever asks for them and from wherever.

@@ -72,6 +72,15 @@ pub async fn send_to_socket(
     in_time(async { exchange(UnixStream::connect(socket).await?, request).await }).await
 }
 
+/// A POST of JSON over a socket of this machine.
+///
+/// # Errors
+/// As [`send`].
+pub async fn post_locally(socket: &Path, path: &str, body: &serde_json::Value) -> Result<Answer> {
+    let headers = [("content-type", "application/json")];
+    send_to_socket(socket, &Method::POST, path, &headers, body.to_string()).await
+}
+
 fn request(
     host: &str,
     method: &Method,

@@ -14,6 +14,7 @@ pub mod history;
 pub mod hostile;
 pub mod http;
 pub mod insist;
+pub mod invited;
 pub mod issuer;
 pub mod ledger;
 pub mod mail_server;

@@ -120,7 +120,22 @@ impl Person {
     /// # Errors
     /// When there is no answer, or one that the contract does not know.
     pub async fn sign_up(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Box<Answer>>> {
-        Self::enter(server, "/v1/account/create?keys=true", email, auth_pw).await
+        let body = json!({ "email": email, "authPW": auth_pw });
+        Self::enter(server, "/v1/account/create?keys=true", &body).await
+    }
+
+    /// Signs up with the code of an invitation.
+    ///
+    /// # Errors
+    /// As [`Self::sign_up`].
+    pub async fn sign_up_invited(
+        server: &Server,
+        email: &str,
+        auth_pw: &str,
+        code: &str,
+    ) -> Result<Result<Self, Box<Answer>>> {
+        let body = json!({ "email": email, "authPW": auth_pw, "invite": code });
+        Self::enter(server, "/v1/account/create?keys=true", &body).await
     }
 
     /// Signs in.
@@ -128,25 +143,19 @@ impl Person {
     /// # Errors
     /// As [`Self::sign_up`].
     pub async fn sign_in(server: &Server, email: &str, auth_pw: &str) -> Result<Result<Self, Box<Answer>>> {
-        Self::enter(server, "/v1/account/login?keys=true", email, auth_pw).await
+        let body = json!({ "email": email, "authPW": auth_pw });
+        Self::enter(server, "/v1/account/login?keys=true", &body).await
     }
 
-    async fn enter(
-        server: &Server,
-        path: &str,
-        email: &str,
-        auth_pw: &str,
-    ) -> Result<Result<Self, Box<Answer>>> {
-        let answer = server
-            .post(path, &json!({ "email": email, "authPW": auth_pw }))
-            .await?;
+    async fn enter(server: &Server, path: &str, said: &Value) -> Result<Result<Self, Box<Answer>>> {
+        let answer = server.post(path, said).await?;
         if answer.status != StatusCode::OK {
             return Ok(Err(Box::new(answer)));
         }
         let body = answer.json()?;
         Ok(Ok(Self {
-            email: email.to_owned(),
-            auth_pw: auth_pw.to_owned(),
+            email: text(said, "email")?,
+            auth_pw: text(said, "authPW")?,
             uid: text(&body, "uid")?,
             session: token(TokenKind::Session, &text(&body, "sessionToken")?)?,
             key_fetch: token(TokenKind::KeyFetch, &text(&body, "keyFetchToken")?)?,

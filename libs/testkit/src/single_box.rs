@@ -132,6 +132,12 @@ impl SingleBox {
         self.wait_ready().await
     }
 
+    /// Where its admin API is served while it runs.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.work.join("data/admin.sock")
+    }
+
     /// Runs a command of the tool on its folder, told what the box is told by variables.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use foxhold_testkit::{
     wait::wait_until,
     work_folder::WorkFolder,
 };
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const PEOPLE: usize = 5;
@@ -117,6 +117,77 @@ async fn a_server_that_hesitates_refuses_or_says_nothing_delays_no_other_mail() 
     .unwrap();
     assert!(metric(&single, &result("deferred")).await >= 2);
     assert!(server.mails(&refused.email).await.unwrap().is_empty());
+}
+
+/// What became of the rows of a file of addresses, whose invitations are mailed.
+fn invited(single: &SingleBox, file: &Path) -> Vec<Value> {
+    let file = file.to_str().expect("its name");
+    let ran = single
+        .tool(&["invite", "import", file, "--send", "--output", "json"])
+        .expect("the tool runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let told: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let rows = told["rows"].as_array().expect("rows").clone();
+    rows.iter().map(|row| row["outcome"].clone()).collect()
+}
+
+/// Waits for the mails of a receiver; how many invite, and the code of the last.
+async fn invitations_of(server: &MailServer, email: &str) -> (usize, String) {
+    let got = || async { server.mails(email).await.expect("its mails") };
+    let waited = wait_until("an invitation", || async { !got().await.is_empty() });
+    waited.await.expect("an invitation");
+    let mails = got().await;
+    let link = mails.last().expect("a mail")["headers"]["x-link"].clone();
+    let link = link.as_str().expect("a link");
+    let (_, code) = link.split_once("/?invite=").expect("a code");
+    (mails.len(), code.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_that_was_promised_is_mailed_once_though_the_box_was_killed_or_did_not_run() {
+    let work = WorkFolder::of("box_mail_invitations").unwrap();
+    let mut server = MailServer::off(work.path()).unwrap();
+    let mut single = SingleBox::start_mailing(work.path(), server.smtp).await.unwrap();
+    let emails: Vec<_> = (0..PEOPLE)
+        .map(|_| format!("{}@example.test", &unique_hex()[..20]))
+        .collect();
+    let file = work.path().join("class.csv");
+    let (first, later) = emails.split_at(PEOPLE - 1);
+    std::fs::write(&file, format!("email\n{}\n", first.join("\n"))).unwrap();
+    assert_eq!(invited(&single, &file), vec![json!("sent"); first.len()]);
+    single.process.kill().unwrap();
+    // The stopped box takes up what the killed one had promised.
+    std::fs::write(&file, format!("email\n{}\n", emails.join("\n"))).unwrap();
+    let mut expected = vec![json!("already_invited"); first.len()];
+    expected.push(json!("sent"));
+    assert_eq!(invited(&single, &file), expected, "{later:?}");
+
+    server.start().await.unwrap();
+    single.restart().await.unwrap();
+    let sent = "foxhold_mail_sent_total{template=\"invitation\",result=\"sent\"}";
+    wait_until("all to be noted as sent", || async {
+        metric(&single, sent).await == PEOPLE as u64
+    })
+    .await
+    .unwrap();
+    expected.fill(json!("already_invited"));
+    assert_eq!(invited(&single, &file), expected);
+    for email in &emails {
+        let (mails, code) = invitations_of(&server, email).await;
+        let entered = Person::sign_up_invited(&single.server, email, &unique_hex(), &code).await;
+        let person = entered.expect("an answer").expect("an account");
+        let status = single
+            .server
+            .signed(Method::GET, "/v1/session/status", &person.session, None);
+        let status = status.await.unwrap().json().unwrap();
+        assert_eq!((mails, &status["state"]), (1, &json!("verified")), "{status}");
+        assert_eq!(server.mails(email).await.unwrap().len(), 1, "no second mail");
+    }
+    let log = single.process.output().unwrap();
+    assert!(
+        !log.contains("@example.test") && !log.contains("invite="),
+        "{log}"
+    );
 }
 
 /// A password that only its owner can read, as the box demands.

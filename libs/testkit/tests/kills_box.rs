@@ -1,10 +1,12 @@
-//! The single box is killed without warning, fifty times, under sign-ups, logins and exchanges. What it acknowledged must
+//! The single box is killed without warning, fifty times, under sign-ups, logins, exchanges, and invitations that are made and
+//! used. What it acknowledged must
 //! be there when it is back, and what it did not acknowledge must be whole or not there at all.
 
 use std::{sync::Arc, time::Duration};
 
 use foxhold_testkit::{
-    ledger::Ledger, report::report, single_box::SingleBox, wait::wait_until, work_folder::WorkFolder,
+    invited::Invited, ledger::Ledger, report::report, single_box::SingleBox, wait::wait_until,
+    work_folder::WorkFolder,
 };
 
 const KILLS: usize = 50;
@@ -16,6 +18,7 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
     let mut running = SingleBox::start(work.path(), &[]).await.unwrap();
     let ledger = Ledger::with_operator(running.operator()).await.unwrap();
     let ledger = Arc::new(ledger);
+    let invited = Arc::new(Invited::default());
     let mut unsure = 0;
     for round in 0..KILLS {
         let before = ledger.acknowledged();
@@ -26,6 +29,14 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
                 tokio::spawn(async move { ledger.work_until_silence(&server, mailbox).await })
             })
             .collect();
+        let inviting = {
+            let (invited, server, socket) = (
+                Arc::clone(&invited),
+                running.server.clone(),
+                running.admin_socket(),
+            );
+            tokio::spawn(async move { invited.work_until_silence(&server, &socket).await })
+        };
         // Killed at another point of the users' way in each round.
         let enough = before + 1 + round % 47;
         wait_until("some acknowledged work", || {
@@ -38,9 +49,14 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         for user in load {
             user.await.unwrap().unwrap();
         }
+        inviting.await.unwrap().unwrap();
         unsure += ledger.unsure();
         running.restart().await.unwrap();
         ledger
+            .settle(&running.server)
+            .await
+            .unwrap_or_else(|error| panic!("after kill {round}: {error:#}"));
+        invited
             .settle(&running.server)
             .await
             .unwrap_or_else(|error| panic!("after kill {round}: {error:#}"));
@@ -50,8 +66,13 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         acknowledged > KILLS * 5,
         "too little load to show anything: {acknowledged}"
     );
+    let (made, accounts) = (invited.made(), invited.accounts());
+    assert!(
+        made > KILLS && accounts > KILLS / 4,
+        "too few invitations to show anything: {made}, {accounts} used"
+    );
     report(&format!(
-        "{KILLS} kills, {}; after them {unsure} sign-ups were unsure; nothing lost",
+        "{KILLS} kills, {}; {unsure} sign-ups cut off; {made} invitations, {accounts} accounts made with one; nothing lost",
         ledger.summary()
     ));
     tokio::time::timeout(Duration::from_secs(60), running.process.terminate())

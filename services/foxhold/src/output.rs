@@ -1,5 +1,7 @@
 //! What commands print: tables for people, JSON for scripts.
 
+pub(crate) mod stream;
+
 use std::io::{self, Write};
 
 use foxhold_core::Timestamp;
@@ -71,14 +73,19 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for line in lines() {
-        let cells = line
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push_str(&row(line, widths));
         text.push('\n');
     }
     text
+}
+
+/// Cells in columns of these widths.
+fn row<const N: usize>(cells: &[String; N], widths: [usize; N]) -> String {
+    let cells = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell:width$}"));
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 /// As in `2026-11-21T13:00:00Z`.

@@ -252,7 +252,11 @@ impl Told for ImportDone {
 
 impl Told for InvitationsMade {
     fn told(&self) -> String {
-        format!("created {}", self.invitations.len())
+        let mailed = self.invitations.iter().filter(|made| made.invitation.mailed);
+        match mailed.count() {
+            0 => format!("created {}", self.invitations.len()),
+            mailed => format!("created {}, mailed {mailed}", self.invitations.len()),
+        }
     }
 }
 

@@ -86,6 +86,16 @@ pub struct InvitationsTable {
     pub public_url: String,
     /// File with the key that codes are hashed with, 64 hex digits: the same as the webheads'.
     pub code_key_file: SecretFile,
+    /// Whether invitations may be mailed: they wait in the outbox for webheads with `mail.mode = "smtp"`, which send them.
+    #[serde(default)]
+    pub mail: bool,
+}
+
+/// The same, read.
+pub(crate) struct InvitationSettings {
+    pub(crate) root: String,
+    pub(crate) code_key: Arc<Secret<32>>,
+    pub(crate) mail: bool,
 }
 
 /// What accounts are administered with.
@@ -135,7 +145,7 @@ pub(crate) struct Prepared {
     pub(crate) store: Store,
     pub(crate) metrics_key: Arc<SecretText>,
     pub(crate) accounts: Option<AccountSettings>,
-    pub(crate) invitations: Option<(String, Arc<Secret<32>>)>,
+    pub(crate) invitations: Option<InvitationSettings>,
     pub(crate) by_uid: ByUid,
     pub(crate) limits: OpsLimits,
 }
@@ -195,9 +205,13 @@ impl Config {
 }
 
 impl InvitationsTable {
-    fn prepare(&self, secrets: &Secrets) -> Result<(String, Arc<Secret<32>>), ConfigError> {
+    fn prepare(&self, secrets: &Secrets) -> Result<InvitationSettings, ConfigError> {
         let key = code_key("invitations.code_key_file", &self.code_key_file, secrets)?;
-        Ok((self.public_url.clone(), Arc::new(key)))
+        Ok(InvitationSettings {
+            root: self.public_url.clone(),
+            code_key: Arc::new(key),
+            mail: self.mail,
+        })
     }
 }
 
@@ -311,7 +325,7 @@ mod tests {
         let bare = prepared(toml::from_str(&bare).unwrap()).unwrap();
         let mut whole: Config = toml::from_str(&whole.join("\n")).unwrap();
         // By default nobody is invited, and no account administered: there is no such key file.
-        assert!(whole.invitations.take().is_some());
+        assert!(whole.invitations.take().is_some_and(|table| !table.mail));
         assert!(whole.accounts.take().is_some());
         assert_eq!(whole.drain_delay_secs, drain_delay_secs());
         let whole = prepared(whole).unwrap();

@@ -28,5 +28,8 @@ pub use caller::Access;
 pub use config::Config;
 pub use convert::imported_user;
 pub use router::{OpsLimits, OpsPorts, router};
-pub use routes::{accounts::AccountPorts, invitations::InvitationPorts};
+pub use routes::{
+    accounts::AccountPorts,
+    invitations::{InvitationMailing, InvitationPorts},
+};
 pub use serve::{Ops, serve};

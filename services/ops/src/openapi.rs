@@ -13,8 +13,9 @@ use crate::{
     extract::{Body, By, NoBody, Params, Segments},
     refused::Refused,
     routes::{
-        accounts, bulk, clients, count, events, health, import, invitations, nodes, purge, records, services,
-        users,
+        accounts, bulk, clients, count, events, health, import,
+        invitations::{self, FROM_NAME_LEN_MAX},
+        nodes, purge, records, services, users,
     },
     wire::{Code, EVENTS_MAX, IMPORT_USERS_MAX, INVITATIONS_MAX, PAGE_LIMIT_MAX, PREFIX, Problem, SHARE_ALL},
 };
@@ -94,6 +95,7 @@ const fn meaning(code: Code) -> &'static str {
         Code::TooManyPast => "the user's past records must be purged first",
         Code::UserRetired => "the user was retired, for good",
         Code::NodeTakesUsers => "users who are sent away might come back: set the node to backoff first",
+        Code::NotMailed => "no mail goes out from here: `errors` says what would mend that",
         Code::TooLarge => "the body is too long",
         Code::UnsupportedMediaType => "the body is not `application/json`",
         Code::Internal => "a fault in Foxhold or its store",
@@ -282,7 +284,7 @@ fn of_the_rest() -> Vec<Call> {
         ),
         call!(GET "/invitations" invitations::list, "All invitations, a page at a time", [NotFound]),
         example(
-            call!(POST "/invitations" invitations::create, "Invites somebody to make an account; codes are told this once", [NotFound]),
+            call!(POST "/invitations" invitations::create, "Invites somebody to make an account; codes are told this once, or mailed", [NotFound, NotMailed]),
             json!({ "domain": "example.org", "count": 3 }),
         ),
         call!(GET "/invitations/{id}" invitations::show, "One invitation", [NotFound]),
@@ -359,6 +361,10 @@ fn the_limits_told_are_those_kept() {
         ("/Import/properties/users/maxItems", IMPORT_USERS_MAX as u64),
         ("/EventMessages/properties/messages/maxItems", EVENTS_MAX as u64),
         ("/NewInvitations/properties/count/maximum", INVITATIONS_MAX.into()),
+        (
+            "/NewInvitations/properties/from_name/maxLength",
+            FROM_NAME_LEN_MAX as u64,
+        ),
         ("/PurgePage/properties/limit/maximum", PAGE_LIMIT_MAX.into()),
         (
             "/PoolRule/properties/share_basis_points/maximum",

@@ -12,7 +12,7 @@ use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
 use foxhold_ports::AssignmentReader;
 use foxhold_rpc::client::{
     RemoteAccountAdmin, RemoteAssignmentAdmin, RemoteAssignmentWriter, RemoteClientAdmin,
-    RemoteInvitationWriter, RemoteOperatorWriter, RemoteSigner, Transport, transport,
+    RemoteInvitationWriter, RemoteOperatorWriter, RemoteOutbox, RemoteSigner, Transport, transport,
 };
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
@@ -27,7 +27,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::{
-    Access, AccountPorts, InvitationPorts, OpsPorts,
+    Access, AccountPorts, InvitationMailing, InvitationPorts, OpsPorts,
     config::{AccountSettings, Config, Prepared},
     router,
     store::{self, Readers},
@@ -161,11 +161,17 @@ async fn reach(
         .transpose()?;
     let invitation_reader = readers.invitations;
     let invitation_writer = Arc::new(RemoteInvitationWriter::new(dbwriter.clone()));
-    let invitations = prepared.invitations.map(|(root, code_key)| InvitationPorts {
+    let outbox = RemoteOutbox::new(dbwriter.clone());
+    let invitations = prepared.invitations.map(|settings| InvitationPorts {
         reader: invitation_reader,
         writer: invitation_writer,
-        code_key,
-        root,
+        code_key: settings.code_key,
+        root: settings.root,
+        mailing: if settings.mail {
+            InvitationMailing::Outbox(Arc::new(outbox))
+        } else {
+            InvitationMailing::Off("`mail = true` in [invitations], where webheads send mail")
+        },
     });
     Ok(OpsPorts {
         accounts,

@@ -67,7 +67,7 @@ pub struct Deployment {
     /// Labels of nodes for clients' telemetry.
     pub node_types: NodeTypes,
     /// How mails read.
-    pub mail_templates: MailTemplates,
+    pub mail_templates: Arc<MailTemplates>,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -353,7 +353,7 @@ fn accounts(
         certificates: ports.certificates,
         stretcher: ports.stretcher,
         mailer: ports.mailer,
-        templates: Arc::new(deployment.mail_templates),
+        templates: deployment.mail_templates,
         events,
         follow_ups: Arc::new(follow_ups),
         limits,

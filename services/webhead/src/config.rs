@@ -343,7 +343,7 @@ impl Config {
             events.prepare()?.about_others(&domain, home)
         });
         let deployment = Deployment {
-            mail_templates: mail_templates(&public_url, self.mail_templates.as_deref())?,
+            mail_templates: Arc::new(mail_templates(&public_url, self.mail_templates.as_deref())?),
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
                 allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),

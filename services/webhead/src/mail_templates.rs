@@ -11,13 +11,15 @@ use std::{collections::BTreeSet, path::Path};
 
 use foxhold_accounts::{
     VerifyMail,
+    invitation_mail::InvitationMail,
     mail::{
         GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail, PasswordNews, RecoveryMail, TemplateError,
     },
 };
-use foxhold_core::{Uid, hex};
+use foxhold_core::{Timestamp, Uid, hex};
 use foxhold_ports::mail::Mail;
 use minijinja::{Environment, Value};
+use time::OffsetDateTime;
 use url::form_urlencoded;
 
 pub use self::own::{TemplateFault, TemplateFaults};
@@ -39,7 +41,7 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [(&str, &str); 42] = sources![
+const SOURCES: [(&str, &str); 45] = sources![
     "verify.subject",
     "verify.txt",
     "verify.html",
@@ -49,6 +51,9 @@ const SOURCES: [(&str, &str); 42] = sources![
     "password_forgot_otp.subject",
     "password_forgot_otp.txt",
     "password_forgot_otp.html",
+    "invitation.subject",
+    "invitation.txt",
+    "invitation.html",
     "password_changed.subject",
     "password_changed.txt",
     "password_changed.html",
@@ -87,7 +92,8 @@ const SOURCES: [(&str, &str); 42] = sources![
 /// What goes with a mail whatever it says.
 struct Envelope<'a> {
     to: &'a str,
-    uid: Uid,
+    /// Whose account, where there is one.
+    uid: Option<Uid>,
     /// As the hosted service's test suites call it.
     name: &'static str,
     service: Option<&'a str>,
@@ -169,10 +175,8 @@ impl MailTemplates {
 
 impl Envelope<'_> {
     fn headers(self, more: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
-            ("X-Template-Name", self.name.to_owned()),
-            ("X-Uid", self.uid.to_string()),
-        ];
+        let mut headers = vec![("X-Template-Name", self.name.to_owned())];
+        headers.extend(self.uid.map(|uid| ("X-Uid", uid.to_string())));
         if let Some(service) = self.service.filter(|service| !service.is_empty()) {
             headers.push(("X-Service-Id", service.to_owned()));
         }
@@ -187,7 +191,7 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         let members = [("uid", mail.uid.to_string()), ("code", mail.link_code.to_owned())];
         let envelope = Envelope {
             to: mail.to,
-            uid: mail.uid,
+            uid: Some(mail.uid),
             name: "verify",
             service: mail.options.service.as_deref(),
             link: self.link("verify_email", &members, mail.options),
@@ -207,7 +211,7 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         ];
         let envelope = Envelope {
             to: mail.to,
-            uid: mail.uid,
+            uid: Some(mail.uid),
             name: "recovery",
             service: mail.options.service.as_deref(),
             link: self.link("complete_reset_password", &members, mail.options),
@@ -219,7 +223,7 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
     fn forgot_otp(&self, mail: &OtpMail<'_>) -> Result<Mail, TemplateError> {
         let envelope = Envelope {
             to: mail.to,
-            uid: mail.uid,
+            uid: Some(mail.uid),
             name: "passwordForgotOtp",
             service: mail.options.service.as_deref(),
             link: format!("{}/", self.content_url),
@@ -238,7 +242,7 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         };
         let envelope = Envelope {
             to: mail.to,
-            uid: mail.uid,
+            uid: Some(mail.uid),
             name,
             service: None,
             link: format!("{}/reset_password", self.content_url),
@@ -250,13 +254,42 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
         let (template, name) = guard_template(mail.news);
         let envelope = Envelope {
             to: mail.to,
-            uid: mail.uid,
+            uid: Some(mail.uid),
             name,
             service: None,
             link: format!("{}/settings", self.content_url),
         };
         self.mail(template, envelope, &[], Vec::new())
     }
+
+    fn invitation(&self, mail: &InvitationMail) -> Result<Mail, TemplateError> {
+        let envelope = Envelope {
+            to: &mail.to,
+            uid: None,
+            name: "invitation",
+            service: None,
+            link: format!("{}/?invite={}", self.content_url, mail.code.expose()),
+        };
+        let told = [
+            ("from_name", mail.from_name.as_deref().unwrap_or_default()),
+            ("expires", &minute(mail.expires_at)),
+        ];
+        self.mail("invitation", envelope, &told, Vec::new())
+    }
+}
+
+/// For people, as in `2026-11-21 13:00 UTC`.
+fn minute(at: Timestamp) -> String {
+    let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let Ok(at) = OffsetDateTime::from_unix_timestamp(secs) else {
+        return "?".to_owned();
+    };
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC",
+        at.hour(),
+        at.minute()
+    )
 }
 
 /// A template, and what the hosted service's test suites call it.
@@ -276,7 +309,7 @@ const fn guard_template(news: GuardNews) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use foxhold_accounts::MailTemplates as _;
-    use foxhold_core::Secret;
+    use foxhold_core::{Secret, SecretText, TokenId};
 
     use super::*;
 
@@ -451,6 +484,45 @@ mod tests {
             assert!(mail.headers.contains(&("X-Link", link)));
             assert!(subjects.insert(mail.subject), "{news:?}");
         }
+    }
+
+    fn invitation(from_name: Option<&str>) -> Mail {
+        let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
+        templates
+            .invitation(&InvitationMail {
+                to: "a&b@example.test".into(),
+                id: TokenId::from_bytes([1; 32]),
+                code: SecretText::new("A1B2-C3D4-E5F6-G7H8".into()),
+                from_name: from_name.map(str::to_owned),
+                expires_at: Timestamp::from_secs(1_799_982_000),
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn an_invitation_says_who_invites_where_and_until_when() {
+        let link = "https://accounts.example.test/?invite=A1B2-C3D4-E5F6-G7H8";
+        for (from_name, words) in [
+            (
+                Some("Class 5b"),
+                "\nClass 5b invites you to make an account there.",
+            ),
+            (None, "\nYou are invited to make an account there."),
+        ] {
+            let mail = invitation(from_name);
+            assert_eq!(mail.subject, "You are invited to accounts.example.test");
+            for part in [words, link, "a&b@example.test", "until 2027-01-15 03:00 UTC"] {
+                assert!(mail.text.contains(part), "{part:?} in {}", mail.text);
+            }
+            assert!(mail.html.contains("?invite=A1B2-C3D4-E5F6-G7H8"), "{}", mail.html);
+            let headers = [
+                ("X-Template-Name", "invitation".to_owned()),
+                ("X-Link", link.to_owned()),
+            ];
+            assert_eq!(mail.headers, headers);
+        }
+        let mail = invitation(Some("<b>{{ 7*7 }}</b>"));
+        assert!(mail.html.contains("&lt;b&gt;{{ 7*7 }}&lt;"), "{}", mail.html);
     }
 
     #[test]

@@ -266,6 +266,8 @@ impl Tiers {
         SenderPorts {
             outbox: Arc::new(RemoteOutbox::new(self.dbwriter.clone())),
             reader: Arc::clone(&readers.outbox),
+            invitations: Arc::clone(&readers.invitations),
+            templates: Arc::clone(&deployment.mail_templates) as _,
             key: Arc::new(OutboxKey::derive(&deployment.code_key)),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),

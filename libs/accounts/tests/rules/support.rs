@@ -16,6 +16,7 @@ use foxhold_accounts::{
     AccountError, AccountEvent, AccountEvents, Accounts, Caller, CodeKey, MailTemplates, Settings, SignedIn,
     VerifyMail,
     credentials::{NewPassword, NewVersionTwo, Version},
+    invitation_mail::InvitationMail,
     login::LoginRequest,
     mail::{GuardMail, MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
     oauth::{Clients, OpenIdPorts},
@@ -126,6 +127,11 @@ impl MailTemplates for PlainTemplates {
 
     fn guard_news(&self, facts: &GuardMail<'_>) -> Result<Mail, TemplateError> {
         Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
+    }
+
+    fn invitation(&self, facts: &InvitationMail) -> Result<Mail, TemplateError> {
+        let code = vec![("X-Invitation-Code", facts.code.expose().to_owned())];
+        Ok(mail(&facts.to, "invitation", code))
     }
 }
 

@@ -69,10 +69,11 @@ pub fn method(method: &Method) -> &'static str {
     known.copied().unwrap_or(OTHER)
 }
 
-const MAIL_TEMPLATES: [&str; 15] = [
+const MAIL_TEMPLATES: [&str; 16] = [
     "verify",
     "recovery",
     "passwordForgotOtp",
+    "invitation",
     "passwordChanged",
     "passwordReset",
     "passwordResetAccountRecoveryEmail",

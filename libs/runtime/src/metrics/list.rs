@@ -78,7 +78,15 @@ const PURGE_FAILURE: Label = Label::of(
 const PURGE_SKIPPED: Label = Label::of("reason", &["node_out", "silent", "same_keys", "overtaken"]);
 const MAIL_RESULT: Label = Label::of(
     "result",
-    &["sent", "deferred", "refused", "expired", "unreadable", "not_kept"],
+    &[
+        "sent",
+        "deferred",
+        "refused",
+        "expired",
+        "withdrawn",
+        "unreadable",
+        "not_kept",
+    ],
 );
 const TRACE_LOSS: Label = Label::of("reason", &["queue", "not_sent", "rejected"]);
 const REASON: Label = Label::of(

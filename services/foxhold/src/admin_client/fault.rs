@@ -123,6 +123,8 @@ fn flag(field: &str) -> Option<&'static str> {
         "lifetime_secs" => "--expires",
         "count" => "--count",
         "note" => "--note",
+        "send" => "--send",
+        "from_name" => "--from-name",
         "name" => "--name",
         "image_uri" => "--image-uri",
         "redirect_uris" => "--redirect-uri",
@@ -161,7 +163,8 @@ const fn exit_code_of(code: Code) -> u8 {
         | Code::Closed
         | Code::TooManyPast
         | Code::UserRetired
-        | Code::NodeTakesUsers => REFUSED,
+        | Code::NodeTakesUsers
+        | Code::NotMailed => REFUSED,
         Code::Unavailable | Code::OutcomeUnknown => UNAVAILABLE,
         Code::MethodNotAllowed | Code::TooLarge | Code::UnsupportedMediaType | Code::Internal => FAILED,
     }
@@ -193,6 +196,7 @@ const fn fix(code: Code) -> Option<&'static str> {
         }
         Code::InvalidRequest
         | Code::NotFound
+        | Code::NotMailed
         | Code::MethodNotAllowed
         | Code::TooLarge
         | Code::UnsupportedMediaType => None,

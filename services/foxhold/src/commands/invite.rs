@@ -26,9 +26,10 @@ use crate::{
 pub(crate) enum InviteCommand {
     /// Invite somebody to make an account: prints a code, and a link that brings it along.
     ///
-    /// Run it where accounts are made by invitation only. The code is shown once: only its hash is kept.
+    /// Run it where accounts are made by invitation only. The code is shown once: only its hash is kept. With --send it is mailed
+    /// in place of that, and whoever uses it need not confirm the address.
     #[command(
-        after_help = "Examples:\n  foxhold invite create --email ann@example.org --note \"class 5b\"\n  foxhold invite create --domain example.org --expires 30d --count 20"
+        after_help = "Examples:\n  foxhold invite create --email ann@example.org --send --from-name \"Class 5b\"\n  foxhold invite create --domain example.org --expires 30d --count 20"
     )]
     Create(CreateArgs),
     /// All invitations, and what has become of them.
@@ -48,11 +49,11 @@ pub(crate) enum InviteCommand {
         after_help = "Examples:\n  foxhold invite delete 52c2524d78486cd39288f2c9d2599e1933665383d3495dc43fe63c60b852dc1b --dry-run\n  foxhold invite delete 52c2524d78486cd39288f2c9d2599e1933665383d3495dc43fe63c60b852dc1b --yes"
     )]
     Delete(DeleteArgs),
-    /// Invite everybody in a file: prints a code and a link for each, or why there is none.
+    /// Invite everybody in a file, row by row: prints a code and a link for each, or that it is mailed, or why there is none.
     ///
     /// Run it for a class or a firm; again, when rows were mended: who has an account or an open invitation gets none.
     #[command(
-        after_help = "Examples:\n  foxhold invite import class.csv --dry-run\n  foxhold invite import class.csv --expires 30d --output jsonl"
+        after_help = "Examples:\n  foxhold invite import class.csv --dry-run\n  foxhold invite import class.csv --send --from-name \"Class 5b\" --output jsonl"
     )]
     Import(import::ImportArgs),
 }
@@ -75,6 +76,8 @@ pub(crate) struct CreateArgs {
     /// What to remember of it.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    #[command(flatten)]
+    mail: MailArgs,
     /// Say what would be made, and make nothing.
     #[arg(long)]
     dry_run: bool,
@@ -82,6 +85,17 @@ pub(crate) struct CreateArgs {
     admin: AdminArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// Whether codes are mailed.
+#[derive(Debug, Args)]
+pub(crate) struct MailArgs {
+    /// Mail the code to the address it is for, and show it to nobody.
+    #[arg(long)]
+    send: bool,
+    /// Who invites, as the mail says it; the server alone when absent.
+    #[arg(long, value_name = "NAME", requires = "send")]
+    from_name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +147,8 @@ fn create(arguments: &CreateArgs) -> anyhow::Result<()> {
         lifetime_secs: Some(arguments.expires.as_secs()),
         count: Some(arguments.count),
         note: arguments.note.clone(),
+        send: arguments.mail.send,
+        from_name: arguments.mail.from_name.clone(),
     };
     let dry_run = arguments.dry_run;
     let path = Path::of(["invitations"]).dry(DryRun { dry_run });
@@ -167,8 +183,10 @@ fn note_needless(admin: &AdminArgs) {
 }
 
 fn codes(made: &InvitationsMade) -> String {
+    let dry_run = made.dry_run;
     let row = |made: &MadeInvitation| {
-        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "(not made)".to_owned());
+        let untold = if dry_run { "(not made)" } else { "(mailed)" };
+        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| untold.to_owned());
         [
             word(&made.code),
             whom(&made.invitation),

@@ -13,7 +13,7 @@ use foxhold_keysigner::{
     signer::{LocalSigner, SignerParts, SigningLimits},
 };
 use foxhold_node_auth::{NodeAuth, NodeName};
-use foxhold_ops::{AccountPorts, InvitationPorts};
+use foxhold_ops::{AccountPorts, InvitationMailing, InvitationPorts};
 use foxhold_pool::{PoolLimits, PoolStretcher};
 use foxhold_ports::{Mailer, operator::Narrowed};
 use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
@@ -40,6 +40,10 @@ use crate::{
 const SHARDS: u32 = 4;
 /// How long a public request may take: a queue of stretchings and the work itself.
 const BUDGET: Duration = Duration::from_secs(10);
+
+/// What to do where a box sends no mail.
+const NO_MAIL: &str =
+    "set `mail = \"smtp\"` and a table [smtp] in foxhold.toml; or hand codes on yourself, without --send";
 
 /// A box that is open and not served yet.
 pub(super) struct Parts {
@@ -109,7 +113,7 @@ pub(super) async fn open(
         Arc::clone(&stretcher),
         mail.mailer,
     );
-    let invitations = invitations(&ports, settings, keys, &means.secrets)?;
+    let invitations = invitations(&means, &ports, &deployment, &store)?;
     let accounts = accounts(&means, &ports, reader, &store)?;
     let jobs = jobs(&means, &deployment, &ports, &store, &node);
     let app = assemble(deployment, ports, &Health::new(shutdown), shutdown)?;
@@ -138,6 +142,8 @@ fn outbox(
     SenderPorts {
         outbox: Arc::clone(store) as _,
         reader: Arc::clone(reader) as _,
+        invitations: Arc::clone(reader) as _,
+        templates: Arc::clone(&deployment.mail_templates) as _,
         key: Arc::new(OutboxKey::derive(&deployment.code_key)),
         clock: Arc::clone(&means.clock),
         random: Arc::clone(&means.random),
@@ -303,17 +309,37 @@ fn accounts(
 }
 
 fn invitations(
+    means: &Means<'_>,
     ports: &Ports,
-    settings: &Settings,
-    keys: &KeyFiles,
-    secrets: &Secrets,
+    deployment: &Deployment,
+    store: &Arc<SqliteStore>,
 ) -> anyhow::Result<InvitationPorts> {
+    let here = || InvitationMailing::Here {
+        templates: Arc::clone(&deployment.mail_templates) as _,
+        mailer: Arc::clone(&ports.mailer),
+    };
     Ok(InvitationPorts {
         reader: Arc::clone(&ports.invitation_reader),
         writer: Arc::clone(&ports.invitation_writer),
-        code_key: Arc::new(code_key("code.key", &keys.code(), secrets)?),
-        root: settings.public_url(),
+        code_key: Arc::new(code_key("code.key", &means.keys.code(), &means.secrets)?),
+        root: means.settings.public_url(),
+        mailing: match means.settings.mail {
+            MailMode::Log | MailMode::Capture => here(),
+            MailMode::Smtp => InvitationMailing::Outbox(Arc::clone(store) as _),
+            MailMode::None => InvitationMailing::Off(NO_MAIL),
+        },
     })
+}
+
+/// The same for a box that is stopped: mail waits for its start, where any waits at all.
+pub(super) fn mailing_of_stopped(mode: MailMode, store: &Arc<SqliteStore>) -> InvitationMailing {
+    match mode {
+        MailMode::Smtp => InvitationMailing::Outbox(Arc::clone(store) as _),
+        MailMode::Log | MailMode::Capture => InvitationMailing::Off(
+            "start the box: with its `mail` as it is, no mail waits while it is stopped",
+        ),
+        MailMode::None => InvitationMailing::Off(NO_MAIL),
+    }
 }
 
 pub(crate) fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
@@ -351,7 +377,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         account_events: None,
         origin: Target::parse(&root)?,
         domain,
-        mail_templates: mail_templates(&root, settings.mail_templates.as_deref())?,
+        mail_templates: Arc::new(mail_templates(&root, settings.mail_templates.as_deref())?),
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,

@@ -70,6 +70,7 @@ impl StoppedBox {
             writer: Arc::clone(&store) as _,
             code_key: Arc::new(code_key("code.key", &keys.code(), &secrets)?),
             root: settings.public_url(),
+            mailing: parts::mailing_of_stopped(settings.mail, &store),
         };
         let accounts = accounts(&settings, &keys, &secrets, &reader, &store)?;
         let ports = OpsPorts {

@@ -1,5 +1,7 @@
 //! `GET|POST /invitations`, `GET|DELETE /invitations/{id}`.
 
+mod mailing;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
@@ -12,6 +14,10 @@ use foxhold_ports::{
     repeat::settled,
 };
 
+#[cfg(test)]
+pub(crate) use self::mailing::FROM_NAME_LEN_MAX;
+pub use self::mailing::InvitationMailing;
+use self::mailing::{Letter, Promised};
 use super::{Reply, page_limit};
 use crate::{
     audit::Deed,
@@ -43,6 +49,16 @@ pub struct InvitationPorts {
     pub code_key: Arc<Secret<32>>,
     /// Root of the pages, without trailing slash.
     pub root: String,
+    /// How those are told that they are for.
+    pub mailing: InvitationMailing,
+}
+
+/// What is to be made.
+struct Wanted {
+    terms: InvitationTerms,
+    count: u32,
+    /// What the mail says, if it is mailed.
+    letter: Option<Letter>,
 }
 
 pub(crate) async fn list(
@@ -80,10 +96,13 @@ pub(crate) async fn create(
     Params(DryRun { dry_run }): Params<DryRun>,
     Body(wanted): Body<NewInvitations>,
 ) -> Reply<InvitationsMade> {
-    let terms = terms(&wanted, app.clock.now(), caller.name())?;
-    let count = within("count", wanted.count.unwrap_or(1), 1, INVITATIONS_MAX)?;
+    let wanted = Wanted {
+        letter: Letter::wanted(&wanted)?,
+        terms: terms(&wanted, app.clock.now(), caller.name())?,
+        count: within("count", wanted.count.unwrap_or(1), 1, INVITATIONS_MAX)?,
+    };
     let deed = Deed::new(&caller, "invite.create", dry_run);
-    let outcome = app.invite(by, &terms, count, dry_run).await;
+    let outcome = app.invite(by, &wanted, dry_run).await;
     app.audited(&deed, outcome).map(Json)
 }
 
@@ -121,25 +140,22 @@ impl OpsPorts {
         ports.reader.invitation(by, id).await?.ok_or_else(unknown)
     }
 
-    async fn invite(
-        &self,
-        by: Deadline,
-        terms: &InvitationTerms,
-        count: u32,
-        dry_run: bool,
-    ) -> Result<InvitationsMade, Refused> {
+    async fn invite(&self, by: Deadline, wanted: &Wanted, dry_run: bool) -> Result<InvitationsMade, Refused> {
         let ports = self.invitations()?;
+        if wanted.letter.is_some() {
+            ports.mailing.check()?;
+        }
         let mut invitations = Vec::new();
-        for _ in 0..count {
+        for _ in 0..wanted.count {
             let code = InvitationCode::random(&*self.random);
             let id = code.id(&ports.code_key);
             if !dry_run {
-                let call = self.call(by);
-                settled(&call, || ports.writer.put_invitation(&call, id, terms.clone())).await?;
+                self.keep(by, ports, wanted, &code).await?;
             }
-            let code = (!dry_run).then(|| code.shown().expose().to_owned());
+            // Whoever shows a code that was mailed is taken for the owner of the address.
+            let code = (!dry_run && wanted.letter.is_none()).then(|| code.shown().expose().to_owned());
             let used = None;
-            let terms = terms.clone();
+            let terms = wanted.terms.clone();
             invitations.push(MadeInvitation {
                 invitation: shown(&records::Invitation { id, terms, used }, self.clock.now()),
                 link: code.as_ref().map(|code| format!("{}/?invite={code}", ports.root)),
@@ -147,6 +163,25 @@ impl OpsPorts {
             });
         }
         Ok(InvitationsMade { invitations, dry_run })
+    }
+
+    /// Keeps an invitation. Its mail is promised first, and goes out once the invitation is there.
+    async fn keep(
+        &self,
+        by: Deadline,
+        ports: &InvitationPorts,
+        wanted: &Wanted,
+        code: &InvitationCode,
+    ) -> Result<(), Refused> {
+        let promised = match &wanted.letter {
+            Some(letter) => self.promise(by, ports, letter, &wanted.terms, code).await?,
+            None => Promised::Nothing,
+        };
+        let call = self.call(promised.bound(by));
+        let (id, terms) = (code.id(&ports.code_key), &wanted.terms);
+        settled(&call, || ports.writer.put_invitation(&call, id, terms.clone())).await?;
+        self.release(by, promised).await;
+        Ok(())
     }
 
     async fn uninvite(
@@ -213,7 +248,7 @@ fn terms(wanted: &NewInvitations, now: Timestamp, creator: String) -> Result<Inv
         invited,
         created_at: now,
         expires_at: now.plus(Duration::from_secs(lifetime)),
-        mailed: false,
+        mailed: wanted.send,
         note: wanted.note.clone(),
         creator,
     })

@@ -32,6 +32,13 @@ pub struct NewInvitations {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schema(max_length = 200))]
     pub note: Option<String>,
+    /// Whether its code is mailed to the address, and told to nobody else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub send: bool,
+    /// Who invites, as the mail says it, at most 100 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(max_length = 100))]
+    pub from_name: Option<String>,
 }
 
 impl fmt::Debug for NewInvitations {
@@ -95,7 +102,7 @@ impl fmt::Debug for Invitation {
 pub struct MadeInvitation {
     /// What it is.
     pub invitation: Invitation,
-    /// Its code; null if it was only looked at what would be made.
+    /// Its code; null if it is mailed, or if it was only looked at what would be made.
     pub code: Option<String>,
     /// A link that brings the code along.
     pub link: Option<String>,

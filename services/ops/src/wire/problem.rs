@@ -72,6 +72,8 @@ pub enum Code {
     UserRetired,
     /// 409: users who are sent away might come back; set the node to backoff first.
     NodeTakesUsers,
+    /// 409: no mail goes out from here.
+    NotMailed,
     /// 413
     TooLarge,
     /// 415: a body that is not `application/json`.
@@ -103,6 +105,7 @@ impl Code {
         Self::TooManyPast,
         Self::UserRetired,
         Self::NodeTakesUsers,
+        Self::NotMailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Internal,
@@ -129,7 +132,8 @@ impl Code {
             | Self::Closed
             | Self::TooManyPast
             | Self::UserRetired
-            | Self::NodeTakesUsers => 409,
+            | Self::NodeTakesUsers
+            | Self::NotMailed => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Internal => 500,
@@ -157,6 +161,7 @@ impl Code {
             Self::TooManyPast => "too_many_past",
             Self::UserRetired => "user_retired",
             Self::NodeTakesUsers => "node_takes_users",
+            Self::NotMailed => "not_mailed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Internal => "internal",

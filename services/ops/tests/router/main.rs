@@ -7,6 +7,7 @@ mod bad_input;
 mod bulk;
 mod clients;
 mod faults;
+mod invitations;
 mod nodes;
 mod records;
 mod scene;

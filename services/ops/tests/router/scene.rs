@@ -11,7 +11,7 @@ use foxhold_accounts::CodeKey;
 use foxhold_core::{Deadline, Secret, SecretText, Timestamp};
 use foxhold_openapi::Described;
 use foxhold_ops::{
-    Access, AccountPorts, OpsLimits, OpsPorts, router,
+    Access, AccountPorts, InvitationMailing, InvitationPorts, OpsLimits, OpsPorts, router,
     wire::{Code, Problem},
 };
 use foxhold_ports::{
@@ -34,6 +34,10 @@ pub(crate) const ACCOUNTS: &str = "/admin/v1/accounts";
 pub(crate) const AT: &str = "/admin/v1/services/sync-1.5";
 /// What the keys of the accounts' users end in.
 pub(crate) const DOMAIN: &str = "example.test";
+/// Root of the pages.
+pub(crate) const ROOT: &str = "https://accounts.example.test";
+/// What codes are hashed and mails sealed with.
+pub(crate) const CODE_KEY: [u8; 32] = [7; 32];
 /// Three in the morning of 15 January 2027.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_799_982_000);
 
@@ -150,6 +154,17 @@ impl Scene {
     }
 
     pub(crate) fn before(access: Access, limits: OpsLimits) -> Self {
+        Self::mailing(access, limits, |store| {
+            InvitationMailing::Outbox(Arc::clone(store) as _)
+        })
+    }
+
+    /// With another way of mailing invitations.
+    pub(crate) fn mailing(
+        access: Access,
+        limits: OpsLimits,
+        mailing: impl FnOnce(&Arc<MemoryStore>) -> InvitationMailing,
+    ) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(NOW));
         let nodes = Arc::new(Nodes::default());
@@ -174,12 +189,18 @@ impl Scene {
                 )),
                 admin: Arc::clone(&store) as _,
                 stretcher: Arc::new(NoStretching),
-                code_key: CodeKey::new(Secret::new([7; 32])),
+                code_key: CodeKey::new(Secret::new(CODE_KEY)),
                 domain: DOMAIN.to_owned(),
-                root: "https://accounts.example.test".to_owned(),
+                root: ROOT.to_owned(),
                 region: None,
             }),
-            invitations: None,
+            invitations: Some(InvitationPorts {
+                reader: Arc::clone(&store) as _,
+                writer: Arc::clone(&store) as _,
+                code_key: Arc::new(Secret::new(CODE_KEY)),
+                root: ROOT.to_owned(),
+                mailing: mailing(&store),
+            }),
             by_uid: ByUid::All,
             limits,
             shutdown: Shutdown::new(),

@@ -1,7 +1,9 @@
-//! A mail ready for the mail server, and how it lies in the outbox meanwhile: sealed, with its receiver.
+//! A mail ready for the mail server, and how it lies in the outbox meanwhile: sealed, with its receiver. Beside such mails lie
+//! facts that are worded when they are sent.
 
 use std::time::Duration;
 
+use foxhold_accounts::invitation_mail::InvitationMail;
 use foxhold_core::OpId;
 use foxhold_crypto::outbox::OutboxKey;
 use foxhold_ports::outbox::KEPT;
@@ -23,6 +25,21 @@ pub(super) struct Parcel {
     pub(super) message: Zeroizing<Vec<u8>>,
 }
 
+/// What lies in the outbox.
+pub(super) enum Unsealed {
+    Parcel(Parcel),
+    Invitation(InvitationMail),
+}
+
+impl Unsealed {
+    /// `None` if it was sealed by another deployment, or is damaged.
+    pub(super) fn open(key: &OutboxKey, id: OpId, sealed: &[u8]) -> Option<Self> {
+        let plain = key.open(id, sealed)?;
+        let invitation = InvitationMail::read(&plain).map(Self::Invitation);
+        invitation.or_else(|| Parcel::read(&plain).map(Self::Parcel))
+    }
+}
+
 impl Parcel {
     pub(super) fn seal(&self, key: &OutboxKey, id: OpId, nonce: [u8; 12]) -> Vec<u8> {
         let head = format!("{}\n{}\n", self.template, self.to);
@@ -30,9 +47,7 @@ impl Parcel {
         key.seal(id, nonce, &plain)
     }
 
-    /// `None` if it was sealed by another deployment, or is damaged.
-    pub(super) fn open(key: &OutboxKey, id: OpId, sealed: &[u8]) -> Option<Self> {
-        let plain = key.open(id, sealed)?;
+    fn read(plain: &[u8]) -> Option<Self> {
         let mut parts = plain.splitn(3, |byte| *byte == b'\n');
         let template = std::str::from_utf8(parts.next()?).ok()?;
         let to = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
@@ -70,13 +85,15 @@ mod tests {
                 message: Zeroizing::new(b"Subject: a\r\n\r\nb\nc\n".to_vec()),
             };
             let sealed = parcel.seal(&key, id, [2; 12]);
-            let opened = Parcel::open(&key, id, &sealed).unwrap();
+            let Some(Unsealed::Parcel(opened)) = Unsealed::open(&key, id, &sealed) else {
+                panic!("{template}: no parcel");
+            };
             assert_eq!(opened.template, template);
             assert_eq!((&opened.to, &opened.message), (&parcel.to, &parcel.message));
             assert_eq!(opened.kept().as_secs(), kept);
         }
         assert_eq!(mail_template("newDeviceLogin"), "other");
         let nobody = key.seal(id, [2; 12], b"verify\nnobody\ntext");
-        assert!(Parcel::open(&key, id, &nobody).is_none());
+        assert!(Unsealed::open(&key, id, &nobody).is_none());
     }
 }

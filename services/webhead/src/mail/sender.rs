@@ -5,6 +5,7 @@
 //! process died, or could not reach the store for the rest of its lease, between the server's answer and its note of it.
 
 mod delivery;
+mod invitation;
 
 use std::{
     collections::BTreeSet,
@@ -13,10 +14,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use foxhold_accounts::MailTemplates;
 use foxhold_core::{Clock, Deadline, OpId, Random, random};
 use foxhold_crypto::outbox::OutboxKey;
 use foxhold_ports::{
-    Call, Cause, Mailer, Outbox, OutboxReader, WriteError,
+    Call, Cause, InvitationReader, Mailer, Outbox, OutboxReader, WriteError,
     mail::{Mail, MailError},
     outbox::{LEASE, LeasedMail, MailRef, SEALED_LEN_MAX, SealedMail, TAKEN_MAX, lease_end},
     repeat::settled,
@@ -54,6 +56,10 @@ pub struct SenderPorts {
     pub outbox: Arc<dyn Outbox>,
     /// Tells how many.
     pub reader: Arc<dyn OutboxReader>,
+    /// Tells whether an invitation is there that a mail brings.
+    pub invitations: Arc<dyn InvitationReader>,
+    /// Words what waits unworded.
+    pub templates: Arc<dyn MailTemplates>,
     /// Opens and seals them.
     pub key: Arc<OutboxKey>,
     /// When what is due.

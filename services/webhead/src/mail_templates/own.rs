@@ -17,12 +17,14 @@ use super::SOURCES;
 const LEN_MAX: usize = 16 * 1024;
 
 /// What a mail is told, and its sample in a check.
-const TOLD: [(&str, &str); 5] = [
+const TOLD: [(&str, &str); 7] = [
     ("host", "accounts.example.org"),
     ("email", "somebody@example.org"),
     ("link", "https://accounts.example.org/page?code=0123"),
     ("short_code", "012345"),
     ("otp", "01234567"),
+    ("from_name", "Class 5b"),
+    ("expires", "2027-01-15 03:00 UTC"),
 ];
 
 /// A file that cannot be used.
@@ -152,6 +154,7 @@ fn allowed(of: &str, part: &str) -> BTreeSet<&'static str> {
         (_, "subject") => BTreeSet::from(["host"]),
         ("verify", _) => BTreeSet::from(["host", "email", "link", "short_code"]),
         ("password_forgot_otp", _) => BTreeSet::from(["host", "email", "link", "otp"]),
+        ("invitation", _) => BTreeSet::from(["host", "email", "link", "from_name", "expires"]),
         _ => BTreeSet::from(["host", "email", "link"]),
     }
 }
@@ -162,6 +165,7 @@ fn needed(of: &str, part: &str) -> BTreeSet<&'static str> {
         (_, "subject") => BTreeSet::new(),
         ("verify", _) => BTreeSet::from(["link", "short_code"]),
         ("password_forgot_otp", _) => BTreeSet::from(["link", "otp"]),
+        ("invitation", _) => BTreeSet::from(["link", "expires"]),
         _ => BTreeSet::from(["link"]),
     }
 }
@@ -201,7 +205,13 @@ mod tests {
     #[test]
     fn a_part_that_cannot_be_used_is_named_with_all_that_is_wrong() {
         let good = "{{ link }} {{ short_code }}";
-        let table: [(&str, &str, &[&str]); 10] = [
+        let table: [(&str, &str, &[&str]); 12] = [
+            ("invitation.txt", "{{ link }} until {{ expires }}", &[]),
+            (
+                "invitation.txt",
+                "{{ from_name }}: {{ link }}",
+                &["invitation.txt: lacks expires: each part is complete alone"],
+            ),
             ("verify.txt", good, &[]),
             ("verify.subject", "Hello from {{ host }}\n", &[]),
             ("recovery.txt", "{{ link }}", &[]),

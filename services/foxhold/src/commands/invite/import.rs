@@ -1,28 +1,45 @@
-//! `foxhold invite import`: an invitation for each address of a file. What each row comes to is told, and the rest goes on.
+//! `foxhold invite import`: an invitation for each address of a file. What each row comes to is told as it is done, and the
+//! rest goes on.
 //!
 //! Must stay true: whoever has an account or an invitation that is open gets none, so the same file may be imported again.
+//! One that nobody was mailed is none where codes are to be mailed; it stays good beside the new one.
 
-use std::{collections::BTreeSet, fs::File, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    path::{Path as FilePath, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
-use foxhold_accounts::Address;
+use foxhold_accounts::{
+    Address,
+    registration::{MailDomain, Registration},
+};
 use foxhold_core::record::EmailKey;
 use foxhold_ops::wire::{
-    Account, Code, DryRun, InvitationState, Invitations, InvitationsMade, NewInvitations,
+    Account, Code, DryRun, Invitation, InvitationState, Invitations, InvitationsMade, NewInvitations,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use thiserror::Error;
 
+use super::MailArgs;
 use crate::{
     admin_client::{self, Admin, AdminArgs, AdminError, Path},
-    output::{OutputArgs, table},
+    commands::paged::{Interrupt, Interrupted},
+    output::{OutputArgs, stream::Stream},
+    progress::note,
+    single_box::stopped::settings_of,
     values::span,
 };
 
 /// The longest note that is kept, in bytes.
 const NOTE_LEN_MAX: usize = 200;
+/// Characters of a code as it is shown.
+const CODE_LEN: usize = 19;
+/// The longest tag of a language that is taken (RFC 5646, 4.4.1).
+const LOCALE_LEN_MAX: usize = 35;
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
@@ -32,6 +49,12 @@ pub(crate) struct ImportArgs {
     /// How long they invite, up to 365d.
     #[arg(long, value_name = "SPAN", value_parser = span, default_value = "14d")]
     expires: Duration,
+    #[command(flatten)]
+    mail: MailArgs,
+    /// Invite only to addresses of this domain (or below: *.example.org); repeat it for more. The registration_domains of a
+    /// box when absent.
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    domain: Vec<MailDomain>,
     /// Say what each row would come to, and invite nobody.
     #[arg(long)]
     dry_run: bool,
@@ -39,6 +62,11 @@ pub(crate) struct ImportArgs {
     admin: AdminArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+fn domain(text: &str) -> Result<MailDomain, String> {
+    MailDomain::parse(text)
+        .ok_or_else(|| "a mail domain in lower case, as in example.org or *.example.org".into())
 }
 
 /// Some rows did not work.
@@ -56,9 +84,8 @@ pub(crate) struct RowsFailed {
 #[serde(deny_unknown_fields)]
 struct Row {
     email: String,
-    /// The language of the invitation's mail, where it is mailed.
+    /// The language of the invitation's mail. Mails have one language yet, so it is looked at and not used.
     #[serde(default)]
-    #[expect(dead_code, reason = "files have it; codes are not mailed")]
     locale: Option<String>,
     #[serde(default)]
     note: Option<String>,
@@ -68,26 +95,38 @@ struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
+    Sent,
     Created,
     Exists,
     AlreadyInvited,
     BadAddress,
+    DomainRefused,
+    BadLocale,
     NoteTooLong,
 }
 
 impl Outcome {
+    /// The longest name.
+    const LEN_MAX: usize = 15;
+
     const fn name(self) -> &'static str {
         match self {
+            Self::Sent => "sent",
             Self::Created => "created",
             Self::Exists => "exists",
             Self::AlreadyInvited => "already invited",
             Self::BadAddress => "bad address",
+            Self::DomainRefused => "domain refused",
+            Self::BadLocale => "bad locale",
             Self::NoteTooLong => "note too long",
         }
     }
 
     const fn is_failure(self) -> bool {
-        matches!(self, Self::BadAddress | Self::NoteTooLong)
+        match self {
+            Self::Sent | Self::Created | Self::Exists | Self::AlreadyInvited => false,
+            Self::BadAddress | Self::DomainRefused | Self::BadLocale | Self::NoteTooLong => true,
+        }
     }
 }
 
@@ -103,48 +142,64 @@ struct Done {
 }
 
 pub(super) fn run(arguments: &ImportArgs) -> anyhow::Result<()> {
-    let shown = arguments.file.display();
-    let file = File::open(&arguments.file).with_context(|| format!("opening {shown}"))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let rows = reader.deserialize::<Row>().collect::<Result<Vec<Row>, _>>();
-    let rows = rows.with_context(|| format!("reading {shown}"))?;
-    // A code is told once: those that were made are printed also where the next one could not be.
-    let (done, ended) = admin_client::with(&arguments.admin, async |admin| {
-        let mut invited = invited(admin).await?;
-        let mut done = Vec::new();
-        for (number, row) in rows.iter().enumerate() {
-            match invite(admin, arguments, &mut invited, number + 1, row).await {
-                Ok(row) => done.push(row),
-                Err(error) => return Ok((done, Err(error))),
-            }
-        }
-        Ok((done, Ok(())))
+    let rows = read(&arguments.file)?;
+    if rows.iter().any(|row| row.locale().is_some()) {
+        note(
+            arguments.admin.quiet,
+            "the column locale is not used: mails have one language",
+        );
+    }
+    let failed = admin_client::with(&arguments.admin, async |admin| {
+        let interrupt = Interrupt::listen()?;
+        let invited = invited(admin, arguments.mail.send).await?;
+        let mut import = Import {
+            arguments,
+            rules: rules(arguments)?,
+            invited,
+        };
+        import.all(admin, &interrupt, &rows).await
     })?;
-    let values = done.iter().map(serde_json::to_value);
-    let values = values.collect::<Result<Vec<Value>, _>>()?;
-    arguments.output.print_list(&text(&done), "rows", values)?;
-    ended?;
-    match done.iter().filter(|done| done.outcome.is_failure()).count() {
+    match failed {
         0 => Ok(()),
         failed => {
-            let rows = done.len();
+            let rows = rows.len();
             Err(RowsFailed { failed, rows }.into())
         }
     }
 }
 
-/// Whom invitations that are open are for.
-async fn invited(admin: &mut Admin) -> Result<BTreeSet<EmailKey>, AdminError> {
+fn read(file: &FilePath) -> anyhow::Result<Vec<Row>> {
+    let shown = file.display();
+    let file = File::open(file).with_context(|| format!("opening {shown}"))?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+    let rows = reader.deserialize::<Row>().collect::<Result<_, _>>();
+    rows.with_context(|| format!("reading {shown}"))
+}
+
+/// Whose addresses are invited. What is bound to one address overrides the rules of sign-up; what is in a file is more often a
+/// slip than meant so.
+fn rules(arguments: &ImportArgs) -> anyhow::Result<Registration> {
+    if arguments.domain.is_empty() && !arguments.admin.is_fleet() {
+        return Ok(settings_of(arguments.admin.folder())?.registration_rules()?);
+    }
+    Ok(Registration {
+        domains: arguments.domain.clone(),
+        ..Registration::default()
+    })
+}
+
+/// Whom invitations that are open are for; if codes are mailed, those alone who were mailed one.
+async fn invited(admin: &mut Admin, only_mailed: bool) -> Result<BTreeSet<EmailKey>, AdminError> {
     let (mut invited, mut after) = (BTreeSet::new(), None);
     loop {
         let path = Path::of(["invitations"])
             .with("limit", "1000")
             .after(after.as_ref());
         let page: Invitations = admin.get(&path).await?;
-        let open = page
-            .invitations
-            .iter()
-            .filter(|invitation| invitation.state == InvitationState::Open);
+        let counts = |invitation: &&Invitation| {
+            invitation.state == InvitationState::Open && (invitation.mailed || !only_mailed)
+        };
+        let open = page.invitations.iter().filter(counts);
         let addresses = open.filter_map(|invitation| Address::parse(invitation.email.as_deref()?).ok());
         invited.extend(addresses.map(|address| address.key().clone()));
         after = page.next;
@@ -154,49 +209,136 @@ async fn invited(admin: &mut Admin) -> Result<BTreeSet<EmailKey>, AdminError> {
     }
 }
 
-async fn invite(
-    admin: &mut Admin,
-    arguments: &ImportArgs,
-    invited: &mut BTreeSet<EmailKey>,
-    number: usize,
-    row: &Row,
-) -> Result<Done, AdminError> {
-    let dry_run = arguments.dry_run;
-    let done = |outcome, (code, link)| Done {
-        row: number,
-        email: row.email.clone(),
-        outcome,
-        code,
-        link,
-        dry_run,
-    };
-    let nothing = (None, None);
-    let Ok(address) = Address::parse(&row.email) else {
-        return Ok(done(Outcome::BadAddress, nothing));
-    };
-    if row.note.as_ref().is_some_and(|note| note.len() > NOTE_LEN_MAX) {
-        return Ok(done(Outcome::NoteTooLong, nothing));
+impl Row {
+    /// What cannot be meant.
+    fn fault(&self) -> Option<Outcome> {
+        if self.note.as_ref().is_some_and(|note| note.len() > NOTE_LEN_MAX) {
+            return Some(Outcome::NoteTooLong);
+        }
+        let is_bad = self.locale().is_some_and(|locale| !is_locale(locale));
+        is_bad.then_some(Outcome::BadLocale)
     }
-    if invited.contains(address.key()) {
-        return Ok(done(Outcome::AlreadyInvited, nothing));
+
+    fn locale(&self) -> Option<&str> {
+        self.locale.as_deref().filter(|locale| !locale.is_empty())
     }
-    if has_account(admin, &row.email).await? {
-        return Ok(done(Outcome::Exists, nothing));
+}
+
+/// Whether that has the form of a language's tag: `de`, `pt-BR`, `zh-Hant-TW`.
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let is_language =
+        (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_part =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= LOCALE_LEN_MAX && is_language && parts.all(is_part)
+}
+
+/// An import under way.
+struct Import<'a> {
+    arguments: &'a ImportArgs,
+    rules: Registration,
+    /// Whom no code is made for any more.
+    invited: BTreeSet<EmailKey>,
+}
+
+impl Import<'_> {
+    /// Goes through all rows, or until somebody interrupts; how many came to nothing. A code is told once: each row is printed
+    /// before the next one is looked at.
+    async fn all(&mut self, admin: &mut Admin, interrupt: &Interrupt, rows: &[Row]) -> anyhow::Result<usize> {
+        let mut told = begin(self.arguments.output, rows)?;
+        let mut failed = 0;
+        let mut ended: anyhow::Result<()> = Ok(());
+        for (number, row) in (1..).zip(rows) {
+            if interrupt.has_come() {
+                ended = Err(Interrupted.into());
+                break;
+            }
+            match self.invite(admin, number, row).await {
+                Ok(done) => {
+                    failed += usize::from(done.outcome.is_failure());
+                    told.line(cells(&done), &serde_json::to_value(&done)?)?;
+                }
+                Err(error) => {
+                    ended = Err(error.into());
+                    break;
+                }
+            }
+        }
+        told.end()?;
+        ended.map(|()| failed)
     }
-    let wanted = NewInvitations {
-        email: Some(row.email.clone()),
-        lifetime_secs: Some(arguments.expires.as_secs()),
-        note: row.note.clone().filter(|note| !note.is_empty()),
-        ..NewInvitations::default()
-    };
-    let path = Path::of(["invitations"]).dry(DryRun { dry_run });
-    let made: InvitationsMade = admin.post(&path, &wanted).await?;
-    invited.insert(address.key().clone());
-    let made = made.invitations.into_iter().next();
-    Ok(done(
-        Outcome::Created,
-        made.map_or(nothing, |made| (made.code, made.link)),
-    ))
+
+    async fn invite(&mut self, admin: &mut Admin, number: usize, row: &Row) -> Result<Done, AdminError> {
+        let (outcome, made) = match self.judge(admin, row).await? {
+            Ok(key) => {
+                let made = self.make(admin, row).await?;
+                self.invited.insert(key);
+                (self.made(), made)
+            }
+            Err(outcome) => (outcome, (None, None)),
+        };
+        let (code, link) = made;
+        Ok(Done {
+            row: number,
+            email: row.email.clone(),
+            outcome,
+            code,
+            link,
+            dry_run: self.arguments.dry_run,
+        })
+    }
+
+    const fn made(&self) -> Outcome {
+        if self.arguments.mail.send {
+            Outcome::Sent
+        } else {
+            Outcome::Created
+        }
+    }
+
+    /// Whether a row is to be invited, or what it comes to without that.
+    async fn judge(&self, admin: &mut Admin, row: &Row) -> Result<Result<EmailKey, Outcome>, AdminError> {
+        let Ok(address) = Address::parse(&row.email) else {
+            return Ok(Err(Outcome::BadAddress));
+        };
+        if let Some(fault) = row.fault() {
+            return Ok(Err(fault));
+        }
+        if self.rules.check_domain(&address).is_err() {
+            return Ok(Err(Outcome::DomainRefused));
+        }
+        if self.invited.contains(address.key()) {
+            return Ok(Err(Outcome::AlreadyInvited));
+        }
+        if has_account(admin, &row.email).await? {
+            return Ok(Err(Outcome::Exists));
+        }
+        Ok(Ok(address.key().clone()))
+    }
+
+    /// Makes an invitation; its code and link, if they are told.
+    async fn make(
+        &self,
+        admin: &mut Admin,
+        row: &Row,
+    ) -> Result<(Option<String>, Option<String>), AdminError> {
+        let arguments = self.arguments;
+        let wanted = NewInvitations {
+            email: Some(row.email.clone()),
+            lifetime_secs: Some(arguments.expires.as_secs()),
+            note: row.note.clone().filter(|note| !note.is_empty()),
+            send: arguments.mail.send,
+            from_name: arguments.mail.from_name.clone(),
+            ..NewInvitations::default()
+        };
+        let dry_run = arguments.dry_run;
+        let path = Path::of(["invitations"]).dry(DryRun { dry_run });
+        let made: InvitationsMade = admin.post(&path, &wanted).await.map_err(AdminError::of_flags)?;
+        let made = made.invitations.into_iter().next();
+        Ok(made.map_or((None, None), |made| (made.code, made.link)))
+    }
 }
 
 /// Whether the address has an account that is verified. Where accounts are not administered nobody can say.
@@ -212,18 +354,74 @@ async fn has_account(admin: &mut Admin, email: &str) -> Result<bool, AdminError>
     }
 }
 
-fn text(done: &[Done]) -> String {
-    let row = |done: &Done| {
-        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        [
-            done.row.to_string(),
-            // As the file has it, and so never as the terminal would read it.
-            done.email.escape_debug().to_string(),
-            done.outcome.name().to_owned(),
-            word(&done.code),
-            word(&done.link),
-        ]
-    };
-    let rows: Vec<_> = done.iter().map(row).collect();
-    table(["ROW", "ADDRESS", "RESULT", "CODE", "LINK"], &rows)
+fn begin(output: OutputArgs, rows: &[Row]) -> std::io::Result<Stream<5>> {
+    let addresses = rows.iter().map(|row| shown(&row.email).chars().count());
+    let widths = [
+        rows.len().to_string().len(),
+        addresses.max().unwrap_or(0),
+        Outcome::LEN_MAX,
+        CODE_LEN,
+        0,
+    ];
+    Stream::begin(
+        output,
+        "rows",
+        ["ROW", "ADDRESS", "RESULT", "CODE", "LINK"],
+        widths,
+    )
+}
+
+fn cells(done: &Done) -> [String; 5] {
+    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    [
+        done.row.to_string(),
+        shown(&done.email),
+        done.outcome.name().to_owned(),
+        word(&done.code),
+        word(&done.link),
+    ]
+}
+
+/// As the file has it, and so never as the terminal would read it.
+fn shown(email: &str) -> String {
+    email.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_fits_into_its_column() {
+        for outcome in [
+            Outcome::Sent,
+            Outcome::Created,
+            Outcome::Exists,
+            Outcome::AlreadyInvited,
+            Outcome::BadAddress,
+            Outcome::DomainRefused,
+            Outcome::BadLocale,
+            Outcome::NoteTooLong,
+        ] {
+            assert!(outcome.name().len() <= Outcome::LEN_MAX, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_locale_has_the_form_of_a_language_s_tag() {
+        for (text, expected) in [
+            ("de", true),
+            ("pt-BR", true),
+            ("zh-Hant-TW", true),
+            ("", false),
+            ("d", false),
+            ("german", false),
+            ("de_DE", false),
+            ("de-", false),
+            ("de, en", false),
+            ("de-aaaaaaaaa", false),
+        ] {
+            assert_eq!(is_locale(text), expected, "{text:?}");
+        }
+    }
 }

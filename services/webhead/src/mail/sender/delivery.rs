@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use super::{ASK_MAX, InHand, SenderPorts, Wakes};
 use crate::mail::{
     pacing::Pacing,
-    parcel::Parcel,
+    parcel::{Parcel, Unsealed},
     smtp::{NotTaken, Relay},
 };
 
@@ -30,6 +30,16 @@ const SEND_MAX: Duration = Duration::from_secs(60);
 const NOTE_PAUSE: Duration = Duration::from_secs(1);
 /// Sent mails that are remembered because the outbox could not be told.
 const SENT_MAX: usize = 10_000;
+
+/// What a mail is that was taken.
+pub(super) enum Unpacked {
+    /// To be sent.
+    Parcel(Parcel),
+    /// It cannot be told yet.
+    NotNow,
+    /// Not to be sent, now or later.
+    Over,
+}
 
 /// What all deliveries share.
 pub(super) struct Delivery {
@@ -76,25 +86,42 @@ impl Delivery {
         }
     }
 
-    /// Opens a mail that was taken. One that this process has sent is only ended; one that nobody can read is given up.
+    /// Opens a mail that was taken. One that this process has sent is only ended; one that nobody can read, or whose reason
+    /// is gone, is given up.
     pub(super) async fn unpack(&self, mail: LeasedMail, until: Instant) -> Option<InHand> {
         let at = mail.at;
-        let opened = Parcel::open(&self.ports.key, at.id, &mail.mail.0);
         let was_sent = self.sent().contains(&at.id);
-        if let Some(parcel) = opened.filter(|_| !was_sent) {
-            return Some(InHand {
+        let unpacked = if was_sent {
+            Unpacked::Over
+        } else {
+            self.unseal(&mail).await
+        };
+        match unpacked {
+            Unpacked::Parcel(parcel) => Some(InHand {
                 at,
                 attempts: mail.attempts,
                 parcel,
                 until,
-            });
+            }),
+            // Its lease runs out, then it is looked at again.
+            Unpacked::NotNow => None,
+            Unpacked::Over => {
+                self.end(at, until).await;
+                None
+            }
         }
-        if !was_sent {
-            tracing::error!(mail.id = %at.id, "a mail cannot be read: was the code key changed? It is given up");
-            metrics::MAIL_SENT.of(["other", "unreadable"]).increment(1);
+    }
+
+    async fn unseal(&self, mail: &LeasedMail) -> Unpacked {
+        match Unsealed::open(&self.ports.key, mail.at.id, &mail.mail.0) {
+            Some(Unsealed::Parcel(parcel)) => Unpacked::Parcel(parcel),
+            Some(Unsealed::Invitation(invitation)) => self.word(mail.at.id, &invitation).await,
+            None => {
+                tracing::error!(mail.id = %mail.at.id, "a mail cannot be read: was the code key changed? It is given up");
+                metrics::MAIL_SENT.of(["other", "unreadable"]).increment(1);
+                Unpacked::Over
+            }
         }
-        self.end(at, until).await;
-        None
     }
 
     /// Tells how old the oldest mail is.

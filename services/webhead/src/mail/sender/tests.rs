@@ -17,7 +17,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::mail::smtp::tests::{mail, settings};
+use crate::{
+    mail::smtp::tests::{mail, settings},
+    mail_templates::MailTemplates,
+};
+
+mod invitations;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -110,6 +115,8 @@ impl Bench {
         SenderPorts {
             outbox: Arc::clone(&self.store) as _,
             reader: Arc::clone(&self.store) as _,
+            invitations: Arc::clone(&self.store) as _,
+            templates: Arc::new(MailTemplates::new("https://accounts.example.test", None).unwrap()),
             key: Arc::clone(&self.key),
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SeededRandom::new(seed)),
