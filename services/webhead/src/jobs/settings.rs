@@ -29,6 +29,7 @@ pub struct PurgeSettings {
     pub records_max: Option<u64>,
     /// How long after its first token a user's place is taken back, in seconds, if there never was a second one; 0 = never. While
     /// the first one is good it is not.
+    #[schemars(range(max = 315_360_000))]
     pub unused_after_secs: u64,
     /// URLs of nodes that keep data by uid, as `foxhold-sync-node` does; `*` alone for all. On others a record is not purged
     /// while the user's active record has the same keys.

@@ -35,7 +35,7 @@ impl Names for foxhold_webhead::Config {
         ];
         let mut named = among_tiers(&self.tls, Role::Webhead, &tiers, secrets);
         named.extend(stored(&self.store, "webhead", StoreUse::Reads, secrets));
-        named.extend(mailed("mail.host", self.mail.prepare(secrets).ok()));
+        named.extend(mailed("mail.host", self.mail.prepare("mail", secrets).ok()));
         if token_server != url {
             let thing = Thing::TokenServer(token_server.clone());
             named.push(of("token_server_url", thing));
@@ -102,7 +102,7 @@ pub(crate) fn of_box(settings: &Settings, secrets: &Secrets, data: &Path) -> Vec
     let mail = mail_settings(settings).ok();
     named.extend(mailed(
         "smtp.host",
-        mail.and_then(|mail| mail.prepare(secrets).ok()),
+        mail.and_then(|mail| mail.prepare("smtp", secrets).ok()),
     ));
     let url = settings.public_url();
     let token_server = url.clone();
