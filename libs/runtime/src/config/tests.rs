@@ -299,7 +299,7 @@ fn an_address_is_asked_for_with_its_port() {
         _listen: std::net::SocketAddr,
     }
     let folder = tempfile::tempdir().unwrap();
-    for wrong in ["'8000'", "'localhost:8000'", "'127.0.0.1'"] {
+    for wrong in ["'8000'", "8000", "'localhost:8000'", "'127.0.0.1'"] {
         let sources = Sources {
             files: vec![file(&folder, "a.toml", &format!("listen = {wrong}"))],
             ..Sources::default()
