@@ -11,6 +11,7 @@ mod key;
 mod layer;
 mod reading;
 mod secret;
+mod site;
 mod watch;
 
 use std::{
@@ -26,6 +27,7 @@ pub use findings::Findings;
 pub use key::Key;
 pub use reading::{Reading, Said};
 pub use secret::{SECRET_FORMAT, SecretError, SecretFile, Secrets};
+pub use site::{is_host, site_root};
 pub use watch::{FileWatch, LOOK_PAUSE};
 
 const PREFIX: &str = "FOXHOLD_";

@@ -108,6 +108,7 @@ pub fn check<S: Service>(reading: &Reading, secrets: &Secrets) -> Result<Checked
     let config: S::Config = reading.resolve(S::ROLE)?;
     let mut found = Findings::of(S::ROLE, reading);
     found.take_bounds(&config);
+    found.take(S::log(&config).check());
     S::check(&config, secrets, &mut found);
     let traces = found.take_of("traces", S::traces(&config).checked()).flatten();
     found.told()?;

@@ -44,6 +44,29 @@ impl Default for LogConfig {
     }
 }
 
+impl LogConfig {
+    /// Whether logging can be set up so.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Level`]
+    pub fn check(&self) -> Result<(), TelemetryError> {
+        self.levels().map(drop)
+    }
+
+    /// What is asked for. The library takes any word for the name of a target, and then tells nothing of all others.
+    fn levels(&self) -> Result<EnvFilter, TelemetryError> {
+        // The fields of a span are no parts of their own.
+        let has_fields = self.level.contains('{');
+        let is_known =
+            |part: &str| part.is_empty() || part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+        if !has_fields && !self.level.split(',').all(is_known) {
+            return Err(TelemetryError::Level);
+        }
+        let parsed = EnvFilter::builder().parse(&self.level);
+        parsed.map_err(|_| TelemetryError::Level)
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,8 +84,11 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     /// The level is not one.
-    #[error("`log.level`: not a level or a list of target=level pairs: {0}")]
-    Level(String),
+    #[error(
+        "`log.level`: no level and no list of target=level pairs\n\
+         fix: give error, warn, info, debug or trace, or as in info,foxhold_sync=debug"
+    )]
+    Level,
     /// Something else has set up logging in this process.
     #[error("logging was set up before")]
     Twice,
@@ -106,9 +132,7 @@ pub(crate) fn init_with_traces(
     config: &LogConfig,
     traces: Option<Recorder>,
 ) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder()
-        .parse(&config.level)
-        .map_err(|error| TelemetryError::Level(error.to_string()))?;
+    let filter = config.levels()?;
     let on_terminal = std::io::stderr().is_terminal();
     let as_text = match config.format {
         LogFormat::Text => true,
@@ -207,12 +231,28 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_level_is_an_error_that_names_the_key() {
-        let config = LogConfig {
-            level: "hostile=[".to_owned(),
+    fn a_bad_level_is_an_error_that_names_the_key_and_what_to_give() {
+        let with = |level: &str| LogConfig {
+            level: level.to_owned(),
             ..LogConfig::default()
         };
-        let error = init("test", &config).unwrap_err();
-        assert!(error.to_string().contains("`log.level`"), "{error}");
+        for good in [
+            "error",
+            "INFO",
+            "off",
+            "info,foxhold_sync=debug",
+            "warn,a::b=trace",
+            "[span]=info",
+        ] {
+            assert!(with(good).check().is_ok(), "{good}");
+        }
+        for bad in ["hostile=[", "loud,,=", "loud", "info,loud", "a=loud"] {
+            let said = with(bad).check().unwrap_err().to_string();
+            assert!(
+                said.starts_with("`log.level`: ") && said.contains("\nfix: "),
+                "{said}"
+            );
+            assert!(init("test", &with(bad)).is_err(), "{bad}");
+        }
     }
 }

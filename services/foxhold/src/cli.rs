@@ -5,25 +5,28 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foxhold_node_auth::NodeName;
 
-use crate::commands::{
-    account::AccountCommand,
-    audit::AuditCommand,
-    certificates,
-    client::ClientCommand,
-    completions::CompletionsArgs,
-    config::ConfigCommand,
-    doctor::DoctorArgs,
-    firefox::FirefoxCommand,
-    invite::InviteCommand,
-    key::provider::{KeyListArgs, KeyRotateArgs},
-    mail::MailCommand,
-    man::ManArgs,
-    node::NodeCommand,
-    region::RegionCommand,
-    schema::SchemaCommand,
-    service::ServiceCommand,
-    template::TemplateCommand,
-    token::TokenCommand,
+use crate::{
+    commands::{
+        account::AccountCommand,
+        audit::AuditCommand,
+        certificates,
+        client::ClientCommand,
+        completions::CompletionsArgs,
+        config::ConfigCommand,
+        doctor::DoctorArgs,
+        firefox::FirefoxCommand,
+        invite::InviteCommand,
+        key::provider::{KeyListArgs, KeyRotateArgs},
+        mail::MailCommand,
+        man::ManArgs,
+        node::NodeCommand,
+        region::RegionCommand,
+        schema::SchemaCommand,
+        service::ServiceCommand,
+        template::TemplateCommand,
+        token::TokenCommand,
+    },
+    values::address,
 };
 
 /// Accounts and sync for Firefox that you hold yourself.
@@ -109,10 +112,10 @@ pub(crate) struct UpArgs {
     )]
     pub(crate) data: PathBuf,
     /// Address and port to listen on. [first start: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDR", env = "FOXHOLD_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "FOXHOLD_LISTEN", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Loopback address of the private side: health, captured mail. [first start: 127.0.0.1:8001]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) private_listen: Option<SocketAddr>,
     /// What browsers reach it by, without path. [first start: http://localhost and the port]
     #[arg(long, value_name = "URL")]

@@ -92,6 +92,23 @@ impl DataFolder {
         })
     }
 
+    /// Whether a folder is one already, and not somebody else's. Nothing is made.
+    pub(crate) fn is_at(root: &Path) -> Result<bool, DataFolderError> {
+        if root.join("format").exists() {
+            return Ok(true);
+        }
+        match holds_something_else(root) {
+            Ok(true) => Err(DataFolderError::Foreign {
+                folder: root.to_owned(),
+            }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DataFolderError::Io {
+                path: root.to_owned(),
+                source,
+            }),
+            _ => Ok(false),
+        }
+    }
+
     /// Opens a folder when its turn comes: a command on a stopped box is soon through, and a box that starts soon takes
     /// commands. `open` is tried until then.
     pub(crate) fn in_turn(
@@ -136,7 +153,12 @@ impl DataFolder {
 
     /// What the box was set up as; flags and environment override it.
     pub(crate) fn config(&self) -> PathBuf {
-        self.root.join("foxhold.toml")
+        Self::config_of(&self.root)
+    }
+
+    /// The same, given where its folder is.
+    pub(crate) fn config_of(root: &Path) -> PathBuf {
+        root.join("foxhold.toml")
     }
 
     /// The accounts' and assignments' database.
@@ -297,6 +319,8 @@ mod tests {
         let root = empty();
         let missing = DataFolder::open_existing(&root);
         assert!(matches!(missing, Err(DataFolderError::Missing { .. })));
+        assert!(!DataFolder::is_at(&root).unwrap());
+        assert!(!DataFolder::is_at(&root.join("below")).unwrap());
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
         drop(DataFolder::open(&root).unwrap());
         assert!(!DataFolder::open_existing(&root).unwrap().is_new());
@@ -306,6 +330,10 @@ mod tests {
     fn somebody_elses_folder_and_newer_formats_are_refused() {
         let root = empty();
         fs::write(root.join("holiday.jpg"), "").unwrap();
+        assert!(matches!(
+            DataFolder::is_at(&root),
+            Err(DataFolderError::Foreign { .. })
+        ));
         assert!(matches!(
             DataFolder::open(&root),
             Err(DataFolderError::Foreign { .. })

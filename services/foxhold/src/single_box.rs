@@ -15,4 +15,9 @@ pub(crate) mod setup;
 pub(crate) mod stopped;
 mod store;
 
-pub(crate) use {node_secret::NodeSecretError, parts::mail as mail_settings, serve::serve, store::SERVICE};
+pub(crate) use {
+    node_secret::NodeSecretError,
+    parts::mail as mail_settings,
+    serve::{Listeners, serve},
+    store::SERVICE,
+};

@@ -1,6 +1,6 @@
 //! What operators write on the command line, beside names and numbers: spans of time, rates, shares, moments.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use foxhold_core::{
     Timestamp,
@@ -8,6 +8,12 @@ use foxhold_core::{
 };
 use foxhold_ports::assignments::is_node_url;
 use time::{Date, Month, PrimitiveDateTime, Time};
+
+/// Where something listens.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "address and port, as in 127.0.0.1:8000".to_owned())
+}
 
 /// `90`, `90s`, `30m`, `12h`, `7d`: without a letter it is seconds.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {

@@ -7,7 +7,7 @@ use foxhold_core::{Secret, SecretText, hex};
 use foxhold_ports::assignments::is_node_url;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{Findings, SecretError, SecretFile, Secrets},
+    config::{Findings, SecretError, SecretFile, Secrets, is_host, site_root},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -132,6 +132,18 @@ pub(crate) enum ConfigError {
     /// Something that is no node.
     #[error("`purge.nodes_by_uid`: give nodes' URLs without a trailing slash, or \"*\" alone for all")]
     NodesByUid,
+    /// No root of pages: links would lead nowhere.
+    #[error(
+        "`{0}`: is not scheme, host and port in their usual spelling\n\
+         fix: the same as `public_url` of the webheads, as in https://accounts.example.com"
+    )]
+    Root(&'static str),
+    /// No domain of webheads: users would be looked for under keys that nobody has.
+    #[error(
+        "`accounts.domain`: is no host in its usual spelling\n\
+         fix: the same as `domain` of the webheads, or the host of their `public_url`, as in accounts.example.com"
+    )]
+    Domain,
     /// A key of another length.
     #[error("`{0}`: the file has to hold 64 hex digits")]
     CodeKey(&'static str),
@@ -206,9 +218,10 @@ impl Config {
 
 impl InvitationsTable {
     fn prepare(&self, secrets: &Secrets) -> Result<InvitationSettings, ConfigError> {
+        let root = root("invitations.public_url", &self.public_url)?;
         let key = code_key("invitations.code_key_file", &self.code_key_file, secrets)?;
         Ok(InvitationSettings {
-            root: self.public_url.clone(),
+            root,
             code_key: Arc::new(key),
             mail: self.mail,
         })
@@ -217,13 +230,23 @@ impl InvitationsTable {
 
 impl AccountsTable {
     fn prepare(&self, secrets: &Secrets) -> Result<AccountSettings, ConfigError> {
+        if !is_host(&self.domain) {
+            return Err(ConfigError::Domain);
+        }
+        let root = root("accounts.public_url", &self.public_url)?;
         let key = code_key("accounts.code_key_file", &self.code_key_file, secrets)?;
         Ok(AccountSettings {
             domain: self.domain.clone(),
-            root: self.public_url.clone(),
+            root,
             code_key: CodeKey::new(key),
         })
     }
+}
+
+/// What pages' paths are appended to: without a trailing slash.
+fn root(key: &'static str, url: &str) -> Result<String, ConfigError> {
+    site_root(url).ok_or(ConfigError::Root(key))?;
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 fn code_key(name: &'static str, file: &SecretFile, secrets: &Secrets) -> Result<Secret<32>, ConfigError> {
@@ -331,6 +354,61 @@ mod tests {
         let whole = prepared(whole).unwrap();
         assert_eq!(format!("{:?}", bare.limits), format!("{:?}", whole.limits));
         assert_eq!(bare.by_uid, whole.by_uid);
+    }
+
+    #[test]
+    fn links_and_keys_of_users_are_spelled_as_the_webheads_spell_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("code.key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        file.write_all("ab".repeat(32).as_bytes()).unwrap();
+        let accounts = |domain: &str, root: &str| {
+            let table = AccountsTable {
+                domain: domain.to_owned(),
+                public_url: root.to_owned(),
+                code_key_file: SecretFile(path.clone()),
+            };
+            table.prepare(&Secrets::default()).map(|settings| settings.root)
+        };
+        let invitations = |root: &str| {
+            let table = InvitationsTable {
+                public_url: root.to_owned(),
+                code_key_file: SecretFile(path.clone()),
+                mail: false,
+            };
+            table.prepare(&Secrets::default()).map(|settings| settings.root)
+        };
+        for (domain, root, expected) in [
+            ("a.example", "https://a.example", Ok("https://a.example")),
+            ("a.example", "https://a.example/", Ok("https://a.example")),
+            ("A.example", "https://a.example", Err("`accounts.domain`")),
+            ("", "https://a.example", Err("`accounts.domain`")),
+            ("a.example", "a.example", Err("`accounts.public_url`")),
+            (
+                "a.example",
+                "https://a.example/pages",
+                Err("`accounts.public_url`"),
+            ),
+        ] {
+            let found = accounts(domain, root).map_err(|fault| fault.to_string());
+            match (&found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(key)) => assert!(found.starts_with(key), "{found}"),
+                _ => panic!("{domain:?} {root:?}: {found:?}"),
+            }
+        }
+        assert_eq!(
+            invitations("https://a.example/").ok().as_deref(),
+            Some("https://a.example")
+        );
+        let fault = invitations("a.example").err().unwrap().to_string();
+        assert!(fault.starts_with("`invitations.public_url`"), "{fault}");
     }
 
     #[test]

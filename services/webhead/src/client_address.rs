@@ -22,6 +22,26 @@ pub struct Network {
 #[error("{0:?} is no address and no address block")]
 pub struct NetworkError(String);
 
+/// Proxies that could not be seen through.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProxiesError {
+    /// One is no address.
+    #[error("`trusted_proxies`")]
+    Network(#[from] NetworkError),
+    /// What they say would not be looked at.
+    #[error(
+        "`trusted_proxies`: nothing they say counts while `forwarded_from_right` is 0: all clients behind them are one\n\
+         fix: forwarded_from_right = 1 behind one proxy, 2 where two stand one behind the other"
+    )]
+    NoPlace,
+    /// Nobody may say anything.
+    #[error(
+        "`forwarded_from_right`: nobody's `X-Forwarded-For` is believed while `trusted_proxies` is empty\n\
+         fix: in trusted_proxies, the addresses that proxies come from, as in [\"10.0.0.0/8\"]; or leave both out"
+    )]
+    Nobody,
+}
+
 impl Network {
     /// Whether an address lies in it. IPv4 and its IPv6-mapped form are the same.
     #[must_use]
@@ -68,16 +88,22 @@ pub struct ClientAddresses {
 }
 
 impl ClientAddresses {
-    /// Trusts `X-Forwarded-For` of these proxies: its n-th entry from the right, counted from one. With zero, the
-    /// default, the header is ignored.
+    /// Trusts `X-Forwarded-For` of these proxies: its n-th entry from the right, counted from one. With no proxies and
+    /// zero, the default, the header is ignored.
     ///
     /// # Errors
-    /// [`NetworkError`] for the first block that is none.
-    pub fn new<S: AsRef<str>>(proxies: &[S], forwarded_from_right: usize) -> Result<Self, NetworkError> {
-        let trusted_proxies = proxies
+    /// [`ProxiesError`] for the first block that is none, and for one of the two without the other: limits would take all
+    /// clients for one, and nobody would know why.
+    pub fn new<S: AsRef<str>>(proxies: &[S], forwarded_from_right: usize) -> Result<Self, ProxiesError> {
+        let trusted_proxies: Vec<Network> = proxies
             .iter()
             .map(|text| text.as_ref().parse())
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, NetworkError>>()?;
+        match (trusted_proxies.is_empty(), forwarded_from_right) {
+            (false, 0) => return Err(ProxiesError::NoPlace),
+            (true, 1..) => return Err(ProxiesError::Nobody),
+            _ => {}
+        }
         Ok(Self {
             trusted_proxies,
             forwarded_from_right,
@@ -135,7 +161,10 @@ mod tests {
     }
 
     fn client(n: usize, peer: &str, lines: &[&str]) -> String {
-        let rule = ClientAddresses::new(&["10.0.0.0/8", "fd00::/8", "192.0.2.1"], n).unwrap();
+        let rule = match n {
+            0 => ClientAddresses::default(),
+            n => ClientAddresses::new(&["10.0.0.0/8", "fd00::/8", "192.0.2.1"], n).unwrap(),
+        };
         rule.client(peer.parse().unwrap(), &headers(lines)).to_string()
     }
 
@@ -208,6 +237,16 @@ mod tests {
         for (name, n, peer, lines, expected) in table {
             assert_eq!(client(n, peer, lines), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn proxies_and_their_place_go_together() {
+        let rule = |proxies: &[&str], n| ClientAddresses::new(proxies, n).map(drop);
+        assert_eq!(rule(&[], 0), Ok(()));
+        assert_eq!(rule(&["10.0.0.1"], 1), Ok(()));
+        assert_eq!(rule(&["10.0.0.1"], 0), Err(ProxiesError::NoPlace));
+        assert_eq!(rule(&[], 1), Err(ProxiesError::Nobody));
+        assert!(matches!(rule(&["proxy"], 1), Err(ProxiesError::Network(_))));
     }
 
     #[test]

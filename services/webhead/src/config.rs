@@ -15,7 +15,7 @@ use foxhold_outbound as outbound;
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
     channel::ChannelSettings,
-    config::{self, Findings, SecretError, SecretFile, Secrets, Sources},
+    config::{self, Findings, SecretError, SecretFile, Secrets, Sources, is_host, site_root},
     store::{Store, StoreError, StoreTable, StoreUse},
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -32,7 +32,7 @@ use crate::{
     Site,
     assembly::Deployment,
     assertions::{BrowserIdError, BrowserIdSettings, RemoteVerifier},
-    client_address::{ClientAddresses, NetworkError},
+    client_address::{ClientAddresses, ProxiesError},
     foreign_oauth::{ForeignOauthError, ForeignOauthSettings},
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
@@ -244,6 +244,12 @@ pub enum ConfigError {
         /// As configured.
         url: String,
     },
+    /// What no user can be known by.
+    #[error(
+        "`domain`: is no host in its usual spelling\n\
+         fix: as in accounts.example.com, in lower case, without scheme and port; it stays for good"
+    )]
+    Domain,
     /// Nothing can be read from there.
     #[error(
         "`issuer_documents`: {domain:?} is no domain in lower case, or {url:?} no URL\n\
@@ -298,9 +304,9 @@ pub enum ConfigError {
     /// A window outside its bounds.
     #[error("`hawk.window_secs`: between 60 and 31536000")]
     Window,
-    /// A proxy that is no address.
-    #[error("`trusted_proxies`")]
-    Proxies(#[from] NetworkError),
+    /// Proxies that could not be seen through.
+    #[error(transparent)]
+    Proxies(#[from] ProxiesError),
 }
 
 /// What is checked and read once, before anything starts.
@@ -325,6 +331,7 @@ impl Config {
             Some(text) => root("token_server_url", text).map(|_| text.trim_end_matches('/').to_owned())?,
             None => public_url.clone(),
         };
+        check_domain(self.domain.as_deref())?;
         self.check_capture()?;
         self.hawk.check()?;
         self.purge.check()?;
@@ -415,6 +422,7 @@ impl Config {
         if let Some(url) = &self.token_server_url {
             found.take(root("token_server_url", url));
         }
+        found.take(check_domain(self.domain.as_deref()));
         let addresses = ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right);
         found.take(addresses.map_err(ConfigError::from));
     }
@@ -503,16 +511,22 @@ pub fn code_key(key: &str, file: &SecretFile, secrets: &Secrets) -> Result<Secre
 /// # Errors
 /// [`ConfigError::Root`] names the key.
 pub fn root(key: &'static str, text: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text).ok().filter(|url| {
-        let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let plain = url.username().is_empty() && url.password().is_none();
-        let as_written = url.as_str().trim_end_matches('/') == text.trim_end_matches('/');
-        matches!(url.scheme(), "http" | "https") && is_root && plain && as_written
-    });
-    url.ok_or_else(|| ConfigError::Root {
+    site_root(text).ok_or_else(|| ConfigError::Root {
         key,
         url: text.to_owned(),
     })
+}
+
+/// Checks the second half of users' keys, if it is not the public address's host: others compare it byte for byte.
+///
+/// # Errors
+/// [`ConfigError::Domain`]
+pub fn check_domain(domain: Option<&str>) -> Result<(), ConfigError> {
+    if domain.is_none_or(is_host) {
+        Ok(())
+    } else {
+        Err(ConfigError::Domain)
+    }
 }
 
 #[cfg(test)]
@@ -598,7 +612,24 @@ mod tests {
         assert!(check(&|config| config.purge.batch = 0).is_err());
         assert!(check(&|config| config.node_health.failures = 0).is_err());
         assert!(check(&|config| config.store.kind = StoreKind::Cassandra).is_err());
-        assert!(check(&|config| config.trusted_proxies = vec!["proxy".into()]).is_err());
+        for (proxies, place, allowed) in [
+            (&["proxy"][..], 1, false),
+            (&["10.0.0.1"], 0, false),
+            (&[], 1, false),
+            (&["10.0.0.1"], 1, true),
+        ] {
+            let checked = check(&|config| {
+                config.trusted_proxies = proxies.iter().map(|&proxy| proxy.to_owned()).collect();
+                config.forwarded_from_right = place;
+            });
+            assert_eq!(checked.is_ok(), allowed, "{proxies:?} {place}");
+        }
+        for wrong in ["", "a b", "Example.org", "https://example.org"] {
+            assert!(
+                check(&|config| config.domain = Some(wrong.into())).is_err(),
+                "{wrong:?}"
+            );
+        }
         let captured = |private: Option<&str>| {
             let private = private.map(|address| address.parse().unwrap());
             check(&|config| {

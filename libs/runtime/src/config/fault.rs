@@ -6,6 +6,11 @@ use figment::error::{Actual, Kind};
 
 use super::key::Key;
 
+/// How the library says that a text is no `SocketAddr`.
+const NO_ADDRESS: &str = "invalid socket address syntax";
+/// What to give in its place.
+const ADDRESS: &str = "address and port, as in 127.0.0.1:8000";
+
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -135,6 +140,9 @@ pub(super) fn explain(failure: &figment::Error, key: &Key, origin: Option<String
             format!("give {}", in_words(&wanted.to_string())),
         ),
         Kind::InvalidLength(len, wanted) => (format!("has {len} items"), format!("give {wanted}")),
+        Kind::Message(text) if text == NO_ADDRESS => {
+            ("is no address with a port".to_owned(), format!("give {ADDRESS}"))
+        }
         Kind::Message(text) => (text.clone(), "see the reference of this key".to_owned()),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => {
             ("is out of range".to_owned(), "give a smaller number".to_owned())
@@ -160,6 +168,7 @@ fn in_words(wanted: &str) -> &str {
         "f32" | "f64" => "a number",
         "a string" => "a text in quotes",
         "a boolean" => "true or false",
+        "socket address" => ADDRESS,
         other => other,
     }
 }

@@ -290,3 +290,28 @@ fn a_bare_name_is_a_credential_and_a_pasted_secret_is_told_apart() {
     assert!(matches!(error, SecretError::Unreadable { .. }), "{error}");
     assert!(!error.to_string().contains("4c1b0d8a"), "{error}");
 }
+
+#[test]
+fn an_address_is_asked_for_with_its_port() {
+    #[derive(Debug, Deserialize)]
+    struct Listening {
+        #[serde(rename = "listen")]
+        _listen: std::net::SocketAddr,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for wrong in ["'8000'", "8000", "'localhost:8000'", "'127.0.0.1'"] {
+        let sources = Sources {
+            files: vec![file(&folder, "a.toml", &format!("listen = {wrong}"))],
+            ..Sources::default()
+        };
+        let errors = load::<Listening>("sample", &sources).unwrap_err();
+        let [fault] = errors.faults() else {
+            panic!("{errors}");
+        };
+        assert_eq!(
+            (fault.key.as_str(), fault.fix.as_str()),
+            ("listen", "give address and port, as in 127.0.0.1:8000"),
+            "{wrong}"
+        );
+    }
+}

@@ -7,14 +7,14 @@ use url::Url;
 use super::settings::{Settings, is_loopback};
 use crate::{cli::MailMode, data_folder::DataFolder};
 
-/// The lines shown at start.
-pub(crate) fn greeting(folder: &DataFolder, settings: &Settings, site: &Url) -> String {
+/// The lines shown at start; `keeps_config` if its owner had written one.
+pub(crate) fn greeting(folder: &DataFolder, keeps_config: bool, settings: &Settings, site: &Url) -> String {
     let root = settings.public_url();
     let mut text = format!("foxhold {}\n\n", env!("CARGO_PKG_VERSION"));
-    let new = if folder.is_new() {
-        "  (new: keys, database and configuration were made there)"
-    } else {
-        ""
+    let new = match (folder.is_new(), keeps_config) {
+        (true, false) => "  (new: keys, database and configuration were made there)",
+        (true, true) => "  (new: keys and database were made there, beside your configuration)",
+        (false, _) => "",
     };
     let mut line = |name: &str, value: &str| {
         // Writing to a String does not fail.
@@ -61,6 +61,20 @@ fn preferences(root: &str, site: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_made_is_told_once_and_a_configuration_only_if_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = Settings::default();
+        let site = settings.site().unwrap();
+        let told = |folder: &DataFolder, keeps_config| greeting(folder, keeps_config, &settings, &site);
+        let new = DataFolder::open(root.path()).unwrap();
+        assert!(told(&new, false).contains("configuration were made"));
+        assert!(told(&new, true).contains("beside your configuration"));
+        drop(new);
+        let again = DataFolder::open(root.path()).unwrap();
+        assert!(!told(&again, true).contains("(new:"));
+    }
 
     #[test]
     fn https_needs_one_preference_and_http_two() {

@@ -3,8 +3,7 @@
 
 use foxhold_runtime::config::{Findings, Secrets};
 use foxhold_webhead::{
-    client_address::ClientAddresses,
-    config::{ConfigError, issuer_documents, mail_templates, verifier},
+    config::{issuer_documents, mail_templates, verifier},
     mail::MailSettings,
 };
 
@@ -20,8 +19,6 @@ pub(crate) fn look(settings: &Settings, secrets: &Secrets, found: &mut Findings<
     }
     found.take_of("limits.rules", settings.limits.rules());
     found.take(settings.first_assignments.check());
-    let addresses = ClientAddresses::new(&settings.trusted_proxies, settings.forwarded_from_right);
-    found.take(addresses.map_err(ConfigError::from));
     found.take(verifier(&settings.browserid, &settings.issuer_documents));
     found.take(issuer_documents(&settings.issuer_documents));
     found.take(mail_templates(

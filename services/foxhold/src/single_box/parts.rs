@@ -22,7 +22,6 @@ use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
     App, Site,
     assembly::{Deployment, Ports, assemble},
-    client_address::ClientAddresses,
     config::{HawkSettings, code_key, issuer_documents, mail_templates, verifier},
     jobs::{JobPorts, JobSettings},
     mail::{CaptureMailer, MailSettings, RunningSender, SenderPorts},
@@ -354,9 +353,7 @@ pub(crate) fn mail(settings: &Settings) -> anyhow::Result<MailSettings> {
 fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
     let settings = means.settings;
     let root = settings.public_url();
-    let proxies = &settings.trusted_proxies;
-    let addresses =
-        ClientAddresses::new(proxies, settings.forwarded_from_right).context("`trusted_proxies`")?;
+    let addresses = settings.addresses()?;
     let hawk = HawkSettings::default();
     let domain = domain(means);
     let foreign_oauth = settings.foreign_oauth.as_ref();

@@ -37,9 +37,26 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 /// How long a stopping box finishes what it has begun. Nobody stands behind a balancer here, so it does not wait first.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Where a box is reached, before it serves.
+pub(crate) struct Listeners {
+    public: TcpListener,
+    private: TcpListener,
+}
+
+impl Listeners {
+    /// Binds. Comes before anything is made: an address in use is the likeliest fault, and leaves nothing behind.
+    pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            public: bind("--listen", settings.listen)?,
+            private: bind("--private-listen", settings.private_listen)?,
+        })
+    }
+}
+
 /// Serves the folder until a signal.
 pub(crate) async fn serve(
     folder: DataFolder,
+    listeners: Listeners,
     settings: Settings,
     site: Url,
     told: &Told<'_>,
@@ -47,9 +64,7 @@ pub(crate) async fn serve(
     metrics::start("up", env!("CARGO_PKG_VERSION"));
     let shutdown = Shutdown::new();
     shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
-    // Binding comes before anything is made: an address in use is the likeliest fault, and leaves nothing behind.
-    let public = bind("--listen", settings.listen)?;
-    let private = bind("--private-listen", settings.private_listen)?;
+    let keeps_config = folder.config().exists();
     let keys = setup::complete(&folder, &settings, &site)?;
     let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
     let health = parts.app.health.clone();
@@ -76,12 +91,12 @@ pub(crate) async fn serve(
     let admin_socket = AdminSocket::bind(&folder)?;
     let jobs = foxhold_webhead::jobs::start(job_ports, job_settings, &shutdown);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);
-    show(&greeting(&folder, &settings, &site))?;
+    show(&greeting(&folder, keeps_config, &settings, &site))?;
     signing.works();
     let served = async {
         tokio::join!(
-            http_edge::serve(public, router, edge, shutdown.clone()),
-            http_edge::serve(private, private_router, edge, shutdown.clone()),
+            http_edge::serve(listeners.public, router, edge, shutdown.clone()),
+            http_edge::serve(listeners.private, private_router, edge, shutdown.clone()),
             admin_socket.serve(admin_ports, edge, shutdown.clone()),
         )
     };

@@ -8,13 +8,14 @@ use std::{
 
 use foxhold_pool::PoolLimits;
 use foxhold_runtime::{
-    config::{ConfigErrors, Findings, Reading, Sources},
-    telemetry::LogConfig,
+    config::{ConfigErrors, Findings, Reading, Secrets, Sources},
+    telemetry::{LogConfig, TelemetryError},
 };
 use foxhold_sync::node_type::NodeTypes;
 use foxhold_webhead::{
     assertions::BrowserIdSettings,
-    config::{ConfigError, root},
+    client_address::ClientAddresses,
+    config::{ConfigError, check_domain, root},
     foreign_oauth::ForeignOauthSettings,
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::look::look;
 use crate::cli::{MailMode, UpArgs};
 
 /// All keys of `foxhold.toml`.
@@ -158,6 +160,17 @@ impl Told<'_> {
         Settings::load(&self.file, self.env.clone(), self.arguments)
     }
 
+    /// The same for a start, which makes nothing before all of it is good, with every file that it names.
+    pub(crate) fn at_start(&self) -> Result<Settings, SettingsError> {
+        let reading = Settings::reading(&self.file, self.env.clone(), self.arguments);
+        let settings: Settings = reading.resolve("up")?;
+        let mut found = Findings::of("up", &reading);
+        look(&settings, &Secrets::of_env(&self.env), &mut found);
+        found.told()?;
+        settings.check(self.arguments.yes)?;
+        Ok(settings)
+    }
+
     /// The rules of registration now.
     pub(crate) fn registration(&self) -> Result<Registration, SettingsError> {
         Ok(self.settings()?.registration_rules()?)
@@ -175,11 +188,17 @@ pub(crate) enum SettingsError {
     Jobs(#[from] JobsFault),
     #[error(transparent)]
     Registration(#[from] RegistrationFault),
+    #[error(transparent)]
+    Log(#[from] TelemetryError),
     #[error(
         "`private_listen`: {0} is reachable from other machines\nfix: a loopback address, as in 127.0.0.1:8001"
     )]
     PrivateListen(SocketAddr),
-    #[error("`mail = \"smtp\"` needs a mail server\nfix: in foxhold.toml, a table [smtp] with host and from")]
+    #[error(
+        "`mail = \"smtp\"` needs a mail server\n\
+         fix: in foxhold.toml of the box's folder, a table [smtp] with host and from; before the first start, make the folder, \
+         and foxhold config init --out DIR/foxhold.toml makes the file"
+    )]
     NoSmtp,
     #[error(
         "`stretch.memory_mib`: {0} MiB do not hold one stretching\nfix: 66 for each that may run at once"
@@ -198,18 +217,21 @@ impl Settings {
         env: Vec<(String, String)>,
         arguments: &UpArgs,
     ) -> Result<Self, SettingsError> {
-        let files = file.exists().then(|| file.to_owned()).into_iter().collect();
-        let reading = Reading::of(&Sources {
-            files,
-            env,
-            overrides: overrides(arguments),
-        });
+        let reading = Self::reading(file, env, arguments);
         let settings: Self = reading.resolve("up")?;
         let mut found = Findings::of("up", &reading);
         found.take_bounds(&settings);
         found.told()?;
         settings.check(arguments.yes)?;
         Ok(settings)
+    }
+
+    fn reading(file: &Path, env: Vec<(String, String)>, arguments: &UpArgs) -> Reading {
+        Reading::of(&Sources {
+            files: file.exists().then(|| file.to_owned()).into_iter().collect(),
+            env,
+            overrides: overrides(arguments),
+        })
     }
 
     fn check(&self, confirmed: bool) -> Result<(), SettingsError> {
@@ -220,6 +242,9 @@ impl Settings {
     pub(super) fn faults(&self, confirmed: bool) -> Vec<SettingsError> {
         let rules = [
             self.site().map(drop),
+            check_domain(self.domain.as_deref()).map_err(Into::into),
+            self.addresses().map(drop).map_err(Into::into),
+            self.log.check().map_err(Into::into),
             self.check_private_side(),
             self.check_mail(confirmed),
             self.node_types().map(drop).map_err(Into::into),
@@ -287,6 +312,12 @@ impl Settings {
             &self.registration_domains,
             self.registration_domains_shown,
         )
+    }
+
+    /// How clients' addresses are found.
+    pub(crate) fn addresses(&self) -> Result<ClientAddresses, ConfigError> {
+        let addresses = ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right);
+        Ok(addresses?)
     }
 
     /// Labels of nodes.
@@ -455,6 +486,35 @@ mod tests {
             assert_eq!(settings.public_url(), expected);
             assert!(settings.check(false).is_ok(), "{expected}");
         }
+    }
+
+    #[test]
+    fn what_would_be_without_effect_or_cannot_be_undone_is_a_fault() {
+        type Row = (&'static str, fn(&mut Settings));
+        let table: [Row; 7] = [
+            ("domain", |s| s.domain = Some(String::new())),
+            ("domain", |s| s.domain = Some("a b".into())),
+            ("domain", |s| s.domain = Some("Example.org".into())),
+            ("trusted_proxies", |s| s.trusted_proxies = vec!["proxy".into()]),
+            ("trusted_proxies", |s| {
+                s.trusted_proxies = vec!["127.0.0.1".into()]
+            }),
+            ("forwarded_from_right", |s| s.forwarded_from_right = 1),
+            ("log.level", |s| s.log.level = "loud".into()),
+        ];
+        for (at, (key, change)) in table.into_iter().enumerate() {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let said = settings.check(true).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("`{key}`")), "row {at}: {said}");
+        }
+        let behind_a_proxy = Settings {
+            domain: Some("[::1]".into()),
+            trusted_proxies: vec!["127.0.0.1".into()],
+            forwarded_from_right: 1,
+            ..Settings::default()
+        };
+        assert!(behind_a_proxy.check(true).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `foxhold config` as an operator has it: all faults of a file at once, where each value comes from, and no secret shown.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::support::{Ran, examples, foxhold, run};
 
@@ -118,6 +118,51 @@ fn a_box_is_checked_by_its_folder_and_by_a_file_that_is_not_there_yet() {
 }
 
 #[test]
+fn a_first_start_that_is_refused_leaves_nothing_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|address| address.to_string()).unwrap();
+    let table: [(i32, &[&str], &str); 6] = [
+        (
+            4,
+            &["--listen", &taken, "--private-listen", "127.0.0.1:0"],
+            "--listen",
+        ),
+        (3, &["--private-listen", "0.0.0.0:1"], "as in 127.0.0.1:8001"),
+        (3, &["--mail", "smtp"], "foxhold config init --out"),
+        (3, &["--public-url", "example.org"], "`public_url` (the flag"),
+        (
+            6,
+            &["--public-url", "https://example.org", "--mail", "none"],
+            "--yes",
+        ),
+        (2, &["--listen", "8000"], "address and port, as in 127.0.0.1:8000"),
+    ];
+    for (code, flags, said) in table {
+        let ran = run(folder.path(), &[&["up", "--data", "new"], flags].concat());
+        assert_eq!(ran.code, Some(code), "{flags:?}\n{}", ran.err);
+        assert!(ran.err.contains(said), "{flags:?}\n{}", ran.err);
+        assert!(!folder.path().join("new").exists(), "{flags:?}");
+    }
+    // What its owner wrote stays alone, and every fault of it is told with its line.
+    fs::create_dir(folder.path().join("new")).unwrap();
+    write(
+        folder.path(),
+        "new/foxhold.toml",
+        "domain = \"\"\n[log]\nlevel = \"loud,,=\"\n",
+    );
+    let ran = run(folder.path(), &["up", "--data", "new"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    for said in [
+        "`domain` (new/foxhold.toml:1): ",
+        "`log.level` (new/foxhold.toml:3): ",
+    ] {
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+    assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+}
+
+#[test]
 fn values_are_shown_with_where_they_come_from_and_secrets_are_not() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "node.secret", "hunter2-hunter2\n");
@@ -210,6 +255,11 @@ fn a_file_to_begin_with_is_never_written_over_another_and_starts_a_box() {
     let out = ["config", "init", "--out", "box/foxhold.toml"];
     assert_eq!(run(folder.path(), &out).code, Some(0));
     let up = super::support::Up::start(folder.path(), &["up", "--data", "box"]);
+    assert!(
+        up.greeting.contains("beside your configuration"),
+        "{}",
+        up.greeting
+    );
     assert_eq!(up.interrupt().code, Some(0));
 }
 

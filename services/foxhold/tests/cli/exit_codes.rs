@@ -17,7 +17,7 @@ fn every_cause_has_its_exit_code() {
     fs::write(at("broken/format"), "1\n").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().map(|address| address.to_string()).unwrap();
-    let table: [(i32, &str, &[&str]); 11] = [
+    let table: [(i32, &str, &[&str]); 12] = [
         (0, "the version", &["--version"]),
         (0, "a file to begin with", &["config", "init"]),
         (1, "a folder below a file", &["man", "--out", "file/man"]),
@@ -42,6 +42,7 @@ fn every_cause_has_its_exit_code() {
             ],
         ),
         (5, "no such folder", &["doctor", "--data", "nowhere"]),
+        (5, "no such file", &["config", "check", "--config", "absent.toml"]),
         (5, "no such key", &["config", "explain", "umbrella"]),
         (6, "somebody else's folder", &["up", "--data", "foreign"]),
         (7, "a box with faults", &["doctor", "--data", "broken"]),

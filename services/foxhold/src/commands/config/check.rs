@@ -13,7 +13,7 @@ use super::{
     WhichArgs,
     online::{OnlineFaults, Seen, look_at},
 };
-use crate::output::OutputArgs;
+use crate::{commands::NoSuchFile, output::OutputArgs};
 
 /// What is checked.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub(crate) struct CheckArgs {
 /// Carries the command out.
 pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     let sources = arguments.which.sources()?;
+    for file in &sources.files {
+        NoSuchFile::check("file", file)?;
+    }
     let secrets = Secrets::of_env(&sources.env);
     let reading = Reading::of(&sources);
     let read = arguments.which.role.role().check(&reading, &secrets);
