@@ -55,6 +55,14 @@ impl NoSuchFile {
             _ => Ok(()),
         }
     }
+
+    /// Refuses a path of something new whose folder is not there.
+    pub(crate) fn check_folder_of(path: &Path) -> Result<(), Self> {
+        match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => Self::check("folder", folder),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What was to be made is there already, and stays as it is.

@@ -1,6 +1,6 @@
 //! How a command of the tool fails: as every process does, and with codes for what only the tool meets.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use foxhold_keysigner::{
     custody::file::KeyFileError, keygen::CreateKeyError, node_secrets::NodeSecretsError,
@@ -22,10 +22,11 @@ use crate::{
     admin_client::AdminError,
     commands::{
         Exists, NoSuchFile, NotThere,
+        account::BadPassword,
         audit::{ContradictionsLeft, LogChanged},
         config::{explain::UnknownKey, online::OnlineFaults},
         doctor::ChecksFailed,
-        invite::import::RowsFailed,
+        invite::import::{BadColumns, RowsFailed},
         key::provider::RotationRefused,
         mail::{MailNotSent, NoMailServer},
         paged::{Interrupted, PartlyDone},
@@ -50,9 +51,21 @@ pub(crate) const NOT_PERMITTED: u8 = 8;
 /// Exit code of what was interrupted and may be gone on with.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// Exit code where nobody reads what is printed any more: that of a program which a signal tells so.
+pub(crate) const UNREAD: u8 = 141;
+
 /// Says what failed, and gives the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_unread(error) {
+        return ExitCode::from(UNREAD);
+    }
     process::fail(error, exit_code(error))
+}
+
+/// Whether whoever was to read the output has gone, as `head` does. A connection that breaks is told as what it was for.
+fn is_unread(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
@@ -122,7 +135,10 @@ fn exit_code_of_jobs(error: &anyhow::Error) -> Option<u8> {
     if error.is::<PartlyDone>() || error.is::<EventsLeft>() {
         return Some(PARTLY);
     }
-    if error.is::<ReadFault>() || error.is::<SettingsFault>() {
+    if error.is::<BadPassword>() {
+        return Some(WRONG_USAGE);
+    }
+    if error.is::<ReadFault>() || error.is::<SettingsFault>() || error.is::<BadColumns>() {
         return Some(INVALID);
     }
     let unfit = error.downcast_ref::<Unfit>()?;

@@ -144,6 +144,8 @@ fn a_rotation_goes_from_the_node_to_the_signer() {
         let over = bench.run(&[&["token", "export"][..], &of_node, &["--out", out]].concat());
         assert_eq!(over.code, Some(6), "over what is exported: {}", over.err);
     }
+    let nowhere = bench.run(&[&["token", "export"][..], &of_node, &["--out", "nowhere/x"]].concat());
+    assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
     assert_eq!(bench.read("nodes.secrets"), before);
     assert_eq!(
         bench.json(&["token", "list", "--secrets-file", "nodes.secrets"])["nodes"][0]["prepared"],

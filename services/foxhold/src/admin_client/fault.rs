@@ -78,6 +78,18 @@ impl AdminError {
         }
     }
 
+    /// The same with what to do about it, where that is to be said of a code by who asked.
+    pub(crate) fn with_fix(self, code: Code, fix: String) -> Self {
+        match self {
+            Self::Problem(mut problem) if problem.code == code && problem.errors.is_empty() => {
+                let field = String::new();
+                problem.errors.push(FieldFault { field, detail: fix });
+                Self::Problem(problem)
+            }
+            other => other,
+        }
+    }
+
     /// Whether what was asked for may have been done, in part or as a whole.
     pub(crate) fn may_be_done(&self) -> bool {
         match self {
@@ -97,7 +109,8 @@ impl AdminError {
     }
 }
 
-/// The flag that a member of a request is given by. Members of lists are told with their place: `allocation.pools[1].pool`.
+/// The flag or argument that a member of a request is given by. Members of lists are told with their place:
+/// `allocation.pools[1].pool`.
 fn flag(field: &str) -> Option<&'static str> {
     let name = field.split('[').next().unwrap_or(field);
     Some(match name {
@@ -131,6 +144,8 @@ fn flag(field: &str) -> Option<&'static str> {
         "post_logout_redirect_uris" => "--post-logout-redirect-uri",
         "require_pkce" => "--require-pkce",
         "allowed" => "--allow",
+        "client" => "ID",
+        "user" => "UID@DOMAIN",
         _ => return None,
     })
 }
@@ -138,13 +153,12 @@ fn flag(field: &str) -> Option<&'static str> {
 fn told_of_flags(problem: &Problem) -> String {
     let fault = |fault: &FieldFault| {
         let flag = flag(&fault.field).unwrap_or(&fault.field);
-        format!("{flag}: {}", fault.detail)
+        // Rules name what would allow it by the request's member.
+        let detail = fault.detail.replace("allow_http", "--allow-http true");
+        format!("{flag}: {detail}")
     };
     let faults: Vec<_> = problem.errors.iter().map(fault).collect();
-    format!(
-        "what a flag says cannot be meant\nfix: {}",
-        faults.join("\n     ")
-    )
+    format!("what was given cannot be meant\nfix: {}", faults.join("\n     "))
 }
 
 const fn exit_code_of(code: Code) -> u8 {
@@ -173,7 +187,7 @@ const fn exit_code_of(code: Code) -> u8 {
 /// What to do about it, where that is always the same.
 const fn fix(code: Code) -> Option<&'static str> {
     match code {
-        Code::UnknownService => Some("foxhold service list shows those there are; give one with --service"),
+        Code::UnknownService => Some("foxhold service list shows those there are; name one of them"),
         Code::UnknownNode => Some("foxhold node list shows those there are"),
         Code::UnknownClient => Some("foxhold client list shows those there are"),
         Code::UnknownAccount => Some("foxhold account list shows those there are"),
@@ -208,11 +222,16 @@ fn told(problem: &Problem) -> String {
     if !problem.request_id.is_empty() && problem.status >= 500 {
         text = format!("{text} (request {})", problem.request_id);
     }
-    let faults: Vec<String> = problem
-        .errors
-        .iter()
-        .map(|fault| format!("`{}`: {}", fault.field, fault.detail))
-        .collect();
+    // Where the request can be meant, what mends it is told and not what was misspelled.
+    let is_misspelled = problem.code == Code::InvalidRequest;
+    let fault = |fault: &FieldFault| {
+        if is_misspelled {
+            format!("`{}`: {}", fault.field, fault.detail)
+        } else {
+            fault.detail.clone()
+        }
+    };
+    let faults: Vec<_> = problem.errors.iter().map(fault).collect();
     match (faults.is_empty(), fix(problem.code)) {
         (false, _) => format!("{text}\nfix: {}", faults.join("\n     ")),
         (true, Some(fix)) => format!("{text}\nfix: {fix}"),
@@ -281,8 +300,20 @@ mod tests {
             ),
             (problem(Code::MethodNotAllowed, Vec::new()), "what happened"),
             (
+                problem(Code::UnknownService, Vec::new()),
+                "what happened\nfix: foxhold service list shows those there are; name one of them",
+            ),
+            (
+                problem(Code::NotFound, vec![fault("id")]),
+                "what happened\nfix: give more",
+            ),
+            (
+                problem(Code::InvalidRequest, vec![fault("user")]).of_flags(),
+                "what was given cannot be meant\nfix: UID@DOMAIN: give more",
+            ),
+            (
                 problem(Code::InvalidRequest, vec![fault("allocation.pools[1].pool")]).of_flags(),
-                "what a flag says cannot be meant\nfix: --pool: give more",
+                "what was given cannot be meant\nfix: --pool: give more",
             ),
             (
                 problem(Code::InvalidRequest, vec![fault("records[0].uid")]).of_flags(),
@@ -290,6 +321,26 @@ mod tests {
             ),
         ] {
             assert_eq!(error.to_string(), expected);
+        }
+        let allowing = FieldFault {
+            detail: "give https, or with allow_http".into(),
+            ..fault("redirect_uris")
+        };
+        assert_eq!(
+            problem(Code::InvalidRequest, vec![allowing])
+                .of_flags()
+                .to_string(),
+            "what was given cannot be meant\nfix: --redirect-uri: give https, or with --allow-http true"
+        );
+        for (code, expected) in [
+            (Code::Conflict, "what happened\nfix: so"),
+            (
+                Code::NotPermitted,
+                "what happened\nfix: give a certificate of the role operator with --identity",
+            ),
+        ] {
+            let told = problem(code, Vec::new()).with_fix(Code::Conflict, "so".into());
+            assert_eq!(told.to_string(), expected);
         }
         let of_flags = |field| problem(Code::InvalidRequest, vec![fault(field)]).of_flags();
         assert_eq!(of_flags("token_lifetime_secs").exit_code(), WRONG_USAGE);

@@ -8,9 +8,12 @@ mod view;
 use std::io::{self, Write as _};
 
 use clap::{Args, Subcommand};
+use foxhold_accounts::Address;
+use foxhold_core::Uid;
 use foxhold_ops::wire::{Account, AccountState, Accounts, ListedAccount, PAGE_LIMIT_MAX};
 use serde_json::Value;
 
+pub(crate) use self::password::BadPassword;
 use crate::{
     admin_client::{self, AdminArgs, Path},
     output::OutputArgs,
@@ -80,7 +83,7 @@ pub(crate) enum AccountCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// Its address, or its uid: 32 hex digits.
-    #[arg(value_name = "ADDRESS|UID")]
+    #[arg(value_name = "ADDRESS|UID", value_parser = named)]
     account: String,
     #[command(flatten)]
     admin: AdminArgs,
@@ -100,6 +103,23 @@ pub(crate) struct ListArgs {
     admin: AdminArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// An address, or a uid in the spelling that it is kept in.
+fn named(text: &str) -> Result<String, String> {
+    let folded = text.to_ascii_lowercase();
+    if folded.parse::<Uid>().is_ok() {
+        return Ok(folded);
+    }
+    address(text).map_err(|_| "a mail address, as in ann@example.org, or a uid: 32 hex digits".to_owned())
+}
+
+/// An address as it was typed: the spelling is a part of the password's salt.
+fn address(text: &str) -> Result<String, String> {
+    match Address::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a mail address, as in ann@example.org".to_owned()),
+    }
 }
 
 /// Runs one of them.
@@ -168,4 +188,25 @@ fn print(accounts: impl Iterator<Item = ListedAccount>) -> anyhow::Result<()> {
         writeln!(out, "{}", serde_json::to_value(&account)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_named_by_an_address_or_a_uid() {
+        let uid = "e7253c0a2b1e4968a1b2c3d4e5f60718";
+        for (text, expected) in [
+            (uid, Some(uid)),
+            ("E7253C0A2B1E4968A1B2C3D4E5F60718", Some(uid)),
+            ("Ann@example.org", Some("Ann@example.org")),
+            ("", None),
+            ("ann", None),
+            ("e725", None),
+        ] {
+            assert_eq!(named(text).ok().as_deref(), expected, "{text:?}");
+        }
+        assert!(address(uid).is_err());
+    }
 }

@@ -30,8 +30,8 @@ pub(crate) struct SettingsArgs {
     #[arg(long = "for", value_name = "KIND")]
     kind: Kind,
     /// What browsers reach the server by; that of the box when absent.
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = site)]
+    url: Option<Url>,
     /// The folder of a box, running or stopped.
     #[arg(
         long,
@@ -57,11 +57,16 @@ enum Kind {
     Ios,
 }
 
+fn site(text: &str) -> Result<Url, String> {
+    root("--url", text)
+        .map_err(|_| "http or https, a host and no path, as in https://accounts.example.org".to_owned())
+}
+
 /// Carries the command out.
 pub(crate) fn run(command: &FirefoxCommand) -> anyhow::Result<()> {
     let FirefoxCommand::Settings(arguments) = command;
     let site = match &arguments.url {
-        Some(url) => root("--url", url)?,
+        Some(url) => url.clone(),
         None => of_box(arguments)?,
     };
     let address = site.as_str().trim_end_matches('/');

@@ -22,7 +22,10 @@ use self::{
     report::{Action, Report, Row},
     rules::Changed,
 };
-use crate::{confirm, data_folder::DataFolderError, key_files::KeyFiles, output::OutputArgs, values};
+use crate::{
+    commands::NoSuchFile, confirm, data_folder::DataFolderError, key_files::KeyFiles, output::OutputArgs,
+    values,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
@@ -401,6 +404,7 @@ fn export(arguments: &ExportArgs) -> anyhow::Result<()> {
     let (file, is_box) = change.file.find(TokenFile::find)?;
     let list = file.list_for(change.node.as_deref())?;
     file.check_export(&arguments.out)?;
+    NoSuchFile::check_folder_of(&arguments.out)?;
     if !change.dry_run {
         file::replace(&arguments.out, &list)?;
     }

@@ -3,7 +3,7 @@
 
 use std::{fs, net::TcpListener};
 
-use super::support::run;
+use super::support::{foxhold, run};
 
 #[test]
 fn every_cause_has_its_exit_code() {
@@ -43,6 +43,11 @@ fn every_cause_has_its_exit_code() {
         ),
         (5, "no such folder", &["doctor", "--data", "nowhere"]),
         (5, "no such file", &["config", "check", "--config", "absent.toml"]),
+        (
+            5,
+            "no folder for a file",
+            &["config", "init", "--out", "nowhere/box.toml"],
+        ),
         (5, "no such key", &["config", "explain", "umbrella"]),
         (6, "somebody else's folder", &["up", "--data", "foreign"]),
         (7, "a box with faults", &["doctor", "--data", "broken"]),
@@ -54,4 +59,20 @@ fn every_cause_has_its_exit_code() {
         assert!(says_why, "{cause}: {}", ran.err);
         assert!(code != 4 || ran.err.contains(&taken), "{cause}: {}", ran.err);
     }
+}
+
+/// As before a `head` that has read enough.
+#[test]
+fn output_that_nobody_reads_ends_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut init = foxhold(folder.path(), &["config", "init"]);
+    let ended = init.stdout(writer).output().unwrap();
+    assert_eq!(ended.status.code(), Some(141));
+    assert!(
+        ended.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
 }

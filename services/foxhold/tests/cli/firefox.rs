@@ -39,7 +39,7 @@ fn every_kind_of_firefox_is_told_the_address() {
         assert!(told.contains("\n     https://accounts.example.org\n"), "{told}");
     }
     let path = settings("desktop", "https://example.org/accounts");
-    assert_eq!(path.code, Some(3), "{}", path.err);
+    assert_eq!(path.code, Some(2), "{}", path.err);
     assert_eq!(examples(folder.path(), &["firefox", "settings"]).len(), 2);
     let nowhere = run(folder.path(), &["firefox", "settings", "--for", "ios"]);
     assert_eq!(nowhere.code, Some(5), "no box here: {}", nowhere.err);

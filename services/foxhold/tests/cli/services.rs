@@ -15,6 +15,8 @@ mod invitations;
 mod leaving;
 #[path = "services/moving.rs"]
 mod moving;
+#[path = "services/wrong.rs"]
+mod wrong;
 
 use bench::{Bench, HOME, SYNC_2, SYNC_3, USER};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use foxhold_core::{Timestamp, Uid};
-use foxhold_ops::wire::{Account, AccountChanged, AccountOutcome, DryRun, ResetLink};
+use foxhold_ops::wire::{Account, AccountChanged, AccountOutcome, Code, DryRun, ResetLink};
 use serde_json::json;
 
 use super::{ShowArgs, view};
@@ -50,14 +50,13 @@ pub(super) fn switch(arguments: &SwitchArgs, verb: &str) -> anyhow::Result<()> {
 
 pub(super) fn delete(arguments: &DeleteArgs) -> anyhow::Result<()> {
     let (one, dry_run) = (&arguments.one, arguments.dry_run);
-    confirm::by_name(
-        arguments.yes || dry_run,
-        "The account goes for good, with all that is signed in, and its data with the next purge.",
-        "account's address or uid",
-        &one.account,
-    )?;
     let deleted: AccountChanged = admin_client::with(&one.admin, async |admin| {
-        let uid = uid_of(admin, &one.account).await?;
+        let found = Found::find(admin, &one.account).await?;
+        found.confirm(
+            arguments.yes || dry_run,
+            "The account goes for good, with all that is signed in, and its data with the next purge.",
+        )?;
+        let uid = found.uid;
         let path = Path::of(["accounts", &uid]).dry(DryRun { dry_run });
         let deleted = admin.delete(&path).await;
         Ok(deleted.inspect_err(|error| say_again(error, dry_run, "delete", &uid))?)
@@ -67,13 +66,38 @@ pub(super) fn delete(arguments: &DeleteArgs) -> anyhow::Result<()> {
         .print(&text(&deleted), &serde_json::to_value(&deleted)?)?)
 }
 
-/// The uid of an account that may be named by its address: once it has gone, nothing else names it.
-async fn uid_of(admin: &mut Admin, named: &str) -> Result<String, AdminError> {
-    if named.parse::<Uid>().is_ok() {
-        return Ok(named.to_owned());
+/// An account that something is to be taken from. Whoever is asked has not misspelled it, then.
+struct Found {
+    /// Once it has gone, nothing else names it.
+    uid: String,
+    /// None where it has gone already: what was left over is asked for by the uid.
+    address: Option<String>,
+}
+
+impl Found {
+    async fn find(admin: &mut Admin, named: &str) -> Result<Self, AdminError> {
+        match admin.get::<Account>(&Path::of(["accounts", named])).await {
+            Ok(Account { account, .. }) => Ok(Self {
+                uid: account.uid,
+                address: Some(account.email),
+            }),
+            Err(AdminError::Problem(problem))
+                if problem.code == Code::UnknownAccount && named.parse::<Uid>().is_ok() =>
+            {
+                Ok(Self {
+                    uid: named.to_owned(),
+                    address: None,
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
-    let found: Account = admin.get(&Path::of(["accounts", named])).await?;
-    Ok(found.account.uid)
+
+    fn confirm(&self, is_confirmed: bool, warning: &str) -> anyhow::Result<()> {
+        let names = [Some(&self.uid), self.address.as_ref()].into_iter().flatten();
+        let names: Vec<_> = names.map(String::as_str).collect();
+        confirm::by_any_name(is_confirmed, warning, "account's address or uid", &names)
+    }
 }
 
 /// Whoever was to do it may have died between the account and the services: nobody tells them then but who asks again.
@@ -88,15 +112,15 @@ fn say_again(error: &AdminError, dry_run: bool, verb: &str, named: &str) {
 
 pub(super) fn delete_second_factor(arguments: &DeleteArgs) -> anyhow::Result<()> {
     let (one, dry_run) = (&arguments.one, arguments.dry_run);
-    confirm::by_name(
-        arguments.yes || dry_run,
-        "Whoever knows the password gets in from then on, without a code. The backup codes go as well.",
-        "account's address or uid",
-        &one.account,
-    )?;
-    let path = Path::of(["accounts", &one.account, "second-factor"]).dry(DryRun { dry_run });
-    let changed: AccountChanged =
-        admin_client::with(&one.admin, async |admin| Ok(admin.delete(&path).await?))?;
+    let changed: AccountChanged = admin_client::with(&one.admin, async |admin| {
+        let found = Found::find(admin, &one.account).await?;
+        found.confirm(
+            arguments.yes || dry_run,
+            "Whoever knows the password gets in from then on, without a code. The backup codes go as well.",
+        )?;
+        let path = Path::of(["accounts", &found.uid, "second-factor"]).dry(DryRun { dry_run });
+        Ok(admin.delete(&path).await?)
+    })?;
     Ok(one
         .output
         .print(&text(&changed), &serde_json::to_value(&changed)?)?)
@@ -106,8 +130,11 @@ pub(super) fn reset_link(arguments: &SwitchArgs) -> anyhow::Result<()> {
     let (one, dry_run) = (&arguments.one, arguments.dry_run);
     let path = Path::of(["accounts", &one.account, "reset-link"]).dry(DryRun { dry_run });
     let nothing = json!({});
-    let made: ResetLink =
-        admin_client::with(&one.admin, async |admin| Ok(admin.post(&path, &nothing).await?))?;
+    let made: ResetLink = admin_client::with(&one.admin, async |admin| {
+        let made = admin.post(&path, &nothing).await;
+        let fix = || format!("foxhold account enable {}, then this again", one.account);
+        Ok(made.map_err(|error| error.with_fix(Code::Conflict, fix()))?)
+    })?;
     let expires = made
         .expires_at_ms
         .map(|millis| moment(Timestamp::from_millis(millis)));

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// Its address, in the spelling that its owner will type.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = super::address)]
     address: String,
     /// A file whose first line is the password, or - for standard input. [default: it is asked for]
     #[arg(long, value_name = "FILE")]

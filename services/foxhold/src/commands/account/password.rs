@@ -13,7 +13,9 @@ use anyhow::{Context as _, bail, ensure};
 use foxhold_core::SecretText;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
-use crate::commands::paged::Interrupted;
+use thiserror::Error;
+
+use crate::commands::{NoSuchFile, paged::Interrupted};
 
 /// As the page asks for.
 const CHARS_MIN: usize = 8;
@@ -22,21 +24,40 @@ const FILE_BYTES_MAX: usize = 4096;
 /// A terminal hands over no longer line, and drops the rest.
 const LINE_BYTES_MAX: usize = 4094;
 
+/// What was given is no password, or none was given.
+#[derive(Debug, Error)]
+pub(crate) enum BadPassword {
+    #[error("the password is shorter than {CHARS_MIN} characters\nfix: give a longer one")]
+    Short,
+    #[error(
+        "it is longer than {FILE_BYTES_MAX} bytes\nfix: give a file that holds the password and nothing else"
+    )]
+    LongFile,
+    #[error(
+        "there is no terminal to ask for the password\nfix: give --password-file FILE, or - for standard input"
+    )]
+    NoTerminal,
+    #[error("the two are not the same\nfix: run it again, and type the same password twice")]
+    Differ,
+    #[error("what was typed is no text\nfix: give --password-file FILE")]
+    NoText,
+    #[error("what was typed is longer than a terminal can tell\nfix: give --password-file FILE")]
+    LongLine,
+}
+
 /// The first line of a file, or of standard input if that is `-`; without a file it is asked for.
 pub(super) fn given(file: Option<&Path>) -> anyhow::Result<SecretText> {
     let text = match file {
         Some(path) if path == Path::new("-") => first_line(&read(io::stdin().lock())?),
         Some(path) => {
+            NoSuchFile::check("file", path)?;
             let shown = path.display();
             let file = fs::File::open(path).with_context(|| format!("opening {shown}"))?;
             first_line(&read(file).with_context(|| format!("reading {shown}"))?)
         }
         None => asked()?,
     };
-    ensure!(
-        text.expose().chars().count() >= CHARS_MIN,
-        "the password is shorter than {CHARS_MIN} characters"
-    );
+    ensure!(text.expose().chars().count() >= CHARS_MIN, BadPassword::Short);
     Ok(text)
 }
 
@@ -45,10 +66,7 @@ fn read(from: impl io::Read) -> anyhow::Result<SecretText> {
     let mut text = String::with_capacity(FILE_BYTES_MAX + 1);
     from.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
     let text = SecretText::new(text);
-    ensure!(
-        text.expose().len() <= FILE_BYTES_MAX,
-        "it is longer than {FILE_BYTES_MAX} bytes\nfix: give a file that holds the password and nothing else"
-    );
+    ensure!(text.expose().len() <= FILE_BYTES_MAX, BadPassword::LongFile);
     Ok(text)
 }
 
@@ -58,13 +76,10 @@ fn first_line(text: &SecretText) -> SecretText {
 
 /// Asked twice, and not shown.
 fn asked() -> anyhow::Result<SecretText> {
-    ensure!(
-        io::stdin().is_terminal(),
-        "there is no terminal to ask for the password\nfix: give --password-file FILE, or - for standard input"
-    );
+    ensure!(io::stdin().is_terminal(), BadPassword::NoTerminal);
     let hidden = Hidden::begin().context("asking")?;
     let (first, second) = (hidden.line("Password: ")?, hidden.line("Again: ")?);
-    ensure!(first.expose() == second.expose(), "the two are not the same");
+    ensure!(first.expose() == second.expose(), BadPassword::Differ);
     Ok(first)
 }
 
@@ -125,11 +140,8 @@ fn typed(mut from: impl io::BufRead, interrupts: [u8; 2]) -> anyhow::Result<Secr
             if last.is_some_and(|last| last != b'\n') {
                 bail!(Interrupted);
             }
-            let line = line.map_err(|_| anyhow::anyhow!("what was typed is no text"))?;
-            ensure!(
-                line.expose().len() <= LINE_BYTES_MAX,
-                "what was typed is longer than a terminal can tell\nfix: give --password-file FILE"
-            );
+            let line = line.map_err(|_| BadPassword::NoText)?;
+            ensure!(line.expose().len() <= LINE_BYTES_MAX, BadPassword::LongLine);
             return Ok(line);
         }
     }

@@ -13,7 +13,7 @@ pub(super) fn one(account: &Account) -> String {
     let rows = [
         ["address".to_owned(), listed.email.clone()],
         ["uid".to_owned(), listed.uid.clone()],
-        ["state".to_owned(), state(listed)],
+        ["state".to_owned(), state_and_since(listed)],
         ["address verified".to_owned(), yes(listed.verified)],
         ["created".to_owned(), at(listed.created_at_ms)],
         ["password set".to_owned(), at(account.password_set_at_ms)],
@@ -43,6 +43,14 @@ pub(super) fn listed(accounts: &[ListedAccount]) -> String {
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
     table(["UID", "STATE", "VERIFIED", "CREATED", "ADDRESS"], &rows)
+}
+
+/// With the moment from which on nobody could use it.
+fn state_and_since(account: &ListedAccount) -> String {
+    match account.disabled_at_ms {
+        Some(at) => format!("{}, since {}", state(account), moment(Timestamp::from_millis(at))),
+        None => state(account),
+    }
 }
 
 fn state(account: &ListedAccount) -> String {
@@ -82,7 +90,8 @@ mod tests {
             attached_clients: 0,
         };
         let shown = one(&account);
-        assert!(shown.contains("state             disabled\n"), "{shown}");
+        let state = "state             disabled, since 1970-01-03T00:00:00Z\n";
+        assert!(shown.contains(state), "{shown}");
         assert!(shown.contains("recovery key      yes\n"), "{shown}");
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn switch(arguments: &OneArgs, disabled: bool) -> anyhow::Result<()> 
 pub(super) fn rotate(OneArgs { id, change }: &OneArgs) -> anyhow::Result<()> {
     let path = Path::of(["clients", id, "rotate"]).dry(change.dry());
     let put: ClientPut = admin_client::with(&change.admin, async |admin| {
-        Ok(admin.post(&path, &serde_json::json!({})).await?)
+        let rotated = admin.post(&path, &serde_json::json!({})).await;
+        Ok(rotated.map_err(AdminError::of_flags)?)
     })?;
     print(change, &put)
 }

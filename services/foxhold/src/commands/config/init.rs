@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::role::RoleName;
-use crate::{commands::Exists, data_folder::write_new};
+use crate::{
+    commands::{Exists, NoSuchFile},
+    data_folder::write_new,
+};
 
 /// What is made.
 #[derive(Debug, Args)]
@@ -28,6 +31,7 @@ pub(super) fn run(arguments: &InitArgs) -> anyhow::Result<()> {
     let Some(path) = &arguments.out else {
         return Ok(io::stdout().lock().write_all(text.as_bytes())?);
     };
+    NoSuchFile::check_folder_of(path)?;
     match write_new(path, text.as_bytes(), 0o600) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Exists {
             what: "the file",

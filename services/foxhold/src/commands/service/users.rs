@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{ChangeUserArgs, CountArgs, PlaceArgs, RetireArgs, UserArgs};
 use crate::{
-    admin_client::{self, Path},
+    admin_client::{self, AdminError, Path},
     commands::NotThere,
     confirm,
     output::{moment, table},
@@ -15,7 +15,9 @@ use crate::{
 
 pub(super) fn show(arguments: &UserArgs) -> anyhow::Result<()> {
     let path = Path::service(&arguments.service.service, ["users", &arguments.user]);
-    let user: UserRecords = admin_client::with(&arguments.admin, async |admin| Ok(admin.get(&path).await?))?;
+    let user: UserRecords = admin_client::with(&arguments.admin, async |admin| {
+        Ok(admin.get(&path).await.map_err(AdminError::of_flags)?)
+    })?;
     let value = serde_json::to_value(&user)?;
     Ok(arguments.output.print(&text(&user), &value)?)
 }
@@ -37,7 +39,7 @@ pub(super) fn unassign(arguments: &ChangeUserArgs) -> anyhow::Result<()> {
 fn change(of: &ChangeUserArgs, verb: &str, body: &impl serde::Serialize) -> anyhow::Result<UserChange> {
     let path = Path::service(&of.service.service, ["users", &of.user, verb]).dry(of.change.dry());
     admin_client::with(&of.change.admin, async |admin| {
-        Ok(admin.post(&path, body).await?)
+        Ok(admin.post(&path, body).await.map_err(AdminError::of_flags)?)
     })
 }
 
@@ -60,7 +62,8 @@ pub(super) fn retire(arguments: &RetireArgs) -> anyhow::Result<()> {
     confirm::by_name(is_confirmed, WARNING, "user's key", &arguments.user)?;
     let path = Path::of(["users", &arguments.user, "retire"]).dry(change.dry());
     let retired: Retired = admin_client::with(&change.admin, async |admin| {
-        Ok(admin.post(&path, &json!({})).await?)
+        let retired = admin.post(&path, &json!({})).await;
+        Ok(retired.map_err(AdminError::of_flags)?)
     })?;
     if retired.known == 0 {
         return Err(NotThere {

@@ -1,8 +1,11 @@
 //! Accounts, on a box that is stopped and on one that runs.
 
+use std::{io::Write as _, process::Stdio};
+
 use serde_json::Value;
 
 use super::bench::{Bench, HOME};
+use crate::support::{Ran, foxhold};
 
 const ANN: &str = "ann@example.org";
 
@@ -36,7 +39,7 @@ fn an_account_is_made_shown_disabled_and_deleted() {
     ]);
     let twice = bench.run(&["account", "create", ANN, "--password-file", "password"]);
     assert_eq!(twice.code, Some(6), "{}", twice.err);
-    for named in [ANN, uid] {
+    for named in [ANN, uid, &uid.to_uppercase()] {
         let shown = bench.json(&["account", "show", named]);
         assert_eq!((&shown["uid"], &shown["state"]), (&uid.into(), &"active".into()));
         assert_eq!(shown["sessions"], 0);
@@ -56,7 +59,15 @@ fn an_account_is_made_shown_disabled_and_deleted() {
         panic!("one is disabled: {lines}");
     };
     assert_eq!(serde_json::from_str::<Value>(line).unwrap()["email"], ANN);
-    assert_eq!(bench.run(&["account", "reset-link", ANN]).code, Some(6));
+    let since = bench.done(&["account", "show", ANN]).out;
+    assert!(since.contains("disabled, since 20"), "{since}");
+    let disabled = bench.run(&["account", "reset-link", ANN]);
+    assert_eq!(disabled.code, Some(6), "{}", disabled.err);
+    assert!(
+        disabled.err.contains("fix: foxhold account enable"),
+        "{}",
+        disabled.err
+    );
     bench.done(&["account", "enable", uid]);
     let link = bench.json(&["account", "reset-link", ANN]);
     let begins = format!("{HOME}/complete_reset_password?");
@@ -76,6 +87,29 @@ fn an_account_is_made_shown_disabled_and_deleted() {
     assert_eq!(bench.run(&["account", "delete", ANN, "--yes"]).code, Some(5));
     let again = bench.json(&["account", "delete", uid, "--yes"]);
     assert_eq!(again["outcome"], "unchanged");
+}
+
+/// Either name of the account confirms, whichever one it was asked for by.
+#[test]
+fn a_deletion_is_confirmed_by_address_or_uid() {
+    let bench = Bench::new();
+    for (named_by_uid, answer_by_uid) in [(true, false), (false, true), (false, false)] {
+        let made = create(&bench, ANN);
+        let uid = made["account"]["uid"].as_str().expect("a uid");
+        let name = |by_uid| {
+            if by_uid {
+                uid.to_owned()
+            } else {
+                ANN.to_uppercase()
+            }
+        };
+        let mut delete = foxhold(bench.path(), &["account", "delete", &name(named_by_uid)]);
+        let mut delete = delete.stdin(Stdio::piped()).spawn().expect("the tool starts");
+        let mut stdin = delete.stdin.take().expect("it is piped");
+        writeln!(stdin, "{}", name(answer_by_uid)).expect("it is read");
+        let ended = Ran::of(delete.wait_with_output().expect("it ends"));
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+    }
 }
 
 #[test]
@@ -99,16 +133,19 @@ fn what_cannot_be_meant_is_refused() {
     bench.write("short", "seven77\n");
     bench.write("long", &"x".repeat(4097));
     for (arguments, code) in [
-        (&["create", "nobody", "--password-file", "password"][..], 3),
-        (&["create", ANN, "--password-file", "short"], 1),
-        (&["create", ANN, "--password-file", "long"], 1),
-        (&["create", ANN, "--password-file", "missing"], 1),
+        (&["create", "nobody", "--password-file", "password"][..], 2),
+        (&["create", ANN, "--password-file", "short"], 2),
+        (&["create", ANN, "--password-file", "long"], 2),
+        (&["create", ANN, "--password-file", "missing"], 5),
         (&["create", ANN, "correct horse"], 2),
-        (&["show", "nobody"], 3),
+        (&["create", ANN], 2),
+        (&["show", ""], 2),
+        (&["show", "nobody"], 2),
         (&["show", ANN], 5),
         (&["disable", ANN], 5),
         (&["delete", ANN, "--yes"], 5),
-        (&["delete", "nobody", "--yes"], 3),
+        (&["delete", ANN], 5),
+        (&["delete", "nobody", "--yes"], 2),
         (&["delete-second-factor", ANN, "--yes"], 5),
     ] {
         let ran = bench.run(&[&["account"], arguments].concat());

@@ -50,7 +50,9 @@ fn invitations_are_made_listed_and_taken_back() {
     assert_eq!(ids(&bench.json(&["invite", "list"])), [id]);
     bench.done(&["invite", "delete", id, "--yes"]);
     assert!(ids(&bench.json(&["invite", "list"])).is_empty());
-    assert_eq!(bench.run(&["invite", "show", id]).code, Some(5));
+    let gone = bench.run(&["invite", "show", id]);
+    assert_eq!(gone.code, Some(5));
+    assert!(gone.err.contains("fix: foxhold invite list"), "{}", gone.err);
 }
 
 #[test]
@@ -134,11 +136,41 @@ fn rows_that_cannot_be_meant_keep_no_other_from_being_invited() {
     for text in [
         "address\nann@example.org\n",
         "email,colour\nann@example.org,red\n",
+        "ann@example.org\n",
+        "",
     ] {
         bench.write("class.csv", text);
         let ran = bench.run(&["invite", "import", "class.csv"]);
-        assert_eq!(ran.code, Some(1), "{text}: {}", ran.err);
+        assert_eq!(ran.code, Some(3), "{text}: {}", ran.err);
+        assert!(
+            ran.err.contains("fix: the first line must name the columns"),
+            "{}",
+            ran.err
+        );
+        assert!(ran.out.is_empty(), "{}", ran.out);
     }
+    let nowhere = bench.run(&["invite", "import", "nowhere.csv"]);
+    assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
+}
+
+#[test]
+fn a_spreadsheet_s_file_is_read_and_a_bad_row_keeps_its_place() {
+    let bench = Bench::new();
+    bench.write(
+        "class.csv",
+        "Email;Note\nann@example.org;5b\nbob@example.org\ncarol@example.org;\n",
+    );
+    let ran = bench.run(&["invite", "import", "class.csv", "--dry-run"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    let lines: Vec<_> = ran.out.lines().collect();
+    let result = lines[0].find("RESULT").expect("a heading");
+    for (line, expected) in [(1, "would be created"), (2, "bad row"), (3, "would be created")] {
+        assert!(lines[line][result..].starts_with(expected), "{}", ran.out);
+    }
+    let ran = bench.run(&["invite", "import", "class.csv", "--json"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    let imported: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(outcomes(&imported), ["created", "bad_row", "created"]);
 }
 
 /// The box of the bench shows mails on its terminal, so there is none to show them while it is stopped.
@@ -148,11 +180,7 @@ fn a_stopped_box_mails_only_what_can_wait_and_a_running_one_shows_it() {
     let send = ["invite", "create", "--email", "ann@example.org", "--send"];
     let refused = bench.run(&send);
     assert_eq!(refused.code, Some(6), "{}", refused.err);
-    assert!(
-        refused.err.contains("fix: `send`: start the box"),
-        "{}",
-        refused.err
-    );
+    assert!(refused.err.contains("fix: start the box"), "{}", refused.err);
     bench.write("class.csv", "email\nann@example.org\n");
     let refused = bench.run(&["invite", "import", "class.csv", "--send"]);
     assert_eq!(refused.code, Some(6), "{}", refused.err);
