@@ -37,6 +37,13 @@ pub fn is_left(session: &Session, account: &Account) -> bool {
     session.uid == account.uid && session.generation >= account.verifier_set_at
 }
 
+/// Whether a session of an account with these devices has not run out.
+#[must_use]
+pub fn lasts(session: &Session, devices: &[Device], now: Timestamp) -> bool {
+    now.since(session.created_at) <= LIFE_WITHOUT_DEVICE
+        || devices.iter().any(|device| device.session == session.id)
+}
+
 impl SignedIn {
     /// Whether the session counts as verified.
     #[must_use]
@@ -112,8 +119,7 @@ impl Accounts {
 
     /// Whether a session of an account with these devices has not run out.
     pub(crate) fn lasts(&self, session: &Session, devices: &[Device]) -> bool {
-        self.now().since(session.created_at) <= LIFE_WITHOUT_DEVICE
-            || devices.iter().any(|device| device.session == session.id)
+        lasts(session, devices, self.now())
     }
 
     /// POST /session/destroy: the session, or another one of the same account by its id. Its device and refresh tokens

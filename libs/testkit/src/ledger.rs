@@ -71,6 +71,25 @@ struct Unsure {
     squatted: bool,
 }
 
+/// What few users come to, and only with an operator's tool and a program at hand to all of it.
+const KINDS: [&str; 15] = [
+    "account ended",
+    "backup code",
+    "command",
+    "disable",
+    "enable",
+    "grant",
+    "grant given back",
+    "password changed",
+    "password given again",
+    "password reset",
+    "password upgraded",
+    "recovery key",
+    "refresh token",
+    "reset by recovery key",
+    "second factor",
+];
+
 /// Everything acknowledged in a run.
 #[derive(Default)]
 pub struct Ledger {
@@ -158,8 +177,19 @@ impl Ledger {
         )
     }
 
+    /// The kind that was acknowledged least often, and how often: what was not reached was not shown to last.
+    #[must_use]
+    pub fn rarest(&self) -> (usize, &'static str) {
+        let by_kind = lock(&self.by_kind);
+        let counts = KINDS
+            .into_iter()
+            .map(|kind| (by_kind.get(kind).copied().unwrap_or(0), kind));
+        counts.min().unwrap_or_default()
+    }
+
     /// Counts one acknowledgement of a kind that few users come to.
     fn acknowledges(&self, kind: &'static str) {
+        debug_assert!(KINDS.contains(&kind), "{kind}");
         *lock(&self.by_kind).entry(kind).or_default() += 1;
     }
 

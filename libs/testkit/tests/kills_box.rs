@@ -11,6 +11,8 @@ use foxhold_testkit::{
 
 const KILLS: usize = 50;
 const USERS_AT_ONCE: usize = 4;
+/// After so many kills the box lives until everything that users do has been acknowledged once more.
+const WHOLE_EVERY: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
@@ -39,12 +41,14 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         };
         // Killed at another point of the users' way in each round.
         let enough = before + 1 + round % 47;
+        let is_whole = (round + 1) % WHOLE_EVERY == 0;
+        let of_each = if is_whole { (round + 1) / WHOLE_EVERY } else { 0 };
         wait_until("some acknowledged work", || {
-            let reached = ledger.acknowledged() >= enough;
+            let reached = ledger.acknowledged() >= enough && ledger.rarest().0 >= of_each;
             async move { reached }
         })
         .await
-        .unwrap();
+        .unwrap_or_else(|error| panic!("{error:#}; {}", ledger.summary()));
         running.process.kill().unwrap();
         for user in load {
             user.await.unwrap().unwrap();
@@ -66,6 +70,8 @@ async fn nothing_acknowledged_is_lost_when_the_box_is_killed() {
         acknowledged > KILLS * 5,
         "too little load to show anything: {acknowledged}"
     );
+    let (least, kind) = ledger.rarest();
+    assert!(least >= KILLS / WHOLE_EVERY, "{least} × {kind}");
     let (made, accounts) = (invited.made(), invited.accounts());
     assert!(
         made > KILLS && accounts > KILLS / 4,

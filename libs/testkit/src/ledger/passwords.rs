@@ -73,6 +73,7 @@ impl Ledger {
             Step::Done(answer) => entry.has_new_keys(&answer.json()?)?,
             step => return Ok(matches!(step, Step::Later)),
         }
+        self.acknowledges("password given again");
         Ok(true)
     }
 
@@ -89,6 +90,9 @@ impl Ledger {
         let path = "/v1/password/change/finish?keys=true";
         let asked = server.signed(Method::POST, path, &token, Some(&body)).await;
         let changed = self.answered(asked)?;
+        if matches!(changed, Step::Done(_)) {
+            self.acknowledges("password changed");
+        }
         entry.has_a_new_password(new, changed)
     }
 
@@ -115,6 +119,7 @@ impl Ledger {
             }
             step => return Ok(matches!(step, Step::Later)),
         }
+        self.acknowledges("password upgraded");
         Ok(true)
     }
 
@@ -130,6 +135,7 @@ impl Ledger {
         let body = json!({ "authPW": new, "sessionToken": true });
         let reset = self.resets(server, mailbox, entry, new, &body).await?;
         if matches!(reset, Step::Done(())) {
+            self.acknowledges("password reset");
             // The keys are other ones now, so what was stored under the old ones is no matter.
             entry.service_uid = None;
         }
@@ -198,9 +204,11 @@ impl Ledger {
         let body = json!({ "email": email, "authPW": auth_pw });
         let asked = server.signed(Method::POST, "/v1/account/destroy", session, Some(&body));
         let ended = self.answered(asked.await)?;
-        entry.password = Password::Gone {
-            acknowledged: matches!(ended, Step::Done(_)),
-        };
+        let acknowledged = matches!(ended, Step::Done(_));
+        if acknowledged {
+            self.acknowledges("account ended");
+        }
+        entry.password = Password::Gone { acknowledged };
         Ok(!matches!(ended, Step::Silence))
     }
 

@@ -164,6 +164,19 @@ fn the_log_of_a_box_is_looked_through() {
     assert!(changed.err.contains("\nfix: "), "{}", changed.err);
     let nowhere = run(path, &["audit", "verify", "nowhere"]);
     assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
+    // Neither another folder nor an emptied log is a sound one.
+    let other = run(path, &["audit", "verify", "foxhold-data/keys"]);
+    assert_eq!((other.code, other.out.as_str()), (Some(5), ""), "{}", other.err);
+    assert!(other.err.contains("\nfix: "), "{}", other.err);
+    fs::write(&file, "").unwrap();
+    fs::remove_file(path.join("foxhold-data/audit/checkpoints.jsonl")).unwrap();
+    let emptied = run(path, &log);
+    assert_eq!(
+        (emptied.code, emptied.out.as_str()),
+        (Some(5), ""),
+        "{}",
+        emptied.err
+    );
 }
 
 #[test]

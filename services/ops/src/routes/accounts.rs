@@ -4,6 +4,7 @@
 mod change;
 mod create;
 mod second_factor;
+mod telling;
 
 use std::sync::Arc;
 
@@ -97,8 +98,9 @@ pub(crate) async fn show(
     let account = app.account(by, &named).await?;
     let uid = account.uid;
     let sessions = ports.reader.sessions(by, uid).await?;
-    let is_left = |of: &&record::Session| session::is_left(of, &account);
     let devices = ports.reader.devices(by, uid).await?;
+    let now = app.clock.now();
+    let is_left = |of: &&record::Session| session::is_left(of, &account) && session::lasts(of, &devices, now);
     let clients = ports.reader.refresh_tokens(by, uid).await?;
     Ok(Json(Account {
         password_set_at_ms: account.verifier_set_at.as_millis(),

@@ -59,7 +59,7 @@ pub struct Account {
     pub second_factor: bool,
     /// Whether a recovery key would bring its data back after a reset.
     pub recovery_key: bool,
-    /// Sessions that are not older than the password.
+    /// Sessions that are not older than the password and have not run out: without a device one ends after 28 days.
     pub sessions: u64,
     /// Browsers and apps that have registered themselves.
     pub devices: u64,

@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{
-    Deadline, OpId, Secret, Uid,
-    record::{self, Generation},
+    Deadline, OpId, Secret, TokenId, Uid,
+    record::{self, Generation, Verification},
 };
 use foxhold_ops::wire::{
     Account, AccountChanged, AccountOutcome, AccountState, Accounts, Code, ResetLink, UserRecords,
 };
-use foxhold_ports::{AccountGuards as _, AccountReader as _, Call, Cause, memory::MemoryStore};
+use foxhold_ports::{
+    AccountGuards as _, AccountReader as _, AccountWriter as _, Call, Cause, accounts::SignIn,
+    memory::MemoryStore,
+};
 use serde_json::json;
 
 use crate::scene::{ACCOUNTS, DOMAIN, NOW, Scene, encoded, new_account};
@@ -156,6 +159,75 @@ async fn a_deletion_is_asked_for_again_by_the_uid_and_tells_what_it_could_not() 
     assert!(records.current.replaced_at_ms.is_some(), "retired");
 }
 
+#[tokio::test]
+async fn a_uid_that_nobody_ever_had_is_no_account() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    for query in ["", "?dry_run=true"] {
+        let path = format!("{}{query}", at("00112233445566778899aabbccddeeff"));
+        assert_eq!(scene.delete(&path).await.code(), Code::UnknownAccount, "{query}");
+    }
+    // Somebody else's record does not make it one.
+    scene
+        .place(&[&format!("{}@{DOMAIN}", "11".repeat(16))], NODE)
+        .await;
+    let known = at(&"11".repeat(16));
+    let foretold: AccountChanged = scene.delete(&format!("{known}?dry_run=true")).await.of();
+    assert_eq!(
+        (foretold.outcome, foretold.dry_run),
+        (AccountOutcome::Unchanged, true)
+    );
+    assert_eq!(
+        scene.delete(&at(&"22".repeat(16))).await.code(),
+        Code::UnknownAccount
+    );
+}
+
+#[tokio::test]
+async fn a_deletion_that_did_not_come_to_its_end_says_the_uid() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    let uid = made(&scene, "ann@example.test").await;
+    scene.place(&[&format!("{uid}@{DOMAIN}")], NODE).await;
+    scene.store.go_away_after_intent(Cause::Unavailable);
+    let problem = scene.delete(&at("ann@example.test")).await.problem();
+    assert_eq!(problem.code, Code::OutcomeUnknown);
+    assert!(!problem.detail.contains(&uid), "it is logged: {}", problem.detail);
+    assert_eq!(problem.errors[0].detail, format!("its uid is {uid}"));
+    scene.store.set_outage(None);
+    assert_eq!(
+        scene.delete(&at("ann@example.test")).await.code(),
+        Code::UnknownAccount
+    );
+    let again: AccountChanged = scene.delete(&at(&uid)).await.of();
+    assert_eq!(again.outcome, AccountOutcome::Unchanged);
+}
+
+/// A request in work when the account goes makes its first record afterwards. Here the process ends before the time of the
+/// second look has come.
+#[tokio::test]
+async fn a_record_that_comes_behind_a_deletion_is_retired() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    let uid = made(&scene, "ann@example.test").await;
+    let user = format!("{uid}@{DOMAIN}");
+    let deleted: AccountChanged = scene.delete(&at(&uid)).await.of();
+    assert_eq!(deleted.outcome, AccountOutcome::Deleted);
+    scene.place(&[&user], NODE).await;
+    let records = format!("/admin/v1/services/sync-1.5/users/{}", encoded(&user));
+    let is_retired = async || {
+        let records: UserRecords = scene.get(&records).await.of();
+        records.current.replaced_at_ms.is_some()
+    };
+    assert!(!is_retired().await);
+    scene.shutdown.trigger();
+    let retired = async {
+        while !is_retired().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), retired)
+        .await
+        .unwrap();
+}
+
 /// As if the process had died between the account and the services.
 #[tokio::test]
 async fn disabling_again_tells_the_services_what_they_were_not_told() {
@@ -182,6 +254,70 @@ async fn disabling_again_tells_the_services_what_they_were_not_told() {
         let raised = generation().await;
         assert!(raised > before && raised < account.signed_since().as_millis());
     }
+}
+
+/// What was signed before the disabling would count again, if nobody had told them by then.
+#[tokio::test]
+async fn enabling_tells_the_services_first_what_disabling_did_not() {
+    let scene = Scene::with_nodes(&[NODE]).await;
+    let uid = made(&scene, "ann@example.test").await;
+    let user = format!("{uid}@{DOMAIN}");
+    scene.place(&[&user], NODE).await;
+    let records = format!("/admin/v1/services/sync-1.5/users/{}", encoded(&user));
+    let generation = async || scene.get(&records).await.of::<UserRecords>().current.generation;
+    let before = generation().await;
+    scene.store.go_away_after_intent(Cause::Unavailable);
+    scene.post(&format!("{}/disable", at(&uid)), &json!({})).await;
+    scene.store.set_outage(None);
+    assert_eq!(generation().await, before, "nobody has told it");
+
+    let enable = format!("{}/enable", at(&uid));
+    let foretold = post(&scene, &format!("{enable}?dry_run=true")).await;
+    assert_eq!(foretold.outcome, AccountOutcome::Enabled);
+    assert_eq!(generation().await, before, "nothing was done");
+    scene.store.go_away_after_intent(Cause::Unavailable);
+    let open = scene.post(&enable, &json!({})).await;
+    assert_eq!(open.code(), Code::OutcomeUnknown);
+    scene.store.set_outage(None);
+    let account = stored(&scene.store, &uid).await.unwrap();
+    assert!(account.is_disabled(), "services come first");
+    assert_eq!(post(&scene, &enable).await.outcome, AccountOutcome::Enabled);
+    assert!(!stored(&scene.store, &uid).await.unwrap().is_disabled());
+    let raised = generation().await;
+    assert!(raised > before && raised < account.signed_since().as_millis());
+}
+
+#[tokio::test]
+async fn sessions_that_have_run_out_do_not_count() {
+    let scene = Scene::bare();
+    let uid = made(&scene, "ann@example.test").await;
+    let account = stored(&scene.store, &uid).await.unwrap();
+    let session = record::Session {
+        id: TokenId::from_bytes([3; 32]),
+        key: Arc::new(Secret::new([4; 32])),
+        uid: account.uid,
+        created_at: NOW,
+        auth_at: NOW,
+        verification: Verification::Verified,
+        must_verify: false,
+        generation: account.verifier_set_at,
+        user_agent: String::new(),
+    };
+    let call = Call {
+        op: OpId::from_bytes([1; 16]),
+        deadline: Deadline::after(Duration::from_secs(60)),
+    };
+    let sign_in = SignIn {
+        session,
+        key_fetches: Vec::new(),
+    };
+    assert_eq!(scene.store.open_session(&call, sign_in).await, Ok(()));
+    let count = async || scene.get(&at(&uid)).await.of::<Account>().sessions;
+    assert_eq!(count().await, 1);
+    scene.clock.advance(Duration::from_secs(28 * 86_400));
+    assert_eq!(count().await, 1);
+    scene.clock.advance(Duration::from_secs(1));
+    assert_eq!(count().await, 0);
 }
 
 #[tokio::test]

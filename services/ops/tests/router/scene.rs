@@ -94,6 +94,8 @@ pub(crate) struct Scene {
     pub(crate) nodes: Arc<Nodes>,
     /// Whose requests these are.
     pub(crate) certificate: Option<PeerCertificate>,
+    /// The end of the process.
+    pub(crate) shutdown: Shutdown,
     pub(crate) router: Router,
 }
 
@@ -168,6 +170,7 @@ impl Scene {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(NOW));
         let nodes = Arc::new(Nodes::default());
+        let shutdown = Shutdown::new();
         let ports = OpsPorts {
             reader: Arc::clone(&store) as _,
             writer: Arc::clone(&store) as _,
@@ -203,11 +206,12 @@ impl Scene {
             }),
             by_uid: ByUid::All,
             limits,
-            shutdown: Shutdown::new(),
+            shutdown: shutdown.clone(),
         };
         Self {
             router: router(ports, access),
             certificate: None,
+            shutdown,
             store,
             clock,
             nodes,

@@ -10,7 +10,10 @@ use foxhold_keysigner::audit::{self, Report};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::{commands::NoSuchFile, output::OutputArgs};
+use crate::{
+    commands::{NoSuchFile, NotThere},
+    output::OutputArgs,
+};
 
 /// Look through the log of what was signed with the provider's key: whether a line was edited, taken out or cut off.
 ///
@@ -45,6 +48,12 @@ fn public_key(text: &str) -> Result<[u8; 32], String> {
 )]
 pub(crate) struct LogChanged(usize);
 
+/// An emptied log says nothing against whoever emptied it, so it must not pass for a sound one.
+const NO_LOG: NotThere = NotThere {
+    what: "no record of a log in this folder",
+    fix: "give the log's folder: a box's is `audit` in its data folder. If it is, the log was emptied",
+};
+
 /// Verifies one.
 pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let folder = &arguments.folder;
@@ -54,6 +63,9 @@ pub(super) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     }
     let report = audit::verify(folder, arguments.public_key, &arguments.head)
         .with_context(|| format!("reading {}", folder.display()))?;
+    if report.range.is_none() && report.findings.is_empty() {
+        return Err(NO_LOG.into());
+    }
     arguments.output.print(&text(&report), &value(&report))?;
     match report.findings.len() {
         0 => Ok(()),

@@ -1,10 +1,9 @@
-//! Disabling, enabling and deleting accounts, and links that set a new password. The services of the deployment are told, as
-//! they are by the accounts themselves.
+//! Disabling, enabling and deleting accounts, and links that set a new password. The services of the deployment are told.
 //!
-//! Must stay true: an account is disabled, or gone, before a service is told so; whoever asks again makes up for a service
-//! that could not be told.
+//! Must stay true: an account is disabled, or gone, before a service is told so, and enabled only after all have been told which
+//! tokens count no more; whoever asks again makes up for a service that could not be told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use foxhold_core::{
@@ -12,14 +11,14 @@ use foxhold_core::{
     record::{Account, Disabled},
 };
 use foxhold_ports::{Refusal, WriteError, account_admin::disabled_as, repeat::settled};
-use foxhold_sync::events::{self, AccountEvent, ApplyError, Told};
+use foxhold_sync::events::{AccountEvent, Told};
 
-use super::{AccountPorts, listed};
+use super::listed;
 use crate::{
     audit::Deed,
     caller::Caller,
     extract::{By, NoBody, Params, Segments},
-    refused::Refused,
+    refused::{Refused, fault},
     router::{App, OpsPorts},
     routes::Reply,
     wire::{AccountChanged, AccountOutcome, Code, DryRun, ResetLink},
@@ -70,7 +69,10 @@ pub(crate) async fn delete(
     let user = app.accounts()?.user(uid);
     let deed = Deed::new(&caller, "account.delete", dry_run).on_user(&user);
     let outcome = match account {
-        Some(account) => app.delete_account(by, account, dry_run).await,
+        Some(account) => {
+            let deleted = app.delete_account(by, account, dry_run).await;
+            deleted.map_err(|refused| with_uid(refused, uid))
+        }
         None => app.delete_again(by, uid, dry_run).await,
     };
     app.audited(&deed, outcome).map(Json)
@@ -130,11 +132,16 @@ impl OpsPorts {
                 }
                 return Ok(changed(&account));
             };
+            let after = disabled_as(&account, disabled);
+            if disabled.is_over {
+                self.tell_if_disabled(by, ports, &after).await?;
+            }
             let (call, uid, version) = (self.call(by), account.uid, account.version);
             match settled(&call, || ports.admin.set_disabled(&call, uid, version, disabled)).await {
                 Ok(()) => {
-                    let after = disabled_as(&account, disabled);
-                    self.tell_if_disabled(by, ports, &after).await?;
+                    if !disabled.is_over {
+                        self.tell_if_disabled(by, ports, &after).await?;
+                    }
                     return Ok(changed(&after));
                 }
                 Err(WriteError::Refused(Refusal::Conflict)) => {}
@@ -146,38 +153,9 @@ impl OpsPorts {
         Err(Refused::contended())
     }
 
-    /// What was signed for a disabled account before opens no service any more.
-    async fn tell_if_disabled(
-        &self,
-        by: Deadline,
-        ports: &AccountPorts,
-        account: &Account,
-    ) -> Result<(), Refused> {
-        if !account.is_disabled() {
-            return Ok(());
-        }
-        let since = account.signed_since().as_millis();
-        let event = AccountEvent::credentials_changed_at(since);
-        let event = event.ok_or_else(|| Refused::new(Code::Internal, "a time that no store holds"))?;
-        self.tell_services(by, ports, account.uid, event).await
-    }
-
-    async fn tell_services(
-        &self,
-        by: Deadline,
-        ports: &AccountPorts,
-        uid: Uid,
-        event: AccountEvent,
-    ) -> Result<(), Refused> {
-        let user = ports.user(uid);
-        let told = Told { user, event };
-        let applied = events::apply(self.event_ports(), by, &told).await;
-        applied.map(drop).map_err(not_told)
-    }
-
     /// Deletes an account, whatever else of it changes meanwhile.
     async fn delete_account(
-        &self,
+        self: &Arc<Self>,
         by: Deadline,
         mut account: Account,
         dry_run: bool,
@@ -194,31 +172,41 @@ impl OpsPorts {
         for _ in 0..ROUNDS {
             let (call, uid, version) = (self.call(by), account.uid, account.version);
             let done = settled(&call, || ports.writer.remove_account(&call, uid, version)).await;
-            if !matches!(done, Err(WriteError::Refused(Refusal::Conflict))) {
-                done?;
-                self.tell_services(by, ports, account.uid, AccountEvent::Retire)
-                    .await?;
-                return Ok(deleted);
-            }
-            match ports.reader.account(by, uid).await? {
-                Some(found) => account = found,
-                None => {
-                    self.tell_services(by, ports, account.uid, AccountEvent::Retire)
-                        .await?;
-                    return Ok(deleted);
+            let found = match done {
+                Err(WriteError::Refused(Refusal::Conflict)) => ports.reader.account(by, uid).await?,
+                done => {
+                    done?;
+                    None
                 }
-            }
+            };
+            let Some(found) = found else {
+                self.tell_of_the_end(by, ports, uid).await?;
+                return Ok(deleted);
+            };
+            account = found;
         }
         Err(Refused::contended())
     }
 
-    /// Makes up for what an earlier deletion could not do any more: what hangs on the account, and telling the services.
-    async fn delete_again(&self, by: Deadline, uid: Uid, dry_run: bool) -> Result<AccountChanged, Refused> {
+    /// Makes up for what an earlier deletion could not do any more: what hangs on the account, and telling the services. Where none
+    /// of them knows the user, the uid is as good as a mistyped one.
+    async fn delete_again(
+        self: &Arc<Self>,
+        by: Deadline,
+        uid: Uid,
+        dry_run: bool,
+    ) -> Result<AccountChanged, Refused> {
         let ports = self.accounts()?;
-        if !dry_run {
+        let known = if dry_run {
+            let (user, event) = (ports.user(uid), AccountEvent::Retire);
+            self.foretold(by, &Told { user, event }).await?.known
+        } else {
             let call = self.call(by);
             settled(&call, || ports.writer.remove_account(&call, uid, 0)).await?;
-            self.tell_services(by, ports, uid, AccountEvent::Retire).await?;
+            self.tell_of_the_end(by, ports, uid).await?
+        };
+        if known == 0 {
+            return Err(Refused::unknown_account());
         }
         Ok(AccountChanged {
             outcome: AccountOutcome::Unchanged,
@@ -260,14 +248,12 @@ impl OpsPorts {
     }
 }
 
-/// The account is as was asked for by now. Nobody else tells the services: whoever asks again does.
-fn not_told(error: ApplyError) -> Refused {
-    let refused = Refused::from(error);
-    let detail = format!(
-        "the account is as you asked, but not every service was told of it ({}); the same again, by its uid, tells them",
-        refused.detail
-    );
-    Refused { detail, ..refused }
+/// By the time somebody asks again the address may name nobody. Not in the detail: that is logged.
+fn with_uid(refused: Refused, uid: Uid) -> Refused {
+    Refused {
+        errors: vec![fault("account", format!("its uid is {uid}"))],
+        ..refused
+    }
 }
 
 /// What is to be written; `None` if it is like this already. What was signed before ends for good, so the time is later than

@@ -1,0 +1,108 @@
+//! Telling the services of the deployment what an operator makes of an account, as they are told by the accounts themselves.
+//!
+//! Must stay true: a service that could not be told is told by whoever asks for the same again. A user who is gone is looked
+//! at once more when every request that was in work then is over (`tokenserver.md` 12, "retire against allocate").
+
+use std::{sync::Arc, time::Duration};
+
+use foxhold_core::{Deadline, Uid, record::Account};
+use foxhold_sync::events::{self, AccountEvent, Applied, ApplyError, Told};
+use tokio::sync::Semaphore;
+
+use super::AccountPorts;
+use crate::{refused::Refused, router::OpsPorts, wire::Code};
+
+/// Second looks that wait; each is a user's name and a timer.
+static WAITING: Semaphore = Semaphore::const_new(4096);
+/// Added to the longest time that a request may take: writes end a little later than whoever waits for them.
+const MARGIN: Duration = Duration::from_secs(10);
+
+impl OpsPorts {
+    /// What was signed for an account before it was disabled opens no service any more, also when it is enabled again.
+    pub(super) async fn tell_if_disabled(
+        &self,
+        by: Deadline,
+        ports: &AccountPorts,
+        account: &Account,
+    ) -> Result<(), Refused> {
+        if account.disabled.is_none() {
+            return Ok(());
+        }
+        let since = account.signed_since().as_millis();
+        let event = AccountEvent::credentials_changed_at(since);
+        let event = event.ok_or_else(|| Refused::new(Code::Internal, "a time that no store holds"))?;
+        let told = Told {
+            user: ports.user(account.uid),
+            event,
+        };
+        let applied = events::apply(self.event_ports(), by, &told).await;
+        applied.map(drop).map_err(not_told)
+    }
+
+    /// An account that is gone, also told to a service that gives the user a first record at this moment. Answers with the number of
+    /// services that know the user.
+    pub(super) async fn tell_of_the_end(
+        self: &Arc<Self>,
+        by: Deadline,
+        ports: &AccountPorts,
+        uid: Uid,
+    ) -> Result<usize, Refused> {
+        let told = Told {
+            user: ports.user(uid),
+            event: AccountEvent::Retire,
+        };
+        let applied = events::apply(self.event_ports(), by, &told).await;
+        self.look_again(told);
+        let applied = applied.map_err(end_not_told)?;
+        Ok(applied.known)
+    }
+
+    /// Retires the user once more, later.
+    fn look_again(self: &Arc<Self>, told: Told) {
+        let Ok(turn) = WAITING.try_acquire() else {
+            tracing::warn!("too many deleted users wait for a second look: one has none");
+            return;
+        };
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            let budget = app.limits.budget;
+            tokio::select! {
+                () = tokio::time::sleep(budget + MARGIN) => {}
+                // Better early than never.
+                () = app.shutdown.wait() => {}
+            }
+            match events::apply(app.event_ports(), Deadline::after(budget), &told).await {
+                Ok(Applied { changed: 0, .. }) => {}
+                Ok(Applied { known, changed }) => {
+                    tracing::info!(
+                        known,
+                        changed,
+                        "retired a user whose record came behind the deletion"
+                    );
+                }
+                Err(error) => tracing::warn!(%error, "no second look at a deleted user"),
+            }
+            drop(turn);
+        });
+    }
+}
+
+/// Nobody else tells the services: whoever asks again does.
+fn not_told(error: ApplyError) -> Refused {
+    let refused = Refused::from(error);
+    let detail = format!(
+        "not every service was told which tokens count no more ({}); the same again tells them",
+        refused.detail
+    );
+    Refused { detail, ..refused }
+}
+
+/// The address names nobody any more.
+fn end_not_told(error: ApplyError) -> Refused {
+    let refused = Refused::from(error);
+    let detail = format!(
+        "the account is gone, but not every service was told of it ({}); the same again, by its uid, tells them",
+        refused.detail
+    );
+    Refused { detail, ..refused }
+}
