@@ -17,7 +17,7 @@ fn every_cause_has_its_exit_code() {
     fs::write(at("broken/format"), "1\n").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().map(|address| address.to_string()).unwrap();
-    let table: [(i32, &str, &[&str]); 12] = [
+    let table: [(i32, &str, &[&str]); 13] = [
         (0, "the version", &["--version"]),
         (0, "a file to begin with", &["config", "init"]),
         (1, "a folder below a file", &["man", "--out", "file/man"]),
