@@ -65,6 +65,7 @@ async fn serve_keysigner(options: &ServeOptions) -> Result<()> {
         "env = \"dev\"\nlisten = \"127.0.0.1:0\"\nissuer = \"https://accounts.example\"\nephemeral_key = true\n\
          [tls]\ncertificate_file = \"{folder}/keysigner.pem\"\nkey_file = \"{folder}/keysigner.key\"\n\
          authority_file = \"{folder}/authority.pem\"\ntrust_domain = \"{TRUST_DOMAIN}\"\n\
+         [signing]\ncaller_per_second = 0\n\
          [node_secrets]\nfixed_file = \"{folder}/node.secret\"\n\
          [audit]\nfolder = \"{folder}/audit\"\nkey_file = \"{folder}/audit.key\"\n"
     ))?;
