@@ -66,11 +66,14 @@ impl Accounts {
         if client.is_some_and(|client| client != stored.client) {
             return false;
         }
-        self.write(caller, |call| async move {
+        let deleted = self.write(caller, |call| async move {
             self.writer.delete_refresh_token(&call, id).await
-        })
-        .await
-        .is_ok()
+        });
+        let is_deleted = deleted.await.is_ok();
+        // Replaced at that very moment: then the one that came in its place ends.
+        let is_followed = !self.is_built_in(stored.client)
+            && self.destroy_followed(caller, stored.client, token).await.is_ok();
+        is_deleted || is_followed
     }
 }
 

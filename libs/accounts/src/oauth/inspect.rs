@@ -123,6 +123,12 @@ impl Accounts {
         }))
     }
 
+    /// Whether a client comes with every deployment, and is registered by nobody.
+    #[must_use]
+    pub fn is_built_in(&self, client: ClientId) -> bool {
+        self.settings.clients.find(client).is_ok()
+    }
+
     /// What there is to say of a refresh token; `None` if it is none, or if its account, its password, its session or its
     /// grant has gone over it.
     ///

@@ -114,16 +114,38 @@ impl Accounts {
             let signed = self.openid.signer.sign_id_token(caller.deadline, &order).await;
             granted.id_token = Some(signed?);
         }
+        granted.refresh_token = self.spend(caller, id, &code).await?;
+        Ok(granted)
+    }
+
+    /// Spends a code for its refresh token, if it is good for one. The token is written first: a code that was spent and gave
+    /// nothing would look stolen when its client asks again.
+    async fn spend(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        code: &AuthorizationCode,
+    ) -> Result<Option<Secret<32>>, AccountError> {
+        let offline = match code.offline {
+            true => Some(self.offline_token(caller, code).await?),
+            false => None,
+        };
         let spent = self
             .write(caller, |call| async move {
                 self.writer.consume_authorization_code(&call, id).await
             })
             .await;
-        spent.map_err(|failure| failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))?;
-        if code.offline {
-            granted.refresh_token = Some(self.offline_token(caller, &code).await?);
+        let Err(failure) = spent else {
+            return Ok(offline.map(|(token, _)| token));
+        };
+        if let Some((_, kept)) = offline {
+            // Nobody has it. What the store does not take now ends with the grant.
+            let dropped = self.write(caller, |call| async move {
+                self.writer.delete_refresh_token(&call, kept).await
+            });
+            dropped.await.ok();
         }
-        Ok(granted)
+        Err(failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))
     }
 
     /// A code that comes again after it was traded, with all that goes with it, was seen by somebody else: the grant it was
@@ -151,7 +173,7 @@ impl Accounts {
         &self,
         caller: &Caller,
         code: &AuthorizationCode,
-    ) -> Result<Secret<32>, AccountError> {
+    ) -> Result<(Secret<32>, TokenId), AccountError> {
         let (token, id) = self.draw_hashed()?;
         let record = RefreshToken {
             id,
@@ -163,7 +185,7 @@ impl Accounts {
             generation: code.generation,
         };
         self.store_refresh_token(caller, record).await?;
-        Ok(token)
+        Ok((token, id))
     }
 
     /// Signs an access token.

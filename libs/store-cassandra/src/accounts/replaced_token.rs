@@ -92,8 +92,10 @@ async fn end(store: &CassandraStore, call: &Call, old: TokenId) -> Result<(), Wr
     refresh_token::delete(store, call, old).await.after_a_step()
 }
 
-/// Another operation was faster: the token that was to replace the old one goes again, if it came to be written.
+/// Another operation was faster: the token that was to replace the old one goes again, if it came to be written. The old one
+/// goes as well, in case that operation came no further than its mark, which lasts only so long.
 async fn too_late(store: &CassandraStore, call: &Call, replacement: &Replacement) -> Result<(), WriteError> {
+    end(store, call, replacement.replaces).await?;
     end(store, call, replacement.token.id).await?;
     Err(Refusal::TokenSpent.into())
 }

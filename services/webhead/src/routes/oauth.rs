@@ -9,7 +9,9 @@ use axum::{
 };
 use foxhold_accounts::{
     AccountError, Caller, SignedIn,
-    oauth::{ActiveToken, AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant},
+    oauth::{
+        ActiveToken, AuthorizationRequest, CodeGrant, FxaCredentialsGrant, Granted, RefreshGrant, TokenKind,
+    },
 };
 use foxhold_core::{ClientId, Deadline, ErrorCode, Secret, Timestamp, hex};
 use http::{HeaderValue, header};
@@ -202,6 +204,9 @@ pub(super) async fn introspect(State(app): State<Arc<App>>, mut call: OpenCall) 
     // The form of a token tells its kind, so that a wrong hint misleads nobody.
     call.fields.optional_text("token_type_hint")?;
     let active = active_token(&app, call.caller.deadline, &token).await?;
+    // Nobody is asked here who he is: whoever holds a registered program's token could watch for its replacement.
+    let active = active
+        .filter(|token| matches!(token.kind, TokenKind::Access) || app.accounts.is_built_in(token.client));
     Ok(Json(active.map_or_else(
         || json!({ "active": false }),
         |token| introspection(&token),

@@ -279,6 +279,12 @@ async fn a_program_learns_that_its_refresh_token_has_ended() {
     let form = format!("token={}", token.as_str().unwrap());
     let known = async || scene.form("/v1/introspect", &form).await.ok()["active"].clone();
     assert_eq!(known().await, true);
+    // Who is asked without saying who asks tells nothing of it.
+    let by_anybody = scene
+        .bench
+        .post("/v1/introspect", &json!({ "token": token }))
+        .await;
+    assert_eq!(by_anybody.ok(), json!({ "active": false }));
     // The grant alone, as if whoever ended it had come no further.
     let (uid, client): (Uid, ClientId) = (scene.user.uid.parse().unwrap(), ID.parse().unwrap());
     scene.wait(MOMENT);
