@@ -175,7 +175,7 @@ impl<'a> Pass<'a> {
     /// the user, so that nobody holds up all others. `before`: records that were due before this page.
     async fn go_through(&mut self, user: &UserKey, record: &UserRecord, nodes: &[NodeRecord], before: u64) {
         let now = self.ports.clock.now();
-        if is_unused(record, self.service, self.order, now) {
+        if is_unused(record, nodes, self.service, self.order, now) {
             return self.take_back(user, record).await;
         }
         let due = due(record, self.order, now);

@@ -112,6 +112,9 @@ async fn what_cannot_be_mailed_is_named() {
         (of_ann(" "), "from_name"),
         (of_ann("5b\r\nBcc: b@example.test"), "from_name"),
         (of_ann(&"5".repeat(101)), "from_name"),
+        (of_ann("5b\u{202e}"), "from_name"),
+        (of_ann("5b at HTTPS://evil.example"), "from_name"),
+        (of_ann("5b, www.evil.example"), "from_name"),
     ] {
         let problem = scene.post(INVITATIONS, &wanted).await.problem();
         assert_eq!(problem.code, Code::InvalidRequest, "{wanted}");

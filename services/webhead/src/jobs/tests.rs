@@ -367,7 +367,7 @@ async fn places_taken_back_are_counted() {
     };
     work.run(&Halt::default()).await;
     assert_eq!(counted(), 0);
-    one.clock.advance(Duration::from_secs(604_801));
+    one.clock.advance(Duration::from_secs(608_401));
     for _ in 0..2 {
         work.run(&Halt::default()).await;
         assert_eq!(counted(), 1);

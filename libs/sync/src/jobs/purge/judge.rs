@@ -122,18 +122,25 @@ pub(super) fn due(record: &UserRecord, order: &Order, now: Timestamp) -> Vec<Old
     all
 }
 
-/// Whether somebody took a place once, long enough ago, and never came again. While the first token of all is good, it may
-/// be in use.
-pub(super) fn is_unused(record: &UserRecord, service: &Service, order: &Order, now: Timestamp) -> bool {
+/// Whether somebody took a place once, and never came again for long enough since the first token of all has run out: until
+/// then it may be in use. Of a node that is out of service nobody can come.
+pub(super) fn is_unused(
+    record: &UserRecord,
+    nodes: &[NodeRecord],
+    service: &Service,
+    order: &Order,
+    now: Timestamp,
+) -> bool {
     let Some(after) = order.unused_after else {
         return false;
     };
-    let after = after.max(Duration::from_secs(service.token_lifetime_secs));
+    let after = after + Duration::from_secs(service.token_lifetime_secs);
     let current = &record.current;
+    let is_served = |node: &NodeRecord| current.node.as_ref() == Some(&node.url) && !is_out(&node.figures);
     record.version == ASSIGNED_ONCE
         && current.replaced_at.is_none()
-        && current.node.is_some()
         && now.since(current.created_at) > after
+        && nodes.iter().any(is_served)
 }
 
 /// What becomes of an old record of a user whose records are `record`.

@@ -82,14 +82,31 @@ impl Letter {
             ));
         }
         let is_name = |name: &str| {
-            !name.is_empty() && name.len() <= FROM_NAME_LEN_MAX && !name.contains(char::is_control)
+            !name.is_empty() && name.len() <= FROM_NAME_LEN_MAX && is_one_line(name) && !is_link(name)
         };
         if !from_name.is_none_or(is_name) {
-            return Err(fault("from_name", "give at most 100 bytes in one line"));
+            return Err(fault(
+                "from_name",
+                "give at most 100 bytes in one line, without a link",
+            ));
         }
         let from_name = from_name.map(str::to_owned);
         Ok(Some(Self { from_name }))
     }
+}
+
+/// Nothing in it breaks the line or turns its direction.
+fn is_one_line(name: &str) -> bool {
+    !name.contains(|letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    })
+}
+
+/// Mail programs would make one of it, beside the one that the mail is about.
+fn is_link(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["://", "www."].iter().any(|sign| name.contains(sign))
 }
 
 /// A mail that will go out.

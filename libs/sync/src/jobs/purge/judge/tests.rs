@@ -87,13 +87,13 @@ fn a_place_is_unused_whose_user_came_once_and_long_ago() {
         record
     };
     let week = Some(Duration::from_secs(604_800));
-    let (day_8, day_7) = (at(1000 + 8 * 86_400), at(1000 + 604_800));
+    let (day_8, day_7) = (at(1000 + 8 * 86_400), at(1000 + 604_800 + 3600));
     let table = [
         ("left", once.clone(), week, 3600, day_8, true),
         ("not long enough", once.clone(), week, 3600, day_7, false),
         ("nobody asks", once.clone(), None, 3600, day_8, false),
         (
-            "its first token is good",
+            "its first token was good lately",
             once.clone(),
             week,
             9 * 86_400,
@@ -130,10 +130,18 @@ fn a_place_is_unused_whose_user_came_once_and_long_ago() {
             unused_after,
             ..Order::default()
         };
-        assert_eq!(
-            is_unused(&record, &service(lifetime), &order, now),
-            expected,
-            "{name}"
+        let (service, out) = (
+            service(lifetime),
+            NodeFigures {
+                downed: true,
+                ..NodeFigures::default()
+            },
+        );
+        let found = |nodes: &[NodeRecord]| is_unused(&record, nodes, &service, &order, now);
+        assert_eq!(found(&[node(HERE, NodeFigures::default())]), expected, "{name}");
+        assert!(
+            !found(&[]) && !found(&[node(HERE, out)]),
+            "{name}: nobody can come"
         );
     }
 }
