@@ -116,7 +116,11 @@ impl Cluster {
             pause().await;
         }
         for node in &self.nodes {
-            login(node.native).await;
+            let mut connection = login(node.native).await;
+            // Up is not known yet: drivers go by the rows of peers, and those are whole a little later.
+            while connection.number(KNOWN_PEERS).await? < peers.len() as i64 - 1 {
+                pause().await;
+            }
         }
         Ok(())
     }
@@ -380,6 +384,9 @@ impl Cluster {
         &mut self.nodes[number - 1]
     }
 }
+
+/// The peers of which a node knows all that a driver wants to know.
+const KNOWN_PEERS: &str = "SELECT COUNT(tokens) FROM system.peers_v2";
 
 /// Logs in as the superuser, who is there only some time after the node answers.
 async fn login(address: SocketAddr) -> Connection {
