@@ -253,18 +253,22 @@ async fn settle(
             let first_renewal = FirstRenewal::of(service, user, &record, ports.clock.now());
             return Ok((record, first_renewal));
         };
-        let place = match stored {
-            Some(_) => None,
-            None => match place(ports, service, by, proof, ip).await {
+        let place = if proof.is_counted(stored.as_ref()) {
+            match place(ports, service, by, proof, ip).await {
                 Ok(place) => Some(place),
                 Err(error) => {
                     // Another request of the user may have made the record: who has one is never limited.
-                    if ports.reader.user_record(by, &service.key, user).await?.is_none() {
+                    let later = ports.reader.user_record(by, &service.key, user).await?;
+                    let [before, after] =
+                        [&stored, &later].map(|record| record.as_ref().map(|it| it.version));
+                    if before == after {
                         return Err(error);
                     }
                     continue;
                 }
-            },
+            }
+        } else {
+            None
         };
         if let Some(node) = place.as_ref().and_then(Place::node) {
             write.name_node(node);

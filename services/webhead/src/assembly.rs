@@ -96,6 +96,17 @@ pub struct Deployment {
     pub region: Option<RegionMark>,
 }
 
+impl Deployment {
+    /// The domain of the users with access tokens: of the own accounts, or of those elsewhere in their place.
+    #[must_use]
+    pub fn home(&self, clock: &Arc<dyn Clock>) -> HomeDomain {
+        match &self.foreign_oauth {
+            Some(other) => other.home(&self.domain, &Arc::new(Outbound::new()), clock),
+            None => HomeDomain::configured(&self.domain),
+        }
+    }
+}
+
 /// The ports a webhead works with.
 #[derive(Clone)]
 pub struct Ports {
@@ -273,15 +284,15 @@ fn tokens(
     keys: &Arc<KeySetCache>,
     outbound: &Arc<Outbound>,
 ) -> Tokens {
+    let home = Arc::new(deployment.home(&ports.clock));
     let Some(other) = &deployment.foreign_oauth else {
         return Tokens {
             verifier: Arc::clone(keys) as _,
-            home: Arc::new(HomeDomain::configured(&deployment.domain)),
+            home,
             issuer: Some(deployment.site.public_url.clone()),
             server_url: format!("{}/v1", deployment.site.public_url),
         };
     };
-    let home = Arc::new(other.home(&deployment.domain, outbound, &ports.clock));
     let verifier = ForeignTokens::new(other, &home, Arc::clone(outbound), Arc::clone(&ports.clock));
     Tokens {
         verifier: Arc::new(verifier),

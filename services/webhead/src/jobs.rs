@@ -24,6 +24,8 @@ use tokio::task::JoinSet;
 
 pub use settings::{JobsFault, NodeHealthSettings, PurgeSettings};
 
+use crate::home_domain::HomeDomain;
+
 use self::{
     health::HealthWork,
     purge::PurgeWork,
@@ -65,6 +67,10 @@ pub struct JobSettings {
     pub node_health_by_default: bool,
     /// Hashes users' ids in tokens.
     pub metrics_key: Arc<SecretText>,
+    /// Domain of the accounts served here.
+    pub own_domain: String,
+    /// Domain of the users with access tokens.
+    pub home: Arc<HomeDomain>,
 }
 
 /// Jobs that run. Dropped, they end at once.
@@ -87,7 +93,7 @@ pub fn start(ports: JobPorts, settings: JobSettings, shutdown: &Shutdown) -> Run
     let mut running = JoinSet::new();
     if settings.purge.enabled {
         let pace = Pace::of_secs(settings.purge.interval_secs);
-        let work = PurgeWork::new(ports.clone(), &settings.purge, settings.metrics_key);
+        let work = PurgeWork::new(ports.clone(), settings.clone());
         running.spawn(keep(turns(Job::Purge), pace, shutdown.clone(), Box::new(work)));
     }
     if settings

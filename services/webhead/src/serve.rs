@@ -6,6 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use foxhold_accounts::registration::CurrentRegistration;
+use foxhold_core::Clock;
 use foxhold_crypto::outbox::OutboxKey;
 use foxhold_node_calls::HttpNodeCalls;
 use foxhold_outbound::Outbound;
@@ -106,7 +107,7 @@ impl Webhead {
         let ports = ports(&config, &identity, &tiers, readers, mail.mailer)?;
         let jobs = (
             job_ports(&tiers, &ports),
-            job_settings(&config, &prepared.deployment),
+            job_settings(&config, &prepared.deployment, &ports.clock),
         );
         let mut app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let registration = watch_registration(&config, &app)?;
@@ -339,12 +340,14 @@ fn job_ports(tiers: &Tiers, ports: &Ports) -> JobPorts {
     }
 }
 
-fn job_settings(config: &Config, deployment: &Deployment) -> JobSettings {
+fn job_settings(config: &Config, deployment: &Deployment, clock: &Arc<dyn Clock>) -> JobSettings {
     JobSettings {
         purge: config.purge.clone(),
         node_health: config.node_health.clone(),
         node_health_by_default: true,
         metrics_key: Arc::clone(&deployment.metrics_key),
+        own_domain: deployment.domain.clone(),
+        home: Arc::new(deployment.home(clock)),
     }
 }
 

@@ -126,6 +126,12 @@ pub fn raised(before: &UserRecord, values: &UserValues) -> UserRecord {
     after
 }
 
+/// Whether a place was taken back from a user who took it and never came again: who comes after all is counted as new.
+#[must_use]
+pub const fn was_taken_back(record: &UserRecord) -> bool {
+    record.version == ASSIGNED_ONCE + 1 && record.current.replaced_at.is_some()
+}
+
 /// The user's records after `retire`.
 #[must_use]
 pub fn retired(before: &UserRecord, now: Timestamp) -> UserRecord {

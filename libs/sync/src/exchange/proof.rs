@@ -3,8 +3,9 @@
 
 use foxhold_core::{
     Deadline, Timestamp, Uid,
-    record::{ClientState, Service, UserKey},
+    record::{ClientState, Service, UserKey, UserRecord},
 };
+use foxhold_ports::assignments::change::was_taken_back;
 use sha2::{Digest as _, Sha256};
 
 use super::{ExchangeError, Ports, Request, Settings};
@@ -37,6 +38,12 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// Whether the limits of new users are about this one: whoever has no record, and strangers whose place was taken back,
+    /// or else one could gather places under the limits and come for all of them at once.
+    pub(super) fn is_counted(&self, stored: Option<&UserRecord>) -> bool {
+        stored.is_none_or(|record| matches!(self.issuer, Issuer::Stranger(_)) && was_taken_back(record))
+    }
+
     /// The account that limits count. Another issuer's users are none of ours, whatever their uids look like.
     pub(super) fn counted_as(&self) -> Uid {
         self.name.parse().unwrap_or_else(|_| {

@@ -5,7 +5,7 @@
 //! stay true: a record is looked at once more right before its data is erased, since its user may have come back; one that
 //! fails stops no other, and is met again in the next pass.
 //!
-//! On its way a pass also takes back places whose users came once and never again ([`Order::unused_after`]): their records are
+//! On its way a pass also takes back places of strangers who came once and never again ([`Order::unused`]): their records are
 //! replaced ones from then on.
 //!
 //! Reading order: [`Order`], `judge` (the rules, pure), [`Pass`].
@@ -64,8 +64,18 @@ pub struct Order {
     pub override_node: Option<String>,
     /// Which nodes keep data by uid, as Foxhold's do.
     pub by_uid: ByUid,
-    /// How long after it was taken a place is taken back whose user never came again; absent = never.
-    pub unused_after: Option<Duration>,
+    /// Which places are taken back; absent = none.
+    pub unused: Option<Unused>,
+}
+
+/// Which places are taken back as never used (`security.md` B.5): those of strangers. Whoever has an account of the
+/// deployment, or of an issuer it trusts, may well keep data and come again after a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// How long after the first token has run out.
+    pub after: Duration,
+    /// Domains of the deployment's own users.
+    pub own_domains: Vec<String>,
 }
 
 impl Default for Order {
@@ -80,7 +90,7 @@ impl Default for Order {
             dry_run: false,
             override_node: None,
             by_uid: ByUid::default(),
-            unused_after: None,
+            unused: None,
         }
     }
 }
@@ -175,7 +185,7 @@ impl<'a> Pass<'a> {
     /// the user, so that nobody holds up all others. `before`: records that were due before this page.
     async fn go_through(&mut self, user: &UserKey, record: &UserRecord, nodes: &[NodeRecord], before: u64) {
         let now = self.ports.clock.now();
-        if is_unused(record, nodes, self.service, self.order, now) {
+        if is_unused(user, record, nodes, self.service, self.order, now) {
             return self.take_back(user, record).await;
         }
         let due = due(record, self.order, now);

@@ -281,6 +281,8 @@ fn jobs(
         node_health: means.settings.node_health.clone(),
         node_health_by_default: false,
         metrics_key: Arc::clone(&deployment.metrics_key),
+        own_domain: deployment.domain.clone(),
+        home: Arc::new(deployment.home(&means.clock)),
     };
     (ports, settings)
 }

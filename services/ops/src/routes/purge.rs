@@ -68,7 +68,7 @@ impl OpsPorts {
             override_node: page.override_node,
             by_uid: self.by_uid.clone(),
             // The job's alone: whoever purges by hand says which records are old.
-            unused_after: None,
+            unused: None,
         })
     }
 

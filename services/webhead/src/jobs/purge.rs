@@ -1,17 +1,17 @@
 //! The purge of all services, once through, and its counts.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use foxhold_core::{Deadline, SecretText, record::Service};
+use foxhold_core::{Deadline, record::Service};
 use foxhold_ports::ReadError;
 use foxhold_runtime::metrics::{amount, label, list as metrics};
 use foxhold_sync::jobs::{
     Halt, Ports,
-    purge::{NodePorts, Order, PageEnd, Pass, Tally},
+    purge::{NodePorts, Order, PageEnd, Pass, Tally, Unused},
 };
 
-use super::{JobPorts, PurgeSettings, Work};
+use super::{JobPorts, JobSettings, Work};
 
 /// How long the services may take to be read.
 const READ_MAX: Duration = Duration::from_secs(10);
@@ -19,25 +19,39 @@ const READ_MAX: Duration = Duration::from_secs(10);
 pub(super) struct PurgeWork {
     ports: JobPorts,
     order: Order,
-    batch: u32,
-    metrics_key: Arc<SecretText>,
+    settings: JobSettings,
 }
 
 impl PurgeWork {
-    pub(super) fn new(ports: JobPorts, settings: &PurgeSettings, metrics_key: Arc<SecretText>) -> Self {
+    pub(super) fn new(ports: JobPorts, settings: JobSettings) -> Self {
+        let purge = &settings.purge;
         let order = Order {
-            grace: Duration::from_secs(settings.grace_secs),
-            records_max: settings.records_max,
-            by_uid: settings.by_uid(),
-            unused_after: settings.unused_after(),
+            grace: Duration::from_secs(purge.grace_secs),
+            records_max: purge.records_max,
+            by_uid: purge.by_uid(),
             ..Order::default()
         };
         Self {
             ports,
             order,
-            batch: settings.batch,
-            metrics_key,
+            settings,
         }
+    }
+
+    /// Which places this pass takes back: none before it is known who is no stranger.
+    async fn unused(&self) -> Option<Unused> {
+        let after = self.settings.purge.unused_after()?;
+        let home = self.settings.home.get(Deadline::after(READ_MAX)).await;
+        let home = home.inspect_err(|cause| {
+            tracing::warn!(
+                ?cause,
+                "no unused place is taken back: the domain of the users is not known"
+            );
+        });
+        Some(Unused {
+            after,
+            own_domains: vec![home.ok()?.to_owned(), self.settings.own_domain.clone()],
+        })
     }
 
     async fn purge(&self, service: &Service, halt: &Halt) -> Result<Tally, ReadError> {
@@ -51,13 +65,13 @@ impl PurgeWork {
         let nodes = NodePorts {
             minter: &*self.ports.minter,
             calls: &*self.ports.calls,
-            metrics_key: &self.metrics_key,
+            metrics_key: &self.settings.metrics_key,
         };
         let mut pass = Pass::new(ports, nodes, service, &self.order, halt);
         let mut after = None;
         loop {
             let before = pass.tally().clone();
-            let page = pass.page(after.as_ref(), self.batch).await;
+            let page = pass.page(after.as_ref(), self.settings.purge.batch).await;
             count(service, &before, pass.tally());
             match page? {
                 PageEnd::Next(next) => after = Some(next),
@@ -77,6 +91,7 @@ impl Work for PurgeWork {
                 return;
             }
         };
+        self.order.unused = self.unused().await;
         for service in services.iter().take_while(|_| !halt.is_called()) {
             match self.purge(service, halt).await {
                 Ok(tally) => self.tell(service, &tally, halt),

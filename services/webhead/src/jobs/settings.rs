@@ -27,8 +27,8 @@ pub struct PurgeSettings {
     pub batch: u32,
     /// Records purged in one pass; absent = all that are due.
     pub records_max: Option<u64>,
-    /// How long after its first token has run out a user's place is taken back, in seconds, if there never was a second one;
-    /// 0 = never. Not while its node is out of service.
+    /// How long after its first token has run out the place of an untrusted issuer's user is taken back, in seconds, if there
+    /// never was a second one; 0 = never. Not while its node is out of service.
     #[schemars(range(max = 315_360_000))]
     pub unused_after_secs: u64,
     /// URLs of nodes that keep data by uid, as `foxhold-sync-node` does; `*` alone for all. On others a record is not purged

@@ -302,12 +302,18 @@ async fn purged() -> (Deployment, Arc<Nodes>, PurgeWork) {
         refused: ["https://node.example/1.5/1".to_owned()].into(),
         ..Nodes::default()
     });
-    let settings = PurgeSettings {
-        batch: 2,
-        ..PurgeSettings::default()
+    let settings = JobSettings {
+        purge: PurgeSettings {
+            batch: 2,
+            ..PurgeSettings::default()
+        },
+        node_health: NodeHealthSettings::default(),
+        node_health_by_default: false,
+        metrics_key: Arc::new(SecretText::new("super-sekrit".into())),
+        own_domain: "accounts.example".into(),
+        home: Arc::new(HomeDomain::configured("accounts.example")),
     };
-    let key = Arc::new(SecretText::new("super-sekrit".into()));
-    let work = PurgeWork::new(ports(&one, &nodes), &settings, key);
+    let work = PurgeWork::new(ports(&one, &nodes), settings);
     (one, nodes, work)
 }
 

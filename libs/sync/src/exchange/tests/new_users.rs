@@ -74,6 +74,23 @@ impl Crowd {
         self.world.ask(request).await.map(|token| token.uid.get())
     }
 
+    /// As the purge does.
+    async fn take_back(&self, user: &str) {
+        let (key, user) = (service().key, UserKey(user.into()));
+        let record = self.world.store.user_record(soon(), &key, &user).await;
+        let at = RecordRef {
+            version: Some(record.unwrap().expect("a user").version),
+            service: key,
+            user,
+        };
+        let call = Call {
+            op: OpId::new(self.clock.now(), &*self.world.ports.random),
+            deadline: soon(),
+        };
+        let now = self.clock.now();
+        self.world.store.unassign(&call, &at, now).await.unwrap();
+    }
+
     async fn nodes(&self) -> Vec<NodeFigures> {
         let nodes = self.world.store.nodes(soon(), &service().key).await.unwrap();
         nodes.into_iter().map(|node| node.figures).collect()
@@ -184,6 +201,27 @@ async fn existing_users_are_never_limited() {
     assert!(crowd.world.ask(new_key).await.is_ok());
     let refused = crowd.vouched("201@flood.example", 0).await;
     assert_eq!(limit(&refused).map(|limited| limited.by), Some(Budget::Block));
+}
+
+/// Places are taken back of strangers who never came again: whoever gathers names under the limits cannot come for all of the
+/// places at once.
+#[tokio::test]
+async fn a_stranger_whose_place_was_taken_back_is_counted_again() {
+    let crowd = Crowd::new(1, 10_000).await;
+    crowd.vouched("0@flood.example", 0).await.unwrap();
+    crowd.own("own", 0).await.unwrap();
+    for user in ["0@flood.example", "own@accounts.example"] {
+        crowd.take_back(user).await;
+    }
+    for number in 1..=200 {
+        limit(&crowd.vouched(&format!("{number}@flood.example"), 0).await);
+    }
+    let again = crowd.vouched("0@flood.example", 0).await;
+    assert_eq!(limit(&again).map(|limited| limited.by), Some(Budget::Block));
+    assert!(crowd.own("own", 0).await.is_ok());
+    let elsewhere = crowd.vouched("0@flood.example", 1).await;
+    assert!(elsewhere.is_ok(), "{elsewhere:?}");
+    assert_eq!(crowd.vouched("0@flood.example", 0).await, elsewhere);
 }
 
 #[tokio::test]

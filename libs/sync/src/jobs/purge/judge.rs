@@ -12,12 +12,12 @@ use std::{collections::BTreeSet, num::NonZeroU64, time::Duration};
 
 use foxhold_core::{
     ServiceUid, Timestamp,
-    record::{ClientState, Generation, NodeRecord, Service, UserRecord},
+    record::{ClientState, Generation, NodeRecord, Service, UserKey, UserRecord},
 };
 use foxhold_crypto::node_token::fxa_kid;
 use foxhold_ports::assignments::{PAST_MAX, change::ASSIGNED_ONCE, choice::is_out};
 
-use super::{Order, Skipped};
+use super::{Order, Skipped, Unused};
 
 /// Past records of a user up to which those with the active one's keys are kept.
 pub const KEPT_MAX: usize = PAST_MAX / 2;
@@ -122,23 +122,33 @@ pub(super) fn due(record: &UserRecord, order: &Order, now: Timestamp) -> Vec<Old
     all
 }
 
-/// Whether somebody took a place once, and never came again for long enough since the first token of all has run out: until
+/// Whether a stranger took a place once, and never came again for long enough since the first token of all has run out: until
 /// then it may be in use. Of a node that is out of service nobody can come.
 pub(super) fn is_unused(
+    user: &UserKey,
     record: &UserRecord,
     nodes: &[NodeRecord],
     service: &Service,
     order: &Order,
     now: Timestamp,
 ) -> bool {
-    let Some(after) = order.unused_after else {
+    let Some(Unused { after, own_domains }) = &order.unused else {
         return false;
     };
-    let after = after + Duration::from_secs(service.token_lifetime_secs);
+    let is_known = |domain: &str| {
+        own_domains.iter().any(|own| own == domain)
+            || service
+                .policy
+                .trusted_issuers
+                .iter()
+                .any(|trusted| trusted == domain)
+    };
+    let after = *after + Duration::from_secs(service.token_lifetime_secs);
     let current = &record.current;
     let is_served = |node: &NodeRecord| current.node.as_ref() == Some(&node.url) && !is_out(&node.figures);
     record.version == ASSIGNED_ONCE
         && current.replaced_at.is_none()
+        && !user.domain().is_some_and(is_known)
         && now.since(current.created_at) > after
         && nodes.iter().any(is_served)
 }

@@ -6,7 +6,7 @@ use foxhold_ports::{Cause, assignments::NodeChange, signer::SignError};
 use super::{
     super::{
         CallFailure, Halt,
-        purge::{ByUid, Order, PageEnd, Pass, Skipped, Tally},
+        purge::{ByUid, Order, PageEnd, Pass, Skipped, Tally, Unused},
     },
     scene::*,
 };
@@ -83,7 +83,7 @@ async fn old_data_goes_and_live_data_stays() {
 }
 
 #[tokio::test]
-async fn the_place_of_a_user_who_never_came_again_is_taken_back() {
+async fn the_place_of_a_stranger_who_never_came_again_is_taken_back() {
     let scene = Scene::new().await;
     let (once, twice) = (user("once"), user("twice"));
     let (left, _) = (
@@ -93,7 +93,10 @@ async fn the_place_of_a_user_who_never_came_again_is_taken_back() {
     scene.renew(&twice).await;
     scene.clock.advance(Duration::from_secs(8 * 86_400));
     let unused = |dry_run| Order {
-        unused_after: Some(Duration::from_secs(7 * 86_400)),
+        unused: Some(Unused {
+            after: Duration::from_secs(7 * 86_400),
+            own_domains: vec!["own.example".into()],
+        }),
         dry_run,
         ..Order::default()
     };

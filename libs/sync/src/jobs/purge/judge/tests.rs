@@ -65,14 +65,17 @@ fn past(uid: u64, replaced_at: u64) -> PastRecord {
 }
 
 #[test]
-fn a_place_is_unused_whose_user_came_once_and_long_ago() {
+fn a_place_is_unused_whose_stranger_came_once_and_long_ago() {
     let service = |token_lifetime_secs| Service {
         key: ServiceKey("sync-1.5".into()),
         pattern: "{node}/1.5/{uid}".into(),
         scope: String::new(),
         token_lifetime_secs,
         uid_ceiling: 1 << 31,
-        policy: ServicePolicy::default(),
+        policy: ServicePolicy {
+            trusted_issuers: vec!["trusted.example".to_owned()],
+            ..ServicePolicy::default()
+        },
     };
     let at = Timestamp::from_secs;
     let once = {
@@ -125,9 +128,10 @@ fn a_place_is_unused_whose_user_came_once_and_long_ago() {
             false,
         ),
     ];
-    for (name, record, unused_after, lifetime, now, expected) in table {
+    for (name, record, after, lifetime, now, expected) in table {
+        let own_domains = vec!["own.example".to_owned()];
         let order = Order {
-            unused_after,
+            unused: after.map(|after| Unused { after, own_domains }),
             ..Order::default()
         };
         let (service, out) = (
@@ -137,12 +141,19 @@ fn a_place_is_unused_whose_user_came_once_and_long_ago() {
                 ..NodeFigures::default()
             },
         );
-        let found = |nodes: &[NodeRecord]| is_unused(&record, nodes, &service, &order, now);
-        assert_eq!(found(&[node(HERE, NodeFigures::default())]), expected, "{name}");
+        let found = |domain: &str, nodes: &[NodeRecord]| {
+            let user = UserKey(format!("somebody@{domain}"));
+            is_unused(&user, &record, nodes, &service, &order, now)
+        };
+        let (stranger, here) = ("stranger.example", [node(HERE, NodeFigures::default())]);
+        assert_eq!(found(stranger, &here), expected, "{name}");
         assert!(
-            !found(&[]) && !found(&[node(HERE, out)]),
+            !found(stranger, &[]) && !found(stranger, &[node(HERE, out)]),
             "{name}: nobody can come"
         );
+        for known in ["own.example", "trusted.example"] {
+            assert!(!found(known, &here), "{name}: {known}");
+        }
     }
 }
 
