@@ -8,7 +8,8 @@ and a second sign-in in the same profile), link (confirmation through
 the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
 Firefox's own sign-in), program (another program that signs its user in), passwords (a password that is changed, and one
 that is forgotten), recovery (a forgotten password with a recovery key: what was synced stays), factor (a second factor
-that is set up, asked for and taken away), vectors (known answers through the page's WebAssembly worker).
+that is set up, asked for and taken away), leave (another session signed out, then the account deleted), vectors (known
+answers through the page's WebAssembly worker).
 
 Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
 With --interactive it waits after each step for a line on stdin; with --step-hook it runs a command with the step's
@@ -409,6 +410,50 @@ class Flow:
             self.heading_is(firefox, "The second factor is off")
             self.report.step("taken-away")
 
+    def leave(self):
+        """Another session signed out in the settings, and the account deleted: this Firefox is signed out with it."""
+        with self.firefox("leave") as firefox:
+            page = self.open_plainly(firefox, "/signin")
+            self.enter(page, "signup", "code")
+            page.type_into("code", self.code())
+            page.submit("settings")
+            assert self.others(firefox) == [], "the own session has no button"
+            self.sign_in(firefox, "signed-in")
+            page = self.open_plainly(firefox, "/settings")
+            page.wait_for("settings")
+            [button] = self.others(firefox)
+            assert button.startswith("Sign out "), f"the button says: {button}"
+            page.click_first("#clients button")
+            page.wait_for("sign-out")
+            assert page.text("client-name") == button.removeprefix("Sign out "), "the question is about another one"
+            page.click("decline")
+            page.wait_for("settings")
+            assert self.others(firefox) == [button], "nobody was signed out"
+            page.click_first("#clients button")
+            page.wait_for("sign-out")
+            page.submit("settings")
+            assert page.status()[1].startswith("Signed out: "), f"the page says: {page.status()}"
+            assert self.others(firefox) == [], "the other session is still listed"
+            assert firefox.chrome(SIGNED_IN_EMAIL) == self.email, "the own one was signed out"
+            self.report.step("other-signed-out")
+
+            page.click("delete-account")
+            page.wait_for("delete")
+            self.refused(page, "password", "wrong horse battery", "password is wrong")
+            page.type_into("password", self.password)
+            page.submit("notice")
+            self.heading_is(firefox, "Your account is deleted")
+            wait_until(lambda: firefox.chrome(SIGNED_IN_EMAIL) is None, "Firefox to be signed out", 180)
+            kept = firefox.content("return localStorage.length;")
+            assert kept == 0, f"the page keeps {kept} things"
+            # The address is nobody's again.
+            self.enter(self.open_plainly(firefox, "/signin"), "signup", "code")
+            self.report.step("account-deleted")
+
+    def others(self, firefox):
+        """What the buttons beside the list of clients say."""
+        return firefox.content("return [...document.querySelectorAll('#clients button')].map((b) => b.textContent);")
+
     def enter(self, page, screen, expected):
         """Address and password, up to the screen that comes then."""
         page.wait_for("email")
@@ -483,7 +528,7 @@ RUN_IN_WORKER = """
   }
 """
 
-SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "recovery", "factor", "vectors"]
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "recovery", "factor", "leave", "vectors"]
 
 
 def main():

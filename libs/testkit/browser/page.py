@@ -45,6 +45,9 @@ class SignInPage:
     def click(self, element_id):
         self._marionette.find_element(By.ID, element_id).click()
 
+    def click_first(self, selector):
+        self._marionette.find_element(By.CSS_SELECTOR, selector).click()
+
     def text(self, element_id):
         return self._marionette.find_element(By.ID, element_id).text
 

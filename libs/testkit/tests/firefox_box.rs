@@ -59,6 +59,8 @@ async fn firefox_signs_up_signs_in_and_syncs() {
     // A password forgotten with a recovery key at hand; a second factor.
     run("recovery", BTreeMap::new()).await.unwrap();
     run("factor", BTreeMap::new()).await.unwrap();
+    // Another session signed out, and the account deleted.
+    run("leave", BTreeMap::new()).await.unwrap();
 
     // The known answers of the page's cryptography, in the browser.
     let vectors = concat!(

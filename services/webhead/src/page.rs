@@ -30,14 +30,17 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 25] = assets! {
+static ASSETS: [Asset; 28] = assets! {
     "api.js": "text/javascript; charset=utf-8",
+    "attached.js": "text/javascript; charset=utf-8",
     "avatar.svg": "image/svg+xml",
     "channel.js": "text/javascript; charset=utf-8",
     "context.js": "text/javascript; charset=utf-8",
     "credentials.js": "text/javascript; charset=utf-8",
     "crypto-worker.js": "text/javascript; charset=utf-8",
     "crypto.js": "text/javascript; charset=utf-8",
+    "deletion-screens.js": "text/javascript; charset=utf-8",
+    "deletion.js": "text/javascript; charset=utf-8",
     "errand-screens.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "messages.js": "text/javascript; charset=utf-8",

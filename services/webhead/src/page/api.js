@@ -70,6 +70,16 @@ export class Accounts {
     return this.#post(`/account/login${keys ? "?keys=true" : ""}`, body);
   }
 
+  /** Whether an account has gone; only the server's word counts for it. */
+  async isGone(uid) {
+    const { exists } = await this.#get(`/account/status?uid=${encodeURIComponent(uid)}`);
+    return exists === false;
+  }
+
+  destroyAccount(sessionToken, body) {
+    return this.#post("/account/destroy", body, { kind: "sessionToken", token: sessionToken });
+  }
+
   sessionStatus(sessionToken) {
     return this.#get("/session/status", { kind: "sessionToken", token: sessionToken });
   }
@@ -203,6 +213,11 @@ export class Accounts {
 
   attachedClients(sessionToken) {
     return this.#get("/account/attached_clients", { kind: "sessionToken", token: sessionToken });
+  }
+
+  /** Signs one of them out; `ids` are those it is listed with. */
+  detachClient(sessionToken, ids) {
+    return this.#post("/account/attached_client/destroy", ids, { kind: "sessionToken", token: sessionToken });
   }
 
   #get(path, credentials) {

@@ -83,6 +83,11 @@ export class FirefoxChannel {
     this.#post("fxaccounts:logout", { uid });
   }
 
+  /** Tells Firefox that an account has gone. It forgets it if that is its own; not waited for, as a sign-out is not. */
+  delete(uid) {
+    this.#post("fxaccounts:delete", { uid });
+  }
+
   #send(command, data, waitMs) {
     return new Promise((resolve, reject) => {
       const messageId = this.#nextId(command);

@@ -18,7 +18,7 @@ const FLOW_MEMBERS = {
 /**
  * Reads a page address.
  *
- * `view` is one of: start, signin, settings, password, forgot, reset, verify, pair, connect,
+ * `view` is one of: start, signin, settings, password, delete, forgot, reset, verify, pair, connect,
  * authorization, logout. `flow` holds the OAuth members Firefox put in the
  * address, or null when there are none or one is malformed. Unknown paths land on start.
  */
@@ -41,6 +41,7 @@ function viewOf(pathname, query, flow) {
   if (path === "/authorization") return "authorization";
   if (path === "/oauth/logout") return "logout";
   if (path === "/settings/change_password") return "password";
+  if (path === "/settings/delete_account") return "delete";
   if (path === "/reset_password") return "forgot";
   if (path === "/complete_reset_password") return "reset";
   if (path === "/settings" || path.startsWith("/settings/") || path.startsWith("/post_verify/")) return "settings";

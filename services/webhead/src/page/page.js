@@ -1,14 +1,16 @@
 // The sign-in page: decides which screen is shown and what its buttons do. Loaded by index.html.
 //
 // Stable marks for tests: body[data-screen] is one of loading, start, email, signin, signup, code, second-factor, forgot,
-// reset, connecting, done, settings, password, totp, totp-off, backup-codes, recovery-key, recovery-key-new, factor-wanted,
-// consent, account, again, logout, notice. In the screens: #email, #password, #old-password, #code, #submit (the one main
-// button), #status (the sentence for the person, data-kind note, good or error), #account-email, #other-address,
-// #toggle-password, #invite, #forgot, #resend, #engines input[name=ENGINE], #pref-root, #pref-http, #clients li,
-// #change-password, #second-factor, #totp-picture, #totp-secret, #backup-codes li, #new-backup-codes, #recovery-key, #delete-recovery-key,
-// #new-recovery-key, #typed-recovery-key, #notice, #notice-link, #scopes li, #decline.
+// reset, connecting, done, settings, sign-out, revoke, password, delete, totp, totp-off, backup-codes, recovery-key,
+// recovery-key-new, factor-wanted, consent, account, again, logout, notice. In the screens: #email, #password, #old-password,
+// #code, #submit (the one main button), #status (the sentence for the person, data-kind note, good or error),
+// #account-email, #other-address, #toggle-password, #invite, #forgot, #resend, #engines input[name=ENGINE], #pref-root,
+// #pref-http, #clients li, #clients button, #client-name, #change-password, #delete-account, #second-factor, #totp-picture,
+// #totp-secret, #backup-codes li, #new-backup-codes, #recovery-key, #delete-recovery-key, #new-recovery-key,
+// #typed-recovery-key, #notice, #notice-link, #scopes li, #decline.
 
 import { askForgotten, openChangePassword, openResetLink } from "./password-screens.js";
+import { openDeletion } from "./deletion-screens.js";
 import { openErrand, openLogout } from "./errand-screens.js";
 import { sentenceFor } from "./messages.js";
 import { byId, notice, onSubmit, say, show, wireCopyButtons } from "./screens.js";
@@ -28,6 +30,8 @@ async function open() {
       return openSettings();
     case "password":
       return openChangePassword();
+    case "delete":
+      return openDeletion();
     case "forgot":
       return askForgotten(address.email);
     case "reset":

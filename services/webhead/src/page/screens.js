@@ -137,13 +137,26 @@ async function copy(source) {
   }
 }
 
-/** One line of the list of connected clients. */
-export function clientLine(title, detail) {
+/** One line of the list of connected clients, with what can be done about it. */
+export function clientLine(title, detail, ...buttons) {
   const line = document.createElement("li");
   const small = document.createElement("small");
   small.textContent = detail;
-  line.append(title, small);
+  line.append(title, small, ...buttons);
   return line;
+}
+
+/** A button of a line; it is read aloud with what it is `about`, since others in the list have the same text. */
+export function lineButton(text, about, work) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  const unseen = document.createElement("span");
+  unseen.className = "unseen";
+  unseen.textContent = ` ${about}`;
+  button.append(text, unseen);
+  button.addEventListener("click", () => work());
+  return button;
 }
 
 /** A screen that only says something, with a link to go on by. */

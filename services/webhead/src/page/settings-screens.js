@@ -1,14 +1,16 @@
-// The account of whoever is signed in: its sessions and its second factor. Called by page.js and the other screens.
+// The account of whoever is signed in: what else is signed in to it, and its second factor. Called by page.js and the other
+// screens.
 
-import { agoInWords } from "./context.js";
-import { sentenceFor } from "./messages.js";
+import { readClient } from "./attached.js";
+import { nextScreenFor, sentenceFor } from "./messages.js";
 import { openRecoveryKey } from "./recovery-key-screens.js";
-import { blame, byId, clientLine, notice, onClick, onSubmit, say, show } from "./screens.js";
+import { blame, byId, clientLine, lineButton, notice, onClick, onSubmit, say, show } from "./screens.js";
 import { SecondFactorSetUp } from "./second-factor.js";
-import { askEmail, confirmSession } from "./signin-screens.js";
+import { askEmail, askSecondFactorIn, confirmSession } from "./signin-screens.js";
 import { accounts, address, channel, currentSession, forgetSession, now } from "./state.js";
 
-export async function openSettings() {
+/** `done` is what the person has just done, as a sentence. */
+export async function openSettings(done = "") {
   const session = currentSession();
   if (!session) {
     askEmail(address.email);
@@ -17,18 +19,33 @@ export async function openSettings() {
   try {
     const clients = await accounts.attachedClients(session.sessionToken);
     showSettings(session, clients);
+    if (done) say(done, "good");
   } catch (error) {
     if (error.errno === 138 && !session.ofFirefox) return confirmSession(session);
-    const isOver = error.errno === 110;
-    if (isOver) forgetSession();
-    askEmail(session.email);
-    say(sentenceFor(error), "error");
+    askAnew(session, error);
   }
+}
+
+function askAnew(session, error) {
+  if (error.errno === 110) forgetSession();
+  askEmail(session.email);
+  say(sentenceFor(error), "error");
+}
+
+/**
+ * What helps where something asked for in a session was refused: signing in anew, or a second factor and then `again`. Any
+ * other refusal is said where the person is, and of which field, if it is about one.
+ */
+export function afterRefusal(session, error, { again, field = "" }) {
+  const next = nextScreenFor(error);
+  if (next === "signin") return askAnew(session, error);
+  if (next === "code") return askSecondFactorIn(session, again);
+  return field ? blame(field, sentenceFor(error)) : say(sentenceFor(error), "error");
 }
 
 function showSettings(session, clients) {
   show("settings", { fill: { "account-email": session.email } });
-  byId("clients").replaceChildren(...clients.map((client) => describe(client)));
+  byId("clients").replaceChildren(...clients.map((client) => lineOf(session, client)));
   onClick("second-factor", () => openSecondFactor(session));
   onClick("recovery-key", () => openRecoveryKey(session));
   if (session.ofFirefox) byId("submit").textContent = "Sign out of this Firefox";
@@ -97,9 +114,30 @@ function offerToEndSecondFactor(setUp, session) {
   );
 }
 
-function describe(client) {
-  const title = client.name || client.userAgent || "A session of this page";
-  const used = client.lastAccessTime ? `used ${agoInWords(client.lastAccessTime, Date.now())}` : "";
-  const mine = client.isCurrentSession ? "this session" : "";
-  return clientLine(title, [client.deviceType, used, mine].filter(Boolean).join(", "));
+function lineOf(session, client) {
+  const entry = readClient(client, Date.now());
+  const { title, detail, isProgram, ids } = entry;
+  if (!ids) return clientLine(title, detail);
+  return clientLine(title, detail, lineButton(isProgram ? "Revoke" : "Sign out", title, () => askDetach(session, entry)));
+}
+
+/** Asks once whether another browser is to be signed out, or a program to lose its consent. */
+function askDetach(session, entry) {
+  const fill = { "account-email": session.email, "client-name": entry.title };
+  show(entry.isProgram ? "revoke" : "sign-out", { fill });
+  onClick("decline", () => openSettings());
+  onSubmit(() => detach(session, entry));
+}
+
+async function detach(session, entry) {
+  try {
+    await accounts.detachClient(session.sessionToken, entry.ids);
+  } catch (error) {
+    const again = () => {
+      askDetach(session, entry);
+      return detach(session, entry);
+    };
+    return afterRefusal(session, error, { again });
+  }
+  await openSettings(`${entry.isProgram ? "Revoked" : "Signed out"}: ${entry.title}.`);
 }

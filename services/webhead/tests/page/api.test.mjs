@@ -159,6 +159,29 @@ test("each password call is signed with its own token, its body covered", async 
   assert.deepEqual(covered, seen.requests.slice(1).map((request) => request.body));
 });
 
+test("others are signed out, and the account is deleted, in a session, the bodies covered", async () => {
+  const { client, seen } = accounts({}, {});
+  await client.detachClient("session", { deviceId: "d" });
+  await client.destroyAccount("session", { email: "fox@example.test", authPW: "a" });
+  const paths = seen.requests.map((request) => [request.method, request.url.slice(ORIGIN.length + 3)]);
+  assert.deepEqual(paths, [["POST", "/account/attached_client/destroy"], ["POST", "/account/destroy"]]);
+  assert.equal(seen.requests[0].body, '{"deviceId":"d"}');
+  const signed = seen.sealed.filter((order) => order.op === "token").map(({ kind, token }) => [kind, token]);
+  assert.deepEqual(signed, [["sessionToken", "session"], ["sessionToken", "session"]]);
+  const covered = seen.sealed.filter((order) => order.op === "hawk").map((order) => order.body);
+  assert.deepEqual(covered, seen.requests.map((request) => request.body));
+});
+
+test("an account has gone only where the server says so", async () => {
+  for (const [body, isGone] of [[{ exists: false }, true], [{ exists: true }, false], [{}, false]]) {
+    const { client, seen } = accounts({ body });
+    assert.equal(await client.isGone("ab"), isGone);
+    assert.deepEqual([seen.requests[0].url, seen.sealed], [`${ORIGIN}/v1/account/status?uid=ab`, []]);
+  }
+  const { client } = accounts({ status: 500, body: { errno: 999 } });
+  await assert.rejects(client.isGone("ab"), { errno: 999 });
+});
+
 test("the bundle is opened with the token's bundle key", async () => {
   const { client, seen } = accounts({ body: { bundle: "b" } });
   assert.deepEqual((await client.accountKeys("kft")).wrap_kb, "w");

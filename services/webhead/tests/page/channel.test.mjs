@@ -38,6 +38,14 @@ test("a changed password hands over the new session and nothing else", async () 
   assert.deepEqual(sent[0].data, { email: "e", uid: "u", sessionToken: "s", verified: true });
 });
 
+test("a sign-out and a deletion name the uid, and wait for nobody", () => {
+  const { channel, sent } = firefox(() => undefined);
+  channel.logout("u");
+  channel.delete("u");
+  const told = sent.map(({ command, data }) => [command, data]);
+  assert.deepEqual(told, [["fxaccounts:logout", { uid: "u" }], ["fxaccounts:delete", { uid: "u" }]]);
+});
+
 test("the merge question names the uid", async () => {
   const { channel, sent } = firefox(() => ({ ok: false }));
   assert.equal(await channel.canLink("e", "u"), false);

@@ -64,6 +64,7 @@ test("each path opens its screen, an unknown one the start", () => {
     ["/verify_email?uid=00&code=11", "verify"],
     ["/complete_signin?uid=00&code=11", "verify"],
     ["/settings/change_password", "password"],
+    ["/settings/delete_account", "delete"],
     ["/reset_password?email=fox@example.test", "forgot"],
     ["/complete_reset_password?email=fox@example.test&token=00&code=11", "reset"],
     ["/no/such/page", "start"],
