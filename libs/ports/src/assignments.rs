@@ -8,7 +8,7 @@ pub mod choice;
 pub mod encoding;
 pub mod import;
 
-use std::{fmt, num::NonZeroU64};
+use std::{collections::BTreeSet, fmt, num::NonZeroU64};
 
 use async_trait::async_trait;
 use foxhold_core::{
@@ -21,8 +21,13 @@ use crate::{Call, ReadError, WriteError};
 /// Reads about services, nodes and users' records.
 #[async_trait]
 pub trait AssignmentReader: Send + Sync {
-    /// All services.
+    /// All services whose settings can be read.
     async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError>;
+
+    /// The same, and which others there are: for whoever must not take those for none.
+    async fn catalogue(&self, by: Deadline) -> Result<Catalogue, ReadError> {
+        Ok(self.services(by).await?.into())
+    }
 
     /// All nodes of a service, by id.
     async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError>;
@@ -47,6 +52,33 @@ pub trait AssignmentReader: Send + Sync {
         after: Option<&RecordCursor>,
         limit: u32,
     ) -> Result<RecordPage, ReadError>;
+}
+
+/// The services of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Catalogue {
+    /// Those whose settings can be read, by key.
+    pub readable: Vec<Service>,
+    /// The others: their settings are damaged, or of a later release. They have users like the rest.
+    pub unreadable: BTreeSet<ServiceKey>,
+}
+
+impl From<Vec<Service>> for Catalogue {
+    /// All of them can be read.
+    fn from(readable: Vec<Service>) -> Self {
+        Self {
+            readable,
+            unreadable: BTreeSet::new(),
+        }
+    }
+}
+
+impl Catalogue {
+    /// The keys of all of them.
+    pub fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
+        let readable = self.readable.iter().map(|service| &service.key);
+        readable.chain(&self.unreadable)
+    }
 }
 
 /// Most users of one page of records.

@@ -7,6 +7,7 @@
 mod family;
 pub mod label;
 pub mod list;
+pub mod purge;
 pub mod scraped;
 
 use std::{sync::LazyLock, time::Duration};

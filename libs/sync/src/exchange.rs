@@ -13,11 +13,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use foxhold_core::{
     Clock, Deadline, Random, SecretText, ServiceUid, Timestamp,
-    record::{ClientState, Service, UserKey, UserRecord},
+    record::{ClientState, Service, ServiceKey, UserKey, UserRecord},
 };
 use foxhold_crypto::node_token::MetricsIds;
 use foxhold_ports::{
-    AssignmentReader, AssignmentWriter, Limits, NodeTokenMinter, Refusal, WriteError,
+    AssignmentReader, AssignmentWriter, Cause, Limits, NodeTokenMinter, Refusal, WriteError,
+    assignments::Catalogue,
     limits::{Action, LimitKeys},
     signer::NodeTokenOrder,
 };
@@ -137,7 +138,7 @@ pub struct Token {
 pub async fn exchange(
     ports: &Ports,
     settings: &Settings,
-    services: &[Service],
+    services: &Catalogue,
     by: Deadline,
     request: Request<'_>,
 ) -> Result<Token, ExchangeError> {
@@ -151,7 +152,7 @@ pub async fn exchange(
 pub async fn exchange_telling(
     ports: &Ports,
     settings: &Settings,
-    services: &[Service],
+    services: &Catalogue,
     by: Deadline,
     request: Request<'_>,
     who: &mut Option<MetricsIds>,
@@ -181,21 +182,26 @@ pub async fn exchange_telling(
 /// Check 1: a known app, and a version of it. Also for whoever has to know what the service asked for takes.
 ///
 /// # Errors
-/// [`ExchangeError::UnknownApp`], [`ExchangeError::UnknownVersion`]
+/// [`ExchangeError::UnknownApp`], [`ExchangeError::UnknownVersion`]; [`ExchangeError::Store`] if there is such a service and
+/// its settings cannot be read.
 pub fn find_service<'a>(
-    services: &'a [Service],
+    services: &'a Catalogue,
     app: &str,
     version: &str,
 ) -> Result<&'a Service, ExchangeError> {
-    let parts = |service: &'a Service| service.key.0.rsplit_once('-');
-    let mut of_app = services
-        .iter()
-        .filter(|service| parts(service).is_some_and(|(name, _)| name == app));
-    let first = of_app.next().ok_or(ExchangeError::UnknownApp)?;
-    std::iter::once(first)
-        .chain(of_app)
-        .find(|service| parts(service).is_some_and(|(_, other)| other == version))
-        .ok_or_else(|| ExchangeError::UnknownVersion(version.to_owned()))
+    let is_asked = |key: &ServiceKey| key.0.rsplit_once('-') == Some((app, version));
+    if let Some(found) = services.readable.iter().find(|service| is_asked(&service.key)) {
+        return Ok(found);
+    }
+    if services.unreadable.iter().any(is_asked) {
+        return Err(ExchangeError::Store(Cause::Inconsistent));
+    }
+    let mut apps = services.keys().filter_map(|key| key.0.rsplit_once('-'));
+    Err(if apps.any(|(name, _)| name == app) {
+        ExchangeError::UnknownVersion(version.to_owned())
+    } else {
+        ExchangeError::UnknownApp
+    })
 }
 
 /// Check 6: limits of the user.

@@ -167,6 +167,29 @@ async fn writers_hand_back_what_others_need() {
     assert_eq!(records(&one, &service, CAPACITY).await, CAPACITY);
 }
 
+/// Two first requests of a user at once, and one slot: whoever comes second hears of the record, not that there is no room.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_slot_goes_to_a_user_and_not_to_a_request() {
+    const ROUNDS: u64 = 4;
+    let bench = Bench::new().await;
+    let make = Maker::new(2);
+    let one = bench.store(LeaseTimes::default()).await;
+    let other = bench.store(LeaseTimes::default()).await;
+    for round in 0..ROUNDS {
+        let service = served(&one, &make, &format!("sync-{round}"), 1).await;
+        let both = tokio::join!(
+            assign(&one, &make, &service, 0),
+            assign(&other, &make, &service, 0)
+        );
+        let second = match both {
+            (Ok(_), second) | (second, Ok(_)) => second,
+            neither => panic!("round {round}: {neither:?}"),
+        };
+        assert_eq!(second, Err(Refusal::Conflict.into()), "round {round}");
+        assert_eq!(records(&one, &service, 1).await, 1, "round {round}");
+    }
+}
+
 /// A writer stops in the middle of many assignments, as by a power cut, and more than once. Others end its leases: all
 /// that it had not spent can be assigned, and nothing that it had is assigned twice.
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,11 @@ pub(crate) fn told(service: &ServiceKey, RecordCursor(place): &RecordCursor) -> 
     write(&service.0, place)
 }
 
+/// Where a page begins: also at the beginning, for whoever is to begin there anew. No store has an empty place.
+pub(crate) fn told_begin(service: &ServiceKey, after: Option<&RecordCursor>) -> Cursor {
+    after.map_or_else(|| write(&service.0, &[]), |place| told(service, place))
+}
+
 /// The same of a place among accounts.
 pub(crate) fn told_of_accounts(AccountCursor(place): &AccountCursor) -> Cursor {
     write(ACCOUNTS, place)
@@ -43,13 +48,13 @@ fn write(of: &str, place: &[u8]) -> Cursor {
     Cursor(BASE64URL_NOPAD.encode(&bytes))
 }
 
-/// As the store gave it.
+/// As the store gave it; `None` = at the beginning.
 pub(crate) fn read(
     service: &ServiceKey,
     cursor: Option<&Cursor>,
 ) -> Result<Option<RecordCursor>, FieldFault> {
     let place = cursor.map(|cursor| parse(&service.0, cursor)).transpose()?;
-    Ok(place.map(RecordCursor))
+    Ok(place.filter(|place| !place.is_empty()).map(RecordCursor))
 }
 
 /// The same of a place among accounts.
@@ -79,9 +84,11 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_whole_or_not_at_all() {
         let sync = service("sync-1.5");
-        for place in [&b""[..], b"u@x", &[0, 255, 7]] {
+        assert_eq!(read(&sync, Some(&told_begin(&sync, None))), Ok(None));
+        for place in [&b"u"[..], b"u@x", &[0, 255, 7]] {
             let place = RecordCursor(place.to_vec());
             let cursor = told(&sync, &place);
+            assert_eq!(told_begin(&sync, Some(&place)), cursor);
             assert_eq!(read(&sync, Some(&cursor)), Ok(Some(place)));
             assert!(read(&service("other-1.0"), Some(&cursor)).is_err());
             let Cursor(text) = &cursor;

@@ -19,6 +19,7 @@ use foxhold_core::{
     Deadline,
     record::{NodeRecord, Service, ServiceKey},
 };
+use foxhold_ports::{Cause, ReadError};
 
 use crate::{
     convert::{node_url, service_key, within},
@@ -43,8 +44,12 @@ impl OpsPorts {
         by: Deadline,
         key: &ServiceKey,
     ) -> Result<Option<Service>, Refused> {
-        let services = self.reader.services(by).await?;
-        Ok(services.into_iter().find(|service| service.key == *key))
+        let services = self.reader.catalogue(by).await?;
+        // There is one, but nobody can tell what it is like.
+        if services.unreadable.contains(key) {
+            return Err(ReadError(Cause::Inconsistent).into());
+        }
+        Ok(services.readable.into_iter().find(|service| service.key == *key))
     }
 
     /// The node at a URL.

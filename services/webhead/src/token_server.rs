@@ -32,10 +32,8 @@ use axum::{
     response::Response,
     routing::any,
 };
-use foxhold_core::{
-    Clock, Deadline,
-    record::{Schemes, Service},
-};
+use foxhold_core::{Clock, Deadline, record::Schemes};
+use foxhold_ports::assignments::Catalogue;
 use foxhold_runtime::{
     Shutdown, SystemClock,
     http_edge::PeerAddress,
@@ -223,7 +221,7 @@ async fn exchanged(
 }
 
 /// What the service that was asked for takes.
-fn schemes(services: &[Service], asked: exchange::Request<'_>) -> Schemes {
+fn schemes(services: &Catalogue, asked: exchange::Request<'_>) -> Schemes {
     let service = exchange::find_service(services, asked.app, asked.version);
     service.map_or(Schemes::default(), |service| service.policy.schemes)
 }

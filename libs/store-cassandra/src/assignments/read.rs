@@ -12,7 +12,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AssignmentReader, ReadError,
-    assignments::{RecordCursor, RecordPage},
+    assignments::{Catalogue, RecordCursor, RecordPage},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::DeserializeRow;
@@ -46,8 +46,12 @@ struct ServiceRow {
 #[async_trait]
 impl AssignmentReader for CassandraReader {
     async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError> {
+        Ok(self.catalogue(by).await?.readable)
+    }
+
+    async fn catalogue(&self, by: Deadline) -> Result<Catalogue, ReadError> {
         let rows: Vec<ServiceRow> = self.cql.rows(by, &self.nodes.reads.services, ()).await?;
-        let (mut services, mut damaged) = (Vec::with_capacity(rows.len()), BTreeSet::new());
+        let (mut readable, mut unreadable) = (Vec::with_capacity(rows.len()), BTreeSet::new());
         for row in rows {
             let key = ServiceKey(row.service);
             let settings = Settings {
@@ -58,16 +62,16 @@ impl AssignmentReader for CassandraReader {
                 policy: row.policy,
             };
             match settings.of(&key) {
-                Some(service) => services.extend(service),
+                Some(service) => readable.extend(service),
                 // That one cannot be served; the others can.
                 None => {
-                    damaged.insert(key);
+                    unreadable.insert(key);
                 }
             }
         }
-        self.leave_out(damaged);
-        services.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(services)
+        self.leave_out(&unreadable);
+        readable.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Catalogue { readable, unreadable })
     }
 
     async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError> {
@@ -115,16 +119,16 @@ impl AssignmentReader for CassandraReader {
 
 impl CassandraReader {
     /// Says which services cannot be read, when that is news: they are read every few seconds.
-    fn leave_out(&self, damaged: BTreeSet<ServiceKey>) {
+    fn leave_out(&self, damaged: &BTreeSet<ServiceKey>) {
         self.cql.left_out(damaged.len() as u64);
         let mut known = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
         for service in damaged.difference(&known) {
             tracing::error!(service = %service.0, "the settings of a service are damaged, or of a later release: it is left out");
         }
-        for service in known.difference(&damaged) {
+        for service in known.difference(damaged) {
             tracing::info!(service = %service.0, "the settings of a service can be read again");
         }
-        *known = damaged;
+        known.clone_from(damaged);
     }
 
     /// A user's records with the nodes they are on.
@@ -192,6 +196,10 @@ fn shown(service: &ServiceKey, placement: &Placement, noted: &BTreeMap<LeaseId, 
 impl AssignmentReader for CassandraStore {
     async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError> {
         self.reader.services(by).await
+    }
+
+    async fn catalogue(&self, by: Deadline) -> Result<Catalogue, ReadError> {
+        self.reader.catalogue(by).await
     }
 
     async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError> {

@@ -313,11 +313,13 @@ impl CassandraStore {
                 if let Some(uid) = uid {
                     uid.give_back();
                 }
-                return Err(match verdict {
-                    Verdict::UnknownService => Refusal::UnknownService.into(),
-                    Verdict::Closed => Refusal::Closed.into(),
-                    Verdict::Release | Verdict::Others | Verdict::Full => Refusal::NoNode.into(),
-                });
+                let refusal = match verdict {
+                    Verdict::UnknownService => return Err(Refusal::UnknownService.into()),
+                    Verdict::Closed => Refusal::Closed,
+                    Verdict::Release | Verdict::Others | Verdict::Full => Refusal::NoNode,
+                };
+                // Another request of the user may have taken the last slot meanwhile.
+                return self.refuse(call, at, refusal).await.map(Drawn::Answer);
             }
         };
         // Waiting for the slot may have taken long, and what was free before be reserved by now.
@@ -330,7 +332,7 @@ impl CassandraStore {
         };
         match uid {
             Some((uid, within)) => Ok(Drawn::All(slot, uid, within)),
-            None => Err(Refusal::NoUid.into()),
+            None => self.refuse(call, at, Refusal::NoUid).await.map(Drawn::Answer),
         }
     }
 

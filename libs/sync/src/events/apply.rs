@@ -73,12 +73,13 @@ impl From<WriteError> for ApplyError {
 /// # Errors
 /// [`ApplyError`], the first one; the other services were gone through nevertheless.
 pub async fn apply(ports: Ports<'_>, by: Deadline, told: &Told) -> Result<Applied, ApplyError> {
-    // As the store has them now: a service that is left out would keep an active record.
-    let services = ports.reader.services(by).await?;
+    // As the store has them now: a service that is left out would keep an active record. Users have records also where the
+    // settings of the service cannot be read.
+    let services = ports.reader.catalogue(by).await?;
     let mut applied = Applied::default();
     let mut failure = None;
-    for service in &services {
-        match apply_in(ports, by, &service.key, told).await {
+    for service in services.keys() {
+        match apply_in(ports, by, service, told).await {
             Ok(Effect::NoRecord) => {}
             Ok(Effect::AsItWas) => applied.known += 1,
             Ok(Effect::Changed) => {

@@ -18,7 +18,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AssignmentAdmin, AssignmentReader, AssignmentWriter, Call, Cause, ReadError, Refusal, WriteError,
-    assignments::{NewNode, RecordCursor, RecordPage, RecordRef, Target},
+    assignments::{Catalogue, NewNode, RecordCursor, RecordPage, RecordRef, Target},
     memory::{ManualClock, MemoryStore, SeededRandom},
 };
 
@@ -234,7 +234,8 @@ async fn a_lost_answer_is_settled_and_an_outage_is_told() {
     }
 }
 
-/// Between each of the first reads and its write an exchange comes first; in one service nobody is home.
+/// Between each of the first reads and its write an exchange comes first; in one service nobody is home, and its settings cannot
+/// be read.
 struct Crowded<'a> {
     world: &'a World,
     exchanges: AtomicUsize,
@@ -244,7 +245,15 @@ struct Crowded<'a> {
 #[async_trait]
 impl AssignmentReader for Crowded<'_> {
     async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError> {
-        self.world.store.services(by).await
+        Ok(self.catalogue(by).await?.readable)
+    }
+
+    async fn catalogue(&self, by: Deadline) -> Result<Catalogue, ReadError> {
+        let all = self.world.store.services(by).await?;
+        let is_away = |service: &Service| self.away == Some(service.key.0.as_str());
+        let (away, readable): (Vec<_>, Vec<_>) = all.into_iter().partition(is_away);
+        let unreadable = away.into_iter().map(|service| service.key).collect();
+        Ok(Catalogue { readable, unreadable })
     }
 
     async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError> {

@@ -210,7 +210,7 @@ struct World {
     orders: Arc<Orders>,
     ports: Ports,
     settings: Settings,
-    services: Vec<Service>,
+    services: Catalogue,
 }
 
 fn soon() -> Deadline {
@@ -279,7 +279,7 @@ impl World {
             orders,
             ports,
             settings,
-            services: vec![service],
+            services: vec![service].into(),
         }
     }
 
@@ -303,12 +303,12 @@ impl World {
 
     /// Changes the policy, in the store and in what the exchange is told of it.
     async fn admit(&mut self, admission: Admission) {
-        self.services[0].policy.admission = admission;
+        self.services.readable[0].policy.admission = admission;
         let call = Call {
             op: OpId::new(self.ports.clock.now(), &*self.ports.random),
             deadline: soon(),
         };
-        let service = self.services[0].clone();
+        let service = self.services.readable[0].clone();
         self.store.put_service(&call, service).await.unwrap();
     }
 
@@ -320,7 +320,11 @@ impl World {
     }
 
     async fn figures(&self) -> NodeFigures {
-        self.store.nodes(soon(), &self.services[0].key).await.unwrap()[0].figures
+        self.store
+            .nodes(soon(), &self.services.readable[0].key)
+            .await
+            .unwrap()[0]
+            .figures
     }
 }
 
@@ -420,6 +424,29 @@ async fn writes_follow_the_state_rules() {
         1,
         "a key change takes no slot"
     );
+}
+
+/// It is no unknown service: that is what clients are told who may give it up.
+#[tokio::test]
+async fn a_service_that_cannot_be_read_is_away_and_the_others_are_not() {
+    let mut world = World::new().await;
+    let unreadable = ["sync-1.6", "notes-1.0"].map(|key| ServiceKey(key.into()));
+    world.services.unreadable = unreadable.into();
+    assert!(world.alice(1, "1-qqo").await.is_ok());
+    for (app, version, expected) in [
+        ("sync", "1.6", ExchangeError::Store(Cause::Inconsistent)),
+        ("notes", "1.0", ExchangeError::Store(Cause::Inconsistent)),
+        ("sync", "1.7", ExchangeError::UnknownVersion("1.7".into())),
+        ("notes", "1.1", ExchangeError::UnknownVersion("1.1".into())),
+        ("other", "1.0", ExchangeError::UnknownApp),
+    ] {
+        let asked = Request {
+            app,
+            version,
+            ..Request::default()
+        };
+        assert_eq!(world.ask(asked).await.unwrap_err(), expected, "{app}-{version}");
+    }
 }
 
 #[tokio::test]
@@ -613,7 +640,7 @@ async fn terms_come_after_the_credential_and_before_the_store() {
     world.alice(1234, "1234-qqo").await.unwrap();
     world.store_calls();
     let terms = std::collections::BTreeMap::from([("tos".to_owned(), "https://e.example/tos".to_owned())]);
-    world.services[0].policy.conditions = terms.clone();
+    world.services.readable[0].policy.conditions = terms.clone();
 
     let known = good("1234-qqo");
     let table = [
@@ -664,7 +691,7 @@ async fn schemes_that_the_service_does_not_take_are_not_looked_at() {
         ("neither", schemes(false, false), false),
     ];
     for (name, schemes, bearer) in table {
-        world.services[0].policy.schemes = schemes;
+        world.services.readable[0].policy.schemes = schemes;
         let answer = world.ask(good("1234-qqo")).await.map(drop);
         let expected = if bearer {
             Ok(())

@@ -96,12 +96,15 @@ pub struct LeavePage {
     pub failed: BTreeMap<LeaveFailure, u64>,
     /// Where the next page begins; absent = this was the last.
     pub next: Option<RecordCursor>,
+    /// Why the store could not tell where the next one begins, though this one has ended early and somebody has left: it begins
+    /// where this one did, and finds them gone.
+    pub lost: Option<ReadError>,
 }
 
 /// Goes through the records of at most `limit` users of a service; of fewer if it is halted.
 ///
 /// # Errors
-/// [`ReadError`] if there is no page. The page may be gone through again.
+/// [`ReadError`] if there is no page; then nobody has left. The page may be gone through again.
 pub async fn leave(
     ports: Ports<'_>,
     service: &Service,
@@ -126,7 +129,11 @@ pub async fn leave(
     };
     for (place, (user, record)) in page.records.into_iter().enumerate() {
         if place > 0 && halt.is_called() {
-            done.next = ports.place_after(service, after, place).await?;
+            match ports.place_after(service, after, place).await {
+                Ok(next) => done.next = next,
+                Err(error) if done.changed == 0 || leaving.dry_run => return Err(error),
+                Err(error) => done.lost = Some(error),
+            }
             break;
         }
         done.looked_at += 1;

@@ -1,6 +1,6 @@
 //! Rows that are damaged, or name what is not there: one of them costs nobody else anything.
 
-use foxhold_core::record::Service;
+use foxhold_core::record::{Service, ServiceKey};
 use foxhold_ports::{
     AssignmentReader as _,
     conformance::fixtures::{Maker, soon, user},
@@ -51,11 +51,11 @@ async fn a_damaged_row_is_left_out_and_the_others_are_not() {
         .execute("INSERT INTO KS.placement (service, pattern) VALUES ('damaged', '{node}')")
         .await;
     let before = store.requests();
-    let services = store
-        .services(soon())
-        .await
-        .expect("a damaged service stops no other");
-    assert_eq!(services, [service]);
+    let services = store.catalogue(soon()).await;
+    let services = services.expect("a damaged service stops no other");
+    assert_eq!(services.readable, [service]);
+    let damaged = ServiceKey("damaged".into());
+    assert_eq!(services.unreadable, [damaged].into(), "it is there nevertheless");
     assert_eq!((store.requests() - before).left_out, 1);
 }
 

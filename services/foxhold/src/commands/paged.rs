@@ -60,6 +60,12 @@ impl Interrupt {
         Ok(Self(shutdown))
     }
 
+    /// Comes when that begins.
+    #[cfg(test)]
+    pub(crate) const fn at(end: Shutdown) -> Self {
+        Self(end)
+    }
+
     pub(crate) fn has_come(&self) -> bool {
         self.0.has_begun()
     }

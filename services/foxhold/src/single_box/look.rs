@@ -37,13 +37,13 @@ fn look_at_mail(settings: &Settings, secrets: &Secrets, found: &mut Findings<'_>
 }
 
 fn look_at_others(settings: &Settings, found: &mut Findings<'_>) {
-    let Some(other) = &settings.foreign_oauth else {
-        return;
-    };
     let host = settings
         .site()
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned));
     let domain = settings.domain.clone().or(host).unwrap_or_default();
-    found.take(other.prepare(&domain));
+    if let Some(other) = &settings.foreign_oauth {
+        found.take(other.prepare(&domain));
+    }
+    found.take(settings.account_events(&domain));
 }

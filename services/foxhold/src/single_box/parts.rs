@@ -372,8 +372,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         issuer_documents: issuer_documents(&settings.issuer_documents)?,
         foreign_oauth: foreign_oauth.map(|other| other.prepare(&domain)).transpose()?,
         node_types: settings.node_types()?,
-        // Those of the own accounts come within the process.
-        account_events: None,
+        account_events: settings.account_events(&domain)?,
         origin: Target::parse(&root)?,
         domain,
         mail_templates: Arc::new(mail_templates(&root, settings.mail_templates.as_deref())?),

@@ -21,6 +21,7 @@ use foxhold_webhead::{
     limits::{FirstAssignmentSettings, LimitSettings},
     mail::SmtpTable,
     registration::{self, Registration, RegistrationFault, RegistrationSetting},
+    token_server::events::{AccountEvents, AccountEventsError, AccountEventsSettings},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) browserid: BrowserIdSettings,
     /// Another accounts server, whose access tokens the Token Server takes in place of those of the own accounts.
     pub(crate) foreign_oauth: Option<ForeignOauthSettings>,
+    /// Another accounts server that may tell of deleted accounts and changed passwords over HTTP.
+    pub(crate) account_events: Option<AccountEventsSettings>,
     /// Labels of nodes for clients' telemetry, as `label:glob` over the node's whole URL.
     pub(crate) node_types: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -135,6 +138,7 @@ impl Default for Settings {
             issuer_documents: BTreeMap::new(),
             browserid: BrowserIdSettings::default(),
             foreign_oauth: None,
+            account_events: None,
             node_types: Vec::new(),
             forwarded_from_right: 0,
             accept_bearer: false,
@@ -318,6 +322,15 @@ impl Settings {
     pub(crate) fn addresses(&self) -> Result<ClientAddresses, ConfigError> {
         let addresses = ClientAddresses::new(&self.trusted_proxies, self.forwarded_from_right);
         Ok(addresses?)
+    }
+
+    /// Whose account events are taken over HTTP, if anybody's; those of the own accounts, of this domain, come within the process.
+    pub(crate) fn account_events(&self, domain: &str) -> Result<Option<AccountEvents>, AccountEventsError> {
+        let tokens_of = self.foreign_oauth.as_ref();
+        let tokens_of = tokens_of.and_then(|other| other.domain.as_deref());
+        let events = self.account_events.as_ref();
+        let events = events.map(|events| events.prepare()?.about_others(domain, tokens_of));
+        events.transpose()
     }
 
     /// Labels of nodes.
@@ -537,6 +550,23 @@ mod tests {
                 "{lines:?}"
             );
         }
+    }
+
+    #[test]
+    fn events_of_others_are_taken_and_those_of_the_own_accounts_are_not() {
+        let events = |more: &str| {
+            let table = "issuer = 'https://a.example'\naudience = 'a'\njwks_url = 'https://a.example/jwks'";
+            let settings: Settings = toml::from_str(&format!("[account_events]\n{table}\n{more}")).unwrap();
+            settings.account_events("sync.example.org")
+        };
+        assert!(events("domain = 'a.example'").unwrap().is_some());
+        let elsewhere = "[foreign_oauth]\nserver_url = 'https://a.example/v1'\ndomain = 'a.example'";
+        assert!(events(elsewhere).unwrap().is_some());
+        for bad in ["", "domain = 'sync.example.org'", "domain = 'A.example'"] {
+            let said = events(bad).unwrap_err().to_string();
+            assert!(said.starts_with("`account_events.domain`"), "{bad}: {said}");
+        }
+        assert!(Settings::default().account_events("a.example").unwrap().is_none());
     }
 
     #[test]

@@ -7,7 +7,10 @@ use foxhold_core::{
     Deadline,
     record::{Service, ServiceKey},
 };
-use foxhold_ports::assignments::{RecordCursor, Target};
+use foxhold_ports::{
+    ReadError,
+    assignments::{RecordCursor, Target},
+};
 use foxhold_sync::jobs::{
     self, Halt,
     leave::{Leaving, Way, leave},
@@ -24,6 +27,9 @@ use crate::{
     router::{App, OpsPorts},
     wire::{Code, DryRun, FieldFault, MovePage, PageDone, SHARE_ALL, UnassignPage},
 };
+
+/// What cut a page off, in the words of [`LeaveFailure`](foxhold_sync::jobs::leave::LeaveFailure).
+const STORE: &str = "store";
 
 /// Users whose records are read at once: what was read long ago is likely to have changed.
 pub(super) const STEP_USERS: u32 = 50;
@@ -161,13 +167,20 @@ impl OpsPorts {
         loop {
             let step = left.min(STEP_USERS);
             let page = leave(self.job_ports(by), service, leaving, after.as_ref(), step, &halt);
-            let page = self.ending(&halt, page).await?;
+            let page = match self.ending(&halt, page).await {
+                Ok(page) => page,
+                Err(error) if done.changed == 0 || leaving.dry_run => return Err(error.into()),
+                Err(error) => return Ok(cut_off(done, &service.key, after.as_ref(), error)),
+            };
             done.looked_at += page.looked_at;
             done.matched += page.matched;
             done.changed += page.changed;
             for (why, number) in page.failed {
                 done.failed += number;
                 *done.reasons.entry(why.label().to_owned()).or_default() += number;
+            }
+            if let Some(error) = page.lost {
+                return Ok(cut_off(done, &service.key, after.as_ref(), error));
             }
             left -= step;
             after = page.next;
@@ -177,4 +190,17 @@ impl OpsPorts {
             }
         }
     }
+}
+
+/// A page that the store has cut off when something was done already: what was done is told, and where to go on.
+pub(super) fn cut_off(
+    mut done: PageDone,
+    service: &ServiceKey,
+    after: Option<&RecordCursor>,
+    error: ReadError,
+) -> PageDone {
+    tracing::warn!(service = %service.0, %error, "a page was cut off");
+    *done.reasons.entry(STORE.to_owned()).or_default() += 1;
+    done.next = Some(cursor::told_begin(service, after));
+    done
 }

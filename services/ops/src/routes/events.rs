@@ -1,10 +1,12 @@
 //! `POST /events`: account events as a queue holds them (`tokenserver.md` 10).
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use foxhold_core::Deadline;
 use foxhold_runtime::metrics::{label, list as metrics};
 use foxhold_sync::events::{
-    self, Applied,
+    self, AccountEvent, Applied,
     message::{self, MessageError},
 };
 use serde_json::Value;
@@ -38,17 +40,12 @@ pub(crate) async fn take(
 
 impl OpsPorts {
     /// No message stops the ones behind it.
-    async fn take_event(&self, by: Deadline, message: &Value, dry_run: bool) -> EventOutcome {
-        let told = match message::parse(message.to_string().as_bytes()) {
-            Ok(told) if !told.event.is_ahead_of(self.clock.now()) => told,
-            Err(MessageError::Other) => {
-                received(label::OTHER, dry_run);
-                return EventOutcome::Other;
-            }
-            Ok(_)
-            | Err(
-                MessageError::Envelope | MessageError::Event | MessageError::User | MessageError::Generation,
-            ) => return EventOutcome::Malformed,
+    async fn take_event(self: &Arc<Self>, by: Deadline, message: &Value, dry_run: bool) -> EventOutcome {
+        let parsed = message::parse(message.to_string().as_bytes());
+        let told = match parsed.map_err(Dropped::from) {
+            Ok(told) if told.event.is_ahead_of(self.clock.now()) => return Dropped::Ahead.note(dry_run),
+            Ok(told) => told,
+            Err(dropped) => return dropped.note(dry_run),
         };
         let kind = told.event.kind();
         received(kind, dry_run);
@@ -58,12 +55,50 @@ impl OpsPorts {
             let applied = events::apply(self.event_ports(), by, &told).await;
             let failed = |error: &events::ApplyError| tracing::warn!(%error, "account event not applied");
             let done = |_: &Applied| metrics::TOKEN_EVENTS_PROCESSED.of([kind]).increment(1);
+            // One that failed is told again, and looked at again then.
+            if applied.is_ok() && told.event == AccountEvent::Retire {
+                self.look_again(told);
+            }
             applied.inspect(done).inspect_err(failed).ok()
         };
         match applied {
             None => EventOutcome::Failed,
             Some(applied) if applied.changed > 0 => EventOutcome::Changed,
             Some(_) => EventOutcome::Unchanged,
+        }
+    }
+}
+
+/// Why a message is no event for us. Nothing of what it says is told: it may name somebody.
+#[derive(Debug, Clone, Copy)]
+enum Dropped {
+    Message(MessageError),
+    /// It tells of the future.
+    Ahead,
+}
+
+impl From<MessageError> for Dropped {
+    fn from(error: MessageError) -> Self {
+        Self::Message(error)
+    }
+}
+
+impl Dropped {
+    fn note(self, dry_run: bool) -> EventOutcome {
+        match self {
+            Self::Message(error @ MessageError::Other) => {
+                received(label::OTHER, dry_run);
+                tracing::warn!(%error, dry_run, "account event dropped");
+                EventOutcome::Other
+            }
+            Self::Message(error) => {
+                tracing::warn!(%error, dry_run, "malformed account event dropped");
+                EventOutcome::Malformed
+            }
+            Self::Ahead => {
+                tracing::warn!(dry_run, "account event of the future dropped");
+                EventOutcome::Malformed
+            }
         }
     }
 }

@@ -6,9 +6,14 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use foxhold_core::{Deadline, record::Service};
 use foxhold_ports::assignments::RecordCursor;
+use foxhold_runtime::metrics;
 use foxhold_sync::jobs::purge::{NodePorts, Order, PageEnd, Pass, Tally};
 
-use super::{Reply, bulk::STEP_USERS, page_limit};
+use super::{
+    Reply,
+    bulk::{STEP_USERS, cut_off},
+    page_limit,
+};
 use crate::{
     audit::Deed,
     caller::Caller,
@@ -91,11 +96,24 @@ impl OpsPorts {
         let next = loop {
             let step = left.min(STEP_USERS);
             left -= step;
-            match self.ending(&halt, pass.page(after.as_ref(), step)).await? {
-                PageEnd::Next(next) if left > 0 => after = Some(next),
-                PageEnd::Next(next) => break Some(next),
-                PageEnd::Cut(next) => break next,
-                PageEnd::Last => break None,
+            let before = pass.tally().clone();
+            let page = self.ending(&halt, pass.page(after.as_ref(), step)).await;
+            if !order.dry_run {
+                count(service, &pass.tally().since(&before));
+            }
+            match page {
+                Ok(PageEnd::Next(next)) if left > 0 => after = Some(next),
+                Ok(PageEnd::Next(next)) => break Some(next),
+                Ok(PageEnd::Cut(next)) => break next,
+                Ok(PageEnd::Last) => break None,
+                Err(error) => {
+                    let done = told(pass.tally(), order.dry_run);
+                    return if done.changed == 0 || order.dry_run {
+                        Err(error.into())
+                    } else {
+                        Ok(cut_off(done, &service.key, after.as_ref(), error))
+                    };
+                }
             }
         };
         Ok(PageDone {
@@ -103,6 +121,17 @@ impl OpsPorts {
             ..told(pass.tally(), order.dry_run)
         })
     }
+}
+
+/// Counts what a page has come to, as the job of the Token Server does.
+fn count(service: &Service, page: &Tally) {
+    metrics::purge::Page {
+        fetched: page.fetched,
+        deleted: page.deleted + page.forgotten,
+        failed: page.failed.iter().map(|(why, number)| (why.label(), *number)),
+        skipped: page.skipped.iter().map(|(why, number)| (why.label(), *number)),
+    }
+    .count(&service.key.0);
 }
 
 /// What was due and what nobody came to, since the page's time was over.

@@ -222,9 +222,9 @@ pub(crate) async fn retire_everywhere(
     let applied = if dry_run {
         app.foretold(by, &told).await
     } else {
-        events::apply(app.event_ports(), by, &told)
-            .await
-            .map_err(Refused::from)
+        let applied = events::apply(app.event_ports(), by, &told).await;
+        app.look_again(told);
+        applied.map_err(Refused::from)
     };
     let outcome = applied.map(|applied| Retired {
         dry_run,
@@ -251,8 +251,8 @@ impl OpsPorts {
         told: &Told,
     ) -> Result<events::Applied, Refused> {
         let mut applied = events::Applied::default();
-        for service in self.reader.services(by).await? {
-            let record = self.reader.user_record(by, &service.key, &told.user).await?;
+        for service in self.reader.catalogue(by).await?.keys() {
+            let record = self.reader.user_record(by, service, &told.user).await?;
             let Some(record) = record else { continue };
             applied.known += 1;
             applied.changed += usize::from(told.event.changes(&record.current));

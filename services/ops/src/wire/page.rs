@@ -109,6 +109,7 @@ pub struct PageDone {
     /// Of these, those that failed; the job may be run again.
     pub failed: u64,
     /// How many came to what, by a name: those that failed, for a purge also those that are gone or were left as they are.
+    /// `store` also once more if the store has cut the page off.
     pub reasons: BTreeMap<String, u64>,
     /// What to give as `after` for the next page; null = this was the last.
     pub next: Option<Cursor>,

@@ -1,11 +1,12 @@
 //! Jobs, page by page: users leave a node, and what they left is purged.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foxhold_ops::{
     Access, OpsLimits,
     wire::{Code, Node, PageDone},
 };
+use foxhold_runtime::metrics::{self, scraped};
 use serde_json::{Value, json};
 
 use crate::scene::{AT, NOW, Scene, limits, node_path, settings};
@@ -230,4 +231,46 @@ async fn whom_a_rule_sends_elsewhere_leaves_without_backoff() {
     scene.put(AT, &ramp).await;
     let moved = run(&scene, &format!("{}/move", node_path(A)), &json!({"limit": 10})).await;
     assert_eq!(counts(&moved), [5, 1, 1, 0]);
+}
+
+/// The store goes away after the first fifty users, which are read together.
+#[tokio::test]
+async fn a_page_that_is_cut_off_tells_what_was_done_and_where_to_go_on() {
+    const READ_TOGETHER: usize = 50;
+    let scene = Scene::with_nodes(&[A]).await;
+    let room = json!({"capacity": 100, "available": 100});
+    scene.patch(&node_path(A), &room).await;
+    let users: Vec<String> = (0..=READ_TOGETHER).map(|number| format!("u{number}@x")).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    scene.place(&users, A).await;
+    let unassign = format!("{}/unassign", node_path(A));
+    run(&scene, &unassign, &json!({"limit": 1000})).await;
+    scene.clock.set(NOW.plus(Duration::from_secs(61)));
+    let purge = format!("{AT}/purge");
+    let mut order = json!({"grace_secs": 60, "limit": 1000});
+    *scene.nodes.last.lock().unwrap() = Some((READ_TOGETHER, Arc::clone(&scene.store)));
+    let cut: PageDone = scene.post(&purge, &order).await.of();
+    // The last one is erased, and not forgotten any more.
+    assert_eq!(counts(&cut), [50, 50, 49, 1]);
+    let reasons = [("deleted", 49), ("store", 1), ("unknown", 1)];
+    assert_eq!(
+        cut.reasons,
+        reasons.map(|(why, number)| (why.to_owned(), number)).into()
+    );
+    assert_eq!(
+        scene.post(&purge, &order).await.code(),
+        Code::Unavailable,
+        "nothing was done"
+    );
+    scene.store.set_outage(None);
+    order["after"] = json!(cut.next.expect("it goes on"));
+    let rest: PageDone = scene.post(&purge, &order).await.of();
+    assert_eq!((counts(&rest), rest.next), ([1, 1, 1, 0], None));
+    let samples = scraped::read(&metrics::text()).unwrap();
+    let counted = scraped::sum(
+        &samples,
+        "foxhold_token_purge_deleted_total",
+        &[("service", "sync-1.5")],
+    );
+    assert!(counted >= 50.0, "{counted}");
 }

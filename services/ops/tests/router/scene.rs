@@ -15,7 +15,7 @@ use foxhold_ops::{
     wire::{Code, Problem},
 };
 use foxhold_ports::{
-    NodeTokenMinter, Stretcher,
+    Cause, NodeTokenMinter, Stretcher,
     memory::{ManualClock, MemoryStore, SeededRandom},
     operator::Narrowed,
     signer::{NodeToken, NodeTokenOrder, SignError},
@@ -45,6 +45,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_799_982_000);
 #[derive(Default)]
 pub(crate) struct Nodes {
     pub(crate) erased: Mutex<Vec<String>>,
+    /// After so many the store is away.
+    pub(crate) last: Mutex<Option<(usize, Arc<MemoryStore>)>>,
 }
 
 #[async_trait]
@@ -53,7 +55,13 @@ impl NodeCalls for Nodes {
         if endpoint.contains("broken") {
             return Err(CallFailure::Http5xx);
         }
-        self.erased.lock().unwrap().push(endpoint.to_owned());
+        let mut erased = self.erased.lock().unwrap();
+        erased.push(endpoint.to_owned());
+        if let Some((last, store)) = &*self.last.lock().unwrap()
+            && erased.len() == *last
+        {
+            store.set_outage(Some(Cause::Unavailable));
+        }
         Ok(())
     }
 
@@ -216,6 +224,12 @@ impl Scene {
             clock,
             nodes,
         }
+    }
+
+    /// The second looks at deleted users come now.
+    #[expect(clippy::unused_async, reason = "whoever asks waits for them")]
+    pub(crate) async fn second_looks(&self) {
+        self.shutdown.trigger();
     }
 
     /// With the service, and nodes of ten users each.

@@ -199,3 +199,31 @@ async fn events_are_taken_one_by_one() {
     let too_many = json!({"messages": vec![Value::Null; 201]});
     assert_eq!(scene.post(path, &too_many).await.code(), Code::InvalidRequest);
 }
+
+/// A request in work when the user is retired makes a first record afterwards.
+#[tokio::test]
+async fn a_record_that_comes_behind_a_retirement_is_retired() {
+    let deleted = json!({"event": "delete", "uid": "u1@x.example"}).to_string();
+    let deleted = json!({"messages": [{"Message": deleted}]});
+    for (path, body) in [
+        ("/admin/v1/users/u1%40x.example/retire", None),
+        ("/admin/v1/events", Some(&deleted)),
+    ] {
+        let scene = Scene::with_nodes(&[A]).await;
+        let told = match body {
+            Some(body) => scene.post(path, body).await,
+            None => scene.ask("POST", path, None).await,
+        };
+        assert_eq!(told.status, 200, "{path}");
+        scene.place(&[USER], A).await;
+        assert_eq!(user(&scene).await.current.replaced_at_ms, None, "{path}");
+        scene.second_looks().await;
+        let retired = async {
+            while user(&scene).await.current.replaced_at_ms.is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(60), retired).await;
+        assert!(in_time.is_ok(), "{path}");
+    }
+}

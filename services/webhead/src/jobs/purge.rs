@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foxhold_core::{Deadline, record::Service};
 use foxhold_ports::ReadError;
-use foxhold_runtime::metrics::{amount, label, list as metrics};
+use foxhold_runtime::metrics::{amount, label, list as metrics, purge::Page};
 use foxhold_sync::jobs::{
     Halt, Ports,
     purge::{NodePorts, Order, PageEnd, Pass, Tally, Unused},
@@ -72,7 +72,7 @@ impl PurgeWork {
         loop {
             let before = pass.tally().clone();
             let page = pass.page(after.as_ref(), self.settings.purge.batch).await;
-            count(service, &before, pass.tally());
+            count(service, &pass.tally().since(&before));
             match page? {
                 PageEnd::Next(next) => after = Some(next),
                 PageEnd::Last | PageEnd::Cut(_) => return Ok(pass.tally().clone()),
@@ -123,31 +123,17 @@ impl PurgeWork {
 }
 
 /// Counts what a page has added.
-fn count(service: &Service, before: &Tally, after: &Tally) {
-    let service = label::named(&service.key.0);
-    let taken_back = after.taken_back - before.taken_back;
-    if taken_back > 0 {
+fn count(service: &Service, page: &Tally) {
+    if page.taken_back > 0 {
         metrics::TOKEN_PLACES_TAKEN_BACK
-            .of([service])
-            .increment(taken_back);
+            .of([label::named(&service.key.0)])
+            .increment(page.taken_back);
     }
-    let fetched = after.fetched - before.fetched;
-    if fetched == 0 {
-        return;
+    Page {
+        fetched: page.fetched,
+        deleted: page.deleted + page.forgotten,
+        failed: page.failed.iter().map(|(why, number)| (why.label(), *number)),
+        skipped: page.skipped.iter().map(|(why, number)| (why.label(), *number)),
     }
-    metrics::TOKEN_PURGE_FETCHED.of([service]).increment(fetched);
-    let deleted = after.deleted + after.forgotten - before.deleted - before.forgotten;
-    metrics::TOKEN_PURGE_DELETED.of([service]).increment(deleted);
-    for (failure, records) in &after.failed {
-        let known = before.failed.get(failure).copied().unwrap_or_default();
-        metrics::TOKEN_PURGE_FAILED
-            .of([service, failure.label()])
-            .increment(records - known);
-    }
-    for (why, records) in &after.skipped {
-        let known = before.skipped.get(why).copied().unwrap_or_default();
-        metrics::TOKEN_PURGE_SKIPPED
-            .of([service, why.label()])
-            .increment(records - known);
-    }
+    .count(&service.key.0);
 }

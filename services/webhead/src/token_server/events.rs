@@ -110,11 +110,15 @@ async fn take(
         },
     };
     let now = server.ports.clock.now();
-    let told = security_event::parse(&payload, expected, now).map_err(refused_claims)?;
+    let told = security_event::parse(&payload, expected, now).map_err(|error| {
+        // Signed by the right key: not a stranger's.
+        tracing::warn!(%error, "account event refused");
+        refused_claims(error)
+    })?;
     let kind = told.as_ref().map_or(label::OTHER, |told| told.event.kind());
     metrics::TOKEN_EVENTS_RECEIVED.of([kind]).increment(1);
     let Some(told) = told else {
-        tracing::debug!("account event ignored");
+        tracing::info!("account event ignored: not for token servers");
         return Ok(());
     };
     let Applied { known, changed } = events::apply(server.event_ports(), by, &told)
@@ -176,8 +180,12 @@ impl EventReceiver {
         match verify(token, &keys) {
             // It may be a new one.
             Err(JwsError::UnknownKey) => {
-                let keys = self.keys.renewed(by, &keys).await.map_err(no_keys)?;
-                verify(token, &keys).map_err(refused_token)
+                let renewed = self.keys.renewed(by, &keys).await.map_err(no_keys)?;
+                let verified = verify(token, &renewed.keys);
+                if verified == Err(JwsError::UnknownKey) {
+                    renewed.has_no_key_of(token).map_err(no_keys)?;
+                }
+                verified.map_err(refused_token)
             }
             other => other.map_err(refused_token),
         }

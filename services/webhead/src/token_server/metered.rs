@@ -11,7 +11,7 @@ use foxhold_core::{
 use foxhold_ports::{
     AssignmentReader, AssignmentWriter, Call, NodeTokenMinter, PublicKeySource, ReadError, Refusal,
     WriteError,
-    assignments::{RecordCursor, RecordPage, RecordRef, Target, UserValues},
+    assignments::{Catalogue, RecordCursor, RecordPage, RecordRef, Target, UserValues},
     signer::{NodeToken, NodeTokenOrder, PublicKey, SignError},
 };
 use foxhold_runtime::metrics::{amount, label, list as metrics};
@@ -109,6 +109,10 @@ impl NodeTokenMinter for Metered<dyn NodeTokenMinter> {
 impl AssignmentReader for Metered<dyn AssignmentReader> {
     async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError> {
         self.0.services(by).await
+    }
+
+    async fn catalogue(&self, by: Deadline) -> Result<Catalogue, ReadError> {
+        self.0.catalogue(by).await
     }
 
     async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError> {

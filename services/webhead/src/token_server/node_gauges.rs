@@ -1,7 +1,8 @@
 //! What nodes are like, read from the store now and then, whether or not anybody is assigned meanwhile: how full they are,
 //! for operators, and which are in backoff, for the clients that are on them.
 //!
-//! Must stay true: no request waits for this. What a client is told is at most as old as a look and a pause.
+//! Must stay true: no request waits for this. What a client is told is at most as old as a look and a pause; of a service
+//! that cannot be looked at, as old as the last look at it, which keeps nobody from looking at the others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,18 +16,19 @@ use axum::{
 };
 use foxhold_core::{
     Deadline,
-    record::{NodeFigures, NodeRecord},
+    record::{NodeFigures, NodeRecord, ServiceKey},
 };
 use foxhold_ports::ReadError;
 use foxhold_runtime::metrics::{amount, label, list as metrics};
 use foxhold_sync::exchange::Token;
+use futures_util::future::join_all;
 
 use super::TokenServer;
 
 /// Short enough for an operator who spares a node, long enough for the store: counting slots asks more of a cluster than a
 /// user's record does.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long one look may take.
+/// How long one look at the services may take, and one at the nodes of each.
 const READ_MAX: Duration = Duration::from_secs(10);
 
 /// How long clients of a node in backoff are told to stay away, in seconds. Their tokens last longer.
@@ -35,8 +37,35 @@ const X_BACKOFF: HeaderName = HeaderName::from_static("x-backoff");
 
 /// A node by its labels.
 type Node = [&'static str; 2];
-/// What was shown of each.
-pub(super) type Shown = BTreeMap<Node, NodeFigures>;
+
+/// What was shown last.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The nodes of each service that could ever be looked at.
+    pub(super) nodes: BTreeMap<ServiceKey, Vec<NodeRecord>>,
+    /// Services that could not be looked at the last time: theirs are older.
+    pub(super) silent: BTreeSet<ServiceKey>,
+}
+
+impl Shown {
+    fn figures(&self) -> BTreeMap<Node, NodeFigures> {
+        let nodes = self.nodes.values().flatten();
+        nodes.map(|node| (labels(node), node.figures)).collect()
+    }
+
+    /// Says which services cannot be looked at, when that is news.
+    fn silent_are(&mut self, silent: BTreeMap<&ServiceKey, ReadError>) {
+        for (service, error) in &silent {
+            if !self.silent.contains(*service) {
+                tracing::warn!(service = %service.0, %error, "the nodes of a service cannot be looked at: what is told of them stays");
+            }
+        }
+        for service in self.silent.iter().filter(|service| !silent.contains_key(service)) {
+            tracing::info!(service = %service.0, "the nodes of a service are looked at again");
+        }
+        self.silent = silent.into_keys().cloned().collect();
+    }
+}
 
 /// Nodes whose clients are to stay away for a while. Empty as long as nobody looks.
 #[derive(Debug, Default)]
@@ -67,7 +96,7 @@ impl TokenServer {
 
     /// Keeps the gauges of all nodes, and what clients on them are told, for as long as it is polled.
     pub async fn keep_node_gauges(&self) {
-        let mut shown = Shown::new();
+        let mut shown = Shown::default();
         loop {
             // While the store is away the figures stay as they were; that it is away is told elsewhere.
             let _ = self.show_nodes(&mut shown).await;
@@ -76,27 +105,43 @@ impl TokenServer {
     }
 
     /// Shows every node as it is, and those that were `shown` before and are gone without slots.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is not known which services there are.
     pub(super) async fn show_nodes(&self, shown: &mut Shown) -> Result<(), ReadError> {
-        let by = Deadline::after(READ_MAX);
-        let services = self.services.all(by).await?;
-        let mut nodes = Vec::new();
-        for service in services.iter() {
-            nodes.extend(self.ports.reader.nodes(by, &service.key).await?);
+        let services = self.services.all(Deadline::after(READ_MAX)).await?;
+        let looks = services.keys().map(|service| async move {
+            let by = Deadline::after(READ_MAX);
+            (service, self.ports.reader.nodes(by, service).await)
+        });
+        let before = shown.figures();
+        let (mut nodes, mut silent) = (BTreeMap::new(), BTreeMap::new());
+        for (service, found) in join_all(looks).await {
+            let found = match found {
+                Ok(found) => Some(found),
+                Err(error) => {
+                    silent.insert(service, error);
+                    shown.nodes.remove(service)
+                }
+            };
+            nodes.extend(found.map(|found| (service.clone(), found)));
         }
-        let in_backoff = nodes.iter().filter(|node| node.figures.backoff);
+        shown.silent_are(silent);
+        shown.nodes = nodes;
+        let all = shown.nodes.values().flatten();
+        let in_backoff = all.filter(|node| node.figures.backoff);
         self.in_backoff
             .set(in_backoff.map(|node| node.url.clone()).collect());
-        self.without_room.look(&services, &nodes);
-        let now: Shown = nodes.iter().map(|node| (labels(node), node.figures)).collect();
+        self.without_room.look(&shown.nodes);
+        let now = shown.figures();
         for (node, figures) in &now {
             set(*node, *figures);
-            let released = shown.get(node).map_or(0, |before| released(*before, *figures));
+            let released = before.get(node).map_or(0, |before| released(*before, *figures));
             metrics::TOKEN_NODE_RELEASED.of(*node).increment(released);
         }
-        for gone in shown.keys().filter(|node| !now.contains_key(*node)) {
+        for gone in before.keys().filter(|node| !now.contains_key(*node)) {
             set(*gone, NodeFigures::default());
         }
-        *shown = now;
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use foxhold_core::{Clock, Deadline, Timestamp, record::Service};
-use foxhold_ports::{AssignmentReader, Cause, ReadError};
+use foxhold_core::{Clock, Deadline, Timestamp};
+use foxhold_ports::{AssignmentReader, Cause, ReadError, assignments::Catalogue};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// How old settings may be before somebody reads them again. Meanwhile the others take those of twice this age.
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How long the store may take to list the services. They lie all over it: one silent node can keep it so long.
 const READ_MAX: Duration = Duration::from_secs(10);
 
-type Services = Arc<Vec<Service>>;
+type Services = Arc<Catalogue>;
 
 /// Services with an age.
 pub struct ServiceCache {
@@ -145,7 +145,7 @@ impl Shared {
     async fn read(&self) -> Result<Services, ReadError> {
         // What is read may be as old as the question.
         let at = self.clock.now();
-        let answer = self.reader.services(Deadline::after(READ_MAX)).await;
+        let answer = self.reader.catalogue(Deadline::after(READ_MAX)).await;
         self.is_stalled.store(false, Ordering::Relaxed);
         let services = Arc::new(answer?);
         let read = Read {

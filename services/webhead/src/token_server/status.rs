@@ -65,6 +65,7 @@ pub(super) async fn discovery(
     let services = server.services.all(by).await?;
     let mut versions = serde_json::Map::new();
     for (app, version) in services
+        .readable
         .iter()
         .filter_map(|service| service.key.0.rsplit_once('-'))
     {
@@ -75,10 +76,18 @@ pub(super) async fn discovery(
     }
     let discovery = &server.discovery;
     let mut found = json!({"services": versions, "auth": discovery.url});
-    if let Some(service) = services.iter().find(|service| service.policy.schemes.browserid) {
+    if let Some(service) = services
+        .readable
+        .iter()
+        .find(|service| service.policy.schemes.browserid)
+    {
         found["browserid"] = browserid(&service.policy);
     }
-    if let Some(service) = services.iter().find(|service| service.policy.schemes.oauth) {
+    if let Some(service) = services
+        .readable
+        .iter()
+        .find(|service| service.policy.schemes.oauth)
+    {
         let issuer = match &discovery.oauth_issuer {
             Some(issuer) => issuer,
             None => &server.home_settings(by).await?.issuer_domain,

@@ -7,6 +7,7 @@ mod jwt;
 mod lines;
 mod metrics;
 mod new_users;
+mod one_service;
 mod outside;
 mod renewals;
 mod world;
@@ -585,18 +586,18 @@ async fn services_are_read_seldom_and_outlive_a_short_outage() {
         op: OpId::from_bytes([9; 16]),
         deadline: by(),
     };
-    assert_eq!(world.server.services.all(by()).await.unwrap().len(), 1);
+    assert_eq!(world.server.services.all(by()).await.unwrap().readable.len(), 1);
     let other = Service {
         key: ServiceKey("notes-1.0".into()),
         ..service()
     };
     world.store.put_service(&call, other).await.unwrap();
-    assert_eq!(world.server.services.all(by()).await.unwrap().len(), 1);
+    assert_eq!(world.server.services.all(by()).await.unwrap().readable.len(), 1);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(world.server.services.all(by()).await.unwrap().len(), 2);
+    assert_eq!(world.server.services.all(by()).await.unwrap().readable.len(), 2);
     world.store.set_outage(Some(Cause::Unavailable));
     world.clock.advance(Duration::from_secs(200));
-    assert_eq!(world.server.services.all(by()).await.unwrap().len(), 2);
+    assert_eq!(world.server.services.all(by()).await.unwrap().readable.len(), 2);
     world.clock.advance(Duration::from_secs(100));
     assert!(world.server.services.all(by()).await.is_err());
 }

@@ -10,7 +10,7 @@ use std::{
 
 use foxhold_core::{
     Timestamp,
-    record::{NodeFigures, NodeRecord, Service},
+    record::{NodeFigures, NodeRecord, ServiceKey},
 };
 
 /// How long it is told that somebody was turned away.
@@ -34,15 +34,11 @@ impl WithoutRoom {
         found.refused.insert(service.to_owned(), now);
     }
 
-    /// All nodes of all services, as they are.
-    pub(super) fn look(&self, services: &[Service], nodes: &[NodeRecord]) {
-        let has_room = |service: &Service| {
-            nodes
-                .iter()
-                .any(|node| node.service == service.key && takes(&node.figures))
-        };
-        let full = services.iter().filter(|service| !has_room(service));
-        let full = full.map(|service| service.key.0.clone()).collect();
+    /// The nodes of each service, as they are. Of a service that is not among them nothing is known.
+    pub(super) fn look(&self, nodes: &BTreeMap<ServiceKey, Vec<NodeRecord>>) {
+        let has_room = |nodes: &[NodeRecord]| nodes.iter().any(|node| takes(&node.figures));
+        let full = nodes.iter().filter(|(_, nodes)| !has_room(nodes));
+        let full = full.map(|(service, _)| service.0.clone()).collect();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).full = full;
     }
 

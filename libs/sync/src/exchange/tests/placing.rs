@@ -34,7 +34,7 @@ async fn world(allocation: Allocation) -> World {
         available: 100,
     };
     world.store.create_node(&call(&world), node).await.unwrap();
-    world.services[0].policy.allocation = allocation;
+    world.services.readable[0].policy.allocation = allocation;
     world
 }
 
@@ -58,7 +58,7 @@ async fn node(world: &World, uid: &str, generation: u64, key_id: &str) -> Result
 async fn users_go_where_the_rules_send_them_and_stay_there() {
     let mut world = world(ramp(Bucket::COUNT)).await;
     assert_eq!(node(&world, "a", 1, "1-qqo").await.unwrap(), NEW);
-    world.services[0].policy.allocation = Allocation::default();
+    world.services.readable[0].policy.allocation = Allocation::default();
     assert_eq!(node(&world, "b", 1, "1-qqo").await.unwrap(), NODE);
     // Rules are for who needs a node: with a node, old keys or new, a user stays.
     assert_eq!(node(&world, "a", 1, "1-qqo").await.unwrap(), NEW);
@@ -90,7 +90,7 @@ async fn a_share_goes_there_by_the_user_s_bucket() {
 async fn a_closed_pool_takes_nobody_new_and_keeps_who_is_there() {
     let mut world = world(ramp(Bucket::COUNT)).await;
     assert_eq!(node(&world, "a", 1, "1-qqo").await.unwrap(), NEW);
-    world.services[0].policy.allocation.closed_pools = [new_pool()].into();
+    world.services.readable[0].policy.allocation.closed_pools = [new_pool()].into();
     world.store_calls();
     let refused = node(&world, "b", 1, "1-qqo").await;
     assert_eq!(refused, Err(ExchangeError::NewUsersDisabled));

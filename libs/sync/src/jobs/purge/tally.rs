@@ -67,6 +67,24 @@ impl Tally {
             .saturating_sub(self.deleted + self.forgotten + overtaken)
     }
 
+    /// What was added since it was like `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        fn added<K: Copy + Ord>(after: &BTreeMap<K, u64>, before: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+            let known = |of: &K| before.get(of).copied().unwrap_or_default();
+            after.iter().map(|(of, all)| (*of, all - known(of))).collect()
+        }
+        Self {
+            looked_at: self.looked_at - before.looked_at,
+            fetched: self.fetched - before.fetched,
+            deleted: self.deleted - before.deleted,
+            forgotten: self.forgotten - before.forgotten,
+            skipped: added(&self.skipped, &before.skipped),
+            failed: added(&self.failed, &before.failed),
+            taken_back: self.taken_back - before.taken_back,
+        }
+    }
+
     /// Both together.
     pub fn add(&mut self, other: &Self) {
         self.looked_at += other.looked_at;

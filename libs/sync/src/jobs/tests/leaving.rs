@@ -1,14 +1,19 @@
 //! Users leave a node: who, in which way, and what becomes of those who are faster.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use foxhold_core::{
     Deadline,
-    record::{Bucket, PoolName, PoolRule, UserKey, Whom},
+    record::{Bucket, NodeRecord, PoolName, PoolRule, Service, ServiceKey, UserKey, UserRecord, Whom},
 };
 use foxhold_ports::{
-    AssignmentReader as _,
-    assignments::{NodeChange, Target},
+    AssignmentReader, Cause, ReadError,
+    assignments::{NodeChange, RecordCursor, RecordPage, Target},
 };
 
 use super::{
@@ -198,6 +203,74 @@ async fn a_page_without_time_gets_on_all_the_same() {
     let page = leave(scene.ports(), &scene.service, &all, None, 3, &scene.halt);
     let page = page.await.unwrap();
     assert_eq!((counts(&page), page.next.is_some()), ((1, 1, 1), true));
+    assert_eq!(counts(&run(&scene, &all).await), (4, 3, 3));
+}
+
+/// Lists records once, and then no more.
+struct ListsOnce<'a> {
+    scene: &'a Scene,
+    has_listed: AtomicBool,
+}
+
+#[async_trait]
+impl AssignmentReader for ListsOnce<'_> {
+    async fn services(&self, by: Deadline) -> Result<Vec<Service>, ReadError> {
+        self.scene.store.services(by).await
+    }
+
+    async fn nodes(&self, by: Deadline, service: &ServiceKey) -> Result<Vec<NodeRecord>, ReadError> {
+        self.scene.store.nodes(by, service).await
+    }
+
+    async fn user_record(
+        &self,
+        by: Deadline,
+        service: &ServiceKey,
+        user: &UserKey,
+    ) -> Result<Option<UserRecord>, ReadError> {
+        self.scene.store.user_record(by, service, user).await
+    }
+
+    async fn records(
+        &self,
+        by: Deadline,
+        service: &ServiceKey,
+        after: Option<&RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, ReadError> {
+        if self.has_listed.swap(true, Ordering::SeqCst) {
+            return Err(ReadError(Cause::Unavailable));
+        }
+        self.scene.store.records(by, service, after, limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_loses_its_place_tells_what_it_did() {
+    let mut scene = Scene::new().await;
+    crowd(&scene, 4, FIRST).await;
+    scene.halt = Halt::at(Deadline::after(Duration::ZERO));
+    let all = Leaving::all(FIRST.into(), Way::Unassign);
+    let foretold = Leaving {
+        dry_run: true,
+        ..all.clone()
+    };
+    let away = ReadError(Cause::Unavailable);
+    for (leaving, expected) in [(&foretold, Err(away)), (&all, Ok((1, 1, 1)))] {
+        let reader = ListsOnce {
+            scene: &scene,
+            has_listed: AtomicBool::new(false),
+        };
+        let ports = Ports {
+            reader: &reader,
+            ..scene.ports()
+        };
+        let page = leave(ports, &scene.service, leaving, None, 3, &scene.halt).await;
+        if let Ok(page) = &page {
+            assert_eq!(page.lost, Some(away));
+        }
+        assert_eq!(page.map(|page| counts(&page)), expected);
+    }
     assert_eq!(counts(&run(&scene, &all).await), (4, 3, 3));
 }
 

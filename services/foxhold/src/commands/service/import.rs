@@ -113,7 +113,8 @@ impl Job<'_> {
         fit(&mut survey).map_err(Unfit::met_late)?;
         self.put_nodes(&plan, DryRun::default()).await?;
         self.bring(&mut report).await?;
-        if !report.was_interrupted() {
+        let (_, failed) = report.left();
+        if !report.was_interrupted() && failed == 0 {
             self.set_figures(&plan).await?;
         }
         Ok(report)
@@ -249,7 +250,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// How many places nodes have for new users, now that everybody has come.
+    /// Opens nodes to new users as far as the file says, now that everybody has come.
     async fn set_figures(&mut self, plan: &Plan) -> anyhow::Result<()> {
         for service in plan.figures.keys() {
             let nodes: Nodes = self.admin.get(&Path::service(service, ["nodes"])).await?;

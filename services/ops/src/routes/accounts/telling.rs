@@ -58,7 +58,7 @@ impl OpsPorts {
     }
 
     /// Retires the user once more, later.
-    fn look_again(self: &Arc<Self>, told: Told) {
+    pub(in crate::routes) fn look_again(self: &Arc<Self>, told: Told) {
         let Ok(turn) = WAITING.try_acquire() else {
             tracing::warn!("too many deleted users wait for a second look: one has none");
             return;

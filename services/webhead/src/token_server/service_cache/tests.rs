@@ -106,7 +106,10 @@ impl World {
     }
 
     async fn told(&self) -> String {
-        self.cache.all(soon()).await.expect("services")[0].key.0.clone()
+        self.cache.all(soon()).await.expect("services").readable[0]
+            .key
+            .0
+            .clone()
     }
 
     fn asked(&self) -> usize {

@@ -1,9 +1,10 @@
 //! What exchanges leave in the metrics: counted by service, scheme and status, steps timed, nodes as full as they are, and
 //! nothing of who asked.
 
-use std::collections::BTreeMap;
-
-use foxhold_core::record::NodeFigures;
+use foxhold_core::{
+    NodeId,
+    record::{NodeFigures, NodeRecord},
+};
 use foxhold_ports::assignments::{NewNode, NodeChange};
 use foxhold_runtime::metrics::{
     self,
@@ -11,7 +12,7 @@ use foxhold_runtime::metrics::{
 };
 use serde_json::Value;
 
-use super::*;
+use super::{super::node_gauges::Shown, *};
 
 /// A service of its own: other tests of this process count, too.
 const SERVICE: &str = "metered-1.0";
@@ -143,10 +144,19 @@ async fn exchanges_are_counted_by_how_they_were_answered() {
 #[tokio::test]
 async fn nodes_are_shown_as_they_are_and_gone_ones_as_empty() {
     let world = World::new().await;
-    let gone = ["sync-1.5", "https://gone.example"];
-    let mut shown = BTreeMap::from([(gone, NodeFigures::default())]);
+    let gone = NodeRecord {
+        id: NodeId(99),
+        service: service().key,
+        url: "https://gone.example".into(),
+        node_type: None,
+        pool: None,
+        figures: NodeFigures::default(),
+    };
+    let mut shown = Shown::default();
+    shown.nodes.insert(service().key, vec![gone]);
     world.server.show_nodes(&mut shown).await.unwrap();
-    assert_eq!(shown.keys().collect::<Vec<_>>(), [&["sync-1.5", NODE]]);
+    let urls = shown.nodes[&service().key].iter().map(|node| node.url.as_str());
+    assert_eq!(urls.collect::<Vec<_>>(), [NODE]);
     let samples = samples();
     for (node, expected) in [(NODE, 100.0), ("https://gone.example", 0.0)] {
         let labels = [("service", "sync-1.5"), ("node", node)];
@@ -164,7 +174,7 @@ async fn nodes_are_shown_as_they_are_and_gone_ones_as_empty() {
 #[tokio::test]
 async fn clients_of_a_node_in_backoff_are_told_to_stay_away() {
     let world = World::new().await;
-    let mut shown = BTreeMap::new();
+    let mut shown = Shown::default();
     for (backoff, expected) in [(false, None), (true, Some("600")), (false, None)] {
         let call = Call {
             op: OpId::new(NOW, &*world.server.ports.random),

@@ -21,8 +21,11 @@ pub(super) struct Plan {
     pub(super) changed_nodes: Vec<(String, String, NodeChange)>,
     /// What is here and becomes otherwise, in words.
     pub(super) differs: Vec<String>,
-    /// Nodes whose places for new users the file tells, by service.
+    /// Nodes of the file, by service: what is told once everybody has come.
     pub(super) figures: BTreeMap<String, Vec<NodeLine>>,
+    /// Nodes that take new users once everybody has come, by service and URL: until then they are in backoff, since places are
+    /// released by themselves where there are none.
+    to_open: BTreeSet<(String, String)>,
 }
 
 impl Plan {
@@ -52,24 +55,29 @@ impl Plan {
     }
 
     fn node(&mut self, key: &str, part: &Part, node: &NodeLine) {
-        match part.nodes_here.get(&node.url) {
+        let here = part.nodes_here.get(&node.url);
+        if !node.backoff && here.is_none_or(|here| here.backoff) {
+            self.to_open.insert((key.to_owned(), node.url.clone()));
+        }
+        match here {
             None => self.new_nodes.push((key.to_owned(), new_node(node))),
             Some(here) => {
                 let change = difference(here, node);
-                if change != NodeChange::default() {
+                let is_spared = here.backoff && !node.backoff && !is_left_closed(here, node);
+                if is_spared || change != NodeChange::default() {
                     self.differs
                         .push(format!("node {} of {key} has other figures", node.url));
+                }
+                if change != NodeChange::default() {
                     self.changed_nodes
                         .push((key.to_owned(), node.url.clone(), change));
                 }
             }
         }
-        if node.available.is_some() {
-            self.figures.entry(key.to_owned()).or_default().push(node.clone());
-        }
+        self.figures.entry(key.to_owned()).or_default().push(node.clone());
     }
 
-    /// The nodes that have other places for new users than the file says, now that everybody is there. One that was here
+    /// The nodes that are not as open to new users as the file says, now that everybody is there. One that was here
     /// keeps what an administrator has given it since, unless `all` are to be as the file says.
     pub(super) fn figures_to_set<'a>(
         &'a self,
@@ -87,7 +95,9 @@ impl Plan {
             // An import that was interrupted has made its nodes before, closed.
             let may_set = all || is_new(&line.url);
             let may_open = may_set || now.available == 0;
+            let is_to_open = self.to_open.contains(&(service.to_owned(), line.url.clone()));
             let change = NodeChange {
+                backoff: (is_to_open && now.backoff).then_some(false),
                 available: line.available.filter(|told| may_open && *told != now.available),
                 unhealthy: Some(line.unhealthy).filter(|told| may_set && *told != now.unhealthy),
                 ..NodeChange::default()
@@ -119,20 +129,25 @@ fn new_node(of: &NodeLine) -> NewNode {
         node_type: of.node_type.clone(),
         pool: of.pool.clone(),
         capacity: of.capacity,
-        // Told at the end; until then nobody is sent there who is not in the file.
+        // Both are told at the end; until then nobody is sent there who is not in the file.
         available: of.available.map(|_| 0),
+        backoff: true,
         downed: of.downed,
-        backoff: of.backoff,
     }
 }
 
-/// What an administrator has set otherwise here. How many places are free changes all the time.
+/// As an import that was interrupted has left its nodes.
+fn is_left_closed(here: &Node, told: &NodeLine) -> bool {
+    here.backoff && (here.available == 0 || told.available.is_none())
+}
+
+/// What an administrator has set otherwise here. How many places are free changes all the time, and backoff ends at the end.
 fn difference(here: &Node, told: &NodeLine) -> NodeChange {
     NodeChange {
         capacity: Some(told.capacity).filter(|told| *told != here.capacity),
         pool: Some(told.pool.clone()).filter(|told| *told != here.pool),
         downed: Some(told.downed).filter(|told| *told != here.downed),
-        backoff: Some(told.backoff).filter(|told| *told != here.backoff),
+        backoff: (told.backoff && !here.backoff).then_some(true),
         ..NodeChange::default()
     }
 }
@@ -238,6 +253,44 @@ mod tests {
             ("it is new", "https://b", 5, false, Some((Some(3), Some(false)))),
         ] {
             assert_eq!(set(url, available, all), expected, "{name}");
+        }
+    }
+
+    /// The file has none in backoff; `a` was here, `b` is new.
+    #[test]
+    fn nodes_are_closed_until_everybody_has_come() {
+        for (name, available, backoff, differs, expected) in [
+            ("an administrator spares it", 5, true, true, Some(false)),
+            ("an import was interrupted", 0, true, false, Some(false)),
+            ("it is open", 5, false, false, None),
+        ] {
+            let mut survey = survey(None);
+            let part = survey.parts.get_mut("sync-1.5").unwrap();
+            for node in part.nodes.values_mut() {
+                (node.backoff, node.capacity, node.pool) = (false, 5, Some("old".into()));
+            }
+            let a = part.nodes_here.get_mut("https://a").unwrap();
+            (a.available, a.backoff) = (available, backoff);
+            let now = a.clone();
+            let plan = Plan::of(&survey);
+            assert_eq!(!plan.differs.is_empty(), differs, "{name}");
+            assert!(
+                plan.changed_nodes.is_empty(),
+                "{name}: nobody comes in before the end"
+            );
+            let new = &plan.new_nodes[0].1;
+            assert_eq!((new.available, new.backoff), (Some(0), true), "{name}");
+            let set_to = |now: Node| {
+                let set = plan.figures_to_set("sync-1.5", &[now], false);
+                set.first().and_then(|(_, change)| change.backoff)
+            };
+            assert_eq!(set_to(now), expected, "{name}");
+            // Places may have been released meanwhile.
+            let new = Node {
+                available: 1,
+                ..here("https://b")
+            };
+            assert_eq!(set_to(new), Some(false), "{name}");
         }
     }
 
