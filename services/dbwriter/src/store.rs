@@ -56,13 +56,16 @@ impl OpenStore {
 
     /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them.
     pub(crate) fn ports(&self, clock: &Arc<dyn Clock>, random: &Arc<dyn Random>) -> DbwriterPorts {
-        let narrowed = |accounts| Arc::new(Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random)));
+        let narrowed = |accounts, region| {
+            let narrowed = Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random));
+            Arc::new(narrowed.in_region(region))
+        };
         match self {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
-                operator: narrowed(Arc::clone(store) as _),
+                operator: narrowed(Arc::clone(store) as _, None),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
@@ -76,7 +79,7 @@ impl OpenStore {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
-                operator: narrowed(Arc::clone(store) as _),
+                operator: narrowed(Arc::clone(store) as _, store.regions().mark()),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
