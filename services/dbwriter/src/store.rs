@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use foxhold_core::{Clock, Deadline, Random};
-use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed};
+use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed, outbox::Bounded};
 use foxhold_rpc::server::DbwriterPorts;
 use foxhold_runtime::store::{self, Cluster, OpenError, Store};
 use foxhold_store_cassandra::{
@@ -54,12 +54,14 @@ impl OpenStore {
         }
     }
 
-    /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them.
+    /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them, and nobody puts mail off
+    /// beyond the bound.
     pub(crate) fn ports(&self, clock: &Arc<dyn Clock>, random: &Arc<dyn Random>) -> DbwriterPorts {
         let narrowed = |accounts, region| {
             let narrowed = Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random));
             Arc::new(narrowed.in_region(region))
         };
+        let bounded = |outbox| Arc::new(Bounded::new(outbox, Arc::clone(clock)));
         match self {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
@@ -73,7 +75,7 @@ impl OpenStore {
                 clients: Arc::clone(store) as _,
                 grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
-                outbox: Arc::clone(store) as _,
+                outbox: bounded(Arc::clone(store) as _),
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
@@ -87,7 +89,7 @@ impl OpenStore {
                 clients: Arc::clone(store) as _,
                 grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
-                outbox: Arc::clone(store) as _,
+                outbox: bounded(Arc::clone(store) as _),
             },
         }
     }
