@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use foxhold_core::{
     Deadline, Random, RegionMark, Secret, SecretText, Timestamp, hex, random,
-    record::{Account, PasswordTokenKind, Session},
+    record::{Account, PasswordTokenKind},
 };
-use foxhold_crypto::token::TokenKind;
 use foxhold_ports::{Stretcher, operator::ForgotToken};
 use url::form_urlencoded;
 
@@ -18,9 +17,7 @@ use crate::{
     AccountError, Address, CodeKey,
     credentials::{Maker, NewPassword},
     password::{forgot::mint_forgot, life_of},
-    session::verification_of,
     signup::new_account,
-    token::mint_in,
 };
 
 /// What it is done with.
@@ -48,7 +45,7 @@ pub struct ResetLink {
 }
 
 impl Operator<'_> {
-    /// A new account, and the session that every account is made with: it is to end at once, and nobody has its token.
+    /// A new account.
     ///
     /// # Errors
     /// [`AccountError`]: 107, 108, 201.
@@ -59,7 +56,7 @@ impl Operator<'_> {
         password: NewPassword,
         email_verified: bool,
         now: Timestamp,
-    ) -> Result<(Account, Session), AccountError> {
+    ) -> Result<Account, AccountError> {
         password.check()?;
         let maker = Maker {
             stretcher: self.stretcher,
@@ -68,27 +65,9 @@ impl Operator<'_> {
         };
         let k_a = Secret::new(random::bytes(self.random));
         let made = maker.make(password, k_a).await?;
-        let account = Account {
+        Ok(Account {
             email_verified,
             ..new_account(address, made.credentials, now, self.random)
-        };
-        let session = self.session_of(&account, now)?;
-        Ok((account, session))
-    }
-
-    fn session_of(&self, account: &Account, now: Timestamp) -> Result<Session, AccountError> {
-        let draw = || Secret::new(random::bytes(self.random));
-        let minted = mint_in(self.region, TokenKind::Session, draw)?;
-        Ok(Session {
-            id: minted.keys.id,
-            key: Arc::new(minted.keys.key),
-            uid: account.uid,
-            created_at: now,
-            auth_at: now,
-            verification: verification_of(account),
-            must_verify: false,
-            generation: account.verifier_set_at,
-            user_agent: String::new(),
         })
     }
 
@@ -127,7 +106,7 @@ mod tests {
 
     use async_trait::async_trait;
     use foxhold_core::hex;
-    use foxhold_crypto::token::TokenKeys;
+    use foxhold_crypto::token::{TokenKeys, TokenKind};
     use foxhold_ports::{memory::SeededRandom, stretcher::StretchError};
 
     use super::*;
@@ -191,12 +170,11 @@ mod tests {
             };
             let by = Deadline::after(Duration::from_secs(60));
             let made = operator.new_account(by, &address, password, verified, MADE);
-            let (account, session) = made.await.unwrap();
+            let account = made.await.unwrap();
             assert_eq!(
                 (account.email.as_str(), account.email_verified),
                 ("Ann@example.test", verified)
             );
-            assert_eq!(session.uid, account.uid);
         }
     }
 }

@@ -4,10 +4,10 @@
 //! What must stay true: a mail is in the hands of one sender at a time, by a lease that runs out; whose lease was taken
 //! over can neither end nor defer the mail. What a mail says is sealed before it comes here, its receiver included.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use foxhold_core::{Deadline, OpId, Timestamp};
+use foxhold_core::{Clock, Deadline, OpId, Timestamp};
 
 use crate::{Call, ReadError, WriteError};
 
@@ -16,6 +16,9 @@ pub const LEASE: Duration = Duration::from_secs(120);
 
 /// How long a mail is worth sending. An older one is not handed out any more.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How far off senders put a mail at most: whoever may give one back does not keep it from the others for longer.
+pub const DEFERRED_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Most mails that are handed out at once.
 pub const TAKEN_MAX: u32 = 32;
@@ -107,6 +110,47 @@ pub trait Outbox: Send + Sync {
     /// Gives a mail back, to be sent at `next` or later by whoever takes it then. Refused with `Conflict` if it is not there,
     /// or somebody else has leased or deferred it since. One intent.
     async fn defer_mail(&self, call: &Call, at: MailRef, next: Timestamp) -> Result<(), WriteError>;
+}
+
+/// An [`Outbox`] in which no mail is put off for longer than [`DEFERRED_MAX`]: what stands between a store and callers elsewhere.
+#[derive(Clone)]
+pub struct Bounded {
+    outbox: Arc<dyn Outbox>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Bounded {
+    /// Over a store.
+    #[must_use]
+    pub fn new(outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>) -> Self {
+        Self { outbox, clock }
+    }
+}
+
+#[async_trait]
+impl Outbox for Bounded {
+    async fn put_mail(&self, call: &Call, mail: SealedMail, now: Timestamp) -> Result<(), WriteError> {
+        self.outbox.put_mail(call, mail, now).await
+    }
+
+    async fn take_mails(
+        &self,
+        call: &Call,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<LeasedMail>, WriteError> {
+        self.outbox.take_mails(call, now, limit).await
+    }
+
+    async fn end_mail(&self, call: &Call, at: MailRef) -> Result<(), WriteError> {
+        self.outbox.end_mail(call, at).await
+    }
+
+    /// At the latest when the bound is over: a mail is rather tried early than late.
+    async fn defer_mail(&self, call: &Call, at: MailRef, next: Timestamp) -> Result<(), WriteError> {
+        let next = next.min(self.clock.now().plus(DEFERRED_MAX));
+        self.outbox.defer_mail(call, at, next).await
+    }
 }
 
 /// Tells what waits.

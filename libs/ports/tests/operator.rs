@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{
-    Clock as _, Timestamp,
+    Clock as _, RegionMark, Timestamp,
     record::{Account, PasswordToken, PasswordTokenKind, Session},
 };
 use foxhold_ports::{
@@ -26,29 +26,36 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::seeded(1, None)
+    }
+
+    fn seeded(seed: u64, region: Option<RegionMark>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(NOW));
-        let random = Arc::new(SeededRandom::new(1));
+        let random = Arc::new(SeededRandom::new(seed));
+        let operator = Narrowed::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, random);
         Self {
-            operator: Narrowed::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, random),
+            operator: operator.in_region(region),
             store,
             clock,
             make: Maker::new(1),
         }
     }
 
-    fn wanted(&self) -> (Account, Session) {
-        let account = self.make.account("a@example.test");
-        let session = self.make.sign_in(account.uid).session;
-        (account, session)
+    fn wanted(&self) -> Account {
+        self.make.account("a@example.test")
     }
 
     async fn made(&self) -> Account {
-        let (account, session) = self.wanted();
-        let call = self.make.call();
-        let made = self.operator.make_account(&call, account.clone(), session);
+        let account = self.wanted();
+        let made = self.operator.make_account(&self.make.call(), account.clone());
         assert_eq!(made.await, Ok(()));
         account
+    }
+
+    async fn sessions(&self, account: &Account) -> Vec<Session> {
+        let sessions = self.store.sessions(soon(), account.uid).await;
+        sessions.unwrap()
     }
 
     /// A token as it is read after it was put.
@@ -75,33 +82,38 @@ impl Scene {
 #[tokio::test]
 async fn an_account_is_made_and_nobody_is_signed_in() {
     let scene = Scene::new();
-    let (account, session) = scene.wanted();
-    let (id, call) = (session.id, scene.make.call());
+    let (account, call) = (scene.wanted(), scene.make.call());
     for _ in 0..2 {
-        let made = scene
-            .operator
-            .make_account(&call, account.clone(), session.clone());
+        let made = scene.operator.make_account(&call, account.clone());
         assert_eq!(made.await, Ok(()));
         let found = scene.store.account(soon(), account.uid).await.unwrap();
         assert!(found.as_ref() == Some(&account));
-        assert_eq!(scene.store.session(soon(), id).await, Ok(None));
+        assert!(scene.sessions(&account).await.is_empty());
     }
 }
 
+/// Whatever its fate, the session is of no use to who asked for the account: it says nothing of it but the operation.
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_the_same_operation() {
-    let scene = Scene::new();
-    let (account, session) = scene.wanted();
-    let (id, call) = (session.id, scene.make.call());
-    let make = || {
-        let (account, session) = (account.clone(), session.clone());
-        scene.operator.make_account(&call, account, session)
-    };
-    scene.store.lose_answers(1);
-    assert_eq!(make().await, Err(WriteError::Unknown(Cause::Timeout)));
-    assert!(scene.store.session(soon(), id).await.unwrap().is_some());
-    assert_eq!(make().await, Ok(()));
-    assert_eq!(scene.store.session(soon(), id).await, Ok(None));
+    let region = RegionMark::new(3);
+    let mut keys = Vec::new();
+    for seed in [1, 2] {
+        let scene = Scene::seeded(seed, region);
+        let (account, call) = (scene.wanted(), scene.make.call());
+        let make = || scene.operator.make_account(&call, account.clone());
+        scene.store.lose_answers(1);
+        assert_eq!(make().await, Err(WriteError::Unknown(Cause::Timeout)));
+        let open = scene.sessions(&account).await;
+        assert_eq!(open.len(), 1);
+        let Session { id, verification, .. } = open[0];
+        assert_eq!(region, Some(RegionMark::of(&id)));
+        assert!(!verification.holds(true), "no sign-in");
+        assert_eq!(id.as_bytes()[16..], *call.op.as_bytes());
+        keys.push(Arc::clone(&open[0].key));
+        assert_eq!(make().await, Ok(()));
+        assert!(scene.sessions(&account).await.is_empty());
+    }
+    assert!(keys[0] != keys[1], "drawn, and nobody is told");
 }
 
 #[tokio::test]

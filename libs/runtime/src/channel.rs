@@ -194,15 +194,19 @@ impl Balanced {
         }
     }
 
-    /// The less busy of two instances that are not left alone; with all of them left alone, the one that failed longest ago,
-    /// as soon as a try costs little: in a restart of all in turn, one has just come back when the next one goes.
+    /// The less busy of two instances that are not left alone; where one is being connected to, others if there are: how long
+    /// that takes is found out by one call. With all of them left alone, the one that failed longest ago, as soon as a try costs
+    /// little: in a restart of all in turn, one has just come back when the next one goes.
     async fn pick(&self, until: Deadline) -> Result<Arc<Endpoint>, Status> {
         let endpoints = self.endpoints();
         let now = Instant::now();
-        let usable: Vec<_> = endpoints
+        let mut usable: Vec<_> = endpoints
             .iter()
             .filter(|endpoint| endpoint.is_usable(now))
             .collect();
+        if usable.iter().any(|endpoint| !endpoint.is_connecting()) {
+            usable.retain(|endpoint| !endpoint.is_connecting());
+        }
         let loads: Vec<_> = usable.iter().map(|endpoint| endpoint.load()).collect();
         if let Some(index) = pick::less_busy(&loads, &self.0.dice) {
             return Ok(Arc::clone(usable[index]));

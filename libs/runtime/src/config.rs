@@ -30,6 +30,10 @@ pub use secret::{SECRET_FORMAT, SecretError, SecretFile, Secrets};
 pub use site::{is_host, site_root};
 pub use watch::{FileWatch, LOOK_PAUSE};
 
+/// The longest time that a webhead may be given for a request, in milliseconds. Whoever looks once more at what requests of now
+/// may still do, elsewhere too, waits longer.
+pub const REQUEST_MS_MAX: u64 = 600_000;
+
 const PREFIX: &str = "FOXHOLD_";
 
 /// Variables that belong to command lines and name no key.

@@ -67,7 +67,7 @@ pub struct GrpcLimits {
     /// How long a TLS handshake may take, in milliseconds.
     #[schemars(range(min = 1, max = 60_000))]
     pub handshake_ms_max: u64,
-    /// After this time a connection is asked to end, in seconds, give or take a fifth (`ecosystem.md` 3.8).
+    /// After this time a connection is asked to end, in seconds, give or take a fifth: so that callers come to new instances.
     #[schemars(range(min = 1, max = 86_400))]
     pub connection_age_secs: u64,
     /// How long calls on such a connection may go on, in seconds.

@@ -27,9 +27,11 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod traces;
+mod under_way;
 
 pub use clock::SystemClock;
 pub use health::Health;
 pub use listener::listen;
 pub use random::SystemRandom;
 pub use shutdown::{Phase, Shutdown};
+pub use under_way::{Begun, UnderWay};

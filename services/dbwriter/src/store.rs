@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use foxhold_core::{Clock, Deadline, Random};
-use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed};
+use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed, outbox::Bounded};
 use foxhold_rpc::server::DbwriterPorts;
 use foxhold_runtime::store::{self, Cluster, OpenError, Store};
 use foxhold_store_cassandra::{
@@ -54,15 +54,20 @@ impl OpenStore {
         }
     }
 
-    /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them.
+    /// As the gRPC services take it. Operators get at accounts only as far as [`Narrowed`] lets them, and nobody puts mail off
+    /// beyond the bound.
     pub(crate) fn ports(&self, clock: &Arc<dyn Clock>, random: &Arc<dyn Random>) -> DbwriterPorts {
-        let narrowed = |accounts| Arc::new(Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random)));
+        let narrowed = |accounts, region| {
+            let narrowed = Narrowed::new(accounts, Arc::clone(clock), Arc::clone(random));
+            Arc::new(narrowed.in_region(region))
+        };
+        let bounded = |outbox| Arc::new(Bounded::new(outbox, Arc::clone(clock)));
         match self {
             Self::Sqlite(store) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
-                operator: narrowed(Arc::clone(store) as _),
+                operator: narrowed(Arc::clone(store) as _, None),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
@@ -70,13 +75,13 @@ impl OpenStore {
                 clients: Arc::clone(store) as _,
                 grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
-                outbox: Arc::clone(store) as _,
+                outbox: bounded(Arc::clone(store) as _),
             },
             Self::Cassandra(store, _) => DbwriterPorts {
                 accounts: Arc::clone(store) as _,
                 guards: Arc::clone(store) as _,
                 account_admin: Arc::clone(store) as _,
-                operator: narrowed(Arc::clone(store) as _),
+                operator: narrowed(Arc::clone(store) as _, store.regions().mark()),
                 commands: Arc::clone(store) as _,
                 invitations: Arc::clone(store) as _,
                 assignments: Arc::clone(store) as _,
@@ -84,7 +89,7 @@ impl OpenStore {
                 clients: Arc::clone(store) as _,
                 grants: Arc::clone(store) as _,
                 turns: Arc::clone(store) as _,
-                outbox: Arc::clone(store) as _,
+                outbox: bounded(Arc::clone(store) as _),
             },
         }
     }

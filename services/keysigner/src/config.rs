@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use foxhold_core::{Timestamp, record::policy::is_issuer};
+use foxhold_core::Timestamp;
 use foxhold_crypto::audit::AuditKey;
 use foxhold_runtime::{
-    config::{Findings, Secrets},
+    config::{Findings, Secrets, is_host},
     grpc_server::GrpcLimits,
     telemetry::LogConfig,
     tls::TlsSettings,
@@ -99,7 +99,7 @@ pub enum ConfigError {
         "`issuer`: give the public root URL, such as https://accounts.example.org, without trailing slash"
     )]
     Issuer,
-    /// A domain that no verifier would know.
+    /// A domain that no webhead takes either.
     #[error("`domain`: give the webheads' `domain`, in lower case, as in accounts.example.org")]
     Domain,
     /// A throw-away key where users depend on it.
@@ -183,7 +183,7 @@ impl Config {
         let is_plain = self.issuer.bytes().all(|byte| byte.is_ascii_graphic());
         match (self.ephemeral_key, self.keys.is_empty(), self.env) {
             _ if !(is_root && is_plain) => Err(ConfigError::Issuer),
-            _ if self.domain.as_deref().is_some_and(|domain| !is_issuer(domain)) => Err(ConfigError::Domain),
+            _ if self.domain.as_deref().is_some_and(|domain| !is_host(domain)) => Err(ConfigError::Domain),
             (true, _, Environment::Prod) => Err(ConfigError::EphemeralInProd),
             (true, false, _) => Err(ConfigError::TwoKindsOfKeys),
             (false, true, _) => Err(ConfigError::NoKeys),
@@ -201,6 +201,8 @@ fn host(root: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use foxhold_runtime::config::{Reading, Sources};
+
     use super::*;
 
     const SAMPLE: &str = include_str!("../../../deploy/config/keysigner.toml");
@@ -243,6 +245,7 @@ mod tests {
             ("http://[::1]:8000", None, "[::1]"),
             ("http://[::1]", None, "[::1]"),
             ("https://accounts.example.org", Some("example.org"), "example.org"),
+            ("http://localhost:8000", Some("[::1]"), "[::1]"),
         ];
         for (issuer, domain, expected) in table {
             let config = Config {
@@ -256,9 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_limit_its_burst_does_not_matter() {
+        let mut config = sample();
+        (config.signing.caller_per_second, config.signing.caller_burst) = (0, 0);
+        let reading = Reading::of(&Sources::default());
+        let mut found = Findings::of("keysigner", &reading);
+        found.take_bounds(&config);
+        assert!(found.is_empty());
+        config.signing.waiting_per_thread = 0;
+        found.take_bounds(&config);
+        assert!(!found.is_empty(), "others do");
+    }
+
+    #[test]
     fn a_throw_away_key_is_for_development_only() {
         type Change = fn(&mut Config);
-        let table: [(&str, Change, &str); 8] = [
+        let table: [(&str, Change, &str); 9] = [
             ("in prod", |config| config.ephemeral_key = true, "`ephemeral_key`"),
             (
                 "beside a file",
@@ -276,6 +292,11 @@ mod tests {
             (
                 "no domain",
                 |config| config.domain = Some("https://x".into()),
+                "`domain`",
+            ),
+            (
+                "a domain that webheads do not take",
+                |config| config.domain = Some("Example.org".into()),
                 "`domain`",
             ),
             ("no file", |_| {}, "keys[0].file"),

@@ -61,8 +61,7 @@ pub struct SigningLimits {
     pub certificates_per_hour: u16,
     /// Orders to sign that one instance of a caller, by its address, may give each second; 0 = no limit.
     pub caller_per_second: u32,
-    /// The same at once, after a rest.
-    #[schemars(range(min = 1))]
+    /// The same at once, after a rest; at least one, whatever stands here. Without a limit it does not count.
     pub caller_burst: u32,
 }
 

@@ -15,7 +15,7 @@ use foxhold_ports::{
     AssignmentAdmin, AssignmentReader, AssignmentWriter, ClientAdmin, ClientRegistry, NodeTokenMinter,
 };
 use foxhold_runtime::{
-    Shutdown,
+    Shutdown, UnderWay,
     layers::{self, RequestLimits},
 };
 use foxhold_sync::jobs::{NodeCalls, purge::ByUid};
@@ -66,6 +66,8 @@ pub struct OpsPorts {
     pub limits: OpsLimits,
     /// Pages of jobs end early when the process ends.
     pub shutdown: Shutdown,
+    /// What goes on after an answer: the process waits for it once nothing is served any more.
+    pub under_way: UnderWay,
 }
 
 /// Bounds of the admin API.

@@ -15,7 +15,7 @@ use foxhold_rpc::client::{
     RemoteInvitationWriter, RemoteOperatorWriter, RemoteOutbox, RemoteSigner, Transport, transport,
 };
 use foxhold_runtime::{
-    Health, Shutdown, SystemClock, SystemRandom,
+    Health, Shutdown, SystemClock, SystemRandom, UnderWay,
     channel::{Balanced, ChannelSettings},
     config::Secrets,
     health::{Need, Part, private_router},
@@ -53,6 +53,7 @@ pub struct Ops {
     tls: Arc<ServerConfig>,
     router: Router,
     reader: Arc<dyn AssignmentReader>,
+    under_way: UnderWay,
     health: Health,
     store: Part,
     certificate: Following,
@@ -86,6 +87,7 @@ impl Ops {
             private,
             tls: identity.http_server_config(Arc::new(SystemClock))?,
             reader: Arc::clone(&ports.reader),
+            under_way: ports.under_way.clone(),
             router: router(ports, Access::Operators),
             health,
             store,
@@ -123,6 +125,15 @@ impl Ops {
             () = keep_probing(&*self.reader, &self.store) => {}
             never = self.certificate.run() => never,
         }
+        let early = self.under_way.count();
+        if early > 0 {
+            tracing::warn!(
+                early,
+                "second looks at deleted users come before requests of webheads are over, which may still give one a record; \
+                 the same deletion again, by the account's uid, looks again"
+            );
+        }
+        self.under_way.ended().await;
     }
 }
 
@@ -189,6 +200,7 @@ async fn reach(
         by_uid: prepared.by_uid,
         limits: prepared.limits,
         shutdown: shutdown.clone(),
+        under_way: UnderWay::default(),
     })
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Change {
     /// They are like this.
     Nothing,
     Assign(UserValues, Target),
+    /// They stay as they are, and from now on the place counts as given by hand.
+    Keep(UserValues),
     Unassign,
     Retire,
     Forget(ServiceUid),
@@ -54,7 +56,7 @@ impl OpsPorts {
             let stored = self.reader.user_record(by, service, user).await?;
             let change = decide(stored.as_ref())?;
             let outcome = match (&change, &stored) {
-                (Change::Nothing, _) => UserOutcome::Unchanged,
+                (Change::Nothing | Change::Keep(_), _) => UserOutcome::Unchanged,
                 (_, None) => UserOutcome::Created,
                 (_, Some(_)) => UserOutcome::Changed,
             };
@@ -89,6 +91,7 @@ impl OpsPorts {
                 let placed = settled(&call, || writer.assign(&call, at, values, target, now)).await?;
                 Ok(self.kept(by, at, values, placed).await)
             }
+            Change::Keep(values) => settled(&call, || writer.raise(&call, at, values)).await,
             Change::Unassign => settled(&call, || writer.unassign(&call, at, now)).await,
             Change::Retire => settled(&call, || writer.retire(&call, at, now)).await,
             Change::Forget(uid) => settled(&call, || writer.forget(&call, at, *uid)).await,
@@ -98,7 +101,7 @@ impl OpsPorts {
     }
 
     /// Who is placed before ever having come keeps the place until then: one write more, and nobody takes it for a place that
-    /// somebody has left.
+    /// somebody has left. What keeps this process from it is made up for when the same is asked for again ([`Change::Keep`]).
     async fn kept(
         &self,
         by: Deadline,
@@ -119,7 +122,7 @@ impl OpsPorts {
             // The user came at this moment.
             Err(WriteError::Refused(_)) => placed,
             Err(error) => {
-                tracing::warn!(service = %at.service.0, %error, "a place given by hand may be taken back if its user does not come");
+                tracing::warn!(service = %at.service.0, %error, "a place given by hand may be taken back if its user does not come; placing the user again keeps it");
                 placed
             }
         }

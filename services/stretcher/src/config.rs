@@ -38,7 +38,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Bounds of the work (`security.md` A.3).
+/// Bounds of the work: passwords are stretched in memory that is set apart for it.
 #[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolSettings {

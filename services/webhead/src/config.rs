@@ -140,7 +140,7 @@ pub struct Config {
     pub requests_max: usize,
     /// How long a request may take, in milliseconds.
     #[serde(default = "request_ms_max")]
-    #[schemars(range(min = 1, max = 600_000))]
+    #[schemars(range(min = 1, max = config::REQUEST_MS_MAX))]
     pub request_ms_max: u64,
     /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
     #[serde(default)]
@@ -182,7 +182,7 @@ impl StretchSettings {
     }
 }
 
-/// Signed requests (`accounts.md` (b)).
+/// Requests that are signed with a token's key (Hawk).
 #[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HawkSettings {

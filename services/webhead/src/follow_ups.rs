@@ -1,12 +1,13 @@
 //! What goes on after its request was answered, or after its client has gone, and a process waits for before it ends.
 //!
-//! What must stay true: a process that ends does not cut such work off unseen. What waits for its time tries at once, what is
-//! under way gets a moment, and only then the process goes; what is lost by that is in the log.
+//! What must stay true: a process that ends does not cut such work off unseen ([`UnderWay`]). What waits for its time tries at
+//! once then, and what is lost is in the log.
 
 use std::{sync::Arc, time::Duration};
 
 use foxhold_ports::follow_ups::Attempt;
-use tokio::sync::{Semaphore, watch};
+use foxhold_runtime::{Begun, UnderWay};
+use tokio::sync::Semaphore;
 
 /// Pauses before the attempts at what could not be done at once.
 pub(crate) const PAUSES: [Duration; 5] = [
@@ -18,77 +19,50 @@ pub(crate) const PAUSES: [Duration; 5] = [
 ];
 /// How much waits at once.
 const WAITING_MAX: usize = 4096;
-/// How long a process that ends waits for all of it together, once its last connection is closed.
-const END_SPAN: Duration = Duration::from_secs(5);
 
 /// All such work of one process; clones speak of the same.
 #[derive(Clone)]
 pub struct FollowUps {
-    /// Whether the process ends. Each piece of work listens for as long as it lasts.
-    ending: Arc<watch::Sender<bool>>,
+    under_way: UnderWay,
     waiting: Arc<Semaphore>,
     pauses: Arc<[Duration]>,
-    end_span: Duration,
 }
 
 impl Default for FollowUps {
     fn default() -> Self {
-        Self::with(&PAUSES, END_SPAN)
-    }
-}
-
-/// One piece of work, for as long as this is kept.
-pub struct Begun(watch::Receiver<bool>);
-
-impl Begun {
-    /// Waits. False at once if the process ends: then is the last time to try.
-    pub async fn goes_on_after(&mut self, wait: impl Future<Output = ()>) -> bool {
-        tokio::select! {
-            () = wait => true,
-            _ = self.0.wait_for(|is_ending| *is_ending) => false,
-        }
+        Self::with(&PAUSES, UnderWay::default())
     }
 }
 
 impl FollowUps {
-    fn with(pauses: &[Duration], end_span: Duration) -> Self {
+    fn with(pauses: &[Duration], under_way: UnderWay) -> Self {
         Self {
-            ending: Arc::new(watch::Sender::new(false)),
+            under_way,
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             pauses: pauses.into(),
-            end_span,
         }
+    }
+
+    /// What else goes on in this process, and is waited for with it.
+    #[must_use]
+    pub const fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     /// Something begins that is to be waited for.
     #[must_use]
     pub fn begun(&self) -> Begun {
-        Begun(self.ending.subscribe())
+        self.under_way.begun()
     }
 
     /// The same work, waited for.
     pub fn tracked<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        let begun = self.begun();
-        async move {
-            let output = work.await;
-            drop(begun);
-            output
-        }
+        self.under_way.tracked(work)
     }
 
     /// Returns when all of it has ended, or had its last moment.
     pub async fn ended(&self) {
-        self.ending.send_replace(true);
-        if tokio::time::timeout(self.end_span, self.ending.closed())
-            .await
-            .is_err()
-        {
-            let cut = self.ending.receiver_count();
-            tracing::error!(
-                cut,
-                "what follows finished requests was cut off by the end of the process"
-            );
-        }
+        self.under_way.ended().await;
     }
 }
 
@@ -158,17 +132,17 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_tried_until_it_is_done_and_not_for_ever() {
-        let follow_ups = FollowUps::with(&[Duration::ZERO; 4], HOUR);
+        let follow_ups = FollowUps::with(&[Duration::ZERO; 4], UnderWay::lasting(HOUR));
         for (done_at, expected) in [(1, 1), (3, 3), (usize::MAX, 4)] {
             let tries = tried(&follow_ups, done_at);
-            until(|| follow_ups.ending.receiver_count() == 0).await;
+            until(|| follow_ups.under_way.count() == 0).await;
             assert_eq!(tries.load(Ordering::SeqCst), expected, "done at {done_at}");
         }
     }
 
     #[tokio::test]
     async fn a_process_that_ends_tries_once_more_and_waits_for_what_is_under_way() {
-        let follow_ups = FollowUps::with(&[HOUR, HOUR], HOUR);
+        let follow_ups = FollowUps::with(&[HOUR, HOUR], UnderWay::lasting(HOUR));
         let tries = tried(&follow_ups, usize::MAX);
         let (end, ends) = oneshot::channel::<()>();
         let work = tokio::spawn(follow_ups.tracked(ends));
@@ -176,18 +150,11 @@ mod tests {
         assert_eq!(tries.load(Ordering::SeqCst), 0, "it is not time yet");
         let of_the_end = follow_ups.clone();
         let ended = tokio::spawn(async move { of_the_end.ended().await });
-        until(|| follow_ups.ending.receiver_count() == 1).await;
+        until(|| follow_ups.under_way.count() == 1).await;
         assert_eq!(tries.load(Ordering::SeqCst), 1, "not once for each pause");
         assert!(!ended.is_finished(), "something is under way");
         end.send(()).unwrap();
         work.await.unwrap().unwrap();
         ended.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_process_does_not_wait_for_ever() {
-        let follow_ups = FollowUps::with(&[], Duration::ZERO);
-        let _never = follow_ups.begun();
-        follow_ups.ended().await;
     }
 }

@@ -788,9 +788,6 @@ pub struct MakeAccountRequest {
     pub op_id: ::prost::alloc::vec::Vec<u8>,
     #[prost(message, optional, tag = "2")]
     pub account: ::core::option::Option<Account>,
-    /// Every account is made with one. It ends at once.
-    #[prost(message, optional, tag = "3")]
-    pub session: ::core::option::Option<Session>,
 }
 /// What MakeAccount answers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1322,7 +1319,8 @@ pub mod operator_writer_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Makes an account, and ends the session that it is made with; replaces an unverified holder of the same address.
+        /// Makes an account, and replaces an unverified holder of the same address. The session that it is made with is drawn by the
+        /// dbwriter, and ends at once.
         ///
         /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
         /// Errors: ALREADY_EXISTS a verified account holds the address; ALREADY_EXISTS the op_id belongs to another intent; and the
@@ -1434,7 +1432,8 @@ pub mod operator_writer_server {
     /// Generated trait containing gRPC methods that should be implemented for use with OperatorWriterServer.
     #[async_trait]
     pub trait OperatorWriter: std::marker::Send + std::marker::Sync + 'static {
-        /// Makes an account, and ends the session that it is made with; replaces an unverified holder of the same address.
+        /// Makes an account, and replaces an unverified holder of the same address. The session that it is made with is drawn by the
+        /// dbwriter, and ends at once.
         ///
         /// Caller: ops. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
         /// Errors: ALREADY_EXISTS a verified account holds the address; ALREADY_EXISTS the op_id belongs to another intent; and the
@@ -8609,7 +8608,7 @@ pub struct DeferMailRequest {
     /// 16 bytes: the lease.
     #[prost(bytes = "vec", tag = "3")]
     pub lease: ::prost::alloc::vec::Vec<u8>,
-    /// When it may be taken again.
+    /// When it may be taken again; what is more than 20 minutes off counts as that.
     #[prost(uint64, tag = "4")]
     pub next_at_ms: u64,
 }

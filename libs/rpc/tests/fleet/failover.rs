@@ -39,7 +39,9 @@ use foxhold_rpc::{
 use foxhold_runtime::{channel::ChannelSettings, grpc_server::GrpcLimits, health::Need, tls::Role};
 use foxhold_store_sqlite::SqliteReader;
 use tokio::{
-    sync::{Notify, Semaphore},
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 
@@ -215,6 +217,90 @@ async fn what_never_left_is_not_done() {
     };
     let result = writer.create_account(&passed, account, sign_in).await;
     assert_eq!(result, Err(WriteError::NotDone(Cause::Timeout)));
+}
+
+/// A way to a server that lets nothing through before it is told to.
+struct Gate {
+    address: SocketAddr,
+    is_open: watch::Sender<bool>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Gate {
+    async fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::<AtomicUsize>::default();
+        let (is_open, opens) = watch::channel(false);
+        let counter = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::AcqRel);
+                let mut opens = opens.clone();
+                tokio::spawn(async move {
+                    if opens.wait_for(|is_open| *is_open).await.is_ok() {
+                        let mut far = TcpStream::connect(server).await.unwrap();
+                        // It ends with either side.
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            is_open,
+            connections,
+        }
+    }
+
+    /// Calls through it. An instance that failed is left alone for longer than the test lasts.
+    fn signer(&self, deployment: &Deployment, connect_ms_max: u64) -> RemoteSigner {
+        let settings = ChannelSettings {
+            connect_ms_max,
+            backoff_ms_min: 3_600_000,
+            backoff_ms_max: 3_600_000,
+            ..settings(&[self.address])
+        };
+        let identity = deployment.identity(Role::Webhead);
+        RemoteSigner::new(transport(channel_as(&identity, Role::Keysigner, settings)))
+    }
+}
+
+const HASTE: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn who_has_no_time_to_connect_does_not_speak_for_the_instance() {
+    let deployment = Deployment::new();
+    let server = deployment.keysigner().await;
+    let gate = Gate::before(server.address).await;
+    let signer = gate.signer(&deployment, 60_000);
+    let hasty = signer.public_keys(Deadline::after(HASTE)).await.err();
+    assert_eq!(hasty, Some(SignError::NotDone(Cause::Timeout)));
+    gate.is_open.send_replace(true);
+    let patient = signer.public_keys(soon()).await;
+    assert_eq!(patient.map(|keys| keys.len()), Ok(1));
+    let connections = gate.connections.load(Ordering::Acquire);
+    assert_eq!(connections, 1, "connecting went on without who began it");
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_left_alone_however_hasty_the_callers_are() {
+    let deployment = Deployment::new();
+    let server = deployment.keysigner().await;
+    let gate = Gate::before(server.address).await;
+    let signer = gate.signer(&deployment, 300);
+    let left_alone = async {
+        let unreachable = Some(SignError::NotDone(Cause::Unavailable));
+        while signer.public_keys(Deadline::after(HASTE)).await.err() != unreachable {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left_alone)
+        .await
+        .unwrap();
+    gate.is_open.send_replace(true);
+    let refused = signer.public_keys(soon()).await.err();
+    assert_eq!(refused, Some(SignError::NotDone(Cause::Unavailable)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
+    sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore},
+    time::{timeout, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 use tonic::{Code, Status, body::Body};
@@ -52,7 +52,8 @@ pub(super) struct Endpoint {
     backoff_min: Duration,
     backoff_max: Duration,
     // One that has ended is replaced by the next call.
-    connection: tokio::sync::Mutex<Option<Open>>,
+    connection: Arc<tokio::sync::Mutex<Option<Open>>>,
+    is_connecting: AtomicBool,
     backoff: Mutex<Backoff>,
     in_flight: Arc<Semaphore>,
     load: Arc<AtomicUsize>,
@@ -137,7 +138,8 @@ impl Endpoint {
             connect_max: Duration::from_millis(settings.connect_ms_max),
             backoff_min: Duration::from_millis(settings.backoff_ms_min),
             backoff_max: Duration::from_millis(settings.backoff_ms_max),
-            connection: tokio::sync::Mutex::new(None),
+            connection: Arc::default(),
+            is_connecting: AtomicBool::new(false),
             backoff: Mutex::new(Backoff::default()),
             in_flight: Arc::new(crate::slots::slots(settings.in_flight_max)),
             load: Arc::new(AtomicUsize::new(0)),
@@ -156,6 +158,11 @@ impl Endpoint {
 
     pub(super) fn is_usable(&self, now: Instant) -> bool {
         self.backoff().is_over(now)
+    }
+
+    /// Whether a call would wait for its connection.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.is_connecting.load(Ordering::Relaxed)
     }
 
     /// When it may be tried if no other instance is left.
@@ -187,7 +194,7 @@ impl Endpoint {
     }
 
     /// Sends a call, connecting first if needed.
-    pub(super) async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Outcome {
+    pub(super) async fn send(self: &Arc<Self>, mut request: Request<Body>, deadline: Deadline) -> Outcome {
         let call = request.uri().clone();
         let Ok(mut connection) = self.connected(deadline).await else {
             Missed::Unreachable.count(&call);
@@ -236,33 +243,48 @@ impl Endpoint {
         Uri::from_parts(parts).expect("a scheme, an authority and a path make a URI")
     }
 
-    /// The connection, made now if there is none. Callers that wait for the one who connects share what comes of it.
-    async fn connected(&self, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
-        let unreachable = || turned_away(Code::Unavailable, "the instance is not reachable");
+    /// The connection, made now if there is none. Callers that wait for the one who connects share what comes of it. What is
+    /// held against the instance is that it took too long, not that a caller had no time: connecting goes on without it.
+    async fn connected(self: &Arc<Self>, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
         let until = deadline.at_most(self.connect_max);
         let connecting = async {
-            let mut connection = self.connection.lock().await;
+            let connection = Arc::clone(&self.connection).lock_owned();
+            let connection = timeout_at(until.instant().into(), connection).await.ok()?;
             if let Some(sender) = connection.as_ref().and_then(Open::usable) {
-                return Ok(sender);
+                return Some(sender);
             }
             if !self.is_usable(Instant::now()) {
-                return Err(unreachable());
+                return None;
             }
-            let open = self.connect().await.map_err(|error| {
+            let endpoint = Arc::clone(self);
+            let opened = tokio::spawn(async move { endpoint.open(connection).await });
+            opened.await.ok()?
+        };
+        let connected = timeout_at(deadline.instant().into(), connecting).await;
+        let unreachable = || turned_away(Code::Unavailable, "the instance is not reachable");
+        connected.ok().flatten().ok_or_else(unreachable)
+    }
+
+    /// Connects in the time there is for it. Whoever waits for the connection meanwhile then finds it, or the instance left alone.
+    async fn open(&self, mut connection: OwnedMutexGuard<Option<Open>>) -> Option<SendRequest<Body>> {
+        self.is_connecting.store(true, Ordering::Relaxed);
+        let opened = timeout(self.connect_max, self.connect()).await;
+        let opened = match opened {
+            Ok(Ok(open)) => Some(open),
+            Ok(Err(error)) => {
                 tracing::warn!(address = self.address, %error, "connecting to an instance");
                 self.failed(Failed::AtOnce);
-                unreachable()
-            })?;
-            let sender = open.sender.clone();
-            *connection = Some(open);
-            Ok(sender)
-        };
-        timeout_at(until.instant().into(), connecting)
-            .await
-            .unwrap_or_else(|_| {
+                None
+            }
+            Err(_) => {
                 self.failed(Failed::Late);
-                Err(unreachable())
-            })
+                None
+            }
+        };
+        let sender = opened.as_ref().map(|open| open.sender.clone());
+        *connection = opened;
+        self.is_connecting.store(false, Ordering::Relaxed);
+        sender
     }
 
     async fn connect(&self) -> std::io::Result<Open> {

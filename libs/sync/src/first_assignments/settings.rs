@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::rate::Rate;
 
-/// How fast new users may take slots (`security.md` B.5). All of it is counted by each process for itself, and for each
-/// service by itself.
+/// How fast new users may take slots, so that nobody who makes users up fills every node. All of it is counted by each process
+/// for itself, and for each service by itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FirstAssignmentSettings {

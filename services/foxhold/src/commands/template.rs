@@ -11,6 +11,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::{
+    commands::NoSuchFile,
     data_folder::DataFolderError,
     output::{OutputArgs, table},
     single_box::stopped::settings_of,
@@ -55,7 +56,10 @@ pub(crate) struct TemplatesUnfit(TemplateFaults);
 pub(crate) fn run(command: &TemplateCommand) -> anyhow::Result<()> {
     let TemplateCommand::Check(arguments) = command;
     let folder = match &arguments.templates {
-        Some(folder) => Some(folder.clone()),
+        Some(folder) => {
+            NoSuchFile::check("folder", folder)?;
+            Some(folder.clone())
+        }
         None => of_box(arguments)?,
     };
     // Links are made by the program; templates only say where they stand.

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use foxhold_ops::{Access, AccountPorts, InvitationPorts, OpsLimits, OpsPorts};
 use foxhold_ports::{ClientAdmin, ClientRegistry};
 use foxhold_runtime::{
-    Shutdown,
+    Shutdown, UnderWay,
     http_edge::{self, EdgeLimits},
 };
 use foxhold_webhead::jobs::{JobPorts, JobSettings};
@@ -37,7 +37,7 @@ pub(super) fn ports(
     clients: ClientPorts,
     settings: &JobSettings,
     (accounts, invitations): (AccountPorts, InvitationPorts),
-    shutdown: &Shutdown,
+    (shutdown, under_way): (&Shutdown, &UnderWay),
 ) -> OpsPorts {
     OpsPorts {
         registry: clients.registry,
@@ -55,6 +55,7 @@ pub(super) fn ports(
         by_uid: settings.purge.by_uid(),
         limits: OpsLimits::default(),
         shutdown: shutdown.clone(),
+        under_way: under_way.clone(),
     }
 }
 

@@ -87,7 +87,8 @@ pub(crate) async fn serve(
     let router = foxhold_webhead::router(parts.app).merge(storage);
     let (job_ports, job_settings) = parts.jobs;
     let of_accounts = (parts.accounts, parts.invitations);
-    let admin_ports = admin::ports(&job_ports, clients, &job_settings, of_accounts, &shutdown);
+    let of_the_end = (&shutdown, follow_ups.under_way());
+    let admin_ports = admin::ports(&job_ports, clients, &job_settings, of_accounts, of_the_end);
     let admin_socket = AdminSocket::bind(&folder)?;
     let jobs = foxhold_webhead::jobs::start(job_ports, job_settings, &shutdown);
     let private_router = foxhold_webhead::private_side(&health, parts.mailbox);

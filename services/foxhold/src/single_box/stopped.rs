@@ -16,7 +16,7 @@ use foxhold_outbound::Outbound;
 use foxhold_pool::{JOB_MEMORY, PoolLimits, PoolStretcher};
 use foxhold_ports::operator::Narrowed;
 use foxhold_runtime::{
-    Shutdown, SystemClock, SystemRandom,
+    Shutdown, SystemClock, SystemRandom, UnderWay,
     config::{self, Secrets},
 };
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
@@ -41,6 +41,7 @@ const READERS: usize = 2;
 /// The box.
 pub(crate) struct StoppedBox {
     router: Router,
+    under_way: UnderWay,
     store: Arc<SqliteStore>,
     _folder: DataFolder,
 }
@@ -73,6 +74,7 @@ impl StoppedBox {
             mailing: parts::mailing_of_stopped(settings.mail, &store),
         };
         let accounts = accounts(&settings, &keys, &secrets, &reader, &store)?;
+        let under_way = UnderWay::default();
         let ports = OpsPorts {
             accounts: Some(accounts),
             invitations: Some(invitations),
@@ -93,8 +95,10 @@ impl StoppedBox {
             by_uid: settings.purge().by_uid(),
             limits: OpsLimits::default(),
             shutdown: Shutdown::new(),
+            under_way: under_way.clone(),
         };
         Ok(Self {
+            under_way,
             router: foxhold_ops::router(ports, Access::Local),
             store,
             _folder: folder,
@@ -111,10 +115,12 @@ impl StoppedBox {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         let Self {
             router,
+            under_way,
             store,
             _folder,
         } = self;
         drop(router);
+        under_way.ended().await;
         let closing = tokio::task::spawn_blocking(move || store.close());
         closing.await.context("closing the store")
     }

@@ -47,6 +47,8 @@ fn templates_are_checked_before_they_are_used() {
     assert_eq!(ran.code, Some(3), "{}", ran.err);
     let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(told["faults"].as_array().unwrap().len(), 2, "{told}");
-    let nowhere = run(folder.path(), &["template", "check", "--data", "nowhere"]);
-    assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
+    for which in ["--data", "--templates"] {
+        let nowhere = run(folder.path(), &["template", "check", which, "nowhere"]);
+        assert_eq!(nowhere.code, Some(5), "{}", nowhere.err);
+    }
 }

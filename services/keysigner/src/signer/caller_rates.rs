@@ -92,6 +92,15 @@ mod tests {
     }
 
     #[test]
+    fn at_once_there_is_at_least_one() {
+        for burst in [0, 1] {
+            let (rates, now) = (CallerRates::new(1, burst), Instant::now());
+            let taken = (0..10).filter(|_| rates.admit(address(1), now)).count();
+            assert_eq!(taken, 1, "{burst}");
+        }
+    }
+
+    #[test]
     fn zero_is_no_limit() {
         let (rates, now) = (CallerRates::new(0, 0), Instant::now());
         assert!((0..1000).all(|_| rates.admit(address(1), now)));

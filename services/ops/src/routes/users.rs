@@ -5,7 +5,7 @@ use foxhold_core::{
     Deadline, ServiceUid,
     record::{ClientState, Generation, Service, UserKey, UserRecord},
 };
-use foxhold_ports::assignments::{Target, UserValues};
+use foxhold_ports::assignments::{Target, UserValues, change::ASSIGNED_ONCE};
 use foxhold_sync::{
     events::{self, AccountEvent, Told},
     pools,
@@ -85,7 +85,8 @@ fn named_target(place: Place) -> Result<Option<Target>, FieldFault> {
     }
 }
 
-/// A user who is well where he is stays there. Nobody says anything: then any node is well.
+/// A user who is well where he is stays there. Nobody says anything: then any node is well. Whoever has never come again is from
+/// now on there by hand: the place is not taken back.
 fn placing(
     service: &Service,
     user: &UserKey,
@@ -95,7 +96,7 @@ fn placing(
 ) -> Result<Change, Refused> {
     let by_rules = || pools::target(&service.policy.allocation, &service.key, user);
     let target = named.cloned().unwrap_or_else(by_rules);
-    let Some(UserRecord { current, .. }) = stored else {
+    let Some(UserRecord { current, version, .. }) = stored else {
         let nothing_known = UserValues {
             generation: Generation(0),
             keys_changed_at: None,
@@ -106,16 +107,21 @@ fn placing(
     if current.generation == Generation::RETIRED {
         return Err(Refused::new(Code::UserRetired, "the user was retired"));
     }
-    if let (None, Some(url)) = (current.replaced_at, &current.node)
-        && (named.is_none() || stays(url, &target))
-    {
-        return Ok(Change::Nothing);
-    }
     let values = UserValues {
         generation: current.generation,
         keys_changed_at: current.keys_changed_at,
         client_state: current.client_state.clone(),
     };
+    if let (None, Some(url)) = (current.replaced_at, &current.node)
+        && (named.is_none() || stays(url, &target))
+    {
+        let is_kept = *version > ASSIGNED_ONCE;
+        return Ok(if is_kept {
+            Change::Nothing
+        } else {
+            Change::Keep(values)
+        });
+    }
     Ok(Change::Assign(values, target))
 }
 

@@ -108,7 +108,7 @@ pub struct AccountChanged {
     pub account: Option<ListedAccount>,
 }
 
-/// The body of `POST /accounts`. Passwords come as clients make them (`accounts.md` (a)): in clear nowhere.
+/// The body of `POST /accounts`. Passwords come as clients stretch them: in clear nowhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -217,15 +217,14 @@ async fn a_record_that_comes_behind_a_deletion_is_retired() {
         records.current.replaced_at_ms.is_some()
     };
     assert!(!is_retired().await);
-    scene.shutdown.trigger();
-    let retired = async {
-        while !is_retired().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), retired)
-        .await
-        .unwrap();
+    assert_eq!(
+        scene.under_way.count(),
+        1,
+        "whoever ends the process waits for it"
+    );
+    scene.under_way.ended().await;
+    assert_eq!(scene.under_way.count(), 0);
+    assert!(is_retired().await);
 }
 
 /// As if the process had died between the account and the services.

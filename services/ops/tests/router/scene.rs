@@ -21,7 +21,7 @@ use foxhold_ports::{
     signer::{NodeToken, NodeTokenOrder, SignError},
     stretcher::StretchError,
 };
-use foxhold_runtime::{Shutdown, http_edge::PeerCertificate};
+use foxhold_runtime::{Shutdown, UnderWay, http_edge::PeerCertificate};
 use foxhold_sync::jobs::{CallFailure, NodeCalls, purge::ByUid};
 use http_body_util::BodyExt as _;
 use serde::{Serialize, de::DeserializeOwned};
@@ -102,8 +102,8 @@ pub(crate) struct Scene {
     pub(crate) nodes: Arc<Nodes>,
     /// Whose requests these are.
     pub(crate) certificate: Option<PeerCertificate>,
-    /// The end of the process.
-    pub(crate) shutdown: Shutdown,
+    /// What the process waits for before it ends.
+    pub(crate) under_way: UnderWay,
     pub(crate) router: Router,
 }
 
@@ -178,7 +178,7 @@ impl Scene {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(NOW));
         let nodes = Arc::new(Nodes::default());
-        let shutdown = Shutdown::new();
+        let under_way = UnderWay::lasting(Duration::from_secs(3600));
         let ports = OpsPorts {
             reader: Arc::clone(&store) as _,
             writer: Arc::clone(&store) as _,
@@ -214,12 +214,13 @@ impl Scene {
             }),
             by_uid: ByUid::All,
             limits,
-            shutdown: shutdown.clone(),
+            shutdown: Shutdown::new(),
+            under_way: under_way.clone(),
         };
         Self {
             router: router(ports, access),
             certificate: None,
-            shutdown,
+            under_way,
             store,
             clock,
             nodes,

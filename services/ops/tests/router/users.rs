@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    Deadline,
-    record::{ServiceKey, UserKey},
+    Deadline, OpId,
+    record::{ClientState, Generation, ServiceKey, UserKey},
 };
 use foxhold_ops::wire::{
     Code, EventOutcome, EventsDone, Record, Retired, UserChange, UserOutcome, UserRecords,
 };
-use foxhold_ports::AssignmentReader as _;
+use foxhold_ports::{
+    AssignmentReader as _, AssignmentWriter as _, Call,
+    assignments::{RecordRef, Target, UserValues, change::ASSIGNED_ONCE},
+};
 use serde_json::{Value, json};
 
-use crate::scene::{AT, Scene, node_path, settings, user_path};
+use crate::scene::{AT, NOW, Scene, node_path, settings, user_path};
 
 const A: &str = "https://a.example";
 const B: &str = "https://b.example";
@@ -76,6 +79,53 @@ async fn a_user_is_placed_moved_and_left_where_he_is_well() {
         (json!({"pool": "nowhere"}), Code::NoNode),
     ] {
         assert_eq!(scene.post(&place, &asked).await.code(), code, "{asked}");
+    }
+}
+
+/// As if the process had died between the place and the note that it was given by hand; or the user had come once, alone.
+#[tokio::test]
+async fn a_place_that_is_asked_for_again_is_not_taken_back() {
+    let scene = Scene::with_nodes(&[A]).await;
+    let by = Deadline::after(Duration::from_secs(30));
+    let at = RecordRef {
+        service: ServiceKey("sync-1.5".into()),
+        user: UserKey(USER.into()),
+        version: None,
+    };
+    let values = UserValues {
+        generation: Generation(7),
+        keys_changed_at: None,
+        client_state: ClientState::default(),
+    };
+    let call = Call {
+        op: OpId::from_bytes([1; 16]),
+        deadline: by,
+    };
+    let assigned = scene
+        .store
+        .assign(&call, &at, &values, &Target::Node(A.into()), NOW)
+        .await;
+    let before = assigned.unwrap();
+    assert_eq!(before.version, ASSIGNED_ONCE);
+    let place = user_path(USER, "place");
+    let again = [
+        (format!("{place}?dry_run=true"), ASSIGNED_ONCE),
+        (place.clone(), ASSIGNED_ONCE + 1),
+        (place, ASSIGNED_ONCE + 1),
+    ];
+    for (path, version) in again {
+        let done: UserChange = scene.post(&path, &json!({"node": A})).await.of();
+        assert_eq!(
+            (done.outcome, node(&done).as_deref()),
+            (UserOutcome::Unchanged, Some(A))
+        );
+        let kept = scene.store.user_record(by, &at.service, &at.user).await;
+        let kept = kept.unwrap().unwrap();
+        assert_eq!(
+            (kept.version, kept.current),
+            (version, before.current.clone()),
+            "{path}"
+        );
     }
 }
 

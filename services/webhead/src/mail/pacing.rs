@@ -8,6 +8,7 @@ use std::{
 };
 
 use foxhold_core::{Random, random};
+use foxhold_ports::outbox::DEFERRED_MAX;
 
 /// After the first failure.
 const FIRST: Duration = Duration::from_secs(1);
@@ -47,6 +48,11 @@ pub(super) fn jittered(span: Duration, random: &dyn Random) -> Duration {
     let part = f64::from(u16::from_be_bytes(random::bytes(random))) / f64::from(u16::MAX);
     span.mul_f64(0.7 + 0.6 * part)
 }
+
+const _: () = assert!(
+    LONGEST.as_secs() * 13 < DEFERRED_MAX.as_secs() * 10,
+    "writers take every pause of ours as it is"
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use foxhold_accounts::invitation_mail::InvitationMail;
-use foxhold_core::OpId;
+use foxhold_core::{OpId, TokenId};
 use foxhold_crypto::outbox::OutboxKey;
 use foxhold_ports::outbox::KEPT;
 use foxhold_runtime::metrics::label::mail_template;
@@ -23,6 +23,8 @@ pub(super) struct Parcel {
     pub(super) to: Address,
     /// The whole message (RFC 5322).
     pub(super) message: Zeroizing<Vec<u8>>,
+    /// Which invitation it brings. Of a mail that was worded before it was put nothing is known.
+    pub(super) invitation: Option<TokenId>,
 }
 
 /// What lies in the outbox.
@@ -55,6 +57,7 @@ impl Parcel {
             template: mail_template(template),
             to,
             message: Zeroizing::new(parts.next()?.to_vec()),
+            invitation: None,
         })
     }
 
@@ -83,6 +86,7 @@ mod tests {
                 template,
                 to: "o'hara@example.test".parse().unwrap(),
                 message: Zeroizing::new(b"Subject: a\r\n\r\nb\nc\n".to_vec()),
+                invitation: None,
             };
             let sealed = parcel.seal(&key, id, [2; 12]);
             let Some(Unsealed::Parcel(opened)) = Unsealed::open(&key, id, &sealed) else {

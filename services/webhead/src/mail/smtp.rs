@@ -133,6 +133,7 @@ impl Relay {
             template,
             to,
             message,
+            invitation: None,
         })
     }
 

@@ -1,10 +1,7 @@
 //! What operators write in owners' places, over gRPC.
 
 use async_trait::async_trait;
-use foxhold_core::{
-    Deadline, Uid,
-    record::{Account, Session},
-};
+use foxhold_core::{Deadline, Uid, record::Account};
 use foxhold_ports::{Call, OperatorWriter, WriteError, operator::ForgotToken};
 
 use super::op;
@@ -28,11 +25,10 @@ impl RemoteOperatorWriter {
 
 #[async_trait]
 impl OperatorWriter for RemoteOperatorWriter {
-    async fn make_account(&self, call: &Call, account: Account, session: Session) -> Result<(), WriteError> {
+    async fn make_account(&self, call: &Call, account: Account) -> Result<(), WriteError> {
         let message = pb::MakeAccountRequest {
             op_id: op(call.op),
             account: Some(account.into()),
-            session: Some(session.into()),
         };
         intent!(self, OperatorWriterClient, call, make_account, message).map(|_| ())
     }

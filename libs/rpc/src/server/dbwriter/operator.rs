@@ -29,9 +29,8 @@ impl OperatorService for Operators {
             request,
             |wire| {
                 account = message("account", wire.account);
-                session = message("session", wire.session);
             },
-            make_account(account, session),
+            make_account(account),
             |()| pb::MakeAccountResponse {}
         )
     }

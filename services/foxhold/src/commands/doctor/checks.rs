@@ -2,7 +2,7 @@
 
 use foxhold_core::Timestamp;
 
-use super::facts::{Facts, NodeFacts, Permissions};
+use super::facts::{Facts, FileFacts, NodeFacts, Permissions};
 use crate::probes::{
     Complaint,
     web::{self, Fault, Reply},
@@ -136,9 +136,11 @@ fn files(facts: &Facts) -> Vec<Finding> {
         }
     }
     if found.is_empty() {
+        let is_there = |file: &&FileFacts| file.permissions != Permissions::Missing;
+        let there = facts.files.iter().filter(is_there).count();
         found.push(ok(
             check,
-            format!("{} files and folders, for their owner alone", facts.files.len()),
+            format!("{there} files and folders, for their owner alone"),
         ));
     }
     found

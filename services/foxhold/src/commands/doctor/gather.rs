@@ -111,27 +111,35 @@ fn is_running(data: &Path) -> bool {
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
+/// Those that a box cannot do without, and what else others must not read. In the database are the keys of sessions.
 fn files(data: &Path, keys: &KeyFiles) -> Vec<FileFacts> {
-    let facts = |path: PathBuf, is_secret, is_folder| {
-        let meta = fs::metadata(&path);
-        FileFacts {
-            permissions: meta.map_or(Permissions::Missing, |meta| {
-                Permissions::Mode(meta.mode() & 0o7777)
-            }),
-            path,
-            is_needed: is_secret,
-            is_secret,
-            is_folder,
-        }
+    let of = |path: PathBuf| FileFacts {
+        permissions: fs::metadata(&path).map_or(Permissions::Missing, |meta| {
+            Permissions::Mode(meta.mode() & 0o7777)
+        }),
+        path,
+        is_needed: false,
+        is_secret: false,
+        is_folder: false,
     };
-    let secrets = keys.needed().into_iter().map(|file| facts(file.0, true, false));
-    let others = [
-        facts(data.to_owned(), false, true),
-        facts(data.join("keys"), false, true),
-        facts(data.join("node"), false, true),
-        facts(data.join("foxhold.toml"), false, false),
-    ];
-    secrets.chain(others).collect()
+    let needed = keys.needed().into_iter().map(|file| FileFacts {
+        is_needed: true,
+        is_secret: true,
+        ..of(file.0)
+    });
+    let database = ["foxhold.db", "foxhold.db-wal", "foxhold.db-shm"].map(|name| data.join(name));
+    let prepared = keys.node().0.with_extension("secret.next");
+    let held = database.into_iter().chain([keys.audit().0, prepared]);
+    let held = held.map(|path| FileFacts {
+        is_secret: true,
+        ..of(path)
+    });
+    let folders = [data.to_owned(), data.join("keys"), data.join("node")].map(|path| FileFacts {
+        is_folder: true,
+        ..of(path)
+    });
+    let settings = of(data.join("foxhold.toml"));
+    needed.chain(held).chain(folders).chain([settings]).collect()
 }
 
 /// Opens all of them, as a start does: the one that signs, and those whose turn is to come.
@@ -247,6 +255,8 @@ async fn try_node(web: &Web, url: &str, secrets: &SecretText) -> Result<u16, Fau
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -255,6 +265,42 @@ mod tests {
         let now = Timestamp::from_secs(1_800_000_000);
         assert_eq!(try_token(&secret, now), Ok(1));
         assert!(try_token(&SecretText::new(String::new()), now).is_err());
+    }
+
+    #[test]
+    fn whatever_holds_secrets_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFiles::in_folder(folder.path().join("keys"));
+        keys.make_missing().unwrap();
+        let names = [
+            "foxhold.db",
+            "foxhold.db-wal",
+            "foxhold.db-shm",
+            "keys/audit.key",
+            "keys/code.key",
+            "keys/node.secret",
+            "keys/node.secret.next",
+            "keys/provider.pem",
+        ];
+        for name in names {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            let found = files(folder.path(), &keys);
+            let found = found.iter().find(|file| file.path == path).unwrap();
+            assert!(found.is_secret && !found.is_folder, "{name}");
+            assert_eq!(found.permissions, Permissions::Mode(0o644), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_box_may_be_without_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFiles::in_folder(folder.path().join("keys"));
+        keys.make_missing().unwrap();
+        let found = files(folder.path(), &keys);
+        let is_missed = |file: &&FileFacts| file.is_needed && file.permissions == Permissions::Missing;
+        assert_eq!(found.iter().filter(is_missed).count(), 0);
     }
 
     #[test]

@@ -165,15 +165,16 @@ impl Report {
             }
             Action::Export => "the list is written",
         };
+        let more = match self.action {
+            Action::Prepare => ", and the new one beside it".to_owned(),
+            // It takes none away.
+            Action::Export => String::new(),
+            _ => format!(", {} dropped", self.dropped),
+        };
         let mut text = format!(
-            "{would}{subject}: {what}\n{file}: {} secret{}, {}\n",
+            "{would}{subject}: {what}\n{file}: {} secret{}{more}\n",
             self.secrets,
             if self.secrets == 1 { "" } else { "s" },
-            if self.action == Action::Prepare {
-                "and the new one beside it".to_owned()
-            } else {
-                format!("{} dropped", self.dropped)
-            }
         );
         // Writing to a String does not fail.
         if let Some(secs) = self.needed_until {
@@ -200,6 +201,10 @@ impl Report {
     }
 
     fn next(&self) -> Vec<String> {
+        if self.dry_run && self.action == Action::Export {
+            // There is nothing to be taken anywhere.
+            return Vec::new();
+        }
         if self.is_box {
             return self.next_of_box();
         }
@@ -353,6 +358,33 @@ mod tests {
             (&Value::Null, &json!(2), &Value::Null, &json!(60))
         );
         assert!(rows_text(&rows).contains("(all nodes)  2        1m      -       -"));
+    }
+
+    #[test]
+    fn an_export_drops_nothing_and_one_that_is_tried_writes_nothing() {
+        let mut report = Report {
+            action: Action::Export,
+            dry_run: false,
+            node: None,
+            path: "node.secret".into(),
+            form: Form::List,
+            is_box: true,
+            elsewhere: Vec::new(),
+            secrets: 2,
+            dropped: 0,
+            needed_until: None,
+        };
+        assert_eq!(
+            report.text(),
+            "the box: the list is written\nnode.secret: 2 secrets\n\
+             a box reads its own file; this one is for a node elsewhere\n"
+        );
+        report.dry_run = true;
+        assert_eq!(
+            report.text(),
+            "would: the box: the list is written\nnode.secret: 2 secrets\n"
+        );
+        assert_eq!(report.value()["next"], json!([]));
     }
 
     #[test]

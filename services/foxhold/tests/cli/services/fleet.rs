@@ -11,7 +11,7 @@ use foxhold_ports::{
     signer::{NodeToken, NodeTokenOrder, SignError},
 };
 use foxhold_runtime::{
-    Shutdown, SystemClock, SystemRandom,
+    Shutdown, SystemClock, SystemRandom, UnderWay,
     certificates::{self, CreateOptions},
     config::Secrets,
     http_edge::{self, EdgeLimits},
@@ -122,6 +122,7 @@ fn ports() -> OpsPorts {
         by_uid: ByUid::All,
         limits: OpsLimits::default(),
         shutdown: Shutdown::new(),
+        under_way: UnderWay::default(),
     }
 }
 

@@ -64,12 +64,9 @@ impl OpsPorts {
         }
         let operator = ports.operator(&*self.random);
         let now = self.clock.now();
-        let (account, session) = operator.new_account(by, address, password, verified, now).await?;
+        let account = operator.new_account(by, address, password, verified, now).await?;
         let call = self.call(by);
-        let put = || {
-            let (account, session) = (account.clone(), session.clone());
-            ports.writer.make_account(&call, account, session)
-        };
+        let put = || ports.writer.make_account(&call, account.clone());
         settled(&call, put).await.map_err(|error| match error {
             WriteError::Refused(Refusal::EmailTaken) => taken(),
             error => error.into(),

@@ -1,11 +1,13 @@
 //! Telling the services of the deployment what an operator makes of an account, as they are told by the accounts themselves.
 //!
 //! Must stay true: a service that could not be told is told by whoever asks for the same again. A user who is gone is looked
-//! at once more when every request that was in work then is over (`tokenserver.md` 12, "retire against allocate").
+//! at once more when every request that was in work then is over, on whatever webhead (`tokenserver.md` 12, "retire against
+//! allocate"). A process that ends before looks at once, and waits for it.
 
 use std::{sync::Arc, time::Duration};
 
 use foxhold_core::{Deadline, Uid, record::Account};
+use foxhold_runtime::config::REQUEST_MS_MAX;
 use foxhold_sync::events::{self, AccountEvent, Applied, ApplyError, Told};
 use tokio::sync::Semaphore;
 
@@ -13,9 +15,10 @@ use super::AccountPorts;
 use crate::{refused::Refused, router::OpsPorts, wire::Code};
 
 /// Second looks that wait; each is a user's name and a timer.
-static WAITING: Semaphore = Semaphore::const_new(4096);
-/// Added to the longest time that a request may take: writes end a little later than whoever waits for them.
-const MARGIN: Duration = Duration::from_secs(10);
+static WAITING: Semaphore = Semaphore::const_new(16_384);
+/// When every request of now is over: what webheads are configured with is not known here, so the most that they can be; and a
+/// little more, since writes end later than whoever waits for them.
+const LOOK_AFTER: Duration = Duration::from_millis(REQUEST_MS_MAX + 10_000);
 
 impl OpsPorts {
     /// What was signed for an account before it was disabled opens no service any more, also when it is enabled again.
@@ -64,14 +67,11 @@ impl OpsPorts {
             return;
         };
         let app = Arc::clone(self);
+        let mut begun = self.under_way.begun();
         tokio::spawn(async move {
-            let budget = app.limits.budget;
-            tokio::select! {
-                () = tokio::time::sleep(budget + MARGIN) => {}
-                // Better early than never.
-                () = app.shutdown.wait() => {}
-            }
-            match events::apply(app.event_ports(), Deadline::after(budget), &told).await {
+            // Better early than never. Where requests are of this process, they are over by then.
+            begun.goes_on_after(tokio::time::sleep(LOOK_AFTER)).await;
+            match events::apply(app.event_ports(), Deadline::after(app.limits.budget), &told).await {
                 Ok(Applied { changed: 0, .. }) => {}
                 Ok(Applied { known, changed }) => {
                     tracing::info!(

@@ -1,4 +1,4 @@
-//! One mail, from this process' hands to the mail server or back to the outbox. The log names mails by their ids and tells
+//! One mail, from this process' hands to the mail server or back to the outbox. The log names mails and invitations by their ids and tells
 //! the server's answer code; it has no address and nothing of what a mail says.
 
 use std::{
@@ -151,6 +151,8 @@ impl Delivery {
             mail.id = %mail.at.id,
             mail.template = mail.parcel.template,
             mail.attempts = mail.attempts + 1,
+            // Whoever was invited has nothing: an operator finds whom by it, and invites again.
+            invitation.id = mail.parcel.invitation.map(tracing::field::display),
             smtp.code = code,
             reason,
             "a mail was given up"

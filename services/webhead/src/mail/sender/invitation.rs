@@ -13,6 +13,7 @@ use foxhold_ports::{
 use foxhold_runtime::metrics::{label::mail_template, list as metrics};
 
 use super::{
+    super::parcel::Parcel,
     ASK_MAX,
     delivery::{Delivery, Unpacked},
 };
@@ -39,16 +40,19 @@ impl Delivery {
         }
     }
 
-    fn worded(&self, id: OpId, mail: &InvitationMail) -> Unpacked {
-        let Ok(mail) = self.ports.templates.invitation(mail) else {
+    fn worded(&self, id: OpId, invitation: &InvitationMail) -> Unpacked {
+        let Ok(mail) = self.ports.templates.invitation(invitation) else {
             // Whoever mends the template starts the process anew: what waits is worded then.
             tracing::error!(mail.id = %id, "the template of invitations does not render, the mail waits");
             return Unpacked::NotNow;
         };
         if let Some(parcel) = self.relay.parcel(mail) {
-            return Unpacked::Parcel(parcel);
+            return Unpacked::Parcel(Parcel {
+                invitation: Some(invitation.id),
+                ..parcel
+            });
         }
-        tracing::error!(mail.id = %id, "no mail can be sent to the address of an invitation: it is given up");
+        tracing::error!(mail.id = %id, invitation.id = %invitation.id, "no mail can be sent to the address of an invitation: it is given up");
         not_sent("unreadable")
     }
 }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod invitations;
+mod log;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 

@@ -7,7 +7,7 @@ use foxhold_ports::{
     invitations::{Invitation, InvitationTerms, Invited},
 };
 
-use super::*;
+use super::{log::Lines, *};
 
 const TO: &str = "ann@example.com";
 const ID: TokenId = TokenId::from_bytes([7; 32]);
@@ -143,5 +143,24 @@ async fn what_is_not_known_is_not_taken_for_absent() {
         let (_mailer, _sender) = bench.sender(server.address, bench.ports(5));
         assert!(server.next().await.contains("A1B2-C3D4-E5F6-G7H8"));
         bench.empty().await;
+    }
+}
+
+/// Nobody else knows that the invitation has not arrived: it is open, and was mailed.
+#[tokio::test]
+async fn what_is_given_up_names_its_invitation_and_nobody() {
+    let (bench, server) = (Bench::new(), Server::start(&["550 no such user"]).await);
+    let at = bench.promised(1).await;
+    bench.invited(2, DAY).await;
+    let released = bench.store.defer_mail(&bench.call(3), at, bench.clock.now());
+    released.await.unwrap();
+    let (lines, _guard) = Lines::begun();
+    let (_mailer, _sender) = bench.sender(server.address, bench.ports(4));
+    bench.empty().await;
+    let told = lines.with("a mail was given up");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(&format!(" invitation.id={ID} ")), "{told:?}");
+    for secret in [TO, "A1B2"] {
+        assert!(lines.with(secret).is_empty(), "{secret}");
     }
 }
