@@ -221,5 +221,6 @@ fn channel(
 ) -> anyhow::Result<Transport> {
     let tls = identity.client_config(Arc::new(SystemClock), role)?;
     let balanced = Balanced::new(settings.clone(), tls, &SystemRandom);
-    Ok(transport(balanced.with_context(|| format!("`{key}.addresses`"))?))
+    let balanced = balanced.with_context(|| format!("`{key}.addresses`"))?;
+    Ok(transport(balanced.shown_as(role)))
 }

@@ -185,9 +185,11 @@ pub fn assemble(
         hawk: HawkRules {
             origin: deployment.origin.clone(),
             window: deployment.hawk_window,
-            replay: Arc::new(replay),
+            replay,
             accept_bearer: deployment.accept_bearer,
         },
+    let replay = Arc::new(replay);
+    replay.show();
         addresses: deployment.addresses.clone(),
         client_origins: ClientOrigins::new(Arc::clone(&ports.registry), Arc::clone(&ports.clock)),
         certificates: deployment.certificates,

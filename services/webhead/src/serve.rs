@@ -22,7 +22,7 @@ use foxhold_runtime::{
     config::{FileWatch, Secrets},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
-    layers,
+    layers, metrics, telemetry,
     tls::{Following, Role, TlsIdentity},
 };
 use tokio::net::TcpListener;
@@ -287,11 +287,13 @@ fn ports(
     let stretcher: Arc<dyn Stretcher> = match &config.stretcher {
         Some(settings) => {
             let stretcher = channel("stretcher", settings, identity, Role::Stretcher)?;
-            Arc::new(RemoteStretcher::new(stretcher))
+            Arc::new(RemoteStretcher::new(transport(stretcher)))
         }
         None => {
             let pool = PoolStretcher::start(config.stretch.limits(), Arc::new(SystemRandom));
-            Arc::new(pool.context("`stretch.memory_mib`")?)
+            let pool = Arc::new(pool.context("`stretch.memory_mib`")?);
+            metrics::follow_stretching(&pool, PoolStretcher::running_and_refused);
+            pool
         }
     };
     Ok(Ports {
@@ -353,8 +355,9 @@ fn channel(
     settings: &ChannelSettings,
     identity: &TlsIdentity,
     role: Role,
-) -> anyhow::Result<Transport> {
+) -> anyhow::Result<Balanced> {
     let tls = identity.client_config(Arc::new(SystemClock), role)?;
     let balanced = Balanced::new(settings.clone(), tls, &SystemRandom);
-    Ok(transport(balanced.with_context(|| format!("`{key}.addresses`"))?))
+    let balanced = balanced.with_context(|| format!("`{key}.addresses`"))?;
+    Ok(balanced.shown_as(role))
 }

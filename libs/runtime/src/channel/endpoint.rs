@@ -237,7 +237,7 @@ impl Endpoint {
     }
 
     /// The connection, made now if there is none. Callers that wait for the one who connects share what comes of it.
-    async fn connected(&self, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
+    pub(super) async fn connected(&self, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
         let unreachable = || turned_away(Code::Unavailable, "the instance is not reachable");
         let until = deadline.at_most(self.connect_max);
         let connecting = async {

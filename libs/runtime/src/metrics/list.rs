@@ -34,8 +34,28 @@ const SERVICE: Label = Label::named(
 const NODE: Label = Label::named("node", "a storage node by its URL");
 /// How a credential came.
 const SCHEME: Label = Label::of("scheme", &["oauth", "browserid", NONE]);
+/// A private tier, as its certificates name it.
+const TIER: Label = Label::of("service", &["dbwriter", "keysigner", "stretcher"]);
+const ENDPOINT_STATE: Label = Label::of("state", &["usable", "left_alone"]);
 const STATUS: Label = Label::of(
     "status",
+const SIGN_USE: Label = Label::of("key_use", &["access_token", "id_token", "certificate"]);
+const SIGN_RESULT: Label = Label::of(
+    "result",
+    &[
+        "signed",
+        "unfit_key",
+        "overloaded",
+        "timeout",
+        "unavailable",
+        "fault",
+    ],
+);
+const LIMIT: Label = Label::named("limit", "an action, as in lines of `limits.rules`");
+const SCHEMA: Label = Label::named(
+    "version",
+    "the number of the last file of the schema that the program knows",
+);
     &[
         "ok",
         "error",
@@ -133,6 +153,8 @@ list! {
         "Changes of such files that could not be used: what was read before stays in force.";
 
     HTTP_REQUESTS: Counters<3> = "foxhold_http_requests_total" [ROUTE, METHOD, CLASS]
+    SCHEMA_VERSION: Gauges<1> = "foxhold_schema_version" [SCHEMA]
+        "Always 1: the label says which schema of the store the process works with.";
         "Requests answered on the listener for clients.";
     HTTP_DURATION: Histograms<3> = "foxhold_http_request_duration_seconds" [ROUTE, METHOD, CLASS]
         "From the head of a request to the head of its answer.";
@@ -155,6 +177,25 @@ list! {
     AUDIT_FETCHED: Gauges<0> = "foxhold_audit_checkpoint_fetched_timestamp_seconds" []
         "When a signed head of the audit log was last fetched, in seconds since 1970.";
     KEY_SET_REFRESH: Gauges<1> = "foxhold_key_set_refresh_timestamp_seconds" [KEY_SET]
+    RPC_ENDPOINTS: Gauges<2> = "foxhold_rpc_endpoints" [TIER, ENDPOINT_STATE]
+        "Instances of a private tier that calls may go to, and those that are left alone for a while.";
+
+    STRETCH_SLOTS: Gauges<0> = "foxhold_stretch_slots_in_use" []
+        "Stretchings of passwords that run at present.";
+    STRETCH_REJECTED: Counters<0> = "foxhold_stretch_rejected_total" []
+        "Stretchings of passwords that were refused at once, or waited in vain.";
+
+    LIMIT_HITS: Counters<1> = "foxhold_limit_hits_total" [LIMIT]
+        "Attempts that were one too many for a rule of the limits: refused, or only reported.";
+    REPLAY_REMEMBERED: Gauges<0> = "foxhold_replay_remembered_requests" []
+        "Signed requests that are remembered to refuse exact repetitions.";
+    REPLAY_FORGOTTEN: Counters<0> = "foxhold_replay_forgotten_total" []
+        "Signed requests that were forgotten before their time to make room.";
+
+    SIGN_DURATION: Histograms<2> = "foxhold_sign_duration_seconds" [SIGN_USE, SIGN_RESULT]
+        "Orders to sign, from the wait for a thread to the checked signature, without the audit log.";
+    SIGN_QUEUE: Gauges<0> = "foxhold_sign_queue_depth" []
+        "Orders that wait for a thread that signs.";
         "When published keys were last fetched, from the keysigner or another accounts server, in seconds since 1970.";
 
     TOKEN_EXCHANGES: Counters<3> = "foxhold_token_exchanges_total" [SERVICE, SCHEME, STATUS]
@@ -216,7 +257,18 @@ mod tests {
     };
 
     /// What follows the last word that is no unit.
-    const UNITS: [&str; 5] = ["_seconds", "_slots", "_info", "_bytes", "_records"];
+    const UNITS: [&str; 10] = [
+        "_seconds",
+        "_slots",
+        "_slots_in_use",
+        "_info",
+        "_bytes",
+        "_records",
+        "_requests",
+        "_queue_depth",
+        "_endpoints",
+        "_version",
+    ];
     /// Short for units: Prometheus wants them spelt, wherever they stand.
     const ABBREVIATIONS: [&str; 14] = [
         "s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d",
