@@ -39,7 +39,7 @@ use crate::{
     limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts,
+        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts, Reachable,
         RenewalWriter, ServiceCache, TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
@@ -136,6 +136,8 @@ pub struct Ports {
     /// Stretches passwords.
     pub stretcher: Arc<dyn Stretcher>,
     /// Takes mail.
+    /// Those who write, where they are processes of their own: to see whether they are there.
+    pub dbwriters: Option<Arc<dyn Reachable>>,
     pub mailer: Arc<dyn Mailer>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -256,6 +258,7 @@ fn token_server(
         renewals: RenewalWriter::default(),
         shutdown: shutdown.clone(),
     }
+        dbwriters: ports.dbwriters.clone(),
 }
 
 /// Whose access tokens the Token Server takes.

@@ -39,7 +39,7 @@ use crate::{
     token_server::{self, Condition, TokenServer},
 };
 
-/// How often store and keysigner are looked at for the health answers.
+/// How often store, keysigner and dbwriters are looked at for the health answers.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`.
@@ -69,6 +69,7 @@ pub struct Webhead {
     store: Part,
     keysigner: Part,
     /// Where another accounts server tells what its users are called: before that nobody can be served.
+    dbwriter: Part,
     home: Option<Part>,
     jobs: (JobPorts, JobSettings),
     registration: (FileWatch, Arc<CurrentRegistration>),
@@ -94,12 +95,13 @@ impl Webhead {
         let own = config.token_server_listen.map(bind).transpose()?;
         let address = public.local_addr().context("reading the listener's address")?;
         let health = Health::new(shutdown);
-        let (store, keysigner) = (
+        let (store, keysigner, dbwriter) = (
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
         );
         let readers = store::open(prepared.store).await?;
         prepared.deployment.region = readers.region;
+            health.part("dbwriter", Need::Helpful),
         let tiers = Tiers::reach(&config, &identity)?;
         let outbox = tiers.outbox(&readers, &prepared.deployment);
         let mail = prepared.mail.start(outbox, shutdown)?;
@@ -138,6 +140,7 @@ impl Webhead {
             jobs,
             registration,
             certificate,
+            dbwriter,
             config,
         })
     }
@@ -191,7 +194,7 @@ impl Webhead {
         };
         tokio::select! {
             cut = listeners => tracing::info!(cut, "stopped"),
-            () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
+            () = keep_probing(&self.token_server, parts) => {}
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
             never = self.certificate.run() => never,
@@ -227,13 +230,26 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     foxhold_runtime::listen(address).with_context(|| format!("listening on {address}"))
 }
 
-/// Looks at store and keysigner now and then, for as long as it is polled.
-async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part, home: Option<&Part>) {
+/// The parts that are behind this process.
+#[derive(Clone, Copy)]
+struct Probed<'a> {
+    store: &'a Part,
+    keysigner: &'a Part,
+    dbwriter: &'a Part,
+    home: Option<&'a Part>,
+}
+
+/// Looks at what is behind this process now and then, for as long as it is polled.
+async fn keep_probing(token_server: &TokenServer, probed: Probed<'_>) {
     loop {
         let found = token_server.dependencies().await;
-        let parts = [(store, found.database), (keysigner, found.keysigner)];
-        let home = home.map(|home| (home, found.home));
-        for (part, condition) in parts.into_iter().chain(home) {
+        let parts = [
+            (probed.store, found.database),
+            (probed.keysigner, found.keysigner),
+        ];
+        let dbwriter = found.dbwriter.map(|condition| (probed.dbwriter, condition));
+        let home = probed.home.map(|home| (home, found.home));
+        for (part, condition) in parts.into_iter().chain(dbwriter).chain(home) {
             match condition {
                 Condition::Ok => part.works(),
                 Condition::Unknown => part.fails("no answer"),
@@ -251,11 +267,12 @@ struct Tiers {
 
 impl Tiers {
     fn reach(config: &Config, identity: &TlsIdentity) -> anyhow::Result<Self> {
-        let dbwriter = channel("dbwriter", &config.dbwriter, identity, Role::Dbwriter)?;
+        let dbwriters = channel("dbwriter", &config.dbwriter, identity, Role::Dbwriter)?;
         let keysigner = channel("keysigner", &config.keysigner, identity, Role::Keysigner)?;
         Ok(Self {
-            dbwriter,
-            signer: Arc::new(RemoteSigner::new(keysigner)),
+            dbwriter: transport(dbwriters.clone()),
+            dbwriters,
+            signer: Arc::new(RemoteSigner::new(transport(keysigner))),
         })
     }
 }
@@ -267,6 +284,7 @@ impl Tiers {
             outbox: Arc::new(RemoteOutbox::new(self.dbwriter.clone())),
             reader: Arc::clone(&readers.outbox),
             invitations: Arc::clone(&readers.invitations),
+    dbwriters: Balanced,
             templates: Arc::clone(&deployment.mail_templates) as _,
             key: Arc::new(OutboxKey::derive(&deployment.code_key)),
             clock: Arc::new(SystemClock),
@@ -336,6 +354,7 @@ fn job_ports(tiers: &Tiers, ports: &Ports) -> JobPorts {
             Arc::clone(&random),
         )),
         turns: Some(Arc::new(RemoteJobTurns::new(tiers.dbwriter.clone()))),
+        dbwriters: Some(Arc::new(tiers.dbwriters.clone())),
         clock,
         random,
     }

@@ -177,6 +177,8 @@ fn ports(
         certificates: Arc::clone(&signer) as _,
         minter: Arc::clone(&signer) as _,
         public_keys: Arc::clone(&signer) as _,
+        // One process: whoever asks is there.
+        dbwriters: None,
         stretcher,
         mailer,
         clock: Arc::clone(&means.clock),
