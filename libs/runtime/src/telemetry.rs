@@ -5,6 +5,7 @@
 //! (`security.md` C.5, F).
 
 mod json;
+mod place;
 mod text;
 
 use std::io::IsTerminal;
@@ -24,6 +25,7 @@ use tracing_subscriber::{
 use crate::traces::{self, Recorder};
 
 pub use json::JsonLines;
+pub use place::place;
 
 /// The `log` table of every configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]

@@ -20,7 +20,7 @@ use foxhold_runtime::{
     config::Secrets,
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
-    layers,
+    layers, telemetry,
     tls::{Following, Role, TlsIdentity},
 };
 use rustls::ServerConfig;
@@ -77,6 +77,7 @@ impl Ops {
             None => None,
         };
         let address = listener.local_addr().context("reading the listener's address")?;
+        telemetry::place(Some(identity.id().region()), address);
         let health = Health::new(shutdown);
         let store = health.part("store", Need::Required);
         let ports = reach(&config, &identity, prepared, shutdown).await?;

@@ -11,6 +11,7 @@ use foxhold_runtime::{
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
+    telemetry,
 };
 use foxhold_sync::storage::{Refusal, Tick};
 
@@ -50,7 +51,9 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
     let part = health.part("store", Need::Required);
     node.probe().await.context("probing the shards")?;
     part.works();
-    tracing::info!(listen = %listener.local_addr().context("reading the listener's address")?, "serving");
+    let address = listener.local_addr().context("reading the listener's address")?;
+    telemetry::place(None, address);
+    tracing::info!(listen = %address, "serving");
     let router = layered(standalone_router(Arc::clone(&node)), &node, config.requests_max);
     let edge_limits = EdgeLimits {
         head_len_max: HEAD_LEN_MAX,

@@ -96,6 +96,7 @@ impl Webhead {
         let address = public.local_addr().context("reading the listener's address")?;
         let health = Health::new(shutdown);
         let (store, keysigner, dbwriter) = (
+        telemetry::place(Some(identity.id().region()), address);
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
         );

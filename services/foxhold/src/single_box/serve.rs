@@ -10,7 +10,7 @@ use foxhold_runtime::{
     config::FileWatch,
     health,
     http_edge::{self, EdgeLimits},
-    metrics, shutdown,
+    metrics, shutdown, telemetry,
 };
 use foxhold_store_sqlite::SqliteStore;
 use foxhold_sync_node::SyncNode;
@@ -73,6 +73,13 @@ pub(crate) async fn serve(
     let edge = EdgeLimits {
         head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,
+    telemetry::place(
+        None,
+        listeners
+            .public
+            .local_addr()
+            .context("reading the listener's address")?,
+    );
         ..EdgeLimits::default()
     };
     let storage = storage_routes(&parts.node);
