@@ -28,7 +28,8 @@ pub use key::Key;
 pub use reading::{Reading, Said};
 pub use secret::{SECRET_FORMAT, SecretError, SecretFile, Secrets};
 pub use site::{is_host, site_root};
-pub use watch::{FileWatch, LOOK_PAUSE};
+pub(crate) use watch::look_now;
+pub use watch::{FileWatch, next_look};
 
 const PREFIX: &str = "FOXHOLD_";
 

@@ -7,7 +7,7 @@ use axum::{Router, response::Response};
 use foxhold_core::Clock as _;
 use foxhold_runtime::{
     Health, Phase, Shutdown, SystemClock, SystemRandom,
-    config::{FileWatch, LOOK_PAUSE, Secrets},
+    config::{FileWatch, Secrets, next_look},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
@@ -120,7 +120,7 @@ async fn keep_probing(node: &SyncNode, part: &Part) {
 /// lead to is told where the signer does the same (`services/keysigner/src/node_secrets.rs`).
 async fn keep_secrets_fresh(node: &SyncNode, watch: &FileWatch, config: &Config, secrets: &Secrets) {
     loop {
-        tokio::time::sleep(LOOK_PAUSE).await;
+        next_look().await;
         if let Some(fresh) = watch.look(|| config.node_secrets(secrets)) {
             node.replace_secrets(fresh);
         }

@@ -33,6 +33,7 @@ use crate::{
     config::Config,
     follow_ups::FollowUps,
     jobs::{self, JobPorts, JobSettings},
+    limits::live::{self as live_limits, CurrentLimits},
     mail::{CaptureMailer, RunningSender, SenderPorts, capture::mailbox_router},
     registration,
     store::{self, Readers},
@@ -68,11 +69,12 @@ pub struct Webhead {
     health: Health,
     store: Part,
     keysigner: Part,
-    /// Where another accounts server tells what its users are called: before that nobody can be served.
     dbwriter: Part,
+    /// Where another accounts server tells what its users are called: before that nobody can be served.
     home: Option<Part>,
     jobs: (JobPorts, JobSettings),
     registration: (FileWatch, Arc<CurrentRegistration>),
+    limits: (FileWatch, CurrentLimits),
     certificate: Following,
     config: Config,
 }
@@ -94,15 +96,15 @@ impl Webhead {
         let private = config.private_listen.map(bind).transpose()?;
         let own = config.token_server_listen.map(bind).transpose()?;
         let address = public.local_addr().context("reading the listener's address")?;
+        telemetry::place(Some(identity.id().region()), address);
         let health = Health::new(shutdown);
         let (store, keysigner, dbwriter) = (
-        telemetry::place(Some(identity.id().region()), address);
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
+            health.part("dbwriter", Need::Helpful),
         );
         let readers = store::open(prepared.store).await?;
         prepared.deployment.region = readers.region;
-            health.part("dbwriter", Need::Helpful),
         let tiers = Tiers::reach(&config, &identity)?;
         let outbox = tiers.outbox(&readers, &prepared.deployment);
         let mail = prepared.mail.start(outbox, shutdown)?;
@@ -113,6 +115,7 @@ impl Webhead {
         );
         let mut app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let registration = watch_registration(&config, &app)?;
+        let limits = watch_limits(&config, &app)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
         let own = own.map(|listener| {
             // It is served once, and by its own rules.
@@ -137,11 +140,12 @@ impl Webhead {
             health,
             store,
             keysigner,
+            dbwriter,
             home,
             jobs,
             registration,
+            limits,
             certificate,
-            dbwriter,
             config,
         })
     }
@@ -188,6 +192,13 @@ impl Webhead {
         let (ports, settings) = self.jobs;
         let jobs = jobs::start(ports, settings, &shutdown);
         let (watch, rules) = &self.registration;
+        let (limits_watch, limits) = &self.limits;
+        let parts = Probed {
+            store: &self.store,
+            keysigner: &self.keysigner,
+            dbwriter: &self.dbwriter,
+            home: self.home.as_ref(),
+        };
         let public = edge(self.public, self.router);
         let listeners = async {
             let (public, own, ()) = tokio::join!(public, own, private);
@@ -198,6 +209,7 @@ impl Webhead {
             () = keep_probing(&self.token_server, parts) => {}
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
+            () = live_limits::keep_fresh(limits_watch, limits, || self.config.limits_again()) => {}
             never = self.certificate.run() => never,
         }
         self.follow_ups.ended().await;
@@ -224,6 +236,15 @@ fn watch_registration(config: &Config, app: &App) -> anyhow::Result<(FileWatch, 
     let (watch, rules) = FileWatch::of_paths(registration::PART, files, || config.registration_again())?;
     let current = Arc::clone(&app.accounts.registration);
     current.replace(rules);
+    Ok((watch, current))
+}
+
+/// The same for the limits.
+fn watch_limits(config: &Config, app: &App) -> anyhow::Result<(FileWatch, CurrentLimits)> {
+    let files = config.sources.files.clone();
+    let (watch, limiting) = FileWatch::of_paths(live_limits::PART, files, || config.limits_again())?;
+    let current = app.limits.clone().context("a webhead has limits")?;
+    current.replace(limiting);
     Ok((watch, current))
 }
 
@@ -262,6 +283,7 @@ async fn keep_probing(token_server: &TokenServer, probed: Probed<'_>) {
 
 /// The tiers behind that everything is done with.
 struct Tiers {
+    dbwriters: Balanced,
     dbwriter: Transport,
     signer: Arc<RemoteSigner>,
 }
@@ -285,7 +307,6 @@ impl Tiers {
             outbox: Arc::new(RemoteOutbox::new(self.dbwriter.clone())),
             reader: Arc::clone(&readers.outbox),
             invitations: Arc::clone(&readers.invitations),
-    dbwriters: Balanced,
             templates: Arc::clone(&deployment.mail_templates) as _,
             key: Arc::new(OutboxKey::derive(&deployment.code_key)),
             clock: Arc::new(SystemClock),
@@ -333,6 +354,7 @@ fn ports(
         certificates: Arc::clone(&tiers.signer) as _,
         minter: Arc::clone(&tiers.signer) as _,
         public_keys: Arc::clone(&tiers.signer) as _,
+        dbwriters: Some(Arc::new(tiers.dbwriters.clone())),
         stretcher,
         mailer,
         clock: Arc::new(SystemClock),
@@ -355,7 +377,6 @@ fn job_ports(tiers: &Tiers, ports: &Ports) -> JobPorts {
             Arc::clone(&random),
         )),
         turns: Some(Arc::new(RemoteJobTurns::new(tiers.dbwriter.clone()))),
-        dbwriters: Some(Arc::new(tiers.dbwriters.clone())),
         clock,
         random,
     }

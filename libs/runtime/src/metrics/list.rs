@@ -11,7 +11,16 @@ const ROLE: Label = Label::named(
 );
 const VERSION: Label = Label::named("version", "the version of the program");
 const USE: Label = Label::of("use", &["tier"]);
-const CONFIG_PART: Label = Label::of("part", &["node_secrets", "registration", "tier_certificate"]);
+const CONFIG_PART: Label = Label::of(
+    "part",
+    &[
+        "limits",
+        "log_level",
+        "node_secrets",
+        "registration",
+        "tier_certificate",
+    ],
+);
 const ROUTE: Label = Label::named(
     "route",
     "the template of the path; `none` for a path that is no route",
@@ -25,20 +34,11 @@ const MISSED: Label = Label::of(
     "reason",
     &["unreachable", "ended", "broken", "late", "turned_away"],
 );
-const SIDE: Label = Label::of("side", &["server"]);
-const KEY_USE: Label = Label::of("key_use", &["access_token"]);
-const SERVICE: Label = Label::named(
-    "service",
-    "a service of the Token Server by its key; `none` for one that is not known",
-);
-const NODE: Label = Label::named("node", "a storage node by its URL");
-/// How a credential came.
-const SCHEME: Label = Label::of("scheme", &["oauth", "browserid", NONE]);
 /// A private tier, as its certificates name it.
 const TIER: Label = Label::of("service", &["dbwriter", "keysigner", "stretcher"]);
 const ENDPOINT_STATE: Label = Label::of("state", &["usable", "left_alone"]);
-const STATUS: Label = Label::of(
-    "status",
+const SIDE: Label = Label::of("side", &["server"]);
+const KEY_USE: Label = Label::of("key_use", &["access_token"]);
 const SIGN_USE: Label = Label::of("key_use", &["access_token", "id_token", "certificate"]);
 const SIGN_RESULT: Label = Label::of(
     "result",
@@ -56,6 +56,15 @@ const SCHEMA: Label = Label::named(
     "version",
     "the number of the last file of the schema that the program knows",
 );
+const SERVICE: Label = Label::named(
+    "service",
+    "a service of the Token Server by its key; `none` for one that is not known",
+);
+const NODE: Label = Label::named("node", "a storage node by its URL");
+/// How a credential came.
+const SCHEME: Label = Label::of("scheme", &["oauth", "browserid", NONE]);
+const STATUS: Label = Label::of(
+    "status",
     &[
         "ok",
         "error",
@@ -144,6 +153,8 @@ list! {
         "Always 1: the labels say what runs.";
     PROCESS_START: Gauges<0> = "foxhold_process_start_timestamp_seconds" []
         "When the process began, in seconds since 1970.";
+    SCHEMA_VERSION: Gauges<1> = "foxhold_schema_version" [SCHEMA]
+        "Always 1: the label says which schema of the store the process works with.";
     TLS_EXPIRY: Gauges<1> = "foxhold_tls_certificate_expiry_timestamp_seconds" [USE]
         "When the certificate that the process shows to other tiers runs out, in seconds since 1970.";
 
@@ -153,8 +164,6 @@ list! {
         "Changes of such files that could not be used: what was read before stays in force.";
 
     HTTP_REQUESTS: Counters<3> = "foxhold_http_requests_total" [ROUTE, METHOD, CLASS]
-    SCHEMA_VERSION: Gauges<1> = "foxhold_schema_version" [SCHEMA]
-        "Always 1: the label says which schema of the store the process works with.";
         "Requests answered on the listener for clients.";
     HTTP_DURATION: Histograms<3> = "foxhold_http_request_duration_seconds" [ROUTE, METHOD, CLASS]
         "From the head of a request to the head of its answer.";
@@ -168,15 +177,6 @@ list! {
     RPC_FAILED_ATTEMPTS: Counters<2> = "foxhold_rpc_failed_attempts_total" [RPC_SERVICE, MISSED]
         "Calls that an instance of a private tier did not carry out, or did not answer; while there is time, another is asked.";
 
-    KEY_AGE: Gauges<1> = "foxhold_key_age_seconds" [KEY_USE]
-        "How long ago the key that signs at present was made.";
-    AUDIT_RECORDS: Counters<1> = "foxhold_audit_records_total" [AUDIT_RESULT]
-        "Decisions with the provider's key, by what came of them, written to the audit log.";
-    AUDIT_COMMIT_DURATION: Histograms<0> = "foxhold_audit_commit_duration_seconds" []
-        "How long it took to make a group of records durable.";
-    AUDIT_FETCHED: Gauges<0> = "foxhold_audit_checkpoint_fetched_timestamp_seconds" []
-        "When a signed head of the audit log was last fetched, in seconds since 1970.";
-    KEY_SET_REFRESH: Gauges<1> = "foxhold_key_set_refresh_timestamp_seconds" [KEY_SET]
     RPC_ENDPOINTS: Gauges<2> = "foxhold_rpc_endpoints" [TIER, ENDPOINT_STATE]
         "Instances of a private tier that calls may go to, and those that are left alone for a while.";
 
@@ -196,6 +196,15 @@ list! {
         "Orders to sign, from the wait for a thread to the checked signature, without the audit log.";
     SIGN_QUEUE: Gauges<0> = "foxhold_sign_queue_depth" []
         "Orders that wait for a thread that signs.";
+    KEY_AGE: Gauges<1> = "foxhold_key_age_seconds" [KEY_USE]
+        "How long ago the key that signs at present was made.";
+    AUDIT_RECORDS: Counters<1> = "foxhold_audit_records_total" [AUDIT_RESULT]
+        "Decisions with the provider's key, by what came of them, written to the audit log.";
+    AUDIT_COMMIT_DURATION: Histograms<0> = "foxhold_audit_commit_duration_seconds" []
+        "How long it took to make a group of records durable.";
+    AUDIT_FETCHED: Gauges<0> = "foxhold_audit_checkpoint_fetched_timestamp_seconds" []
+        "When a signed head of the audit log was last fetched, in seconds since 1970.";
+    KEY_SET_REFRESH: Gauges<1> = "foxhold_key_set_refresh_timestamp_seconds" [KEY_SET]
         "When published keys were last fetched, from the keysigner or another accounts server, in seconds since 1970.";
 
     TOKEN_EXCHANGES: Counters<3> = "foxhold_token_exchanges_total" [SERVICE, SCHEME, STATUS]
