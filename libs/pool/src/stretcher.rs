@@ -41,6 +41,13 @@ impl PoolStretcher {
         self.0.counts()
     }
 
+    /// How many stretchings run, and how many were refused or waited in vain.
+    #[must_use]
+    pub fn running_and_refused(&self) -> (usize, u64) {
+        let counts = self.counts();
+        (counts.running, counts.refused)
+    }
+
     /// Ends the pool. Whether all running jobs finished.
     pub async fn end(&self) -> bool {
         self.0.end().await

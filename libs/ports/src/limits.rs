@@ -115,6 +115,13 @@ impl Action {
         (Self::ClientSecretFailed, "clientSecretFailed"),
         (Self::TokenIssue, "tokenIssue"),
     ];
+
+    /// Its name in rule files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = Self::ALL.iter().find(|(action, _)| *action == self);
+        named.map_or("", |(_, name)| name)
+    }
 }
 
 /// Under which keys an action is done; rules pick from them.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use foxhold_core::{Deadline, Random};
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http::{Request, Response};
 use rustls::ClientConfig;
 use schemars::JsonSchema;
@@ -27,7 +27,12 @@ use tokio::time::{sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tracing::Instrument as _;
 
-use crate::{grpc_status::turned_away, traces::spans};
+use crate::{
+    grpc_status::turned_away,
+    metrics::{self, list},
+    tls::Role,
+    traces::spans,
+};
 use endpoint::{Endpoint, Outcome, Slot};
 use names::Names;
 use pick::Dice;
@@ -124,6 +129,39 @@ impl Balanced {
             settings,
             keeps_names: Once::new(),
         })))
+    }
+
+    /// Shows in the metrics how many instances there are, as those of the tier `role`.
+    #[must_use]
+    pub fn shown_as(self, role: Role) -> Self {
+        metrics::follow(&self.0, move |shared| {
+            let endpoints = shared.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let usable = endpoints
+                .iter()
+                .filter(|endpoint| endpoint.is_usable(now))
+                .count();
+            for (state, count) in [("usable", usable), ("left_alone", endpoints.len() - usable)] {
+                list::RPC_ENDPOINTS
+                    .of([role.as_str(), state])
+                    .set(metrics::amount(count as u64));
+            }
+        });
+        self
+    }
+
+    /// Whether an instance is connected, or is so in time. Nothing is called: whoever is there may still refuse calls.
+    pub async fn reaches(&self, by: Deadline) -> bool {
+        self.keep_names();
+        let endpoints = self.endpoints();
+        let mut connecting: FuturesUnordered<_> =
+            endpoints.iter().map(|endpoint| endpoint.connected(by)).collect();
+        while let Some(connected) = connecting.next().await {
+            if connected.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Replaces the instances; those that stay keep their connections. A list without addresses changes nothing: no

@@ -28,7 +28,8 @@ pub use key::Key;
 pub use reading::{Reading, Said};
 pub use secret::{SECRET_FORMAT, SecretError, SecretFile, Secrets};
 pub use site::{is_host, site_root};
-pub use watch::{FileWatch, LOOK_PAUSE};
+pub(crate) use watch::look_now;
+pub use watch::{FileWatch, next_look};
 
 /// The longest time that a webhead may be given for a request, in milliseconds. Whoever looks once more at what requests of now
 /// may still do, elsewhere too, waits longer.

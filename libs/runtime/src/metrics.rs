@@ -10,7 +10,10 @@ pub mod list;
 pub mod purge;
 pub mod scraped;
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ::metrics::Recorder as _;
 use axum::{
@@ -76,9 +79,39 @@ async fn keep_tidy() {
     }
 }
 
+/// Shows a figure that somebody keeps anyway; false once there is nobody to ask.
+type Look = Box<dyn Fn() -> bool + Send>;
+
+/// What is looked at before each scrape.
+static LOOKS: Mutex<Vec<Look>> = Mutex::new(Vec::new());
+
+/// Lets `show` set gauges and counters from what `shown` holds, before each scrape for as long as `shown` lives. It must
+/// not wait for anything, nor scrape.
+pub fn follow<T: Send + Sync + 'static>(shown: &Arc<T>, show: impl Fn(&T) + Send + 'static) {
+    let shown = Arc::downgrade(shown);
+    let look = move || shown.upgrade().inspect(|shown| show(shown)).is_some();
+    let mut looks = LOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    looks.push(Box::new(look));
+}
+
+/// Shows how those are doing who stretch passwords: how many stretchings run, and how many were refused since they began.
+pub fn follow_stretching<T: Send + Sync + 'static>(
+    pool: &Arc<T>,
+    counts: impl Fn(&T) -> (usize, u64) + Send + 'static,
+) {
+    follow(pool, move |pool| {
+        let (running, refused) = counts(pool);
+        list::STRETCH_SLOTS.of([]).set(amount(running as u64));
+        list::STRETCH_REJECTED.of([]).absolute(refused);
+    });
+}
+
 /// Everything counted so far, as Prometheus reads it.
 #[must_use]
 pub fn text() -> String {
+    let mut looks = LOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    looks.retain(|look| look());
+    drop(looks);
     COUNTED.text.render()
 }
 
@@ -91,4 +124,35 @@ pub(crate) async fn scrape() -> Response {
 #[must_use]
 pub const fn amount(number: u64) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    static HELD: Gauges<0> = Gauges::new("foxhold_held_seconds", &[], "Only in this test.");
+
+    #[test]
+    fn what_is_followed_is_looked_at_before_each_scrape_until_it_is_gone() {
+        let held = Arc::new(AtomicU64::new(1));
+        follow(&held, |held| {
+            HELD.of([]).set(amount(held.load(Ordering::Relaxed)))
+        });
+        let shown = || {
+            let text = text();
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("foxhold_held_seconds "));
+            line.map(str::to_owned)
+        };
+        assert_eq!(shown().as_deref(), Some("1"));
+        held.store(7, Ordering::Relaxed);
+        assert_eq!(shown().as_deref(), Some("7"));
+        let weak = Arc::downgrade(&held);
+        drop(held);
+        assert_eq!(shown().as_deref(), Some("7"));
+        assert_eq!(weak.weak_count(), 0, "nobody holds on to it");
+    }
 }

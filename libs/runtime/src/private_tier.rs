@@ -17,7 +17,7 @@ use crate::{
     grpc_server::{GrpcLimits, GrpcServer},
     health::private_router,
     http_edge::{self, EdgeLimits},
-    layers,
+    layers, telemetry,
     tls::{Following, Role, TlsError, TlsIdentity, TlsSettings},
 };
 
@@ -94,6 +94,7 @@ impl PrivateTier {
             Some(address) => Some(listen(address)?),
             None => None,
         };
+        telemetry::place(Some(identity.id().region()), grpc_address);
         tracing::info!(listen = %grpc_address, identity = %identity.id(), "listening");
         Ok(Self {
             grpc,

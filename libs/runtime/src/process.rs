@@ -12,13 +12,14 @@ use std::{
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
 
 use crate::{
     Shutdown,
-    config::{ConfigErrors, Findings, Reading, SecretError, Secrets, Sources, split_fix},
+    config::{self, ConfigErrors, FileWatch, Findings, Reading, SecretError, Secrets, Sources, split_fix},
     crypto_provider, metrics, shutdown,
     store::OpenError,
-    telemetry::{self, LogConfig},
+    telemetry::{self, LogConfig, TelemetryError},
     traces::{self, Destination, Exporting},
 };
 
@@ -32,7 +33,7 @@ pub const UNAVAILABLE: u8 = 4;
 pub const REFUSED: u8 = 6;
 
 /// A role as a process.
-pub trait Service {
+pub trait Service: 'static {
     /// Its configuration.
     type Config: DeserializeOwned + JsonSchema + Serialize;
     /// Its name: of the configuration file, in logs.
@@ -141,16 +142,22 @@ fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure>
     }
     let mut config = checked.config;
     S::remember(&mut config, &sources);
+    let files = sources.files.clone();
     let opened = checked
         .traces
         .map(|traces| traces::open(traces, S::ROLE, version));
     let (recorder, exporting) = opened.unzip();
-    telemetry::init_with_traces(S::ROLE, S::log(&config), recorder).map_err(Failure::invalid)?;
+    let levels = telemetry::init_with_traces(S::ROLE, S::log(&config), recorder).map_err(Failure::invalid)?;
+    let log_again = move || log_of::<S>(&sources);
+    let (log_watch, log) =
+        FileWatch::of_paths(telemetry::PART, files, &log_again).map_err(Failure::invalid)?;
+    levels.set(&log).map_err(Failure::invalid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown::listen_for_signals(&shutdown, S::drain_delay(&config))?;
         metrics::start(S::ROLE, version);
+        tokio::spawn(async move { levels.keep_fresh(&log_watch, log_again).await });
         let exporting = exporting.map(Exporting::start);
         let served = S::serve(config, secrets, shutdown).await;
         if let Some(exporting) = exporting {
@@ -159,6 +166,21 @@ fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure>
         served
     });
     Ok(served?)
+}
+
+/// The log table cannot be taken from the files as they are now.
+#[derive(Debug, Error)]
+enum LogFault {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Level(#[from] TelemetryError),
+}
+
+/// The log table as the files have it now.
+fn log_of<S: Service>(sources: &Sources) -> Result<LogConfig, LogFault> {
+    let config: S::Config = config::load(S::ROLE, sources)?;
+    Ok(S::log(&config).clone())
 }
 
 /// Why a process ends, and with which code.

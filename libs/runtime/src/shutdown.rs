@@ -7,6 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+use crate::config::look_now;
+
 /// How far a process is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -85,7 +87,8 @@ impl Shutdown {
     }
 }
 
-/// Starts to listen for SIGTERM and SIGINT: the first one drains, a second one stops without waiting.
+/// Starts to listen for SIGTERM and SIGINT: the first one drains, a second one stops without waiting. SIGHUP ends nothing:
+/// files that are read again on a change are looked at at once.
 ///
 /// # Errors
 /// The operating system refuses the signal handlers.
@@ -94,6 +97,13 @@ pub fn listen_for_signals(shutdown: &Shutdown, drain_delay: Duration) -> std::io
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("asked to look whether files have changed");
+            look_now();
+        }
+    });
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };

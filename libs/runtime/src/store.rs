@@ -17,13 +17,22 @@ use thiserror::Error;
 pub use cluster_tls::{AT_TOP, ClusterTls, ClusterTlsError, ClusterTlsFiles, ClusterTlsKeys, IN_STORE};
 pub use opened::{OpenError, opened};
 
-use crate::config::{ConfigErrors, Fault, SecretError, SecretFile, Secrets};
+use crate::{
+    config::{ConfigErrors, Fault, SecretError, SecretFile, Secrets},
+    metrics::{label, list as metrics},
+};
 use cluster_tls::Rule;
 
 /// How old a webhead's table of nodes may be at most, and is by default, in milliseconds (`tokenserver.md` 12).
 const NODE_TABLE_AGE_MS_MAX: u64 = 1000;
 /// Connections that read a SQLite file.
 const CONNECTIONS: usize = 8;
+
+/// Tells operators which schema the store has that was opened: the number of the last file that the program knows.
+pub fn tell_schema(last_file: u32) {
+    let version = label::named(&last_file.to_string());
+    metrics::SCHEMA_VERSION.of([version]).set(1.0);
+}
 
 /// The technology.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]

@@ -5,6 +5,8 @@
 //! (`security.md` C.5, F).
 
 mod json;
+mod levels;
+mod place;
 mod text;
 
 use std::io::IsTerminal;
@@ -24,6 +26,8 @@ use tracing_subscriber::{
 use crate::traces::{self, Recorder};
 
 pub use json::JsonLines;
+pub use levels::{Levels, PART};
+pub use place::place;
 
 /// The `log` table of every configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
@@ -32,6 +36,7 @@ pub struct LogConfig {
     /// `auto` (text on a terminal, else JSON), `text` or `json`.
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level` pairs.
+    #[schemars(extend("x-reload" = "value"))]
     pub level: String,
 }
 
@@ -122,7 +127,7 @@ fn told<S: Subscriber>(levels: EnvFilter) -> impl Filter<S> {
 ///
 /// # Errors
 /// The level is unreadable, or logging runs already.
-pub fn init(role: &'static str, config: &LogConfig) -> Result<(), TelemetryError> {
+pub fn init(role: &'static str, config: &LogConfig) -> Result<Levels, TelemetryError> {
     init_with_traces(role, config, None)
 }
 
@@ -131,8 +136,8 @@ pub(crate) fn init_with_traces(
     role: &'static str,
     config: &LogConfig,
     traces: Option<Recorder>,
-) -> Result<(), TelemetryError> {
-    let filter = config.levels()?;
+) -> Result<Levels, TelemetryError> {
+    let (filter, levels) = levels::changeable(config)?;
     let on_terminal = std::io::stderr().is_terminal();
     let as_text = match config.format {
         LogFormat::Text => true,
@@ -148,14 +153,14 @@ pub(crate) fn init_with_traces(
     } else {
         JsonLines::new(role, std::io::stderr).boxed()
     };
-    let logs = tracing_subscriber::registry().with(lines.with_filter(told(filter)));
+    let logs = tracing_subscriber::registry().with(lines.with_filter(filter));
     let begun = match traces {
         Some(recorder) => logs.with(traces::layer(recorder)).try_init(),
         None => logs.try_init(),
     };
     begun.map_err(|_| TelemetryError::Twice)?;
     log_panics_without_contents();
-    Ok(())
+    Ok(levels)
 }
 
 /// From here on a panic is one log line with its place.

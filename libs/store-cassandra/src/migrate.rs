@@ -18,7 +18,7 @@ use foxhold_core::Random;
 
 pub use admin::Node;
 pub use error::MigrateError;
-pub use files::{FileError, Kind, Migration};
+pub use files::{FileError, Kind, Migration, latest};
 pub use journal::{Applied, Waiting};
 pub use plan::{Plan, PlanError, RegionPlan};
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub use writer::SqliteStore;
 
 use foxhold_sqlite::Schema;
 
+/// The number of the schema's last script: the version of every file that is open.
+#[must_use]
+pub fn latest() -> u32 {
+    u32::try_from(SCHEMA.version()).expect("there are a handful")
+}
+
 /// The schema of the file. Migrations are history: changes are appended as new scripts.
 pub static SCHEMA: Schema = Schema {
     name: "store",

@@ -105,16 +105,17 @@ pub struct FirstAssignmentFigures {
 
 /// The limits of one process.
 pub struct FirstAssignments {
-    /// Absent = any number of users.
-    limits: Option<Limits>,
+    limits: Limits,
 }
 
 struct Limits {
-    reserved_percent: u8,
     state: Mutex<State>,
 }
 
 struct State {
+    /// Off = any number of users.
+    is_on: bool,
+    reserved_percent: u8,
     budgets: Budgets,
     rooms: HashMap<Where, Room>,
     /// Users who are being written. Several requests of one user are one user.
@@ -138,33 +139,47 @@ impl FirstAssignments {
     #[must_use]
     pub fn new(settings: &FirstAssignmentSettings) -> Self {
         let state = State {
+            is_on: true,
+            reserved_percent: settings.reserved_percent.min(99),
             budgets: Budgets::new(settings),
             rooms: HashMap::new(),
             in_work: HashMap::new(),
         };
         Self {
-            limits: Some(Limits {
-                reserved_percent: settings.reserved_percent.min(99),
+            limits: Limits {
                 state: Mutex::new(state),
-            }),
+            },
         }
     }
 
     /// Any number of users.
     #[must_use]
-    pub const fn off() -> Self {
-        Self { limits: None }
+    pub fn off() -> Self {
+        let off = Self::new(&FirstAssignmentSettings::default());
+        off.replace(None);
+        off
+    }
+
+    /// Goes on with other settings, or with none: any number of users. What was counted goes on counting, by the new rates
+    /// from now on; how many keys are remembered stays as it was.
+    pub fn replace(&self, settings: Option<&FirstAssignmentSettings>) {
+        let mut state = self.limits.lock();
+        state.is_on = settings.is_some();
+        if let Some(settings) = settings {
+            state.reserved_percent = settings.reserved_percent.min(99);
+            state.budgets.replace(settings);
+        }
     }
 
     /// What they hold.
     #[must_use]
     pub fn figures(&self) -> FirstAssignmentFigures {
-        let state = self.limits.as_ref().map(Limits::lock);
-        state.map_or_else(FirstAssignmentFigures::default, |state| FirstAssignmentFigures {
+        let state = self.limits.lock();
+        FirstAssignmentFigures {
             issuers: state.budgets.issuers(),
             blocks: state.budgets.blocks(),
             in_work: state.in_work.len(),
-        })
+        }
     }
 
     /// Reads how much room there is, if that is asked of this user and not known.
@@ -175,8 +190,8 @@ impl FirstAssignments {
         now: Timestamp,
         new: &NewUser<'_>,
     ) -> Result<(), ReadError> {
-        let Some(limits) = &self.limits else { return Ok(()) };
-        if *new.issuer == Issuer::Own {
+        let limits = &self.limits;
+        if *new.issuer == Issuer::Own || !limits.lock().is_on {
             return Ok(());
         }
         let place = new.place();
@@ -190,16 +205,17 @@ impl FirstAssignments {
 
     /// Lets a new user through, and counts it, until the place says otherwise.
     pub(crate) fn admit(&self, now: Timestamp, new: &NewUser<'_>) -> Result<Place<'_>, Limited> {
-        let Some(limits) = &self.limits else {
-            return Ok(Place(None));
-        };
+        let limits = &self.limits;
         let user = Key::of(b'u', &[new.service.0.as_bytes(), new.user.0.as_bytes()]);
         let mut state = limits.lock();
+        if !state.is_on {
+            return Ok(Place(None));
+        }
         let node = if let Some(in_work) = state.in_work.get_mut(&user) {
             in_work.requests += 1;
             in_work.node.clone()
         } else {
-            let (charge, node) = state.take(now, new, limits.reserved_percent)?;
+            let (charge, node) = state.take(now, new)?;
             let in_work = InWork {
                 requests: 1,
                 node: node.clone(),
@@ -235,12 +251,8 @@ impl State {
     }
 
     /// And the node that the user is to go to, if that is not left to the store.
-    fn take(
-        &mut self,
-        now: Timestamp,
-        new: &NewUser<'_>,
-        reserved_percent: u8,
-    ) -> Result<(Charge, Option<String>), Limited> {
+    fn take(&mut self, now: Timestamp, new: &NewUser<'_>) -> Result<(Charge, Option<String>), Limited> {
+        let reserved_percent = self.reserved_percent;
         let place = new.place();
         let free = self.room(&place).free();
         let keys = Keys::of(new.service, new.issuer, new.ip);

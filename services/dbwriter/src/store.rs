@@ -9,7 +9,8 @@ use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Nar
 use foxhold_rpc::server::DbwriterPorts;
 use foxhold_runtime::store::{self, Cluster, OpenError, Store};
 use foxhold_store_cassandra::{
-    CassandraStore, ClockSkew, ConnectError, ConnectSettings, Probe, TlsConfig, migrate::REPORT_INTERVAL,
+    CassandraStore, ClockSkew, ConnectError, ConnectSettings, Probe, TlsConfig,
+    migrate::{self, REPORT_INTERVAL},
 };
 use foxhold_store_sqlite::SqliteStore;
 
@@ -40,6 +41,7 @@ impl OpenStore {
                 let what = format!("`store.path`: opening {}", path.display());
                 let opened = tokio::task::spawn_blocking(move || SqliteStore::open_writer(path));
                 let store = opened.await.context("opening the store")?.with_context(|| what)?;
+                store::tell_schema(foxhold_store_sqlite::latest());
                 Ok(Self::Sqlite(Arc::new(store)))
             }
             Store::Cassandra(cluster) => {
@@ -49,6 +51,7 @@ impl OpenStore {
                     .await
                     .context("`store`")?;
                 let probe = store.probe().await.context("`store`")?;
+                store::tell_schema(migrate::latest());
                 Ok(Self::Cassandra(Arc::new(store), Box::new(probe)))
             }
         }

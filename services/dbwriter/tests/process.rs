@@ -158,6 +158,9 @@ async fn it_writes_is_well_and_ends_with_everything_written() {
     );
     let samples = scrape(private).await;
     assert!(calls(&samples, "CreateAccount", "OK") >= 1.0, "{samples:?}");
+    let schema = foxhold_store_sqlite::latest().to_string();
+    let shown = scraped::sum(&samples, "foxhold_schema_version", &[("version", &schema)]);
+    assert!(shown >= 1.0, "{samples:?}");
 
     shutdown.trigger();
     serving.await.unwrap().unwrap();

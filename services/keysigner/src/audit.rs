@@ -92,7 +92,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn name(self) -> &'static str {
+    /// As the log and metrics call it.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
             Self::AccessToken => "access_token",

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use foxhold_core::{Clock, Random};
 use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
-    config::{LOOK_PAUSE, Secrets},
+    config::{Secrets, next_look},
     health::{Need, Part},
     metrics::list as metrics,
     private_tier::{PrivateTier, TierSettings},
@@ -118,7 +118,7 @@ async fn keep_probing(signer: &LocalSigner, signing: &Part) {
 async fn keep_secrets_fresh(signer: &LocalSigner) {
     loop {
         signer.node_secrets().look_again();
-        tokio::time::sleep(LOOK_PAUSE).await;
+        next_look().await;
     }
 }
 

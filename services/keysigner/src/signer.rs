@@ -24,7 +24,10 @@ use foxhold_ports::{
         AccessTokenOrder, CertificateOrder, IdTokenOrder, NodeToken, NodeTokenOrder, PublicKey, SignError,
     },
 };
-use foxhold_runtime::grpc_server::{current_address, current_caller};
+use foxhold_runtime::{
+    grpc_server::{current_address, current_caller},
+    metrics::{self, list},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -151,7 +154,7 @@ pub struct LocalSigner {
     // Of each.
     signs_from: Vec<Timestamp>,
     node_secrets: NodeSecretSources,
-    pool: Pool<Order, Result<String, SignError>>,
+    pool: Arc<Pool<Order, Result<String, SignError>>>,
     certificates: UidCounts,
     callers: CallerRates,
     audit: Option<AuditLog>,
@@ -177,6 +180,12 @@ impl LocalSigner {
         warn_of_same_turns(&signs_from);
         let pool = Pool::start(parts.limits.pool(), Arc::clone(&parts.random), Order::carry_out)
             .expect("a budget of all memory holds a signature");
+        let pool = Arc::new(pool);
+        metrics::follow(&pool, |pool| {
+            list::SIGN_QUEUE
+                .of([])
+                .set(metrics::amount(pool.counts().waiting as u64));
+        });
         Ok(Self {
             issuer: parts.issuer,
             domain: parts.domain,
@@ -284,7 +293,12 @@ impl LocalSigner {
             issued_at: about.issued_at,
             expires: about.expires,
         };
-        match self.sign(by, order).await {
+        let begun = Instant::now();
+        let signed = self.sign(by, order).await;
+        list::SIGN_DURATION
+            .of([about.kind.name(), result_of(&signed)])
+            .record(begun.elapsed().as_secs_f64());
+        match signed {
             Ok(token) => {
                 self.write_down(by, about, outcome)
                     .await
@@ -335,6 +349,18 @@ impl LocalSigner {
                 Refused::Ending => Cause::Unavailable,
             }))
         })
+    }
+}
+
+/// What came of an order, as it is counted.
+const fn result_of(signed: &Result<String, SignError>) -> &'static str {
+    match signed {
+        Ok(_) => "signed",
+        Err(SignError::UnfitKey) => "unfit_key",
+        Err(SignError::NotDone(Cause::Overloaded)) => "overloaded",
+        Err(SignError::NotDone(Cause::Timeout)) => "timeout",
+        Err(SignError::NotDone(Cause::Unavailable)) => "unavailable",
+        Err(SignError::NotDone(_) | SignError::Refused | SignError::NoNodeSecret) => "fault",
     }
 }
 

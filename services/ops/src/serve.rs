@@ -20,7 +20,7 @@ use foxhold_runtime::{
     config::Secrets,
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
-    layers,
+    layers, telemetry,
     tls::{Following, Role, TlsIdentity},
 };
 use rustls::ServerConfig;
@@ -78,6 +78,7 @@ impl Ops {
             None => None,
         };
         let address = listener.local_addr().context("reading the listener's address")?;
+        telemetry::place(Some(identity.id().region()), address);
         let health = Health::new(shutdown);
         let store = health.part("store", Need::Required);
         let ports = reach(&config, &identity, prepared, shutdown).await?;
@@ -233,5 +234,6 @@ fn channel(
 ) -> anyhow::Result<Transport> {
     let tls = identity.client_config(Arc::new(SystemClock), role)?;
     let balanced = Balanced::new(settings.clone(), tls, &SystemRandom);
-    Ok(transport(balanced.with_context(|| format!("`{key}.addresses`"))?))
+    let balanced = balanced.with_context(|| format!("`{key}.addresses`"))?;
+    Ok(transport(balanced.shown_as(role)))
 }

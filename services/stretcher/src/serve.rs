@@ -10,6 +10,7 @@ use foxhold_runtime::{
     Health, Shutdown, SystemClock, SystemRandom,
     config::Secrets,
     health::Need,
+    metrics,
     private_tier::{PrivateTier, TierSettings},
     tls::Role,
 };
@@ -52,11 +53,9 @@ impl StretcherService {
         let tier = PrivateTier::bind(settings, secrets, clock).await?;
         let pool = PoolStretcher::start(config.pool.limits(), Arc::clone(&random))
             .context("`pool.memory_mib`: starting the pool")?;
-        Ok(Self {
-            tier,
-            pool: Arc::new(pool),
-            random,
-        })
+        let pool = Arc::new(pool);
+        metrics::follow_stretching(&pool, PoolStretcher::running_and_refused);
+        Ok(Self { tier, pool, random })
     }
 
     /// Where orders are taken.

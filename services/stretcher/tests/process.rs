@@ -98,7 +98,9 @@ async fn it_stretches_as_the_pool_does_and_ends() {
     let tls = identity
         .client_config(Arc::new(SystemClock), Role::Stretcher)
         .unwrap();
-    let stretcher = RemoteStretcher::new(transport(Balanced::new(settings, tls, &SystemRandom).unwrap()));
+    let channel = Balanced::new(settings, tls, &SystemRandom).unwrap();
+    let stretcher = RemoteStretcher::new(transport(channel.clone()));
+    assert!(channel.reaches(soon()).await);
 
     let stretched = stretcher
         .stretch(soon(), Secret::new([1; 32]), [2; 32])
@@ -117,9 +119,16 @@ async fn it_stretches_as_the_pool_does_and_ends() {
 
     let samples = scrape(private).await;
     assert!(calls(&samples, "Stretch", "OK") >= 1.0, "{samples:?}");
+    for name in ["foxhold_stretch_slots_in_use", "foxhold_stretch_rejected_total"] {
+        assert!(
+            samples.iter().any(|sample| sample.name == name),
+            "{name} in {samples:?}"
+        );
+    }
 
     shutdown.trigger();
     serving.await.unwrap().unwrap();
     let refused = stretcher.stretch(soon(), Secret::new([1; 32]), [2; 32]).await;
     assert_eq!(refused.unwrap_err(), StretchError::NotDone(Cause::Unavailable));
+    assert!(!channel.reaches(soon()).await, "it has gone");
 }

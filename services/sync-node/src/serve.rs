@@ -7,10 +7,11 @@ use axum::{Router, response::Response};
 use foxhold_core::Clock as _;
 use foxhold_runtime::{
     Health, Phase, Shutdown, SystemClock, SystemRandom,
-    config::{FileWatch, LOOK_PAUSE, Secrets},
+    config::{FileWatch, Secrets, next_look},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
     layers::{self, RequestLimits},
+    telemetry,
 };
 use foxhold_sync::storage::{Refusal, Tick};
 
@@ -50,7 +51,9 @@ pub async fn serve(config: Config, secrets: &Secrets, shutdown: Shutdown) -> any
     let part = health.part("store", Need::Required);
     node.probe().await.context("probing the shards")?;
     part.works();
-    tracing::info!(listen = %listener.local_addr().context("reading the listener's address")?, "serving");
+    let address = listener.local_addr().context("reading the listener's address")?;
+    telemetry::place(None, address);
+    tracing::info!(listen = %address, "serving");
     let router = layered(standalone_router(Arc::clone(&node)), &node, config.requests_max);
     let edge_limits = EdgeLimits {
         head_len_max: HEAD_LEN_MAX,
@@ -117,7 +120,7 @@ async fn keep_probing(node: &SyncNode, part: &Part) {
 /// lead to is told where the signer does the same (`services/keysigner/src/node_secrets.rs`).
 async fn keep_secrets_fresh(node: &SyncNode, watch: &FileWatch, config: &Config, secrets: &Secrets) {
     loop {
-        tokio::time::sleep(LOOK_PAUSE).await;
+        next_look().await;
         if let Some(fresh) = watch.look(|| config.node_secrets(secrets)) {
             node.replace_secrets(fresh);
         }

@@ -21,6 +21,7 @@ use crate::{
     follow_ups::FollowUps,
     hawk::HawkRules,
     key_set::{CheckError, KeySetCache},
+    limits::live::CurrentLimits,
     token_server::TokenServer,
 };
 
@@ -54,6 +55,8 @@ pub struct App {
     pub health: Health,
     /// The Token Server, if it is served on the same listener.
     pub token_server: Option<Arc<TokenServer>>,
+    /// The limits in force, if they can be changed.
+    pub limits: Option<CurrentLimits>,
 }
 
 /// Where the world sees us: public addresses, without trailing slash, and what goes with them.

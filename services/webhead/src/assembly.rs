@@ -36,10 +36,13 @@ use crate::{
     hawk::HawkRules,
     home_domain::HomeDomain,
     issuer_documents::{IssuerDocuments, OwnDomain},
-    limits::{FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, rules::RuleError},
+    limits::{
+        FirstAssignmentSettings, LimitSettings, LocalLimits, LocalReplayGuard, live::CurrentLimits,
+        rules::RuleError,
+    },
     mail_templates::MailTemplates,
     token_server::{
-        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts,
+        Discovery, EventReceiver, HomeSettings, KeysOf, LastFound, NodesInBackoff, OwnAccounts, Reachable,
         RenewalWriter, ServiceCache, TokenServer, WithoutRoom, dated, events::AccountEvents, metered,
     },
 };
@@ -144,6 +147,8 @@ pub struct Ports {
     pub minter: Arc<dyn NodeTokenMinter>,
     /// Tells the published keys.
     pub public_keys: Arc<dyn PublicKeySource>,
+    /// Those who write, where they are processes of their own: to see whether they are there.
+    pub dbwriters: Option<Arc<dyn Reachable>>,
     /// Stretches passwords.
     pub stretcher: Arc<dyn Stretcher>,
     /// Takes mail.
@@ -175,9 +180,12 @@ pub fn assemble(
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<App, AssemblyError> {
-    let limits = LocalLimits::new(&deployment.limits, Arc::clone(&ports.clock), &*ports.random)?;
-    let limits = Arc::new(limits);
+    let attempts = LocalLimits::new(&deployment.limits, Arc::clone(&ports.clock), &*ports.random)?;
     deployment.first_assignments.check()?;
+    let limits = CurrentLimits {
+        attempts: Arc::new(attempts),
+        new_users: Arc::new(deployment.limits.of_new_users(&deployment.first_assignments)),
+    };
     let keys = Arc::new(KeySetCache::new(
         dated(
             Arc::clone(&ports.public_keys),
@@ -191,12 +199,14 @@ pub fn assemble(
     let token_server = Arc::new(token_server);
     let events = OwnAccounts::new(Arc::clone(&token_server), deployment.domain.clone());
     let replay = LocalReplayGuard::new(Arc::clone(&ports.clock), deployment.remembered_max);
+    let replay = Arc::new(replay);
+    replay.show();
     Ok(App {
         keys,
         hawk: HawkRules {
             origin: deployment.origin.clone(),
             window: deployment.hawk_window,
-            replay: Arc::new(replay),
+            replay,
             accept_bearer: deployment.accept_bearer,
         },
         addresses: deployment.addresses.clone(),
@@ -209,7 +219,14 @@ pub fn assemble(
         error_endpoint: deployment.error_endpoint,
         health: health.clone(),
         token_server: Some(token_server),
-        accounts: accounts(deployment, ports, limits, Arc::new(events), follow_ups.clone()),
+        limits: Some(limits.clone()),
+        accounts: accounts(
+            deployment,
+            ports,
+            limits.attempts,
+            Arc::new(events),
+            follow_ups.clone(),
+        ),
         follow_ups,
     })
 }
@@ -217,7 +234,7 @@ pub fn assemble(
 fn token_server(
     deployment: &Deployment,
     ports: &Ports,
-    limits: &Arc<LocalLimits>,
+    limits: &CurrentLimits,
     keys: &Arc<KeySetCache>,
     follow_ups: &FollowUps,
     shutdown: &Shutdown,
@@ -236,8 +253,8 @@ fn token_server(
             minter: Arc::clone(&ports.minter),
             verifier: tokens.verifier,
             assertions: assertions(deployment, ports, keys, outbound, Arc::clone(&tokens.home)),
-            limits: Arc::clone(limits) as _,
-            first_assignments: Arc::new(deployment.limits.of_new_users(&deployment.first_assignments)),
+            limits: Arc::clone(&limits.attempts) as _,
+            first_assignments: Arc::clone(&limits.new_users),
             clock: Arc::clone(&ports.clock),
             random: Arc::clone(&ports.random),
         }),
@@ -252,6 +269,7 @@ fn token_server(
         last_found: LastFound::default(),
         without_room: WithoutRoom::default(),
         keys: Arc::clone(keys),
+        dbwriters: ports.dbwriters.clone(),
         account_events,
         addresses: deployment.addresses.clone(),
         budget: deployment.budget,

@@ -35,7 +35,10 @@ use crate::{
     client_address::{ClientAddresses, ProxiesError},
     foreign_oauth::{ForeignOauthError, ForeignOauthSettings},
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
-    limits::{FirstAssignmentSettings, LimitSettings},
+    limits::{
+        FirstAssignmentSettings, LimitSettings,
+        live::{Limiting, LimitsFault},
+    },
     mail::{MailSettings, MailSettingsError, PreparedMail},
     mail_templates::{MailTemplates, TemplateFaults},
     registration::{self, RegistrationFault, RegistrationSetting},
@@ -442,6 +445,18 @@ impl Config {
             &self.registration_domains,
             self.registration_domains_shown,
         )
+    }
+
+    /// The limits as the files have them now.
+    ///
+    /// # Errors
+    /// [`LimitsFault`] also for whatever else is wrong in them.
+    pub fn limits_again(&self) -> Result<Limiting, LimitsFault> {
+        if self.sources.files.is_empty() {
+            return Limiting::of(&self.limits, &self.first_assignments);
+        }
+        let now: Self = config::load("webhead", &self.sources)?;
+        Limiting::of(&now.limits, &now.first_assignments)
     }
 
     /// The rules of registration as the files have them now.

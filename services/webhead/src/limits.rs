@@ -5,8 +5,10 @@
 
 mod current;
 mod engine;
+pub mod live;
 mod replay;
 pub mod rules;
+mod ruling;
 mod table;
 
 pub use foxhold_sync::first_assignments::FirstAssignmentSettings;
@@ -23,8 +25,10 @@ use rules::{Rule, RuleError};
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// The rules to start from.
+    #[schemars(extend("x-reload" = "value"))]
     pub profile: Profile,
     /// Rule lines; an action named here loses all its rules of the profile.
+    #[schemars(extend("x-reload" = "value"))]
     pub rules: Vec<String>,
     /// How many keys are remembered; beyond that the one idle for longest is forgotten, but no active block.
     #[schemars(range(min = 1, max = 100_000_000))]

@@ -7,7 +7,7 @@ use std::error::Error;
 
 pub use foxhold_accounts::registration::{CurrentRegistration, Registration};
 use foxhold_accounts::registration::{MailDomain, RegistrationMode};
-use foxhold_runtime::config::{ConfigErrors, FileWatch, LOOK_PAUSE};
+use foxhold_runtime::config::{ConfigErrors, FileWatch, next_look};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -72,7 +72,7 @@ pub async fn keep_fresh<E: Error>(
     read: impl Fn() -> Result<Registration, E>,
 ) {
     loop {
-        tokio::time::sleep(LOOK_PAUSE).await;
+        next_look().await;
         if let Some(rules) = watch.look(&read) {
             tracing::info!(
                 mode = rules.mode.as_str(),

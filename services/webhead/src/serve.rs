@@ -23,7 +23,7 @@ use foxhold_runtime::{
     config::{FileWatch, Secrets},
     health::{Need, Part, private_router},
     http_edge::{self, EdgeLimits},
-    layers,
+    layers, metrics, telemetry,
     tls::{Following, Role, TlsIdentity},
 };
 use tokio::net::TcpListener;
@@ -34,13 +34,14 @@ use crate::{
     config::Config,
     follow_ups::FollowUps,
     jobs::{self, JobPorts, JobSettings},
+    limits::live::{self as live_limits, CurrentLimits},
     mail::{CaptureMailer, RunningSender, SenderPorts, capture::mailbox_router},
     registration,
     store::{self, Readers},
     token_server::{self, Condition, TokenServer},
 };
 
-/// How often store and keysigner are looked at for the health answers.
+/// How often store, keysigner and dbwriters are looked at for the health answers.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`.
@@ -69,10 +70,12 @@ pub struct Webhead {
     health: Health,
     store: Part,
     keysigner: Part,
+    dbwriter: Part,
     /// Where another accounts server tells what its users are called: before that nobody can be served.
     home: Option<Part>,
     jobs: (JobPorts, JobSettings),
     registration: (FileWatch, Arc<CurrentRegistration>),
+    limits: (FileWatch, CurrentLimits),
     certificate: Following,
     config: Config,
 }
@@ -94,10 +97,12 @@ impl Webhead {
         let private = config.private_listen.map(bind).transpose()?;
         let own = config.token_server_listen.map(bind).transpose()?;
         let address = public.local_addr().context("reading the listener's address")?;
+        telemetry::place(Some(identity.id().region()), address);
         let health = Health::new(shutdown);
-        let (store, keysigner) = (
+        let (store, keysigner, dbwriter) = (
             health.part("store", Need::Required),
             health.part("keysigner", Need::Helpful),
+            health.part("dbwriter", Need::Helpful),
         );
         let readers = store::open(prepared.store).await?;
         prepared.deployment.region = readers.region;
@@ -111,6 +116,7 @@ impl Webhead {
         );
         let mut app = assemble(prepared.deployment, ports, &health, shutdown)?;
         let registration = watch_registration(&config, &app)?;
+        let limits = watch_limits(&config, &app)?;
         let token_server = app.token_server.clone().context("a webhead serves tokens")?;
         let own = own.map(|listener| {
             // It is served once, and by its own rules.
@@ -135,9 +141,11 @@ impl Webhead {
             health,
             store,
             keysigner,
+            dbwriter,
             home,
             jobs,
             registration,
+            limits,
             certificate,
             config,
         })
@@ -185,6 +193,13 @@ impl Webhead {
         let (ports, settings) = self.jobs;
         let jobs = jobs::start(ports, settings, &shutdown);
         let (watch, rules) = &self.registration;
+        let (limits_watch, limits) = &self.limits;
+        let parts = Probed {
+            store: &self.store,
+            keysigner: &self.keysigner,
+            dbwriter: &self.dbwriter,
+            home: self.home.as_ref(),
+        };
         let public = edge(self.public, self.router);
         let listeners = async {
             let (public, own, ()) = tokio::join!(public, own, private);
@@ -192,9 +207,10 @@ impl Webhead {
         };
         tokio::select! {
             cut = listeners => tracing::info!(cut, "stopped"),
-            () = keep_probing(&self.token_server, &self.store, &self.keysigner, self.home.as_ref()) => {}
+            () = keep_probing(&self.token_server, parts) => {}
             () = self.token_server.keep_node_gauges() => {}
             () = registration::keep_fresh(watch, rules, || self.config.registration_again()) => {}
+            () = live_limits::keep_fresh(limits_watch, limits, || self.config.limits_again()) => {}
             never = self.certificate.run() => never,
         }
         self.follow_ups.ended().await;
@@ -224,17 +240,39 @@ fn watch_registration(config: &Config, app: &App) -> anyhow::Result<(FileWatch, 
     Ok((watch, current))
 }
 
+/// The same for the limits.
+fn watch_limits(config: &Config, app: &App) -> anyhow::Result<(FileWatch, CurrentLimits)> {
+    let files = config.sources.files.clone();
+    let (watch, limiting) = FileWatch::of_paths(live_limits::PART, files, || config.limits_again())?;
+    let current = app.limits.clone().context("a webhead has limits")?;
+    current.replace(limiting);
+    Ok((watch, current))
+}
+
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     foxhold_runtime::listen(address).with_context(|| format!("listening on {address}"))
 }
 
-/// Looks at store and keysigner now and then, for as long as it is polled.
-async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part, home: Option<&Part>) {
+/// The parts that are behind this process.
+#[derive(Clone, Copy)]
+struct Probed<'a> {
+    store: &'a Part,
+    keysigner: &'a Part,
+    dbwriter: &'a Part,
+    home: Option<&'a Part>,
+}
+
+/// Looks at what is behind this process now and then, for as long as it is polled.
+async fn keep_probing(token_server: &TokenServer, probed: Probed<'_>) {
     loop {
         let found = token_server.dependencies().await;
-        let parts = [(store, found.database), (keysigner, found.keysigner)];
-        let home = home.map(|home| (home, found.home));
-        for (part, condition) in parts.into_iter().chain(home) {
+        let parts = [
+            (probed.store, found.database),
+            (probed.keysigner, found.keysigner),
+        ];
+        let dbwriter = found.dbwriter.map(|condition| (probed.dbwriter, condition));
+        let home = probed.home.map(|home| (home, found.home));
+        for (part, condition) in parts.into_iter().chain(dbwriter).chain(home) {
             match condition {
                 Condition::Ok => part.works(),
                 Condition::Unknown => part.fails("no answer"),
@@ -246,17 +284,19 @@ async fn keep_probing(token_server: &TokenServer, store: &Part, keysigner: &Part
 
 /// The tiers behind that everything is done with.
 struct Tiers {
+    dbwriters: Balanced,
     dbwriter: Transport,
     signer: Arc<RemoteSigner>,
 }
 
 impl Tiers {
     fn reach(config: &Config, identity: &TlsIdentity) -> anyhow::Result<Self> {
-        let dbwriter = channel("dbwriter", &config.dbwriter, identity, Role::Dbwriter)?;
+        let dbwriters = channel("dbwriter", &config.dbwriter, identity, Role::Dbwriter)?;
         let keysigner = channel("keysigner", &config.keysigner, identity, Role::Keysigner)?;
         Ok(Self {
-            dbwriter,
-            signer: Arc::new(RemoteSigner::new(keysigner)),
+            dbwriter: transport(dbwriters.clone()),
+            dbwriters,
+            signer: Arc::new(RemoteSigner::new(transport(keysigner))),
         })
     }
 }
@@ -288,11 +328,13 @@ fn ports(
     let stretcher: Arc<dyn Stretcher> = match &config.stretcher {
         Some(settings) => {
             let stretcher = channel("stretcher", settings, identity, Role::Stretcher)?;
-            Arc::new(RemoteStretcher::new(stretcher))
+            Arc::new(RemoteStretcher::new(transport(stretcher)))
         }
         None => {
             let pool = PoolStretcher::start(config.stretch.limits(), Arc::new(SystemRandom));
-            Arc::new(pool.context("`stretch.memory_mib`")?)
+            let pool = Arc::new(pool.context("`stretch.memory_mib`")?);
+            metrics::follow_stretching(&pool, PoolStretcher::running_and_refused);
+            pool
         }
     };
     Ok(Ports {
@@ -313,6 +355,7 @@ fn ports(
         certificates: Arc::clone(&tiers.signer) as _,
         minter: Arc::clone(&tiers.signer) as _,
         public_keys: Arc::clone(&tiers.signer) as _,
+        dbwriters: Some(Arc::new(tiers.dbwriters.clone())),
         stretcher,
         mailer,
         clock: Arc::new(SystemClock),
@@ -356,8 +399,9 @@ fn channel(
     settings: &ChannelSettings,
     identity: &TlsIdentity,
     role: Role,
-) -> anyhow::Result<Transport> {
+) -> anyhow::Result<Balanced> {
     let tls = identity.client_config(Arc::new(SystemClock), role)?;
     let balanced = Balanced::new(settings.clone(), tls, &SystemRandom);
-    Ok(transport(balanced.with_context(|| format!("`{key}.addresses`"))?))
+    let balanced = balanced.with_context(|| format!("`{key}.addresses`"))?;
+    Ok(balanced.shown_as(role))
 }

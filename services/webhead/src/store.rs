@@ -9,7 +9,7 @@ use foxhold_ports::{
     OutboxReader,
 };
 use foxhold_runtime::store::{self, Cluster, Store};
-use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
+use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig, migrate};
 use foxhold_store_sqlite::SqliteReader;
 
 /// What is read through.
@@ -49,6 +49,7 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
             };
             let reader = store::opened(open, |_| false).await;
             let reader = reader.with_context(|| format!("`store.path`: reading {}", path.display()))?;
+            store::tell_schema(foxhold_store_sqlite::latest());
             Ok(Readers::of(Arc::new(reader), None))
         }
         Store::Cassandra(cluster) => {
@@ -56,6 +57,7 @@ pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
             let reader = store::opened(|| CassandraReader::connect(&settings), ConnectError::is_lasting)
                 .await
                 .context("`store`")?;
+            store::tell_schema(migrate::latest());
             let region = reader.regions().mark();
             Ok(Readers::of(Arc::new(reader), region))
         }

@@ -53,7 +53,7 @@ pub use own_accounts::OwnAccounts;
 pub use renewals::RenewalWriter;
 pub use service_cache::ServiceCache;
 pub use status::Discovery;
-pub use vitals::{Condition, Dependencies, LastFound, Vitals};
+pub use vitals::{Condition, Dependencies, LastFound, Reachable, Vitals};
 pub use without_room::WithoutRoom;
 
 use self::line::LogLine;
@@ -82,6 +82,8 @@ pub struct TokenServer {
     pub without_room: WithoutRoom,
     /// The own published keys, for the heartbeat.
     pub keys: Arc<KeySetCache>,
+    /// Those who write, for the heartbeat, where they are processes of their own.
+    pub dbwriters: Option<Arc<dyn Reachable>>,
     /// Whose account events are taken over HTTP, if anybody's.
     pub account_events: Option<EventReceiver>,
     /// How a client's address is found.

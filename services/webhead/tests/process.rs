@@ -134,7 +134,7 @@ mod tests {
             assert!(!answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         }
 
-        // The first look at the store may still be on its way; the signer is away, and reads are served all the same.
+        // The first look at the store may still be on its way; signer and writer are away, and reads are served all the same.
         let beat = async {
             loop {
                 let answer = exchange(address, "GET", "/__heartbeat__", "").await;
@@ -150,8 +150,8 @@ mod tests {
         let beat = tokio::time::timeout(Duration::from_secs(60), beat).await.unwrap();
         let (_, body) = beat.split_once("\r\n\r\n").unwrap();
         let expected = serde_json::json!({
-            "status": "Err", "version": env!("CARGO_PKG_VERSION"), "ready": true, "degraded": ["keysigner"],
-            "store": "Ok", "database": "Ok", "keysigner": "Unknown", "nodes": "Ok",
+            "status": "Err", "version": env!("CARGO_PKG_VERSION"), "ready": true, "degraded": ["dbwriter", "keysigner"],
+            "store": "Ok", "database": "Ok", "dbwriter": "Unknown", "keysigner": "Unknown", "nodes": "Ok",
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
 
@@ -168,6 +168,14 @@ mod tests {
         }
         let expiry = "foxhold_tls_certificate_expiry_timestamp_seconds";
         assert!(scraped::sum(&samples, expiry, &[("use", "tier")]) > 1e9);
+        let instances = |tier| scraped::sum(&samples, "foxhold_rpc_endpoints", &[("service", tier)]);
+        assert!(
+            instances("dbwriter") >= 1.0 && instances("keysigner") >= 1.0,
+            "{text}"
+        );
+        let version = foxhold_store_sqlite::latest().to_string();
+        assert!(scraped::sum(&samples, "foxhold_schema_version", &[("version", &version)]) >= 1.0);
+        assert!(text.contains("\nfoxhold_replay_remembered_requests "), "{text}");
         assert!(!text.contains("alice"), "{text}");
 
         shutdown.trigger();

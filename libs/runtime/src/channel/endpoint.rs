@@ -245,7 +245,7 @@ impl Endpoint {
 
     /// The connection, made now if there is none. Callers that wait for the one who connects share what comes of it. What is
     /// held against the instance is that it took too long, not that a caller had no time: connecting goes on without it.
-    async fn connected(self: &Arc<Self>, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
+    pub(super) async fn connected(self: &Arc<Self>, deadline: Deadline) -> Result<SendRequest<Body>, Status> {
         let until = deadline.at_most(self.connect_max);
         let connecting = async {
             let connection = Arc::clone(&self.connection).lock_owned();

@@ -1,6 +1,6 @@
 //! Files that are read again while the process runs (`ecosystem.md` 3.2): secrets shared with others, which have to change
-//! on both sides without a restart, and rules of the operator's. Whoever holds what was read asks [`FileWatch::look`] every
-//! few seconds.
+//! on both sides without a restart, and rules of the operator's. Whoever holds what was read asks [`FileWatch::look`] after
+//! each [`next_look`].
 //!
 //! Must stay true: what cannot be read changes nothing, and is told once for each change of the files.
 
@@ -14,6 +14,7 @@ use std::{
 };
 
 use foxhold_core::Clock as _;
+use tokio::sync::Notify;
 
 use super::{SecretFile, Secrets};
 use crate::{
@@ -22,7 +23,23 @@ use crate::{
 };
 
 /// Between two looks: how long a change of a file waits at most.
-pub const LOOK_PAUSE: Duration = Duration::from_secs(2);
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
+
+/// Told when somebody wants to be sure that a change counts.
+static LOOK_NOW: Notify = Notify::const_new();
+
+/// Returns when it is time for the next look: every few seconds, or when an operator asks for it.
+pub async fn next_look() {
+    tokio::select! {
+        () = tokio::time::sleep(LOOK_PAUSE) => {}
+        () = LOOK_NOW.notified() => {}
+    }
+}
+
+/// Ends every wait for the next look.
+pub(crate) fn look_now() {
+    LOOK_NOW.notify_waiters();
+}
 
 /// Watches some files.
 pub struct FileWatch {
@@ -213,6 +230,14 @@ mod tests {
         let text = text();
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |number| number.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_for_it_ends_the_wait_for_the_next_look() {
+        let mut waiting = std::pin::pin!(next_look());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        look_now();
+        assert!(futures_util::poll!(&mut waiting).is_ready());
     }
 
     #[test]

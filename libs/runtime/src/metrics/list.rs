@@ -11,7 +11,16 @@ const ROLE: Label = Label::named(
 );
 const VERSION: Label = Label::named("version", "the version of the program");
 const USE: Label = Label::of("use", &["tier"]);
-const CONFIG_PART: Label = Label::of("part", &["node_secrets", "registration", "tier_certificate"]);
+const CONFIG_PART: Label = Label::of(
+    "part",
+    &[
+        "limits",
+        "log_level",
+        "node_secrets",
+        "registration",
+        "tier_certificate",
+    ],
+);
 const ROUTE: Label = Label::named(
     "route",
     "the template of the path; `none` for a path that is no route",
@@ -25,8 +34,28 @@ const MISSED: Label = Label::of(
     "reason",
     &["unreachable", "ended", "broken", "late", "turned_away"],
 );
+/// A private tier, as its certificates name it.
+const TIER: Label = Label::of("service", &["dbwriter", "keysigner", "stretcher"]);
+const ENDPOINT_STATE: Label = Label::of("state", &["usable", "left_alone"]);
 const SIDE: Label = Label::of("side", &["server"]);
 const KEY_USE: Label = Label::of("key_use", &["access_token"]);
+const SIGN_USE: Label = Label::of("key_use", &["access_token", "id_token", "certificate"]);
+const SIGN_RESULT: Label = Label::of(
+    "result",
+    &[
+        "signed",
+        "unfit_key",
+        "overloaded",
+        "timeout",
+        "unavailable",
+        "fault",
+    ],
+);
+const LIMIT: Label = Label::named("limit", "an action, as in lines of `limits.rules`");
+const SCHEMA: Label = Label::named(
+    "version",
+    "the number of the last file of the schema that the program knows",
+);
 const SERVICE: Label = Label::named(
     "service",
     "a service of the Token Server by its key; `none` for one that is not known",
@@ -124,6 +153,8 @@ list! {
         "Always 1: the labels say what runs.";
     PROCESS_START: Gauges<0> = "foxhold_process_start_timestamp_seconds" []
         "When the process began, in seconds since 1970.";
+    SCHEMA_VERSION: Gauges<1> = "foxhold_schema_version" [SCHEMA]
+        "Always 1: the label says which schema of the store the process works with.";
     TLS_EXPIRY: Gauges<1> = "foxhold_tls_certificate_expiry_timestamp_seconds" [USE]
         "When the certificate that the process shows to other tiers runs out, in seconds since 1970.";
 
@@ -146,6 +177,25 @@ list! {
     RPC_FAILED_ATTEMPTS: Counters<2> = "foxhold_rpc_failed_attempts_total" [RPC_SERVICE, MISSED]
         "Calls that an instance of a private tier did not carry out, or did not answer; while there is time, another is asked.";
 
+    RPC_ENDPOINTS: Gauges<2> = "foxhold_rpc_endpoints" [TIER, ENDPOINT_STATE]
+        "Instances of a private tier that calls may go to, and those that are left alone for a while.";
+
+    STRETCH_SLOTS: Gauges<0> = "foxhold_stretch_slots_in_use" []
+        "Stretchings of passwords that run at present.";
+    STRETCH_REJECTED: Counters<0> = "foxhold_stretch_rejected_total" []
+        "Stretchings of passwords that were refused at once, or waited in vain.";
+
+    LIMIT_HITS: Counters<1> = "foxhold_limit_hits_total" [LIMIT]
+        "Attempts that were one too many for a rule of the limits: refused, or only reported.";
+    REPLAY_REMEMBERED: Gauges<0> = "foxhold_replay_remembered_requests" []
+        "Signed requests that are remembered to refuse exact repetitions.";
+    REPLAY_FORGOTTEN: Counters<0> = "foxhold_replay_forgotten_total" []
+        "Signed requests that were forgotten before their time to make room.";
+
+    SIGN_DURATION: Histograms<2> = "foxhold_sign_duration_seconds" [SIGN_USE, SIGN_RESULT]
+        "Orders to sign, from the wait for a thread to the checked signature, without the audit log.";
+    SIGN_QUEUE: Gauges<0> = "foxhold_sign_queue_depth" []
+        "Orders that wait for a thread that signs.";
     KEY_AGE: Gauges<1> = "foxhold_key_age_seconds" [KEY_USE]
         "How long ago the key that signs at present was made.";
     AUDIT_RECORDS: Counters<1> = "foxhold_audit_records_total" [AUDIT_RESULT]
@@ -216,7 +266,18 @@ mod tests {
     };
 
     /// What follows the last word that is no unit.
-    const UNITS: [&str; 5] = ["_seconds", "_slots", "_info", "_bytes", "_records"];
+    const UNITS: [&str; 10] = [
+        "_seconds",
+        "_slots",
+        "_slots_in_use",
+        "_info",
+        "_bytes",
+        "_records",
+        "_requests",
+        "_queue_depth",
+        "_endpoints",
+        "_version",
+    ];
     /// Short for units: Prometheus wants them spelt, wherever they stand.
     const ABBREVIATIONS: [&str; 14] = [
         "s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d",

@@ -1,10 +1,14 @@
-//! One JSON object a line: `ts`, `level`, `target`, `role`, `version`, then the fields of the event, its message as
-//! `msg`, and those of the spans around it, outermost first; an event's own field wins over a span's of the same name.
+//! One JSON object a line: `ts`, `level`, `target`, `role`, `version`, `region` and `instance` as far as they are known,
+//! for lines of the audit `audit.sequence`, then the fields of the event, its message as `msg`, and those of the spans
+//! around it, outermost first; an event's own field wins over a span's of the same name.
 
 use std::{
     fmt::{self, Write as _},
     io::Write,
-    sync::Mutex,
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tracing::{
@@ -23,10 +27,18 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::{
+    AUDIT,
+    place::{HERE, Place},
+};
+
 /// Writes events as JSON lines.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     role: &'static str,
+    place: &'static OnceLock<Place>,
+    /// Lines of the audit so far: a number that is missing is a line that was lost.
+    audited: AtomicU64,
     // Held for one write, so that lines of two threads never mix.
     out: Mutex<W>,
 }
@@ -36,6 +48,8 @@ impl<W> JsonLines<W> {
     pub const fn new(role: &'static str, out: W) -> Self {
         Self {
             role,
+            place: &HERE,
+            audited: AtomicU64::new(0),
             out: Mutex::new(out),
         }
     }
@@ -76,6 +90,16 @@ where
         line.field("target", meta.target());
         line.field("role", self.role);
         line.field("version", env!("CARGO_PKG_VERSION"));
+        if let Some(place) = self.place.get() {
+            if let Some(region) = &place.region {
+                line.field("region", region);
+            }
+            line.field("instance", &place.instance);
+        }
+        if meta.target() == AUDIT {
+            let sequence = self.audited.fetch_add(1, Ordering::Relaxed) + 1;
+            line.put("audit.sequence", &sequence.to_string());
+        }
         event.record(&mut Visitor(|field: &Field, value: Json<'_>| {
             line.put(field.name(), &value.to_text())
         }));
@@ -268,5 +292,44 @@ mod tests {
             ts.ends_with('Z') && ts.len() == "2026-01-01T00:00:00.000000Z".len(),
             "{ts}"
         );
+    }
+
+    #[test]
+    fn lines_tell_where_they_are_from_and_those_of_the_audit_are_numbered() {
+        static HOME: OnceLock<Place> = OnceLock::new();
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let mut lines = JsonLines::new("webhead", move || writer.clone());
+        lines.place = &HOME;
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::info!("too early");
+            let place = Place {
+                region: Some("home".to_owned()),
+                instance: "127.0.0.1:8000".to_owned(),
+            };
+            HOME.set(place).unwrap();
+            tracing::info!(target: AUDIT, "one");
+            tracing::info!("between");
+            tracing::info!(target: AUDIT, "two");
+        });
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (&line["region"], &line["instance"], &line["audit.sequence"]))
+            .collect();
+        let (region, instance) = (Value::from("home"), Value::from("127.0.0.1:8000"));
+        let (one, two) = (Value::from(1), Value::from(2));
+        let none = &Value::Null;
+        let expected = [
+            (none, none, none),
+            (&region, &instance, &one),
+            (&region, &instance, none),
+            (&region, &instance, &two),
+        ];
+        assert_eq!(told, expected, "{text}");
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{SpiffeId, TlsError, TlsIdentity, TlsSettings, current::Current, read};
-use crate::config::{FileWatch, LOOK_PAUSE, SecretFile, Secrets};
+use crate::config::{FileWatch, SecretFile, Secrets, next_look};
 
 /// Looks at the files of one certificate.
 pub struct Following {
@@ -45,7 +45,7 @@ impl Following {
     /// Looks every few seconds, for as long as it is polled.
     pub async fn run(self) -> ! {
         loop {
-            tokio::time::sleep(LOOK_PAUSE).await;
+            next_look().await;
             self.look();
         }
     }

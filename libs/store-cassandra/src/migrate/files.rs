@@ -110,7 +110,8 @@ const EMBEDDED: &[(&str, &str)] = &[
 ];
 
 /// The number of this version's last file: what its processes report.
-pub(crate) fn latest() -> u32 {
+#[must_use]
+pub fn latest() -> u32 {
     u32::try_from(EMBEDDED.len()).expect("there are a handful")
 }
 

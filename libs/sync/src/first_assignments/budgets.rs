@@ -34,6 +34,7 @@ pub(super) struct Budgets {
     day: u64,
     now: Timestamp,
     day_percent: u64,
+    keys_max: usize,
 }
 
 /// Under what a new user is counted.
@@ -98,7 +99,21 @@ impl Budgets {
             day: 0,
             now: Timestamp::default(),
             day_percent: u64::from(settings.issuer_day_percent),
+            keys_max,
         }
+    }
+
+    /// Goes on at other rates. Who is in work meanwhile is given back what one takes by these.
+    pub(super) fn replace(&mut self, settings: &FirstAssignmentSettings) {
+        self.issuers.set_rate(settings.issuer_rate());
+        self.blocks.set_rate(settings.block_rate());
+        let services = self.services.take();
+        self.services = settings.service_rate().map(|rate| {
+            let mut meter = services.unwrap_or_else(|| Meter::new(rate, self.keys_max));
+            meter.set_rate(rate);
+            meter
+        });
+        self.day_percent = u64::from(settings.issuer_day_percent);
     }
 
     /// Whether every budget has room for one more, in a service that has `free` slots; what it would be charged with.

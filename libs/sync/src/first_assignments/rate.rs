@@ -56,6 +56,11 @@ impl Meter {
         }
     }
 
+    /// Goes on at another rate. What was charged is paid off when it was to be.
+    pub(super) fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// What one more would be charged with, or how long it has to wait. Counts nothing.
     pub(super) fn judge(&mut self, key: Key, now: u64) -> Result<Debt, Duration> {
         self.ledger.forget_up_to(now);

@@ -12,18 +12,25 @@ use super::rate::Rate;
 #[serde(default, deny_unknown_fields)]
 pub struct FirstAssignmentSettings {
     /// Users of one issuer at once. The own accounts are not counted by issuer.
+    #[schemars(extend("x-reload" = "value"))]
     pub issuer_burst: u32,
     /// Users of one issuer in a minute, after that.
+    #[schemars(extend("x-reload" = "value"))]
     pub issuer_per_minute: u32,
     /// Users of one issuer in a day (UTC), in percent of the service's free slots, rounded up; 100 for all.
+    #[schemars(extend("x-reload" = "value"))]
     pub issuer_day_percent: u8,
     /// Users of all issuers but the own, together: so many at once, and so many in each hour after; absent = any.
+    #[schemars(extend("x-reload" = "value"))]
     pub service_per_hour: Option<u32>,
     /// Users from one block of addresses at once: an IPv4 /24, an IPv6 /48.
+    #[schemars(extend("x-reload" = "value"))]
     pub block_burst: u32,
     /// Users from one block of addresses in an hour, after that.
+    #[schemars(extend("x-reload" = "value"))]
     pub block_per_hour: u32,
     /// The part of every node, in percent, that issuers who are not trusted never get.
+    #[schemars(extend("x-reload" = "value"))]
     pub reserved_percent: u8,
     /// How many issuers, and how many blocks, are remembered.
     pub keys_max: usize,

@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn install(&self, nodes: &[NodeRecord]) {
-        let mut state = self.limits.limits.as_ref().unwrap().lock();
+        let mut state = self.limits.limits.lock();
         let room = state.room(&(service(), Target::DEFAULT));
         let reading = room.begin_reading(self.now).unwrap();
         room.install(&reading, nodes);
@@ -270,7 +270,7 @@ fn rooms_are_forgotten_only_when_nobody_is_let_into_them() {
     let bench = Bench::roomy(&FirstAssignmentSettings::default());
     let place = bench.admit("a@x", &Issuer::Own, None).unwrap();
     let rooms = || {
-        let mut state = bench.limits.limits.as_ref().unwrap().lock();
+        let mut state = bench.limits.limits.lock();
         for number in 0..3 * ROOMS_MAX {
             state.room(&(service(), Target::Node(format!("https://{number}.example"))));
             assert!(state.rooms.len() <= ROOMS_MAX);
@@ -397,6 +397,24 @@ fn off_is_off() {
     bench.limits = FirstAssignments::off();
     assert_eq!(bench.many(|_| (stranger(1), address(0))), (300, None));
     assert_eq!(bench.limits.figures(), FirstAssignmentFigures::default());
+}
+
+#[test]
+fn other_settings_count_on_and_can_be_turned_off_and_on() {
+    let settings = FirstAssignmentSettings::default();
+    let mut bench = Bench::roomy(&settings);
+    let who: Who = |_| (Issuer::Own, address(0));
+    assert_eq!(bench.many(who).0, 20);
+    let more = FirstAssignmentSettings {
+        block_burst: 25,
+        ..settings.clone()
+    };
+    bench.limits.replace(Some(&more));
+    assert_eq!(bench.many(who).0, 5, "those before count");
+    bench.limits.replace(None);
+    assert_eq!(bench.many(who), (300, None));
+    bench.limits.replace(Some(&settings));
+    assert_eq!(bench.many(who).0, 0, "and still do");
 }
 
 #[test]

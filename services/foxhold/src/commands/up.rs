@@ -21,11 +21,13 @@ pub(crate) fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     };
     let settings = told.at_start()?;
     let site = settings.site()?;
-    telemetry::init("up", &settings.log)?;
+    let levels = telemetry::init("up", &settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let entered = runtime.enter();
     let listeners = Listeners::bind(&settings)?;
     let folder = there.map_or_else(open, Ok)?;
     drop(entered);
-    runtime.block_on(single_box::serve(folder, listeners, settings, site, &told))
+    runtime.block_on(single_box::serve(
+        folder, listeners, settings, site, &told, &levels,
+    ))
 }

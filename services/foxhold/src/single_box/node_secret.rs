@@ -6,7 +6,7 @@
 
 use foxhold_crypto::node_secret::NodeSecrets;
 use foxhold_keysigner::signer::LocalSigner;
-use foxhold_runtime::config::{FileWatch, LOOK_PAUSE, SecretError, SecretFile, Secrets};
+use foxhold_runtime::config::{FileWatch, SecretError, SecretFile, Secrets, next_look};
 use foxhold_sync_node::SyncNode;
 use thiserror::Error;
 
@@ -42,7 +42,7 @@ impl NodeSecretFile {
     /// Takes over what changes in it, for as long as the box runs.
     pub(crate) async fn keep_fresh(&self, node: &SyncNode, signer: &LocalSigner) {
         loop {
-            tokio::time::sleep(LOOK_PAUSE).await;
+            next_look().await;
             if let Some([of_signer, of_node]) = self.watch.look(|| read(&self.secrets, &self.file)) {
                 node.replace_secrets(of_node);
                 signer.node_secrets().replace_by_list(of_signer);

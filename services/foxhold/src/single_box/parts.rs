@@ -16,7 +16,7 @@ use foxhold_node_auth::{NodeAuth, NodeName};
 use foxhold_ops::{AccountPorts, InvitationMailing, InvitationPorts};
 use foxhold_pool::{PoolLimits, PoolStretcher};
 use foxhold_ports::{Mailer, operator::Narrowed};
-use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets};
+use foxhold_runtime::{Health, Shutdown, SystemClock, SystemRandom, config::Secrets, metrics};
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
@@ -99,6 +99,7 @@ pub(super) async fn open(
     let limits = PoolLimits::of_machine(settings.stretch.memory_bytes());
     let stretcher = PoolStretcher::start(limits, Arc::clone(&means.random));
     let stretcher = Arc::new(stretcher.context("`stretch.memory_mib`")?);
+    metrics::follow_stretching(&stretcher, PoolStretcher::running_and_refused);
     let node = open_node(folder, &means, of_node)?;
     let deployment = deployment(&means)?;
     let outbox = outbox(&means, &deployment, &store, &reader);
@@ -176,6 +177,8 @@ fn ports(
         certificates: Arc::clone(&signer) as _,
         minter: Arc::clone(&signer) as _,
         public_keys: Arc::clone(&signer) as _,
+        // One process: whoever asks is there.
+        dbwriters: None,
         stretcher,
         mailer,
         clock: Arc::clone(&means.clock),

@@ -11,11 +11,13 @@ use foxhold_runtime::{
     health,
     http_edge::{self, EdgeLimits},
     metrics, shutdown,
+    telemetry::{self, Levels},
 };
 use foxhold_store_sqlite::SqliteStore;
 use foxhold_sync_node::SyncNode;
 use foxhold_webhead::{
     App,
+    limits::live::{self as live_limits, CurrentLimits},
     registration::{self, CurrentRegistration},
 };
 use tokio::net::TcpListener;
@@ -60,6 +62,7 @@ pub(crate) async fn serve(
     settings: Settings,
     site: Url,
     told: &Told<'_>,
+    levels: &Levels,
 ) -> anyhow::Result<()> {
     metrics::start("up", env!("CARGO_PKG_VERSION"));
     let shutdown = Shutdown::new();
@@ -70,6 +73,13 @@ pub(crate) async fn serve(
     let health = parts.app.health.clone();
     let signing = health.part("keysigner", health::Need::Required);
     probe(&parts.signer).await?;
+    telemetry::place(
+        None,
+        listeners
+            .public
+            .local_addr()
+            .context("reading the listener's address")?,
+    );
     let edge = EdgeLimits {
         head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
         drain_timeout: DRAIN_TIMEOUT,
@@ -77,6 +87,8 @@ pub(crate) async fn serve(
     };
     let storage = storage_routes(&parts.node);
     let (watch, registration) = watch_registration(told, &parts.app)?;
+    let log_watch = watch_levels(told, levels)?;
+    let (limits_watch, limits) = watch_limits(told, &parts.app)?;
     let token_server = parts.app.token_server.clone();
     let token_server = token_server.context("a box serves tokens")?;
     let follow_ups = parts.app.follow_ups.clone();
@@ -106,6 +118,8 @@ pub(crate) async fn serve(
         () = parts.node.keep_sweeping() => {}
         () = token_server.keep_node_gauges() => {}
         () = registration::keep_fresh(&watch, &registration, || told.registration()) => {}
+        () = levels.keep_fresh(&log_watch, || told.log()) => {}
+        () = live_limits::keep_fresh(&limits_watch, &limits, || told.limits()) => {}
         () = foxhold_keysigner::watch(&parts.signer, &signing) => {}
         () = parts.node_secret.keep_fresh(&parts.node, &parts.signer) => {}
         () = foxhold_dbwriter::keep_pruning(&parts.store, &SystemClock, PRUNE_INTERVAL) => {}
@@ -151,6 +165,23 @@ fn watch_registration(told: &Told<'_>, app: &App) -> anyhow::Result<(FileWatch, 
     let (watch, rules) = FileWatch::of_paths(registration::PART, files, || told.registration())?;
     let current = Arc::clone(&app.accounts.registration);
     current.replace(rules);
+    Ok((watch, current))
+}
+
+/// The same for the levels of the log.
+fn watch_levels(told: &Told<'_>, levels: &Levels) -> anyhow::Result<FileWatch> {
+    let files = vec![told.file.clone()];
+    let (watch, log) = FileWatch::of_paths(telemetry::PART, files, || told.log())?;
+    levels.set(&log)?;
+    Ok(watch)
+}
+
+/// The same for the limits.
+fn watch_limits(told: &Told<'_>, app: &App) -> anyhow::Result<(FileWatch, CurrentLimits)> {
+    let files = vec![told.file.clone()];
+    let (watch, limiting) = FileWatch::of_paths(live_limits::PART, files, || told.limits())?;
+    let current = app.limits.clone().context("a box has limits")?;
+    current.replace(limiting);
     Ok((watch, current))
 }
 

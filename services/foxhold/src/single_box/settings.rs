@@ -18,7 +18,10 @@ use foxhold_webhead::{
     config::{ConfigError, check_domain, root},
     foreign_oauth::ForeignOauthSettings,
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
-    limits::{FirstAssignmentSettings, LimitSettings},
+    limits::{
+        FirstAssignmentSettings, LimitSettings,
+        live::{Limiting, LimitsFault},
+    },
     mail::SmtpTable,
     registration::{self, Registration, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEvents, AccountEventsError, AccountEventsSettings},
@@ -175,6 +178,17 @@ impl Told<'_> {
         Ok(settings)
     }
 
+    /// The limits now.
+    pub(crate) fn limits(&self) -> Result<Limiting, SettingsError> {
+        let now = self.settings()?;
+        Ok(Limiting::of(&now.limits, &now.first_assignments)?)
+    }
+
+    /// Which log lines are written now.
+    pub(crate) fn log(&self) -> Result<LogConfig, SettingsError> {
+        Ok(self.settings()?.log)
+    }
+
     /// The rules of registration now.
     pub(crate) fn registration(&self) -> Result<Registration, SettingsError> {
         Ok(self.settings()?.registration_rules()?)
@@ -192,6 +206,8 @@ pub(crate) enum SettingsError {
     Jobs(#[from] JobsFault),
     #[error(transparent)]
     Registration(#[from] RegistrationFault),
+    #[error(transparent)]
+    Limits(#[from] LimitsFault),
     #[error(transparent)]
     Log(#[from] TelemetryError),
     #[error(

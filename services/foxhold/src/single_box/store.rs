@@ -20,6 +20,7 @@ use foxhold_dbwriter::{
     AdmissionSetting, Bootstrap, NodeSettings, SchemeSetting, ServiceSettings, bootstrap,
 };
 use foxhold_ports::{AssignmentAdmin, AssignmentReader, Call};
+use foxhold_runtime::store::tell_schema;
 use foxhold_store_sqlite::{SqliteReader, SqliteStore};
 
 /// Connections that read the database.
@@ -43,6 +44,7 @@ pub(super) async fn open(
         SqliteStore::open_writer(database).with_context(|| format!("opening {}", database.display()))?;
     let reader =
         SqliteReader::open(database, READERS).with_context(|| format!("reading {}", database.display()))?;
+    tell_schema(foxhold_store_sqlite::latest());
     follow_address(&store, &reader, public_url, now, random)
         .await
         .context("giving the node its new address")?;

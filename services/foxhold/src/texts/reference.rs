@@ -24,8 +24,8 @@ const HEAD: &str = "# Every key of every configuration\n\
     each item of a list, `NAME` a name of your own. Secrets are paths of files that only their owner can read, or names of\n\
     the service manager's credentials. A key that *must be given* must be if its table is there.\n\
     \n\
-    *change*: **live** keys are read again while the process runs; of **live (file)** the file they name is; all others\n\
-    need a restart.\n";
+    *change*: **live** keys are read again while the process runs, within seconds or at once on SIGHUP; of **live (file)** the\n\
+    file they name is; all others need a restart.\n";
 
 fn title(role: RoleName) -> String {
     match role {

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -68,4 +69,36 @@ fn a_box_tells_what_it_counts_on_its_private_side_only() {
     let mut labels = samples.iter().flat_map(|sample| sample.labels.values());
     assert!(labels.all(|label| !label.contains("4242424")), "{text}");
     assert_eq!(up.interrupt().code, Some(0));
+}
+
+#[test]
+fn a_box_that_is_hung_up_on_looks_at_its_file_again_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path(), &["up", "--data", "box"]);
+    let file = folder.path().join("box/foxhold.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("log = {{ level = \"loud\" }}\n{text}")).unwrap();
+    std::fs::rename(&new, &file).unwrap();
+    let hung_up = Command::new("kill")
+        .args(["-HUP", &up.process.id().to_string()])
+        .status();
+    assert!(hung_up.unwrap().success());
+    let private = up.private.to_string();
+    let began = Instant::now();
+    let failures = |part| format!("foxhold_config_reload_failures_total{{part=\"{part}\"}} 1\n");
+    loop {
+        let answer = ask(&private, "/metrics");
+        if ["log_level", "limits", "registration"]
+            .iter()
+            .all(|part| answer.contains(&failures(part)))
+        {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{answer}");
+    }
+    assert!(ask(&up.address(), "/__heartbeat__").starts_with("HTTP/1.1 200"));
+    let ran = up.interrupt();
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.contains("`log.level`"), "{}", ran.err);
 }

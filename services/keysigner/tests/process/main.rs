@@ -106,9 +106,12 @@ mod tests {
         for name in [
             "foxhold_key_age_seconds",
             "foxhold_tls_certificate_expiry_timestamp_seconds",
+            "foxhold_sign_queue_depth",
         ] {
             assert!(samples.iter().any(|sample| sample.name == name), "{name}");
         }
+        let signed = [("key_use", "access_token"), ("result", "signed")];
+        assert!(scraped::sum(&samples, "foxhold_sign_duration_seconds_count", &signed) >= 1.0);
         shutdown.trigger();
         serving.await.unwrap().unwrap();
     }

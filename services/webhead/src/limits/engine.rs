@@ -4,9 +4,8 @@
 //! through between. Attempts that are refused count nowhere: nobody can lock another out by hammering a block.
 
 use std::{
-    collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -17,10 +16,12 @@ use foxhold_ports::{
     Limits,
     limits::{Action, LimitKeys, Throttled},
 };
+use foxhold_runtime::metrics::list as metrics;
 
 use super::{
     LimitSettings,
     rules::{Effect, KeyKind, Rule, RuleError},
+    ruling::Ruling,
     table::{Hold, Slot, Subject, Table},
 };
 
@@ -29,11 +30,7 @@ const UNDER_WAY_WAIT: Duration = Duration::from_secs(5);
 
 /// Limits of one process.
 pub struct LocalLimits {
-    rules: Vec<Rule>,
-    /// Which of them count an action: those that name it, or else those for all that no rule names.
-    of_action: BTreeMap<Action, Vec<usize>>,
-    /// Kinds of key somebody can be banned by.
-    ban_kinds: Vec<KeyKind>,
+    ruling: RwLock<Arc<Ruling>>,
     clock: Arc<dyn Clock>,
     /// Keys of the table are MACs under this: of fixed size, and an address is nowhere in memory.
     subject_key: Secret<32>,
@@ -61,25 +58,24 @@ impl LocalLimits {
         clock: Arc<dyn Clock>,
         random: &dyn Random,
     ) -> Result<Self, RuleError> {
-        let rules = settings.rules()?;
-        let mut ban_kinds: Vec<_> = rules
-            .iter()
-            .filter(|rule| rule.effect == Effect::Ban)
-            .map(|rule| rule.key)
-            .collect();
-        ban_kinds.sort_unstable();
-        ban_kinds.dedup();
+        let ruling = Ruling::new(settings.rules()?);
         Ok(Self {
-            of_action: Action::ALL
-                .iter()
-                .map(|(action, _)| (*action, rules_of(*action, &rules)))
-                .collect(),
-            rules,
-            ban_kinds,
+            ruling: RwLock::new(Arc::new(ruling)),
             clock,
             subject_key: Secret::new(random::bytes(random)),
             table: Mutex::new(Table::new(settings.keys_max, settings.events_max)),
         })
+    }
+
+    /// Puts other rules in force, from the next attempt on. What was counted for those that stay goes on counting.
+    pub fn replace(&self, rules: Vec<Rule>) {
+        let mut ruling = self.ruling.write().unwrap_or_else(PoisonError::into_inner);
+        *ruling = Arc::new(ruling.followed_by(rules));
+    }
+
+    /// The rules in force.
+    fn ruling(&self) -> Arc<Ruling> {
+        Arc::clone(&self.ruling.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What it holds.
@@ -97,17 +93,6 @@ impl LocalLimits {
         }
     }
 
-    /// The rules of an action, each with its place and the one it counts for. A rule whose key is not known of this
-    /// request does not match.
-    fn matching<'a>(&'a self, action: Action, subjects: &mut Subjects<'_>) -> Vec<(&'a Rule, Slot)> {
-        let places = self.of_action.get(&action).map(Vec::as_slice).unwrap_or_default();
-        let place = |index: &usize| {
-            let rule = &self.rules[*index];
-            Some((rule, Slot::Rule(*index, subjects.of(rule.key)?)))
-        };
-        places.iter().filter_map(place).collect()
-    }
-
     fn subjects<'a>(&'a self, keys: LimitKeys<'a>) -> Subjects<'a> {
         Subjects {
             mac_key: &self.subject_key,
@@ -118,10 +103,11 @@ impl LocalLimits {
 
     fn judge(&self, action: Action, keys: LimitKeys<'_>, hold: Hold) -> Result<(), Throttled> {
         let now = self.clock.now();
+        let ruling = self.ruling();
         let mut subjects = self.subjects(keys);
-        let matching = self.matching(action, &mut subjects);
-        let bans: Vec<Slot> = self
-            .ban_kinds
+        let matching = matching(&ruling, action, &mut subjects);
+        let bans: Vec<Slot> = ruling
+            .ban_kinds()
             .iter()
             .filter_map(|kind| Some(Slot::Ban(*kind, subjects.of(*kind)?)))
             .collect();
@@ -131,15 +117,18 @@ impl LocalLimits {
             .filter_map(|slot| table.block_left(slot, now))
             .max();
         // Who is banned gets no chance to trip other rules.
-        let refused = if banned.is_some() {
-            banned
-        } else {
-            matching
+        let verdict = match banned {
+            Some(left) => Verdict::Refused(left),
+            None => matching
                 .iter()
-                .filter_map(|(rule, slot)| refuse(&mut table, rule, *slot, action, now))
+                .map(|(rule, slot)| judged(&mut table, rule, *slot, action, now))
                 .max()
+                .unwrap_or(Verdict::Free),
         };
-        if let Some(retry_after) = refused {
+        if verdict != Verdict::Free {
+            metrics::LIMIT_HITS.of([action.name()]).increment(1);
+        }
+        if let Verdict::Refused(retry_after) = verdict {
             return Err(Throttled { retry_after });
         }
         for (rule, slot) in matching {
@@ -149,22 +138,21 @@ impl LocalLimits {
     }
 }
 
-/// Places of the rules that count an action.
-fn rules_of(action: Action, rules: &[Rule]) -> Vec<usize> {
-    let named = rules.iter().any(|rule| rule.names(action));
-    let counts = |rule: &Rule| {
-        if named {
-            rule.names(action)
-        } else {
-            rule.is_fallback()
-        }
-    };
-    rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| counts(rule))
-        .map(|(index, _)| index)
-        .collect()
+/// What is said of an attempt; of several rules the severest counts, and the longest wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// It is one of those that are let through.
+    Free,
+    /// It is one too many, and let through all the same.
+    Reported,
+    /// It is refused for so long.
+    Refused(Duration),
+}
+
+/// The rules of an action, each with the slot it counts in. A rule whose key is not known of this request does not match.
+fn matching<'a>(ruling: &'a Ruling, action: Action, subjects: &mut Subjects<'_>) -> Vec<(&'a Rule, Slot)> {
+    let slot = |(number, rule): (usize, &'a Rule)| Some((rule, Slot::Rule(number, subjects.of(rule.key)?)));
+    ruling.of(action).filter_map(slot).collect()
 }
 
 /// The subjects of one request, each made once.
@@ -202,19 +190,23 @@ impl Subjects<'_> {
     }
 }
 
-/// How long this rule refuses the attempt; it starts to if the attempt is the one too many. Those under way block nobody.
-fn refuse(table: &mut Table, rule: &Rule, slot: Slot, action: Action, now: Timestamp) -> Option<Duration> {
-    if rule.effect != Effect::Report
-        && let Some(left) = table.block_left(slot, now)
-    {
-        return Some(left);
+/// What this rule says of the attempt; it starts to refuse if the attempt is the one too many. Those under way block nobody.
+fn judged(table: &mut Table, rule: &Rule, slot: Slot, action: Action, now: Timestamp) -> Verdict {
+    let only_reports = rule.effect == Effect::Report;
+    if !only_reports && let Some(left) = table.block_left(slot, now) {
+        return Verdict::Refused(left);
     }
     let count = table.count(slot, rule, now);
     if count.all() < rule.max {
-        return None;
+        return Verdict::Free;
     }
     if count.kept < rule.max {
-        return (rule.effect != Effect::Report).then(|| UNDER_WAY_WAIT.min(rule.block));
+        let wait = UNDER_WAY_WAIT.min(rule.block);
+        return if only_reports {
+            Verdict::Free
+        } else {
+            Verdict::Refused(wait)
+        };
     }
     let until = now.plus(rule.block);
     let is_new = table.block(slot, now, until);
@@ -222,13 +214,13 @@ fn refuse(table: &mut Table, rule: &Rule, slot: Slot, action: Action, now: Times
         tracing::info!(limit.action = ?action, limit.key = ?rule.key, limit.effect = ?rule.effect, "limit reached");
     }
     match (rule.effect, slot) {
-        (Effect::Report, _) => return None,
+        (Effect::Report, _) => return Verdict::Reported,
         (Effect::Ban, Slot::Rule(_, subject)) => {
             table.block(Slot::Ban(rule.key, subject), now, until);
         }
         (Effect::Ban | Effect::Block, _) => {}
     }
-    Some(rule.block)
+    Verdict::Refused(rule.block)
 }
 
 /// The block of addresses one customer has: an IPv4 address, or an IPv6 /64.
@@ -254,7 +246,8 @@ impl Limits for LocalLimits {
     }
 
     async fn keep(&self, action: Action, keys: LimitKeys<'_>) {
-        let matching = self.matching(action, &mut self.subjects(keys));
+        let ruling = self.ruling();
+        let matching = matching(&ruling, action, &mut self.subjects(keys));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, slot) in matching {
             table.keep(slot);
@@ -262,7 +255,8 @@ impl Limits for LocalLimits {
     }
 
     async fn refund(&self, action: Action, keys: LimitKeys<'_>) {
-        let matching = self.matching(action, &mut self.subjects(keys));
+        let ruling = self.ruling();
+        let matching = matching(&ruling, action, &mut self.subjects(keys));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, slot) in matching {
             table.take_back(slot);
@@ -270,7 +264,8 @@ impl Limits for LocalLimits {
     }
 
     async fn clear(&self, action: Action, keys: LimitKeys<'_>) {
-        let matching = self.matching(action, &mut self.subjects(keys));
+        let ruling = self.ruling();
+        let matching = matching(&ruling, action, &mut self.subjects(keys));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (rule, slot) in matching {
             let Slot::Rule(_, subject) = slot else { continue };

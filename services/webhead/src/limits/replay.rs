@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use foxhold_core::{Clock, Timestamp};
 use foxhold_ports::limits::ReplayGuard;
+use foxhold_runtime::metrics::{self, list};
 
 /// A replay guard of one process.
 pub struct LocalReplayGuard {
@@ -34,6 +35,23 @@ impl LocalReplayGuard {
             requests_max: requests_max.max(1),
             seen: Mutex::default(),
         }
+    }
+
+    /// Shows in the metrics how full it is.
+    pub fn show(self: &Arc<Self>) {
+        metrics::follow(self, |guard| {
+            list::REPLAY_REMEMBERED
+                .of([])
+                .set(metrics::amount(guard.remembered() as u64));
+            list::REPLAY_FORGOTTEN.of([]).absolute(guard.dropped());
+        });
+    }
+
+    /// How many requests are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.oldest_first.len()
     }
 
     /// How many requests were forgotten before their time.
@@ -108,7 +126,7 @@ mod tests {
         for n in 0..4 {
             assert!(guard.is_new([n; 16], MINUTE).await);
         }
-        assert_eq!(guard.dropped(), 1);
+        assert_eq!((guard.remembered(), guard.dropped()), (3, 1));
         assert!(!guard.is_new([3; 16], MINUTE).await);
         assert!(guard.is_new([0; 16], MINUTE).await);
     }

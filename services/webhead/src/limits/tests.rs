@@ -92,6 +92,27 @@ async fn one_more_than_max_inside_the_window_blocks_and_the_block_ends() {
 }
 
 #[tokio::test]
+async fn hits_are_counted_by_action_also_those_that_are_only_reported() {
+    let bench = Bench::with_rules(&[
+        "totpCreate : ip : 1 : 10 min : 30 min : report",
+        "deviceNotify : ip : 1 : 10 min : 30 min : block",
+    ]);
+    let hits = |limit: &str| {
+        let text = foxhold_runtime::metrics::text();
+        let name = format!("foxhold_limit_hits_total{{limit=\"{limit}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.map_or(0, |number| number.parse::<u64>().unwrap())
+    };
+    let keys = ip("192.0.2.1");
+    let before = (hits("totpCreate"), hits("deviceNotify"));
+    bench.passes(3, Action::TotpCreate, keys).await;
+    bench.passes(1, Action::DeviceNotify, keys).await;
+    assert!(bench.count(Action::DeviceNotify, keys).await.is_err());
+    let after = (hits("totpCreate"), hits("deviceNotify"));
+    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 1));
+}
+
+#[tokio::test]
 async fn the_window_slides_event_by_event() {
     let bench = Bench::with_rules(&["accountLogin : ip : 2 : 10 min : 1 s : block"]);
     let keys = ip("192.0.2.1");

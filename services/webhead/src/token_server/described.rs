@@ -90,6 +90,9 @@ struct Heartbeat {
     database: String,
     /// The signer.
     keysigner: String,
+    /// Those who write, where they are processes of their own.
+    #[schema(required = false)]
+    dbwriter: Option<String>,
     /// The accounts server of others, if there is one.
     #[schema(required = false)]
     foreign_oauth: Option<String>,

@@ -12,6 +12,8 @@ mod outside;
 mod renewals;
 mod world;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use foxhold_core::{
     OpId, Timestamp,
     record::{Admission, Service, ServiceKey, ServicePolicy, UserKey},
@@ -405,6 +407,31 @@ async fn discovery_and_heartbeats() {
     world.server.shutdown.trigger();
     let beat = world.send(get("/__lbheartbeat__")).await;
     assert_eq!((beat.http, beat.body), (503, json!({})));
+}
+
+/// Who has a node gets tokens without anything being written.
+#[tokio::test]
+async fn dbwriters_that_are_away_show_in_the_heartbeat_and_send_nobody_away() {
+    struct Tier(AtomicBool);
+
+    #[async_trait::async_trait]
+    impl Reachable for Tier {
+        async fn reaches(&self, _by: Deadline) -> bool {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    let mut world = World::new().await;
+    let tier = Arc::new(Tier(AtomicBool::new(true)));
+    let server = Arc::get_mut(&mut world.server).expect("nobody else has it yet");
+    server.dbwriters = Some(tier.clone());
+    for (is_there, word, status) in [(true, "Ok", "Ok"), (false, "Unknown", "Err"), (true, "Ok", "Ok")] {
+        tier.0.store(is_there, Ordering::SeqCst);
+        world.clock.advance(Duration::from_secs(1));
+        let beat = world.send(get("/__heartbeat__")).await;
+        let told = (&beat.body["dbwriter"], &beat.body["status"]);
+        assert_eq!((beat.http, told), (200, (&json!(word), &json!(status))));
+    }
 }
 
 /// Who has a node is served, so nobody is sent away: it is told, no more.

@@ -1,11 +1,13 @@
 //! How a Token Server is, as heartbeats tell it (`tokenserver.md` sections 1 and 14).
 //!
-//! Must stay true: strangers may ask for heartbeats as often as they like, and neither store nor signer is asked more than
-//! once a second for it.
+//! Must stay true: strangers may ask for heartbeats as often as they like, and no tier behind is asked more than once a
+//! second for it.
 
 use std::{collections::BTreeSet, time::Duration};
 
+use async_trait::async_trait;
 use foxhold_core::{Deadline, Timestamp};
+use foxhold_runtime::channel::Balanced;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -19,6 +21,20 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 /// What was found last, and when. Held by the one that asks.
 #[derive(Debug, Default)]
 pub struct LastFound(Mutex<Option<(Timestamp, Dependencies)>>);
+
+/// A tier that may be away.
+#[async_trait]
+pub trait Reachable: Send + Sync {
+    /// Whether anybody is there.
+    async fn reaches(&self, by: Deadline) -> bool;
+}
+
+#[async_trait]
+impl Reachable for Balanced {
+    async fn reaches(&self, by: Deadline) -> bool {
+        Self::reaches(self, by).await
+    }
+}
 
 /// How a dependency is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +69,13 @@ pub struct Dependencies {
     pub keysigner: Condition,
     /// Whether it is known what domain the users have: until another accounts server has told it, it is not.
     pub home: Condition,
+    /// Those who write, where they are processes of their own. Without them new users get no node, and nobody else is
+    /// refused.
+    pub dbwriter: Option<Condition>,
 }
 
 impl Dependencies {
-    /// Whether tokens can be issued.
+    /// Whether tokens can be issued to those who have a node.
     #[must_use]
     pub const fn all_ok(self) -> bool {
         let all = (self.database, self.keysigner, self.home);
@@ -79,7 +98,8 @@ impl Vitals {
     /// Whether everybody can be served.
     #[must_use]
     pub fn are_good(&self) -> bool {
-        self.dependencies.all_ok() && self.without_room.is_empty()
+        let writes = self.dependencies.dbwriter != Some(Condition::Unknown);
+        self.dependencies.all_ok() && writes && self.without_room.is_empty()
     }
 
     /// As members of a heartbeat.
@@ -90,6 +110,9 @@ impl Vitals {
         let mut tell = |name: &str, word: &str| members.insert(name.to_owned(), json!(word));
         tell("database", found.database.as_str());
         tell("keysigner", found.keysigner.as_str());
+        if let Some(dbwriter) = found.dbwriter {
+            tell("dbwriter", dbwriter.as_str());
+        }
         if self.discovers_home {
             tell("foreign_oauth", found.home.as_str());
         }
@@ -108,7 +131,7 @@ impl Vitals {
 }
 
 impl TokenServer {
-    /// What heartbeats tell: store and signer as they were at most a second ago, and whether there are nodes.
+    /// What heartbeats tell: store, signer and dbwriters as they were at most a second ago, and whether there are nodes.
     pub async fn vitals(&self) -> Vitals {
         Vitals {
             dependencies: self.known_dependencies().await,
@@ -117,19 +140,27 @@ impl TokenServer {
         }
     }
 
-    /// Asks store and signer.
+    /// Asks store and signer, and looks whether dbwriters are there.
     pub async fn dependencies(&self) -> Dependencies {
         let by = Deadline::after(HEARTBEAT_TIMEOUT);
         let home = self.settings.home();
-        let (services, keys, ()) = tokio::join!(
+        let dbwriter = async {
+            match &self.dbwriters {
+                Some(dbwriters) => Some(dbwriters.reaches(by).await),
+                None => None,
+            }
+        };
+        let (services, keys, (), dbwriter) = tokio::join!(
             self.ports.reader.services(by),
             self.keys.probe(by),
-            home.compare(by)
+            home.compare(by),
+            dbwriter
         );
         Dependencies {
             database: Condition::of(&services),
             keysigner: Condition::of(&keys),
             home: Condition::of(&home.known().ok_or(())),
+            dbwriter: dbwriter.map(|is_there| Condition::of(&is_there.then_some(()).ok_or(()))),
         }
     }
 

@@ -355,6 +355,7 @@ impl Bench {
             follow_ups: FollowUps::default(),
             health: Health::new(&Shutdown::new()),
             token_server: None,
+            limits: None,
         };
         let router = foxhold_webhead::router(app);
         Self {

@@ -183,6 +183,7 @@ impl World {
             last_found: LastFound::default(),
             without_room: WithoutRoom::default(),
             keys,
+            dbwriters: None,
             account_events: None,
             addresses: ClientAddresses::default(),
             budget: Duration::from_secs(30),
