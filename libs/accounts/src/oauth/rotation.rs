@@ -12,6 +12,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     Refusal,
+    limits::{Action, LimitKeys},
     openid::spent::{ReplacedToken, Replacement},
 };
 
@@ -27,6 +28,8 @@ use crate::{
 const OVERLAP: Duration = Duration::from_secs(60);
 /// More replacements than a client makes in that time.
 const STEPS_MAX: usize = 64;
+/// What a replacement counts as, by user and client.
+const COUNTED: [Action; 1] = [Action::RefreshTokenReplace];
 
 /// A token that is in force, with its account.
 type Standing = (RefreshToken, Account);
@@ -36,7 +39,7 @@ impl Accounts {
     /// only shrink. The access token is signed first: a signer that is away costs nothing.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 110, 163, 201.
+    /// [`AccountError`]: 107, 110, 114, 163, 201.
     pub async fn refresh_registered(
         &self,
         caller: &Caller,
@@ -55,12 +58,39 @@ impl Accounts {
             let granted = self.refreshed(caller, client, &standing, scope).await?;
             return Ok(granted.with_refresh_token(next));
         };
-        let granted = self.refreshed(caller, client, &standing, scope).await?;
-        let next = match self.replaced(caller, token, &standing.0).await? {
+        let holder = format!("{} {}", client.id, standing.0.uid);
+        let keys = LimitKeys {
+            ip: caller.ip,
+            email: Some(&holder),
+            uid: Some(standing.0.uid),
+        };
+        // An old token is not counted: whoever has to wait with one would come too late, and end the grant.
+        self.reserve(&COUNTED, keys).await?;
+        let renewed = self.renewed(caller, client, (token, &standing), scope).await;
+        if matches!(&renewed, Ok((_, Some(_)))) {
+            self.keep(&COUNTED, keys).await;
+        } else {
+            self.give_back(&COUNTED, keys).await;
+        }
+        let (granted, next) = renewed?;
+        let next = match next {
             Some(next) => next,
             None => self.overtaken(caller, client.id, token).await?.0,
         };
         Ok(granted.with_refresh_token(next))
+    }
+
+    /// What a token in force is good for, and the one that replaces it, unless another call was faster.
+    async fn renewed(
+        &self,
+        caller: &Caller,
+        client: &RegisteredClient,
+        (token, standing): (&Secret<32>, &Standing),
+        scope: Option<&str>,
+    ) -> Result<(OpenIdGranted, Option<Secret<32>>), AccountError> {
+        let granted = self.refreshed(caller, client, standing, scope).await?;
+        let next = self.replaced(caller, token, &standing.0).await?;
+        Ok((granted, next))
     }
 
     /// The access token, if the grant stands.
