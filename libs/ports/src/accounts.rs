@@ -103,7 +103,9 @@ pub trait AccountWriter: Send + Sync {
     /// Keeps a refresh token.
     async fn put_refresh_token(&self, call: &Call, token: RefreshToken) -> Result<(), WriteError>;
 
-    /// Removes a refresh token; removing one that is gone is done, too.
+    /// Removes a refresh token; removing one that is gone is done, too. Nothing
+    /// [replaces](crate::GrantWriter::replace_refresh_token) one of no session from then on: whoever has removed it and then
+    /// finds that it was not [replaced](crate::GrantReader::replaced_token) may be sure that it never will be.
     async fn delete_refresh_token(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
 
     /// Keeps a password token of any kind and, for a change of the password, a key-fetch token: both or neither.

@@ -74,13 +74,15 @@ pub enum Action {
     CertificateSign,
     /// `clientSecretFailed`: the `email` it is done under is the client's id
     ClientSecretFailed,
+    /// `refreshTokenReplace`: the `email` it is done under is the client's id and the user's, with a blank between
+    RefreshTokenReplace,
     /// `tokenIssue`
     TokenIssue,
 }
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 33] = [
+    pub const ALL: [(Self, &'static str); 34] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -113,6 +115,7 @@ impl Action {
         (Self::RecoveryKeyExists, "recoveryKeyExists"),
         (Self::CertificateSign, "certificateSign"),
         (Self::ClientSecretFailed, "clientSecretFailed"),
+        (Self::RefreshTokenReplace, "refreshTokenReplace"),
         (Self::TokenIssue, "tokenIssue"),
     ];
 

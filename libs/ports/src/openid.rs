@@ -82,6 +82,7 @@ pub trait GrantWriter: Send + Sync {
     /// [was replaced](GrantReader::replaced_token). Of all callers with different operation ids exactly one is told done,
     /// and of the tokens only his can be read.
     /// Refused: [`TokenSpent`](crate::Refusal::TokenSpent) if the old one is not there, was replaced, or does not
-    /// [fit](Replacement::fits).
+    /// [fit](Replacement::fits). Whoever is told done, or refused, is told so when the old one cannot be read any more in the
+    /// region that decides about it: as long as it can, nobody was given what replaces it.
     async fn replace_refresh_token(&self, call: &Call, replacement: Replacement) -> Result<(), WriteError>;
 }

@@ -42,10 +42,6 @@ const NOT_AUDITED: &[(&str, &str)] = &[
     ("outbox_waiting", "mail ends within a day"),
     ("processes", "reports of processes, which end"),
     ("regions", "operators change it, and look at it"),
-    (
-        "replaced_tokens",
-        "they open nothing by themselves, and end within 30 days",
-    ),
 ];
 
 /// Every set of statements of this crate.

@@ -28,8 +28,11 @@ async fn the_suite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_of_clients_and_grants() {
     let bench = Bench::new().await;
-    let store = bench.store().await;
-    conformance::openid("cassandra", async || Bench::openid_subject(&store)).await;
+    let (one, other) = (bench.store().await, bench.store().await);
+    conformance::openid("cassandra, two writers", async || {
+        Bench::openid_subject(&one, &other)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,11 @@ use foxhold_core::{
     ClientId, Secret,
     record::{Account, ClientKind, RefreshToken, RegisteredClient},
 };
-use foxhold_ports::{Refusal, openid::spent::Replacement};
+use foxhold_ports::{
+    Refusal,
+    limits::{Action, LimitKeys},
+    openid::spent::{ReplacedToken, Replacement},
+};
 
 use super::{OpenIdGranted, Scopes};
 use crate::{
@@ -24,6 +28,8 @@ use crate::{
 const OVERLAP: Duration = Duration::from_secs(60);
 /// More replacements than a client makes in that time.
 const STEPS_MAX: usize = 64;
+/// What a replacement counts as, by user and client.
+const COUNTED: [Action; 1] = [Action::RefreshTokenReplace];
 
 /// A token that is in force, with its account.
 type Standing = (RefreshToken, Account);
@@ -33,7 +39,7 @@ impl Accounts {
     /// only shrink. The access token is signed first: a signer that is away costs nothing.
     ///
     /// # Errors
-    /// [`AccountError`]: 107, 110, 163, 201.
+    /// [`AccountError`]: 107, 110, 114, 163, 201.
     pub async fn refresh_registered(
         &self,
         caller: &Caller,
@@ -52,12 +58,39 @@ impl Accounts {
             let granted = self.refreshed(caller, client, &standing, scope).await?;
             return Ok(granted.with_refresh_token(next));
         };
-        let granted = self.refreshed(caller, client, &standing, scope).await?;
-        let next = match self.replaced(caller, token, &standing.0).await? {
+        let holder = format!("{} {}", client.id, standing.0.uid);
+        let keys = LimitKeys {
+            ip: caller.ip,
+            email: Some(&holder),
+            uid: Some(standing.0.uid),
+        };
+        // An old token is not counted: whoever has to wait with one would come too late, and end the grant.
+        self.reserve(&COUNTED, keys).await?;
+        let renewed = self.renewed(caller, client, (token, &standing), scope).await;
+        if matches!(&renewed, Ok((_, Some(_)))) {
+            self.keep(&COUNTED, keys).await;
+        } else {
+            self.give_back(&COUNTED, keys).await;
+        }
+        let (granted, next) = renewed?;
+        let next = match next {
             Some(next) => next,
-            None => self.followed(caller, client.id, token).await?.0,
+            None => self.overtaken(caller, client.id, token).await?.0,
         };
         Ok(granted.with_refresh_token(next))
+    }
+
+    /// What a token in force is good for, and the one that replaces it, unless another call was faster.
+    async fn renewed(
+        &self,
+        caller: &Caller,
+        client: &RegisteredClient,
+        (token, standing): (&Secret<32>, &Standing),
+        scope: Option<&str>,
+    ) -> Result<(OpenIdGranted, Option<Secret<32>>), AccountError> {
+        let granted = self.refreshed(caller, client, standing, scope).await?;
+        let next = self.replaced(caller, token, &standing.0).await?;
+        Ok((granted, next))
     }
 
     /// The access token, if the grant stands.
@@ -117,15 +150,53 @@ impl Accounts {
         client: ClientId,
         token: &Secret<32>,
     ) -> Result<(Secret<32>, Standing), AccountError> {
-        let (by, reader) = (caller.deadline, &self.openid.grant_reader);
-        let replaced = reader.replaced_token(by, hashed_id(token)).await?;
-        let replaced = replaced.filter(|replaced| replaced.client == client);
-        let replaced = replaced.ok_or(AccountError::BadToken)?;
+        let replaced = self.replaced_token(caller, client, token).await?;
         if self.now().since(replaced.replaced_at) > OVERLAP {
             self.revoke(caller, replaced.uid, client, replaced.made_at)
                 .await?;
             return Err(AccountError::BadToken);
         }
+        self.last(caller, token, &replaced).await
+    }
+
+    /// The same of one that stood a moment ago, in this call: another call was faster, or one of long ago came no further than
+    /// to decide. Such a one was never told done, so nobody was given the token that follows, and it does not come too late.
+    /// Only the region that decides about it knows that it stood.
+    async fn overtaken(
+        &self,
+        caller: &Caller,
+        client: ClientId,
+        token: &Secret<32>,
+    ) -> Result<(Secret<32>, Standing), AccountError> {
+        let id = hashed_id(token);
+        if self.settings.region.is_some_and(|own| !own.marks(&id)) {
+            return self.followed(caller, client, token).await;
+        }
+        let replaced = self.replaced_token(caller, client, token).await?;
+        self.last(caller, token, &replaced).await
+    }
+
+    /// What is left of a client's token that was replaced.
+    async fn replaced_token(
+        &self,
+        caller: &Caller,
+        client: ClientId,
+        token: &Secret<32>,
+    ) -> Result<ReplacedToken, AccountError> {
+        let reader = &self.openid.grant_reader;
+        let replaced = reader.replaced_token(caller.deadline, hashed_id(token)).await?;
+        let replaced = replaced.filter(|replaced| replaced.client == client);
+        replaced.ok_or(AccountError::BadToken)
+    }
+
+    /// The token in force at the end of those that replaced one another.
+    async fn last(
+        &self,
+        caller: &Caller,
+        token: &Secret<32>,
+        replaced: &ReplacedToken,
+    ) -> Result<(Secret<32>, Standing), AccountError> {
+        let (by, reader) = (caller.deadline, &self.openid.grant_reader);
         let mut next = successor(token, &replaced.salt);
         for _ in 0..STEPS_MAX {
             let id = hashed_id(&next);
@@ -140,19 +211,30 @@ impl Accounts {
         })
     }
 
-    /// Takes a replaced token back: the one that it leads to ends. Answers whether there was one.
+    /// Takes a replaced token back: the one that it leads to ends, and what replaces that at this very moment. Answers whether
+    /// there was one.
     pub(super) async fn destroy_followed(
         &self,
         caller: &Caller,
         client: ClientId,
         token: &Secret<32>,
     ) -> Result<bool, AccountError> {
-        let (_, (record, _)) = self.followed(caller, client, token).await?;
-        self.write(caller, |call| async move {
-            self.writer.delete_refresh_token(&call, record.id).await
+        let (mut last, (mut record, _)) = self.followed(caller, client, token).await?;
+        for _ in 0..STEPS_MAX {
+            let id = record.id;
+            self.write(caller, |call| async move {
+                self.writer.delete_refresh_token(&call, id).await
+            })
+            .await?;
+            match self.followed(caller, client, &last).await {
+                Ok((next, standing)) => (last, record) = (next, standing.0),
+                Err(AccountError::BadToken) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(AccountError::Busy {
+            retry_after: RETRY_AFTER,
         })
-        .await?;
-        Ok(true)
     }
 }
 

@@ -16,6 +16,8 @@ mod otp;
 #[cfg(test)]
 mod reset;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod signup;

@@ -17,7 +17,8 @@ use super::{
 use used::{
     a_code_that_was_spent_is_known, a_repeated_replacement_is_done_once,
     a_token_is_replaced_and_known_afterwards, of_many_who_replace_a_token_one_does,
-    what_does_not_fit_replaces_nothing, what_has_ended_is_not_replaced,
+    of_taking_back_and_replacing_one_is_first, what_does_not_fit_replaces_nothing,
+    what_has_ended_is_not_replaced,
 };
 
 use crate::{
@@ -77,6 +78,7 @@ pub async fn openid(adapter: &str, make: impl AsyncFn() -> OpenIdSubject) {
         a_repeated_replacement_is_done_once,
         what_does_not_fit_replaces_nothing,
         what_has_ended_is_not_replaced,
+        of_taking_back_and_replacing_one_is_first,
         after_its_deadline_nothing_is_written,
         an_operation_id_serves_one_kind_of_intent
     );

@@ -119,6 +119,8 @@ statements! {
         replaced_token_mark: Read = "SELECT replaced_by FROM replaced_tokens WHERE id = ?";
         mark_replaced_token: RegionalConditional = "INSERT INTO replaced_tokens (id, uid, client, salt, made_at,
             replaced_by) VALUES (:id, :uid, :client, :salt, :made_at, :replaced_by) IF NOT EXISTS";
+        bar_replacement: RegionalConditional = "INSERT INTO replaced_tokens (id, uid, replaced_by)
+            VALUES (:id, :uid, :replaced_by) IF NOT EXISTS";
 
         password_token_trace: Read = "SELECT uid, generation, made_by, spent_by FROM password_tokens WHERE id = ?";
         password_token_use: Read = "SELECT uid, kind, generation, missed_by, spent_by FROM password_tokens WHERE id = ?";
@@ -184,7 +186,8 @@ statements! {
         end_refresh_token: Plain = "DELETE FROM refresh_tokens USING TIMESTAMP :written_at WHERE id = :id";
         unlist_refresh_token: Plain = "DELETE FROM refresh_tokens_by_account USING TIMESTAMP :written_at
             WHERE uid = :uid AND id = :id";
-        refresh_token_written: Read = "SELECT uid, WRITETIME(uid) AS written_at FROM refresh_tokens WHERE id = ?";
+        refresh_token_written: Read = "SELECT uid, session, WRITETIME(uid) AS written_at FROM refresh_tokens
+            WHERE id = ?";
         refresh_tokens_written: Read = "SELECT id, session, generation, WRITETIME(client) AS written_at
             FROM refresh_tokens_by_account WHERE uid = ?";
     }

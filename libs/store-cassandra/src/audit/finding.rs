@@ -114,6 +114,10 @@ findings! {
     RefreshTokenListedOnly = "refresh_token_listed_only", Contradiction,
         "A refresh token stands in the list of its account, and nowhere else.",
         "It is restored from the list; if somebody had revoked it, it is removed from the list.";
+    /// A refresh token that must have gone when its mark was written, and would be good again without that.
+    RefreshTokenReplaced = "refresh_token_replaced", Contradiction,
+        "A refresh token was replaced or taken back a day ago, and is still there.",
+        "It is removed.";
     /// A device whose account is not there.
     DeviceOfNoAccount = "device_of_no_account", Contradiction,
         "The account of a device does not exist.",

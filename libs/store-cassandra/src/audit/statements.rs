@@ -81,6 +81,7 @@ statements! {
             "DELETE FROM refresh_tokens_by_account USING TIMESTAMP ? WHERE uid = ? AND id = ?";
         refresh_tokens_of: Read =
             "SELECT id, WRITETIME(created_at) AS written FROM refresh_tokens_by_account WHERE uid = ?";
+        replaced_token: Read = "SELECT replaced_by FROM replaced_tokens WHERE id = ?";
 
         devices: Read = "SELECT uid, id, session, WRITETIME(created_at) AS written FROM devices";
         devices_of: Read = "SELECT id, session, WRITETIME(created_at) AS written FROM devices WHERE uid = ?";

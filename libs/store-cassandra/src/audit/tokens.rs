@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use foxhold_core::{Timestamp, TokenId};
+use foxhold_core::{OpId, Timestamp, TokenId};
+use foxhold_ports::outbox::put_at;
 use scylla::{
     DeserializeRow,
     value::{CqlTimestamp, CqlValue, Row},
@@ -23,6 +24,9 @@ use crate::cql::{Plain, Read};
 
 /// A session without a device ends after 28 days by the rules of accounts; one more for clocks that disagree.
 const LIFE_WITHOUT_DEVICE: Duration = Duration::from_secs(29 * 24 * 60 * 60);
+
+/// How long a refresh token that was replaced, and is still there, is left to the client that comes with it.
+const MARK_YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -192,6 +196,39 @@ pub(super) struct Suspect {
     age: Age,
     created_at: Timestamp,
     is_listed: bool,
+    is_replaced: bool,
+}
+
+impl Suspect {
+    /// Only what hangs on no session is replaced, and only that has a mark when it is taken back.
+    const fn may_be_replaced(&self) -> bool {
+        !self.age.hangs_on_a_session
+    }
+
+    /// Whether another has replaced it, or it was taken back, a day ago.
+    async fn was_replaced(&self, audit: &Audit<'_>) -> Result<bool, AuditError> {
+        if !self.may_be_replaced() {
+            return Ok(false);
+        }
+        let mark = audit.anywhere(&audit.statements.replaced_token, (&self.id,));
+        let mark: Option<Mark> = mark.await?;
+        Ok(mark.is_some_and(|mark| mark.is_old(audit)))
+    }
+}
+
+/// That a refresh token was replaced or taken back, and by which operation.
+#[derive(DeserializeRow)]
+struct Mark {
+    replaced_by: Option<Vec<u8>>,
+}
+
+impl Mark {
+    /// Until then the token may show that whoever replaced it was never told so, and its client is still to be.
+    fn is_old(&self, audit: &Audit<'_>) -> bool {
+        let op = self.replaced_by.as_deref().and_then(OpId::from_slice);
+        let marked_at = op.map_or_else(Timestamp::default, put_at);
+        !audit.is_within(audit.clock.now(), MARK_YOUNG, marked_at)
+    }
 }
 
 /// The table by id.
@@ -219,14 +256,21 @@ impl Check for Tokens {
             age: Age::read(row.session.as_ref(), row.generation),
             created_at: row.created_at.map_or_else(Timestamp::default, timestamp),
             is_listed: true,
+            is_replaced: false,
         };
         let account = audit.account_here(&suspect.uid).await?;
         let one_listed = self.0.statements(&audit.statements).one_listed;
         let listed = audit.cql.row(soon(), one_listed, (&suspect.uid, &suspect.id));
         suspect.is_listed = Half::of(listed.await?).is_some();
+        suspect.is_replaced = suspect.may_be_replaced() && {
+            let statement = &audit.statements.replaced_token;
+            let mark: Option<Mark> = audit.cql.row(soon(), statement, (&suspect.id,)).await?;
+            mark.is_some_and(|mark| mark.is_old(audit))
+        };
         let is_fine = match account {
             Some(account) if account.is_active => {
-                suspect.is_listed && !self.ran_out(audit, &suspect, &account).await?
+                let is_whole = suspect.is_listed && !suspect.is_replaced;
+                is_whole && !self.ran_out(audit, &suspect, &account).await?
             }
             // Found among the accounts.
             Some(_) => suspect.is_listed,
@@ -252,14 +296,9 @@ impl Check for Tokens {
         let listed = audit.anywhere(statements.one_listed, (&suspect.uid, &suspect.id));
         let listed = Half::of(listed.await?);
         let account = audit.account(&suspect.uid).await?;
-        let finding = match &account {
-            None => self.0.of_no_account(),
-            Some(account) if !account.is_active && listed.is_some() => return Ok(Verdict::Fine),
-            Some(account) if !account.is_active => self.0.of_no_account(),
-            Some(account) if suspect.age.is_over(account) => self.0.ran_out(),
-            Some(_) if listed.is_none() => self.0.not_listed(),
-            Some(account) if self.ran_out(audit, suspect, account).await? => self.0.ran_out(),
-            Some(_) => return Ok(Verdict::Fine),
+        let finding = self.finding(audit, suspect, listed.is_some(), account.as_ref());
+        let Some(finding) = finding.await? else {
+            return Ok(Verdict::Fine);
         };
         if !audit.options.repair {
             return Ok(Verdict::Found(finding, example(&suspect.uid)));
@@ -277,6 +316,25 @@ impl Check for Tokens {
 }
 
 impl Tokens {
+    /// What is wrong with it. One that was replaced is not listed again.
+    async fn finding(
+        &self,
+        audit: &Audit<'_>,
+        suspect: &Suspect,
+        is_listed: bool,
+        account: Option<&Account>,
+    ) -> Result<Option<Finding>, AuditError> {
+        Ok(match account {
+            None => Some(self.0.of_no_account()),
+            Some(account) if !account.is_active => (!is_listed).then_some(self.0.of_no_account()),
+            Some(account) if suspect.age.is_over(account) => Some(self.0.ran_out()),
+            Some(_) if suspect.was_replaced(audit).await? => Some(Finding::RefreshTokenReplaced),
+            Some(_) if !is_listed => Some(self.0.not_listed()),
+            Some(account) if self.ran_out(audit, suspect, account).await? => Some(self.0.ran_out()),
+            Some(_) => None,
+        })
+    }
+
     /// Whether no rule accepts it any more. Refresh tokens last until a new password ends them.
     async fn ran_out(
         &self,

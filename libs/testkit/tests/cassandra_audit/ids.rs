@@ -132,6 +132,17 @@ impl Ids {
         vec![table("refresh_tokens"), table("refresh_tokens_by_account")]
     }
 
+    /// Its refresh token was taken back.
+    pub(crate) fn replaced_token(self) -> String {
+        format!(
+            "INSERT INTO replaced_tokens (id, uid, replaced_by) VALUES ({}, {}, {}) {}",
+            self.token(),
+            self.uid(),
+            self.op(),
+            self.at()
+        )
+    }
+
     /// The password of this account was reset when it was made.
     pub(crate) fn reset(self) -> String {
         format!(

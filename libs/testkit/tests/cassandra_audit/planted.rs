@@ -47,6 +47,7 @@ pub(crate) fn plants() -> Vec<Plant> {
         plants.extend(tokens(number, kind));
     }
     plants.extend(hanging());
+    plants.extend(replaced());
     plants.extend(records());
     plants
 }
@@ -350,6 +351,44 @@ fn hanging() -> Vec<Plant> {
             [j.sound(), vec![j.reset()], j.refresh_token_made("null", old)].concat(),
         )
         .leaving(j.rows_of("refresh_tokens", 0, 0)),
+    ]
+}
+
+fn replaced() -> Vec<Plant> {
+    let [a, b, c] = [87, 88, 89].map(Ids::of);
+    vec![
+        plant(
+            "a refresh token that was replaced, beside one that was not",
+            Finding::RefreshTokenReplaced,
+            [
+                a.sound(),
+                a.refresh_token_made("null", a.then.as_millis()),
+                vec![a.replaced_token()],
+                b.sound(),
+                b.refresh_token_made("null", b.then.as_millis()),
+            ]
+            .concat(),
+        )
+        .leaving(
+            [
+                a.rows_of("refresh_tokens", 0, 0),
+                b.rows_of("refresh_tokens", 1, 1),
+            ]
+            .concat(),
+        ),
+        plant(
+            "a refresh token that was taken back, and has left its list already",
+            Finding::RefreshTokenReplaced,
+            [
+                c.sound(),
+                vec![
+                    c.refresh_token_made("null", c.then.as_millis())[0].clone(),
+                    c.replaced_token(),
+                ],
+            ]
+            .concat(),
+        )
+        .leaving(c.rows_of("refresh_tokens", 0, 0)),
     ]
 }
 

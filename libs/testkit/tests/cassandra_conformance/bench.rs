@@ -128,11 +128,14 @@ impl Bench {
         }
     }
 
-    /// Registered clients and grants in this store.
-    pub(crate) fn openid_subject(store: &Arc<CassandraStore>) -> OpenIdSubject {
+    /// Registered clients and grants in one writer, the accounts and tokens that they are of in another.
+    pub(crate) fn openid_subject(
+        store: &Arc<CassandraStore>,
+        accounts: &Arc<CassandraStore>,
+    ) -> OpenIdSubject {
         OpenIdSubject {
-            accounts: Arc::clone(store) as _,
-            account_reader: Arc::clone(store) as _,
+            accounts: Arc::clone(accounts) as _,
+            account_reader: Arc::clone(accounts) as _,
             registry: Arc::clone(store) as _,
             admin: Arc::clone(store) as _,
             grant_reader: Arc::clone(store) as _,

@@ -86,6 +86,8 @@ async fn intents_keep_to_their_budgets() {
         // each; the mark.
         ("replace_refresh_token", (5, 4, 1)),
         ("replaced_token", (1, 0, 0)),
+        // What was written; two tables; the mark.
+        ("delete_refresh_token", (1, 2, 1)),
         ("spent_code", (1, 0, 0)),
         // Session, its place in the list, devices, refresh tokens; then the token and the session, each in two tables.
         ("close_session", (4, 4, 0)),
@@ -159,6 +161,11 @@ async fn every_intent(store: &CassandraStore, attempt: u64) -> Ledger<'_> {
     )
     .await;
     l.note("replaced_token", s.replaced_token(soon(), token_id)).await;
+    let free = make.refresh_token(uid, None);
+    let put = s.put_refresh_token(&call(), free.clone()).await;
+    put.expect("a token of no session");
+    l.note("delete_refresh_token", s.delete_refresh_token(&call(), free.id))
+        .await;
     l.note("spent_code", s.spent_code(soon(), code_id)).await;
     l.note("close_session", s.close_session(&call(), uid, id)).await;
     about_the_password(l, &make, uid, &left).await;

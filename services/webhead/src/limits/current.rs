@@ -52,6 +52,8 @@ pub(super) const LINES: &[&str] = &[
     "invitationCheck : ip : 20 : 15 min : 15 min : block",
     "sessionDuplicate : uid : 100 : 15 min : 15 min : block",
     "clientSecretFailed : ip_email : 20 : 15 min : 15 min : block",
+    // By user and program: what each makes is a signature and a decision of the store.
+    "refreshTokenReplace : email : 60 : 5 min : 5 min : block",
     "tokenIssue : uid : 60 : 5 min : 5 min : block",
     "tokenIssue : ip : 1200 : 5 min : 5 min : report",
     // Mail to one address, whatever it is sent for. What sends none counts nowhere here.

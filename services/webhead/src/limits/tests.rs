@@ -469,6 +469,18 @@ async fn the_current_profile() {
     };
     bench.passes(60, Action::TokenIssue, uid).await;
     assert_eq!(bench.count(Action::TokenIssue, uid).await, Err(5));
+    let holder = LimitKeys {
+        email: Some("0909090909090909 01010101010101010101010101010101"),
+        ..uid
+    };
+    bench.passes(60, Action::RefreshTokenReplace, holder).await;
+    let refused = bench.count(Action::RefreshTokenReplace, holder).await;
+    assert_eq!(refused, Err(5));
+    let other = LimitKeys {
+        email: Some("0808080808080808 01010101010101010101010101010101"),
+        ..uid
+    };
+    bench.passes(1, Action::RefreshTokenReplace, other).await;
     bench
         .passes(50, Action::PasswordCheckFailed, ip("192.0.2.3"))
         .await;

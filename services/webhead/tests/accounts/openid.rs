@@ -17,7 +17,7 @@ use foxhold_ports::{
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, EMAIL, NOW, SignedUp};
+use crate::support::{Answer, Bench, EMAIL, NOW, Options, SignedUp};
 
 const CB: &str = "https://wiki.example.test/cb";
 const ID: &str = "0909090909090909";
@@ -57,7 +57,11 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: ClientKind) -> Self {
-        let bench = Arc::new(Bench::new());
+        Self::with(kind, Options::default()).await
+    }
+
+    async fn with(kind: ClientKind, options: Options) -> Self {
+        let bench = Arc::new(Bench::with(options));
         let user = bench.sign_up_verified(EMAIL).await;
         let scene = Self {
             bench,

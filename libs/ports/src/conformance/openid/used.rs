@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use foxhold_core::{ClientId, Uid, record::RefreshToken};
+use tokio::sync::Barrier;
 
 use super::OpenIdSubject;
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 };
 
 const CALLERS: usize = 64;
+const ROUNDS: usize = 16;
 
 impl OpenIdSubject {
     /// A refresh token of a new account.
@@ -205,4 +207,51 @@ pub(super) async fn what_has_ended_is_not_replaced(s: OpenIdSubject) {
     let answer = s.replaces(&make.call(), &next).await;
     assert_eq!(answer, Err(Refusal::TokenSpent.into()));
     assert_eq!(s.tokens(uid).await, []);
+}
+
+/// Of taking a token back and replacing it one is first, and both agree which: whoever has taken it back and sees no other
+/// in its place may go.
+pub(super) async fn of_taking_back_and_replacing_one_is_first(s: OpenIdSubject) {
+    let make = Maker::new(118);
+    let uid = s.account(&make).await;
+    for round in 0..ROUNDS {
+        let old = make.refresh_token(uid, None);
+        let put = s.accounts.put_refresh_token(&make.call(), old.clone()).await;
+        assert_eq!(put, Ok(()));
+        let (taking, call, replacement) = (make.call(), make.call(), make.replacement(&old));
+        let barrier = Arc::new(Barrier::new(2));
+        let taken = {
+            let (s, barrier) = (s.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                let taken = s.accounts.delete_refresh_token(&taking, old.id).await;
+                (taken, s.grant_reader.replaced_token(soon(), old.id).await)
+            })
+        };
+        let replaced = {
+            let (s, replacement) = (s.clone(), replacement.clone());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                s.replaces(&call, &replacement).await
+            })
+        };
+        let (taken, seen) = taken.await.expect("it ends");
+        assert_eq!(taken, Ok(()), "round {round}");
+        match replaced.await.expect("it ends") {
+            Ok(()) => {
+                let trace = replacement.trace(put_at(call.op));
+                assert_eq!(seen, Ok(Some(trace)), "round {round}");
+                assert_eq!(s.tokens(uid).await, [replacement.token.clone()], "round {round}");
+            }
+            refused => {
+                assert_eq!(refused, Err(Refusal::TokenSpent.into()), "round {round}");
+                assert_eq!(seen, Ok(None), "round {round}");
+                assert_eq!(s.tokens(uid).await, [], "round {round}");
+            }
+        }
+        let next = replacement.token.id;
+        let ended = s.accounts.delete_refresh_token(&make.call(), next).await;
+        assert_eq!(ended, Ok(()));
+        assert_eq!(s.tokens(uid).await, []);
+    }
 }

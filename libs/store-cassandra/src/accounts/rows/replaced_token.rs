@@ -12,25 +12,30 @@ use zeroize::Zeroizing;
 
 use super::{read_time, time};
 
-/// What is left of a replaced token.
+/// What is left of a replaced token; of one that was taken back, so that nothing may replace it, without what leads on.
 #[derive(DeserializeRow)]
 pub(in crate::accounts) struct ReplacedTokenRow {
     id: Vec<u8>,
     uid: Vec<u8>,
-    client: Vec<u8>,
-    salt: Vec<u8>,
-    made_at: CqlTimestamp,
+    client: Option<Vec<u8>>,
+    salt: Option<Vec<u8>>,
+    made_at: Option<CqlTimestamp>,
     replaced_by: Vec<u8>,
 }
 
 impl ReplacedTokenRow {
+    /// Whether another has replaced it.
+    pub(in crate::accounts) const fn leads_on(&self) -> bool {
+        self.salt.is_some()
+    }
+
     pub(in crate::accounts) fn read(self) -> Option<ReplacedToken> {
-        let salt = Zeroizing::new(self.salt);
+        let salt = Zeroizing::new(self.salt?);
         Some(ReplacedToken {
             id: TokenId::from_slice(&self.id)?,
             uid: Uid::from_slice(&self.uid)?,
-            client: ClientId::from_slice(&self.client)?,
-            made_at: read_time(self.made_at)?,
+            client: ClientId::from_slice(&self.client?)?,
+            made_at: read_time(self.made_at?)?,
             replaced_at: put_at(OpId::from_slice(&self.replaced_by)?),
             salt: Arc::new(Secret::from_slice(&salt)?),
         })
@@ -79,9 +84,9 @@ mod tests {
         ReplacedTokenRow {
             id: vec![1; 32],
             uid: vec![2; 16],
-            client: vec![3; 8],
-            salt: vec![4; 32],
-            made_at: CqlTimestamp(5),
+            client: Some(vec![3; 8]),
+            salt: Some(vec![4; 32]),
+            made_at: Some(CqlTimestamp(5)),
             replaced_by: op().as_bytes().to_vec(),
         }
     }
@@ -116,16 +121,31 @@ mod tests {
     #[test]
     fn a_row_that_makes_no_sense_is_none() {
         type Cut = fn(&mut ReplacedTokenRow);
-        let table: [(&str, Cut); 4] = [
+        let table: [(&str, Cut); 6] = [
             ("id", |row| row.id.truncate(31)),
-            ("client", |row| row.client.truncate(7)),
-            ("salt", |row| row.salt.truncate(31)),
+            ("client", |row| row.client = Some(vec![3; 7])),
+            ("no client", |row| row.client = None),
+            ("no time", |row| row.made_at = None),
+            ("salt", |row| row.salt = Some(vec![4; 31])),
             ("operation", |row| row.replaced_by.truncate(15)),
         ];
         for (name, cut) in table {
             let mut row = row();
             cut(&mut row);
+            assert!(row.leads_on(), "{name}");
             assert_eq!(row.read(), None, "{name}");
         }
+    }
+
+    #[test]
+    fn what_was_taken_back_leads_nowhere() {
+        let row = ReplacedTokenRow {
+            client: None,
+            salt: None,
+            made_at: None,
+            ..row()
+        };
+        assert!(!row.leads_on());
+        assert_eq!(row.read(), None);
     }
 }

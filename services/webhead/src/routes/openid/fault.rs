@@ -81,7 +81,7 @@ impl Fault {
             | ErrorCode::UnsupportedMedia => Self::invalid_request("the form cannot be read"),
             ErrorCode::Throttled => Self {
                 status: StatusCode::TOO_MANY_REQUESTS,
-                ..Self::bad("temporarily_unavailable", "too many wrong secrets", 114)
+                ..Self::bad("temporarily_unavailable", "too many requests", 114)
             },
             ErrorCode::BodyTooLarge => Self {
                 status: StatusCode::PAYLOAD_TOO_LARGE,

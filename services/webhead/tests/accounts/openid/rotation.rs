@@ -2,7 +2,8 @@
 //! the same, for all registered clients.
 
 use foxhold_core::{Deadline, Uid};
-use foxhold_ports::AccountReader as _;
+use foxhold_ports::{AccountReader as _, memory::ManualClock};
+use foxhold_webhead::limits::{LimitSettings, LocalLimits};
 
 use super::*;
 
@@ -211,6 +212,46 @@ async fn an_outage_costs_no_token_and_hides_no_theft() {
     scene.bench.store.set_outage(None);
     let fourth = scene.next(&third).await;
     assert!(scene.is_over(&second).await && scene.is_over(&fourth).await);
+}
+
+#[tokio::test]
+async fn replacements_are_limited_and_who_waits_loses_nothing() {
+    let settings = LimitSettings {
+        rules: vec!["refreshTokenReplace : email : 2 : 5 min : 5 min : block".into()],
+        ..LimitSettings::default()
+    };
+    let clock = Arc::new(ManualClock::new(NOW));
+    let limits = LocalLimits::new(&settings, clock.clone(), &SeededRandom::new(1)).unwrap();
+    let options = Options {
+        limits: Arc::new(limits),
+        ..Options::default()
+    };
+    let scene = Scene::with(ClientKind::Public, options).await;
+    let first = scene.first().await;
+    *scene.bench.signer.outage.lock().unwrap() = Some(Cause::Unavailable);
+    for _ in 0..3 {
+        let away = scene.refresh(&first).await;
+        assert_eq!(error(&away), (503, "temporarily_unavailable"), "it replaces none");
+    }
+    *scene.bench.signer.outage.lock().unwrap() = None;
+    let second = scene.next(&first).await;
+    for _ in 0..3 {
+        assert_eq!(scene.next(&first).await, second, "nor does the old one");
+    }
+    let third = scene.next(&second).await;
+    let elsewhere = scene.first().await;
+    for token in [&third, &elsewhere] {
+        let refused = scene.refresh(token).await;
+        assert_eq!(error(&refused), (429, "temporarily_unavailable"));
+        assert_eq!(refused.headers["retry-after"], "300");
+    }
+    assert_eq!(scene.next(&second).await, third, "the answer was lost");
+    let wait = Duration::from_secs(300) + MOMENT;
+    clock.advance(wait);
+    scene.wait(wait);
+    let fourth = scene.next(&third).await;
+    assert_ne!(fourth, third);
+    assert_ne!(scene.next(&elsewhere).await, elsewhere);
 }
 
 #[tokio::test]
