@@ -108,7 +108,6 @@ pub struct NoKey;
 /// What the signing threads work on.
 struct Order {
     key: Arc<SigningKey>,
-    typ: Option<&'static str>,
     token: Unsigned,
     /// The key to be certified: to be looked over first, which takes as long as signing and longer.
     subject: Option<SubjectKey>,
@@ -120,7 +119,7 @@ impl Order {
             return Err(SignError::UnfitKey);
         }
         // A signature that was not made, or was wrong: the key's record says which.
-        let signed = self.key.sign(self.typ, self.token);
+        let signed = self.key.sign(self.token);
         signed.map_err(|_| SignError::NotDone(Cause::Fault))
     }
 }
@@ -262,7 +261,6 @@ impl LocalSigner {
         for key in self.keys.iter().filter(|key| key.needs_probe()) {
             let order = Order {
                 token: Unsigned::new(&key.public().kid, PROBE_TYPE, &()),
-                typ: Some(PROBE_TYPE),
                 key: Arc::clone(key),
                 subject: None,
             };
@@ -437,7 +435,6 @@ impl AccessTokenSigner for LocalSigner {
         };
         let order = Order {
             key,
-            typ: Some(foxhold_crypto::access_token::TYPE),
             token,
             subject: None,
         };
@@ -456,7 +453,6 @@ impl IdTokenSigner for LocalSigner {
         };
         let order = Order {
             key,
-            typ: Some(foxhold_crypto::id_token::TYPE),
             token,
             subject: None,
         };
@@ -488,7 +484,6 @@ impl CertificateSigner for LocalSigner {
         }
         let order = Order {
             key,
-            typ: None,
             token: certificate.unsigned,
             subject: Some(certificate.subject),
         };

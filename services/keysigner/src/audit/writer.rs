@@ -6,6 +6,7 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,9 @@ use super::{Outcome, Queued, State, chain::CheckpointLine, file::LogFile};
 
 /// Most decisions of one write.
 const GROUP_MAX: usize = 1024;
+/// How long company is waited for where the last write had some: each write is made durable, and that is its cost. Part of
+/// the 5 ms that a group may take (`security.md` C.6); whoever comes alone waits for nobody.
+const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// A head is signed after so many records, or so long after the last one if there is a new record.
 const CHECKPOINT_RECORDS: u64 = 1000;
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
@@ -36,6 +40,8 @@ pub(super) struct Writer {
     signed_at: Instant,
     /// It could not be kept.
     head_fails: bool,
+    /// The last write was of several decisions.
+    has_company: bool,
 }
 
 impl Writer {
@@ -45,6 +51,7 @@ impl Writer {
             signed_to: 0,
             signed_at: Instant::now(),
             head_fails: false,
+            has_company: false,
             file,
             key,
             clock,
@@ -60,8 +67,7 @@ impl Writer {
             self.state.set_writing(Some(Instant::now()));
             match received {
                 Ok(first) => {
-                    let mut group = vec![first];
-                    group.extend(queue.try_iter().take(GROUP_MAX - 1));
+                    let group = self.gather(first, queue);
                     self.commit(group);
                 }
                 Err(RecvTimeoutError::Timeout) => self.mend(),
@@ -72,6 +78,17 @@ impl Writer {
         }
         self.sign_head();
         self.state.set_writing(None);
+    }
+
+    /// `first`, and what comes with it.
+    fn gather(&mut self, first: Queued, queue: &Receiver<Queued>) -> Vec<Queued> {
+        if self.has_company {
+            thread::sleep(COMPANY_MAX);
+        }
+        let mut group = vec![first];
+        group.extend(queue.try_iter().take(GROUP_MAX - 1));
+        self.has_company = group.len() > 1;
+        group
     }
 
     fn commit(&mut self, group: Vec<Queued>) {

@@ -6,10 +6,7 @@ use std::{
 };
 
 use foxhold_core::Timestamp;
-use foxhold_crypto::{
-    jws::{self, Unsigned},
-    rsa_key::{KeySet, NamedKey},
-};
+use foxhold_crypto::{jws::Unsigned, rsa_key::NamedKey};
 use thiserror::Error;
 
 use crate::custody::{Custody, CustodyError};
@@ -40,16 +37,13 @@ struct Record {
 /// A key in use.
 pub(super) struct SigningKey {
     custody: Box<dyn Custody>,
-    alone: KeySet,
     record: Mutex<Record>,
 }
 
 impl SigningKey {
     pub(super) fn new(custody: Box<dyn Custody>) -> Self {
-        let alone = KeySet::new(vec![custody.public_key().clone()]);
         Self {
             custody,
-            alone,
             record: Mutex::default(),
         }
     }
@@ -66,10 +60,10 @@ impl SigningKey {
         self.custody.signs_from()
     }
 
-    /// The signed token, checked as a stranger would check it (`security.md` C.1, fault attack on CRT). The check is
-    /// made by another library than the signature. Without a type, the token must have none.
-    pub(super) fn sign(&self, typ: Option<&str>, token: Unsigned) -> Result<String, KeyError> {
-        let signed = self.sign_unrecorded(typ, token);
+    /// The signed token. Its signature is checked with the public key first (`security.md` C.1, fault attack on CRT), by
+    /// another library than made it.
+    pub(super) fn sign(&self, token: Unsigned) -> Result<String, KeyError> {
+        let signed = self.sign_unrecorded(token);
         let mut record = self.record();
         match &signed {
             Ok(_) => {
@@ -87,14 +81,13 @@ impl SigningKey {
         signed
     }
 
-    fn sign_unrecorded(&self, typ: Option<&str>, token: Unsigned) -> Result<String, KeyError> {
+    fn sign_unrecorded(&self, token: Unsigned) -> Result<String, KeyError> {
         let signature = self.custody.sign(token.signing_input())?;
-        let token = token.with_signature(&signature);
-        let verified = match typ {
-            Some(typ) => jws::verify(&token, typ, &self.alone),
-            None => jws::verify_unnamed(&token, &[], &self.alone),
-        };
-        verified.map(|_| token).map_err(|_| KeyError::Wrong)
+        if self.public().key.verifies(token.signing_input(), &signature) {
+            Ok(token.with_signature(&signature))
+        } else {
+            Err(KeyError::Wrong)
+        }
     }
 
     /// Whether it has made a good signature, its last ones were not all bad, and it can be reached.
