@@ -369,6 +369,23 @@ async fn pages_of_public_clients_may_read_what_is_for_them() {
     }
 }
 
+/// Only who asks is looked at.
+#[tokio::test]
+async fn whatever_a_client_takes_back_it_is_told_that_it_is_done() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let unknown = format!("token={}", "00".repeat(32));
+    for form in ["", "token=", "token=x", &unknown, "token_type_hint=access_token"] {
+        assert_eq!(scene.form("/v1/destroy", form).await.ok(), json!({}), "{form}");
+    }
+    let request =
+        Request::post("/v1/destroy").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let nobody = scene
+        .bench
+        .send(request.body(Body::from("token=x")).unwrap())
+        .await;
+    assert_eq!(error(&nobody), (401, "invalid_client"));
+}
+
 #[tokio::test]
 async fn signing_out_leads_back_only_where_the_client_is_registered() {
     let scene = Scene::new(ClientKind::Confidential).await;
