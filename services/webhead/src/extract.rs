@@ -339,7 +339,7 @@ fn query(parts: &Parts) -> Result<Query, ApiError> {
 
 /// Longest User-Agent that is kept, in characters.
 const USER_AGENT_LEN_MAX: usize = 255;
-/// Longest Accept-Language that is kept, in bytes.
+/// Longest Accept-Language that is kept, in characters.
 const LOCALE_LEN_MAX: usize = 256;
 
 pub(crate) fn caller(app: &App, parts: &Parts) -> Caller {
@@ -348,14 +348,13 @@ pub(crate) fn caller(app: &App, parts: &Parts) -> Caller {
     let deadline = parts.extensions.get::<Deadline>().copied();
     Caller {
         ip: peer.map(|peer| app.addresses.client(peer, &parts.headers)),
-        user_agent: header(header::USER_AGENT)
-            .unwrap_or_default()
-            .chars()
-            .take(USER_AGENT_LEN_MAX)
-            .collect(),
-        locale: header(header::ACCEPT_LANGUAGE)
-            .filter(|locale| locale.len() <= LOCALE_LEN_MAX)
-            .map(str::to_owned),
+        user_agent: cut(header(header::USER_AGENT).unwrap_or_default(), USER_AGENT_LEN_MAX),
+        // The languages that are wanted most stand first.
+        locale: header(header::ACCEPT_LANGUAGE).map(|locale| cut(locale, LOCALE_LEN_MAX)),
         deadline: deadline.unwrap_or_else(|| Deadline::after(app.budget)),
     }
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
 }

@@ -15,7 +15,7 @@ use foxhold_ports::{
 };
 
 use super::{PresentedToken, Scopes};
-use crate::{AccountError, Accounts, Caller, SignedIn, token::hashed_id};
+use crate::{AccountError, Accounts, Caller, SignedIn, language::first_tag, token::hashed_id};
 
 /// How long a code that comes a second time may come from the same hand: parallel uses must leave one winner.
 const PARALLEL: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ pub struct UserInfo {
 pub struct UserProfile {
     /// The local part of the address; another user may have the same.
     pub preferred_username: String,
-    /// The language.
+    /// The language, as a tag.
     pub locale: Option<String>,
     /// When any of it changed last.
     pub updated_at: Timestamp,
@@ -269,7 +269,7 @@ fn shown(account: &Account, scopes: &Scopes) -> UserInfo {
             .then(|| (account.email.clone(), account.email_verified)),
         profile: scopes.contains("profile").then(|| UserProfile {
             preferred_username: local_part.to_owned(),
-            locale: account.locale.clone(),
+            locale: account.locale.as_deref().and_then(first_tag).map(str::to_owned),
             updated_at: account.profile_changed_at,
         }),
     }

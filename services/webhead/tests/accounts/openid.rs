@@ -57,10 +57,14 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: ClientKind) -> Self {
-        let bench = Arc::new(Bench::new());
+        let bench = Bench::new();
         let user = bench.sign_up_verified(EMAIL).await;
+        Self::of(bench, user, kind).await
+    }
+
+    async fn of(bench: Bench, user: SignedUp, kind: ClientKind) -> Self {
         let scene = Self {
-            bench,
+            bench: Arc::new(bench),
             user,
             client: client(kind),
         };
@@ -303,6 +307,43 @@ async fn what_ends_a_grant_ends_all_that_hangs_on_it() {
         scene.userinfo(&granted["access_token"]).await.status,
         StatusCode::UNAUTHORIZED
     );
+}
+
+/// A browser names all the languages its user reads, and as many as it likes.
+#[tokio::test]
+async fn a_program_is_told_one_language_and_not_a_header() {
+    let many = format!("de-CH, {}", "en;q=0.5, ".repeat(50));
+    for (header, expected) in [
+        (many.as_str(), json!("de-CH")),
+        ("*", Value::Null),
+        ("<de>, fr", json!("fr")),
+    ] {
+        let bench = Bench::new();
+        let body = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+        let request = Request::post("/v1/account/create?keys=true")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT_LANGUAGE, header);
+        let made = bench.send(request.body(Body::from(body.to_string())).unwrap());
+        let user = SignedUp::of(&made.await.ok());
+        let mut scene = Scene::of(bench, user, ClientKind::Confidential).await;
+        scene
+            .change(|client| client.switches.id_token_profile = true)
+            .await;
+        let code = json!({ "code": scene.bench.mailed(EMAIL, "X-Verify-Short-Code") });
+        let path = "/v1/session/verify_code";
+        scene
+            .bench
+            .signed_post(path, &scene.user.session, &code)
+            .await
+            .ok();
+        let authorized = scene.authorize(json!({ "scope": "openid profile" })).await.ok();
+        let granted = scene.trade(authorized["code"].as_str().unwrap()).await.ok();
+        let info = scene.userinfo(&granted["access_token"]).await.ok();
+        assert_eq!(info["locale"], expected, "{header}");
+        let orders = scene.bench.signer.id_tokens.lock().unwrap();
+        let profile = orders[0].profile.as_ref().unwrap();
+        assert_eq!(profile.locale.as_deref(), expected.as_str(), "{header}");
+    }
 }
 
 #[tokio::test]
