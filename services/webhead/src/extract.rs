@@ -14,8 +14,8 @@ use axum::{
 use foxhold_accounts::{
     Caller, SignedIn,
     keys::KeyFetchAccess,
+    oauth::PresentedToken,
     password::{PasswordAccess, token_kind},
-    profile::Bearer,
 };
 use foxhold_core::{Deadline, ErrorCode, record::PasswordTokenKind};
 use foxhold_crypto::token::TokenKind;
@@ -123,7 +123,7 @@ pub struct BearerCall {
     /// When it has to be through.
     pub deadline: Deadline,
     /// What the token says.
-    pub bearer: Bearer,
+    pub token: PresentedToken,
     /// Headers, for conditional reads.
     pub headers: HeaderMap,
 }
@@ -141,7 +141,7 @@ pub enum SessionOrBearer {
     /// The session and its account.
     Session(Box<SignedIn>),
     /// What the token says.
-    Bearer(Bearer),
+    Bearer(PresentedToken),
 }
 
 impl FromRequest<Arc<App>> for OpenCall {
@@ -251,10 +251,10 @@ impl FromRequest<Arc<App>> for BearerCall {
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, _) = read(request).await?;
         let deadline = caller(app, &parts).deadline;
-        let bearer = app.bearer(deadline, &parts.headers).await?;
+        let token = app.bearer(deadline, &parts.headers).await?;
         Ok(Self {
             deadline,
-            bearer,
+            token,
             headers: parts.headers,
         })
     }

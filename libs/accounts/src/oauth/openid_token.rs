@@ -215,17 +215,20 @@ impl Accounts {
         })
     }
 
-    /// Whether the grant that a token was made under still stands: asked of tokens of registered clients only.
+    /// Whether the client that a token was made for is there and not disabled, and the grant it was made under still stands:
+    /// asked of tokens of registered clients only.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
-    pub async fn is_token_granted(&self, by: Deadline, token: &PresentedToken) -> Result<bool, AccountError> {
-        if self.settings.clients.find(token.client).is_ok() {
+    pub(super) async fn is_token_granted(
+        &self,
+        by: Deadline,
+        account: &Account,
+        token: &PresentedToken,
+    ) -> Result<bool, AccountError> {
+        if self.is_built_in(token.client) {
             return Ok(true);
         }
-        let Some(account) = self.account_of_bearer(by, &token.bearer).await? else {
-            return Ok(false);
-        };
         let client = match self.client(by, token.client).await {
             Ok(client) => client,
             Err(AccountError::UnknownClient { .. }) => return Ok(false),
@@ -233,7 +236,7 @@ impl Accounts {
         };
         // Tokens tell whole seconds; one of the second in which a grant began counts as made under it.
         let made_at = token.issued.plus(Duration::from_millis(999));
-        self.is_granted(by, &account, client.id, made_at, &token.bearer.scopes)
+        self.is_granted(by, account, client.id, made_at, &token.bearer.scopes)
             .await
     }
 
@@ -242,11 +245,8 @@ impl Accounts {
     /// # Errors
     /// [`UserInfoError`]
     pub async fn user_info(&self, by: Deadline, token: &PresentedToken) -> Result<UserInfo, UserInfoError> {
-        let account = self.account_of_bearer(by, &token.bearer).await?;
+        let account = self.account_of_token(by, token).await?;
         let account = account.ok_or(AccountError::BadToken)?;
-        if !self.is_token_granted(by, token).await? {
-            return Err(AccountError::BadToken.into());
-        }
         if !token.bearer.scopes.contains("openid") {
             return Err(UserInfoError::Scope);
         }

@@ -146,11 +146,6 @@ async fn introspected(app: &Arc<App>, request: Request<Body>) -> Result<Value, F
     let Some(active) = active.filter(|token| token.client == client.id) else {
         return Ok(inactive);
     };
-    if let Some(presented) = app.presented_token(by, token).await?
-        && !app.accounts.is_token_granted(by, &presented).await?
-    {
-        return Ok(inactive);
-    }
     let mut answer = json!({
         "active": true,
         "scope": active.scope,

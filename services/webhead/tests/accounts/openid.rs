@@ -346,6 +346,44 @@ async fn a_program_is_told_one_language_and_not_a_header() {
     }
 }
 
+/// Wherever an access token is shown: none of these calls is for registered clients alone.
+#[tokio::test]
+async fn what_was_given_to_a_client_is_worth_nothing_while_it_is_disabled_and_after_it_is_deleted() {
+    const SHOWN: [&str; 6] = [
+        "/v1/profile",
+        "/v1/email",
+        "/v1/uid",
+        "/v1/avatar",
+        "/v1/account/profile",
+        "/v1/userinfo",
+    ];
+    let mut scene = Scene::new(ClientKind::Confidential).await;
+    let authorized = scene.authorize(json!({ "scope": "openid profile email" })).await;
+    let granted = scene.trade(authorized.ok()["code"].as_str().unwrap()).await.ok();
+    let token = granted["access_token"].as_str().unwrap().to_owned();
+    let shown = json!({ "token": token });
+    let check = async |scene: &Scene, name: &str, counts: bool| {
+        for path in SHOWN {
+            let answer = scene.bench.get_as(path, &token).await;
+            let expected = if counts { 200 } else { 401 };
+            assert_eq!(answer.status.as_u16(), expected, "{path}, {name}");
+        }
+        let verified = scene.bench.post("/v1/verify", &shown).await;
+        assert_eq!(verified.status == StatusCode::OK, counts, "{name}");
+        let introspected = scene.bench.post("/v1/introspect", &shown).await.ok();
+        assert_eq!(introspected["active"], counts, "{name}");
+    };
+    check(&scene, "registered", true).await;
+    scene.change(|client| client.switches.disabled = true).await;
+    check(&scene, "disabled", false).await;
+    scene.change(|client| client.switches.disabled = false).await;
+    check(&scene, "enabled again", true).await;
+    scene.bench.clock.advance(Duration::from_secs(1));
+    let (call, id) = (scene.call(), scene.client.id);
+    scene.bench.store.delete_client(&call, id).await.unwrap();
+    check(&scene, "deleted", false).await;
+}
+
 #[tokio::test]
 async fn a_removed_client_is_nobody_and_its_tokens_end() {
     let scene = Scene::new(ClientKind::Confidential).await;

@@ -69,11 +69,11 @@ impl TestSigner {
             .map_or(Ok(()), |cause| Err(SignError::NotDone(cause)))
     }
 
-    /// A token that no call has asked for.
+    /// A token of Firefox that no call has asked for.
     pub(crate) fn signed(&self, uid: &str, generation: Timestamp, scope: &str) -> String {
         self.token(&AccessTokenOrder {
             uid: uid.parse().unwrap(),
-            client: ClientId::from_bytes([1; 8]),
+            client: ClientId::from_bytes([0x58, 0x82, 0x38, 0x6c, 0x6d, 0x80, 0x17, 0x76]),
             audience: "anybody".into(),
             scope: scope.into(),
             lifetime_secs: 3600,
