@@ -6,6 +6,7 @@ mod client_login;
 mod fault;
 mod form;
 mod form_post;
+mod hint;
 mod logout;
 mod userinfo;
 

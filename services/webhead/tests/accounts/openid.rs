@@ -7,17 +7,20 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use foxhold_core::{
-    ClientId, Deadline, OpId,
+    ClientId, Deadline, OpId, Timestamp,
     record::{ClientKind, ClientSecret, ClientSwitches, RegisteredClient},
 };
-use foxhold_crypto::mac::sha256;
+use foxhold_crypto::{
+    id_token::{NewIdToken, ProfileClaims},
+    mac::sha256,
+};
 use foxhold_ports::{
     Call, Cause, ClientAdmin as _, ClientRegistry as _, GrantWriter as _, memory::SeededRandom,
 };
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, EMAIL, NOW, SignedUp};
+use crate::support::{Answer, Bench, EMAIL, NOW, ROOT, SignedUp, signature};
 
 const CB: &str = "https://wiki.example.test/cb";
 const ID: &str = "0909090909090909";
@@ -497,6 +500,80 @@ async fn signing_out_leads_back_only_where_the_client_is_registered() {
         let answer = scene.bench.get(&format!("/oauth/logout{query}")).await;
         assert_eq!(answer.status, expected, "{query}");
         assert!(!answer.headers.contains_key(header::LOCATION), "{query}");
+    }
+}
+
+/// An ID token of the scene's user, as a program shows it again.
+fn id_token(scene: &Scene, kid: &str, is_signed: bool) -> String {
+    let unsigned = NewIdToken {
+        issuer: ROOT,
+        uid: scene.user.uid.parse().unwrap(),
+        client_id: scene.client.id,
+        issued_at: Timestamp::from_secs(1_600_000_000),
+        expires: Timestamp::from_secs(1_600_000_300),
+        auth_time: Timestamp::from_secs(1_600_000_000),
+        nonce: None,
+        at_hash: [0; 16],
+        acr: "AAL1",
+        amr: &["pwd"],
+        profile: ProfileClaims::default(),
+    }
+    .unsigned(kid);
+    let signature = match is_signed {
+        true => signature(unsigned.signing_input()),
+        false => vec![7; 256],
+    };
+    unsigned.with_signature(&signature)
+}
+
+/// Keys are rotated, and programs keep ID tokens for as long as their users stay signed in.
+#[tokio::test]
+async fn a_hint_under_a_key_that_is_gone_is_none_and_one_that_we_did_not_sign_is_forged() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let bye = "https://wiki.example.test/bye";
+    let base = format!("response_type=code&client_id={ID}&redirect_uri={CB}&scope=openid");
+    let ours = id_token(&scene, "test-1", true);
+    let forged = id_token(&scene, "test-1", false);
+    let old = id_token(&scene, "retired", false);
+    let location = |answer: &Answer| {
+        let found = answer.headers.get(header::LOCATION);
+        found.map_or(String::new(), |found| found.to_str().unwrap().to_owned())
+    };
+    let ask = async |hint: &str| {
+        let path = format!("/authorization?{base}&id_token_hint={hint}&state=s");
+        scene.bench.get(&path).await
+    };
+    assert_eq!(ask(&ours).await.status, StatusCode::OK);
+    let refused = ask(&forged).await;
+    assert!(
+        location(&refused).starts_with(&format!("{CB}?error=invalid_request&")),
+        "{refused:?}"
+    );
+    let without = location(&ask(&old).await);
+    let path = without.strip_prefix(ROOT).unwrap();
+    assert!(path.starts_with("/authorization?response_type=code&") && path.ends_with("&state=s"));
+    assert!(!path.contains("id_token_hint"), "{path}");
+    assert_eq!(scene.bench.get(path).await.status, StatusCode::OK);
+
+    // Whose token it is, whether its client is named, and what comes of signing out.
+    let table = [
+        (&ours, false, (200, "")),
+        (&ours, true, (200, "")),
+        (&forged, false, (400, "")),
+        (&forged, true, (400, "")),
+        (&old, true, (200, "")),
+        (&old, false, (303, "http://localhost:9000/oauth/logout")),
+    ];
+    for (hint, is_named, expected) in table {
+        let named = if is_named {
+            format!("&client_id={ID}")
+        } else {
+            String::new()
+        };
+        let path = format!("/oauth/logout?id_token_hint={hint}&post_logout_redirect_uri={bye}{named}");
+        let answer = scene.bench.get(&path).await;
+        let told = (answer.status.as_u16(), &*location(&answer));
+        assert_eq!(told, expected, "{hint}, {is_named}");
     }
 }
 

@@ -98,17 +98,18 @@ impl TestSigner {
             profile_changed_at: Some(order.profile_changed_at),
         }
         .unsigned("test-1");
-        let pair = KeyPair::from_der(TEST_KEY).unwrap();
-        let mut signature = vec![0; pair.public().modulus_len()];
-        pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            unsigned.signing_input(),
-            &mut signature,
-        )
-        .unwrap();
+        let signature = signature(unsigned.signing_input());
         unsigned.with_signature(&signature)
     }
+}
+
+/// By the key that is published as `test-1`.
+pub(crate) fn signature(input: &[u8]) -> Vec<u8> {
+    let pair = KeyPair::from_der(TEST_KEY).unwrap();
+    let mut signature = vec![0; pair.public().modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input, &mut signature)
+        .unwrap();
+    signature
 }
 
 #[async_trait]
