@@ -206,7 +206,11 @@ impl Default for HawkSettings {
 }
 
 impl HawkSettings {
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Window`]
+    pub fn check(&self) -> Result<(), ConfigError> {
         if (60..=31_536_000).contains(&self.window_secs) {
             Ok(())
         } else {
