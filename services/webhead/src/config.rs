@@ -36,7 +36,7 @@ use crate::{
     foreign_oauth::{ForeignOauthError, ForeignOauthSettings},
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
-    mail::{MailSettings, MailSettingsError, PreparedMail},
+    mail::{MailNewsSettings, MailSettings, MailSettingsError, PreparedMail},
     mail_templates::{MailTemplates, TemplateFaults},
     registration::{self, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEventsError, AccountEventsSettings},
@@ -96,6 +96,9 @@ pub struct Config {
     pub mail_templates: Option<PathBuf>,
     /// How mail is delivered.
     pub mail: MailSettings,
+    /// Mails that are sent only where they are wanted.
+    #[serde(default)]
+    pub mail_news: MailNewsSettings,
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
@@ -355,6 +358,7 @@ impl Config {
         });
         let deployment = Deployment {
             mail_templates: Arc::new(mail_templates(&public_url, self.mail_templates.as_deref())?),
+            mail_switches: self.mail_news.switches(),
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
                 allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),

@@ -370,6 +370,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         origin: Target::parse(&root)?,
         domain,
         mail_templates: Arc::new(mail_templates(&root, settings.mail_templates.as_deref())?),
+        mail_switches: settings.mail_news.switches(),
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,

@@ -19,7 +19,7 @@ use foxhold_webhead::{
     foreign_oauth::ForeignOauthSettings,
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{FirstAssignmentSettings, LimitSettings},
-    mail::SmtpTable,
+    mail::{MailNewsSettings, SmtpTable},
     registration::{self, Registration, RegistrationFault, RegistrationSetting},
 };
 use schemars::JsonSchema;
@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) mail_templates: Option<PathBuf>,
     /// The mail server, for `mail = "smtp"`.
     pub(crate) smtp: Option<SmtpTable>,
+    /// Mails that are sent only where they are wanted.
+    pub(crate) mail_news: MailNewsSettings,
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
     /// Whether accounts are made. This and the next two are read again when the file changes.
@@ -128,6 +130,7 @@ impl Default for Settings {
             mail: MailMode::default(),
             mail_templates: None,
             smtp: None,
+            mail_news: MailNewsSettings::default(),
             limits: LimitSettings::default(),
             registration: RegistrationSetting::default(),
             registration_domains: Vec::new(),

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_accounts::{
     AccountEvent, AccountEvents, Accounts, CodeKey, Settings,
+    mail::MailSwitches,
     oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
@@ -328,6 +329,7 @@ impl Bench {
                 clients: Clients::built_in(options.root),
                 pre_verified_allowed: false,
                 region: options.region,
+                mail_switches: MailSwitches::default(),
             }),
         };
         let target = Target::parse(options.root).unwrap();
