@@ -19,7 +19,11 @@ use foxhold_core::{
 use foxhold_ports::{Refusal, guards::Guard, limits::LimitKeys};
 
 use crate::{
-    AccountError, Accounts, Caller, SignedIn, reauth::later_than, session::is_of, write::WriteFailure,
+    AccountError, Accounts, Caller, SignedIn,
+    mail::AccountNews,
+    reauth::later_than,
+    session::{is_of, waits},
+    write::WriteFailure,
 };
 
 /// How often a guard is decided anew because something else of the account has changed meanwhile: all backup codes of an
@@ -120,8 +124,10 @@ impl Accounts {
             .ok_or(AccountError::BadToken)
     }
 
-    /// Marks the session as one in which a second factor was given. It was used up before.
-    async fn mark_second_factor(&self, caller: &Caller, session: &Session) -> Result<(), AccountError> {
+    /// Marks the session as one in which a second factor was given. It was used up before. A sign-in that has waited for it
+    /// counts from now on.
+    async fn mark_second_factor(&self, caller: &Caller, signed_in: &SignedIn) -> Result<(), AccountError> {
+        let session = &signed_in.session;
         let marked = Session {
             verification: Verification::SecondFactor,
             ..session.clone()
@@ -132,6 +138,10 @@ impl Accounts {
             async move { self.writer.refresh_session(&call, marked, Vec::new()).await }
         })
         .await?;
+        if waits(session) {
+            self.send_notice(&signed_in.account, AccountNews::NewDeviceLogin)
+                .await;
+        }
         Ok(())
     }
 }

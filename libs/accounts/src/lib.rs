@@ -24,6 +24,7 @@ pub mod guards;
 pub mod invitation;
 pub mod invitation_mail;
 pub mod keys;
+mod language;
 pub mod login;
 pub mod mail;
 pub mod oauth;

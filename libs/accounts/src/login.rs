@@ -96,6 +96,7 @@ impl Accounts {
             session: opening.sign_in.session,
             account,
         };
+        self.tell_of_sign_in(&signed_in).await;
         let key_fetch_token = opening.key_fetch_tokens.into_iter().next();
         Ok(LoggedIn {
             session_token: Some(opening.session_token),

@@ -1,18 +1,21 @@
 //! Which mails accounts send, as typed facts. How they read is the templates' business, at the edge.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
+use async_trait::async_trait;
 use foxhold_core::{
-    Secret, Uid,
+    Secret, Timestamp, Uid,
     record::{Account, EmailKey},
 };
 use foxhold_ports::{
+    Mailer,
+    follow_ups::Attempt,
     limits::{Action, LimitKeys},
     mail::{Mail, MailError},
 };
 use thiserror::Error;
 
-use crate::{AccountError, Accounts, invitation_mail::InvitationMail};
+use crate::{AccountError, Accounts, SignedIn, invitation_mail::InvitationMail};
 
 /// What a client said that goes back to it through the mail: it comes with the link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,9 +77,9 @@ pub struct OtpMail<'a> {
 /// How a new password came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordNews {
-    /// By whoever knew the old one: template `passwordChanged`.
+    /// By whoever knew the old one: template `password_changed`.
     Changed,
-    /// By whoever reads the account's mail: template `passwordReset`.
+    /// By whoever reads the account's mail: template `password_reset`.
     Reset,
     /// The same with the account's recovery key, so that kB stays: template `passwordResetAccountRecoveryEmail`.
     ResetWithRecoveryKey,
@@ -141,6 +144,60 @@ pub struct GuardMail<'a> {
     pub locale: Option<&'a str>,
 }
 
+/// What an account's owner is told where an operator has switched it on (`accounts.md` (i)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountNews {
+    /// Somebody has signed in: template `new_device_login`.
+    NewDeviceLogin,
+    /// The address was verified for the first time: template `post_verify`.
+    PostVerify,
+}
+
+/// Which of them are switched on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MailSwitches {
+    /// At each sign-in to a verified account, once it is verified itself.
+    pub new_device_login: bool,
+    /// At the first verification.
+    pub post_verify: bool,
+}
+
+impl MailSwitches {
+    const fn is_on(self, news: AccountNews) -> bool {
+        match news {
+            AccountNews::NewDeviceLogin => self.new_device_login,
+            AccountNews::PostVerify => self.post_verify,
+        }
+    }
+}
+
+/// The mail that tells of it.
+pub struct AccountMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What has happened.
+    pub news: AccountNews,
+    /// When.
+    pub at: Timestamp,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
+/// A mail that nobody waits for.
+struct Notice {
+    mailer: Arc<dyn Mailer>,
+    mail: Mail,
+}
+
+#[async_trait]
+impl Attempt for Notice {
+    async fn is_done(&self) -> bool {
+        self.mailer.post(self.mail.clone()).await.is_ok()
+    }
+}
+
 /// A template that does not render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the mail template does not render")]
@@ -177,6 +234,12 @@ pub trait MailTemplates: Send + Sync {
     /// # Errors
     /// [`TemplateError`] if an operator's template does not render.
     fn guard_news(&self, mail: &GuardMail<'_>) -> Result<Mail, TemplateError>;
+
+    /// The mail that tells of a sign-in, or of the first verification.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn account_news(&self, mail: &AccountMail<'_>) -> Result<Mail, TemplateError>;
 
     /// The mail that brings somebody an invitation.
     ///
@@ -275,6 +338,40 @@ impl Accounts {
             })
         };
         self.send_news(account, &news, mail).await;
+    }
+
+    /// Tells the account's owner that somebody has signed in, if that sign-in counts already and an operator wants it told.
+    pub(crate) async fn tell_of_sign_in(&self, signed_in: &SignedIn) {
+        if signed_in.verified() {
+            self.send_notice(&signed_in.account, AccountNews::NewDeviceLogin)
+                .await;
+        }
+    }
+
+    /// Hands a mail that is switched on over beside the call, which neither waits for the outbox nor fails with it. The
+    /// address is verified, and not mailed more often than any is.
+    pub(crate) async fn send_notice(&self, account: &Account, news: AccountNews) {
+        if !self.settings.mail_switches.is_on(news) || !self.mailer.delivers() {
+            return;
+        }
+        if self.count_mail(&account.email_key).await.is_err() {
+            tracing::info!(?news, "too many mails to one address: it is not told");
+            return;
+        }
+        let mail = self.templates.account_news(&AccountMail {
+            to: &account.email,
+            uid: account.uid,
+            news,
+            at: self.now(),
+            locale: account.locale.as_deref(),
+        });
+        match mail {
+            Ok(mail) => self.follow_ups.try_once(Box::new(Notice {
+                mailer: Arc::clone(&self.mailer),
+                mail,
+            })),
+            Err(error) => tracing::error!(%error, ?news, "nobody is mailed what has happened"),
+        }
     }
 
     /// Tells the account's owner of what is written already: that its mail does not get out changes nothing of that.

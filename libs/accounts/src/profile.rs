@@ -3,7 +3,10 @@
 
 use foxhold_core::{Deadline, Timestamp, Uid, record::Account};
 
-use crate::{AccountError, Accounts, oauth::Scopes};
+use crate::{
+    AccountError, Accounts,
+    oauth::{PresentedToken, Scopes},
+};
 
 /// What a verified access token says.
 #[derive(Debug, Clone)]
@@ -101,27 +104,28 @@ impl Accounts {
     /// What a token sees at GET /account/profile: of one that is for something else, when the profile changed last.
     ///
     /// # Errors
-    /// [`AccountError`]: 110 if the account or its password has gone over the token; 201.
+    /// [`AccountError`]: 110 if the account, its password, its client or its grant has gone over the token; 201.
     pub async fn account_profile(
         &self,
         by: Deadline,
-        bearer: &Bearer,
+        token: &PresentedToken,
     ) -> Result<AccountProfile, AccountError> {
-        let account = self.account_of_bearer(by, bearer).await?;
+        let account = self.account_of_token(by, token).await?;
         let account = account.ok_or(AccountError::BadToken)?;
         Ok(AccountProfile::seen(&account, |scope| {
-            bearer.scopes.contains(scope)
+            token.bearer.scopes.contains(scope)
         }))
     }
 
     /// The profile that a token shows.
     ///
     /// # Errors
-    /// [`AccountError`]: 110 if the account or its password has gone over the token, or if it shows nothing; 201.
-    pub async fn profile(&self, by: Deadline, bearer: &Bearer) -> Result<Profile, AccountError> {
-        let account = self.account_of_bearer(by, bearer).await?;
+    /// [`AccountError`]: 110 if the account, its password, its client or its grant has gone over the token, or if it shows
+    /// nothing; 201.
+    pub async fn profile(&self, by: Deadline, token: &PresentedToken) -> Result<Profile, AccountError> {
+        let account = self.account_of_token(by, token).await?;
         let account = account.ok_or(AccountError::BadToken)?;
-        let profile = shown(&account, &bearer.scopes);
+        let profile = shown(&account, &token.bearer.scopes);
         if profile.shows_nothing() {
             Err(AccountError::BadToken)
         } else {

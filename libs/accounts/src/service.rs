@@ -11,6 +11,7 @@ use foxhold_ports::{
 
 use crate::{
     AccountError, AccountEvents, Address, CodeKey, MailTemplates,
+    mail::MailSwitches,
     oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
@@ -78,6 +79,8 @@ pub struct Settings {
     pub pre_verified_allowed: bool,
     /// What the ids of all tokens issued here bear; absent where there is one region.
     pub region: Option<RegionMark>,
+    /// Mails that are sent only where they are wanted.
+    pub mail_switches: MailSwitches,
 }
 
 /// Who is calling, and how long they wait.

@@ -4,7 +4,12 @@
 use foxhold_core::{Uid, record::Account};
 use foxhold_ports::limits::{Action, LimitKeys};
 
-use crate::{AccountError, Accounts, Caller, SignedIn, codes::ShortCode, field, mail::MailOptions};
+use crate::{
+    AccountError, Accounts, Caller, SignedIn,
+    codes::ShortCode,
+    field,
+    mail::{AccountNews, MailOptions},
+};
 
 impl Accounts {
     /// POST /recovery_email/verify_code: the code of the mail's link. Right again when it was right before.
@@ -106,6 +111,7 @@ impl Accounts {
             self.writer.verify_email(&call, uid).await
         })
         .await?;
+        self.send_notice(account, AccountNews::PostVerify).await;
         Ok(())
     }
 

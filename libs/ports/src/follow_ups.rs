@@ -13,4 +13,8 @@ pub trait Attempt: Send + Sync {
 pub trait FollowUps: Send + Sync {
     /// Tries now and then until the work is done, a bounded number of times. The caller does not wait.
     fn keep_trying(&self, work: Box<dyn Attempt>);
+
+    /// Tries at once, and once. The caller does not wait, and nothing hangs on it: where too much is under way it is not
+    /// tried.
+    fn try_once(&self, work: Box<dyn Attempt>);
 }

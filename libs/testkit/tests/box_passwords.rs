@@ -157,7 +157,7 @@ async fn reset<'a>(browser: &Browser<'a>, password: &Password) -> Result<Browser
     let path = "/v1/account/reset?keys=true";
     let done = ok(&server.signed(Method::POST, path, &by, Some(&body)).await?)?;
     let told = mailed_header(running.private, &browser.email, "x-template-name").await?;
-    ensure!(told == "passwordReset", "{told}");
+    ensure!(told == "password_reset", "{told}");
     Ok(Browser {
         running,
         email: browser.email.clone(),
@@ -181,7 +181,7 @@ async fn change<'a>(browser: &Browser<'a>, old: &Password, new: &Password) -> Re
     let path = "/v1/password/change/finish?keys=true";
     let done = ok(&server.signed(Method::POST, path, &by, Some(&body)).await?)?;
     let told = mailed_header(running.private, &browser.email, "x-template-name").await?;
-    ensure!(told == "passwordChanged", "{told}");
+    ensure!(told == "password_changed", "{told}");
     Ok(Browser {
         running,
         email: browser.email.clone(),

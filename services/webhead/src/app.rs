@@ -73,15 +73,14 @@ pub struct Site {
 }
 
 impl App {
-    /// Checks the access token of a request: ours, in time, and for an account of ours.
-    pub(crate) async fn bearer(&self, by: Deadline, headers: &HeaderMap) -> Result<Bearer, ApiError> {
+    /// Checks the access token of a request: ours and in time. Whose it is, and whether it still counts, is for the rules.
+    pub(crate) async fn bearer(&self, by: Deadline, headers: &HeaderMap) -> Result<PresentedToken, ApiError> {
         let refused = || ApiError::new(ErrorCode::BadToken);
         let value = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let token = value.and_then(bearer_token).ok_or_else(refused)?;
-        let presented = self.presented_token(by, token).await?.ok_or_else(refused)?;
-        Ok(presented.bearer)
+        self.presented_token(by, token).await?.ok_or_else(refused)
     }
 
     /// What an access token says; `None` if it is none of ours, or not in time.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foxhold_accounts::{
     Accounts, CodeKey, Settings,
+    mail::MailSwitches,
     oauth::{Clients, OpenIdPorts},
     registration::{CurrentRegistration, Registration},
 };
@@ -71,6 +72,8 @@ pub struct Deployment {
     pub node_types: NodeTypes,
     /// How mails read.
     pub mail_templates: Arc<MailTemplates>,
+    /// Mails that are sent only where they are wanted.
+    pub mail_switches: MailSwitches,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -396,6 +399,7 @@ fn accounts(
             token_server_url: deployment.site.token_server_url,
             pre_verified_allowed: false,
             region: deployment.region,
+            mail_switches: deployment.mail_switches,
         }),
     }
 }

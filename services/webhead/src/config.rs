@@ -39,7 +39,7 @@ use crate::{
         FirstAssignmentSettings, LimitSettings,
         live::{Limiting, LimitsFault},
     },
-    mail::{MailSettings, MailSettingsError, PreparedMail},
+    mail::{MailNewsSettings, MailSettings, MailSettingsError, PreparedMail},
     mail_templates::{MailTemplates, TemplateFaults},
     registration::{self, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEventsError, AccountEventsSettings},
@@ -99,6 +99,9 @@ pub struct Config {
     pub mail_templates: Option<PathBuf>,
     /// How mail is delivered.
     pub mail: MailSettings,
+    /// Mails that are sent only where they are wanted.
+    #[serde(default)]
+    pub mail_news: MailNewsSettings,
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
@@ -209,7 +212,11 @@ impl Default for HawkSettings {
 }
 
 impl HawkSettings {
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Window`]
+    pub fn check(&self) -> Result<(), ConfigError> {
         if (60..=31_536_000).contains(&self.window_secs) {
             Ok(())
         } else {
@@ -354,6 +361,7 @@ impl Config {
         });
         let deployment = Deployment {
             mail_templates: Arc::new(mail_templates(&public_url, self.mail_templates.as_deref())?),
+            mail_switches: self.mail_news.switches(),
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
                 allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),

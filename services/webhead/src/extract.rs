@@ -14,8 +14,8 @@ use axum::{
 use foxhold_accounts::{
     Caller, SignedIn,
     keys::KeyFetchAccess,
+    oauth::PresentedToken,
     password::{PasswordAccess, token_kind},
-    profile::Bearer,
 };
 use foxhold_core::{Deadline, ErrorCode, record::PasswordTokenKind};
 use foxhold_crypto::token::TokenKind;
@@ -123,7 +123,7 @@ pub struct BearerCall {
     /// When it has to be through.
     pub deadline: Deadline,
     /// What the token says.
-    pub bearer: Bearer,
+    pub token: PresentedToken,
     /// Headers, for conditional reads.
     pub headers: HeaderMap,
 }
@@ -141,7 +141,7 @@ pub enum SessionOrBearer {
     /// The session and its account.
     Session(Box<SignedIn>),
     /// What the token says.
-    Bearer(Bearer),
+    Bearer(PresentedToken),
 }
 
 impl FromRequest<Arc<App>> for OpenCall {
@@ -251,10 +251,10 @@ impl FromRequest<Arc<App>> for BearerCall {
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, _) = read(request).await?;
         let deadline = caller(app, &parts).deadline;
-        let bearer = app.bearer(deadline, &parts.headers).await?;
+        let token = app.bearer(deadline, &parts.headers).await?;
         Ok(Self {
             deadline,
-            bearer,
+            token,
             headers: parts.headers,
         })
     }
@@ -339,7 +339,7 @@ fn query(parts: &Parts) -> Result<Query, ApiError> {
 
 /// Longest User-Agent that is kept, in characters.
 const USER_AGENT_LEN_MAX: usize = 255;
-/// Longest Accept-Language that is kept, in bytes.
+/// Longest Accept-Language that is kept, in characters.
 const LOCALE_LEN_MAX: usize = 256;
 
 pub(crate) fn caller(app: &App, parts: &Parts) -> Caller {
@@ -348,14 +348,13 @@ pub(crate) fn caller(app: &App, parts: &Parts) -> Caller {
     let deadline = parts.extensions.get::<Deadline>().copied();
     Caller {
         ip: peer.map(|peer| app.addresses.client(peer, &parts.headers)),
-        user_agent: header(header::USER_AGENT)
-            .unwrap_or_default()
-            .chars()
-            .take(USER_AGENT_LEN_MAX)
-            .collect(),
-        locale: header(header::ACCEPT_LANGUAGE)
-            .filter(|locale| locale.len() <= LOCALE_LEN_MAX)
-            .map(str::to_owned),
+        user_agent: cut(header(header::USER_AGENT).unwrap_or_default(), USER_AGENT_LEN_MAX),
+        // The languages that are wanted most stand first.
+        locale: header(header::ACCEPT_LANGUAGE).map(|locale| cut(locale, LOCALE_LEN_MAX)),
         deadline: deadline.unwrap_or_else(|| Deadline::after(app.budget)),
     }
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
 }

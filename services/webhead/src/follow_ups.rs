@@ -19,12 +19,15 @@ pub(crate) const PAUSES: [Duration; 5] = [
 ];
 /// How much waits at once.
 const WAITING_MAX: usize = 4096;
+/// How much is under way that is tried once.
+const ONCE_MAX: usize = 256;
 
 /// All such work of one process; clones speak of the same.
 #[derive(Clone)]
 pub struct FollowUps {
     under_way: UnderWay,
     waiting: Arc<Semaphore>,
+    once: Arc<Semaphore>,
     pauses: Arc<[Duration]>,
 }
 
@@ -39,6 +42,7 @@ impl FollowUps {
         Self {
             under_way,
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            once: Arc::new(Semaphore::new(ONCE_MAX)),
             pauses: pauses.into(),
         }
     }
@@ -88,6 +92,19 @@ impl foxhold_ports::FollowUps for FollowUps {
                 "nobody was told of a change of an account: the store could not be asked about it"
             );
         });
+    }
+
+    fn try_once(&self, work: Box<dyn Attempt>) {
+        let Ok(turn) = Arc::clone(&self.once).try_acquire_owned() else {
+            tracing::warn!("too much is under way: what nobody waits for is left out");
+            return;
+        };
+        tokio::spawn(self.tracked(async move {
+            if !work.is_done().await {
+                tracing::warn!("what nobody waits for could not be done");
+            }
+            drop(turn);
+        }));
     }
 }
 
@@ -156,5 +173,31 @@ mod tests {
         end.send(()).unwrap();
         work.await.unwrap().unwrap();
         ended.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_tried_once_and_is_not_piled_up() {
+        struct Stuck(Arc<AtomicUsize>, Arc<Semaphore>);
+
+        #[async_trait]
+        impl Attempt for Stuck {
+            async fn is_done(&self) -> bool {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                self.1.acquire().await.is_err()
+            }
+        }
+
+        let follow_ups = FollowUps::with(&[], UnderWay::lasting(HOUR));
+        let (tries, gate) = (Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
+        for _ in 0..ONCE_MAX + 10 {
+            follow_ups.try_once(Box::new(Stuck(Arc::clone(&tries), Arc::clone(&gate))));
+        }
+        until(|| tries.load(Ordering::SeqCst) == ONCE_MAX).await;
+        gate.close();
+        until(|| follow_ups.under_way.count() == 0).await;
+        assert_eq!(tries.load(Ordering::SeqCst), ONCE_MAX);
+        follow_ups.try_once(Box::new(Nth(2, Arc::clone(&tries))));
+        until(|| follow_ups.under_way.count() == 0).await;
+        assert_eq!(tries.load(Ordering::SeqCst), ONCE_MAX + 1, "once, done or not");
     }
 }

@@ -17,4 +17,4 @@ pub use capture::CaptureMailer;
 pub use log::LogMailer;
 pub use none::NoMailer;
 pub use sender::{OutboxMailer, RunningSender, SenderPorts};
-pub use settings::{Mail, MailSettings, MailSettingsError, PreparedMail, SmtpTable};
+pub use settings::{Mail, MailNewsSettings, MailSettings, MailSettingsError, PreparedMail, SmtpTable};

@@ -13,7 +13,8 @@ use foxhold_accounts::{
     VerifyMail,
     invitation_mail::InvitationMail,
     mail::{
-        GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail, PasswordNews, RecoveryMail, TemplateError,
+        AccountMail, AccountNews, GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail, PasswordNews,
+        RecoveryMail, TemplateError,
     },
 };
 use foxhold_core::{Timestamp, Uid, hex};
@@ -41,7 +42,7 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [(&str, &str); 45] = sources![
+const SOURCES: [(&str, &str); 51] = sources![
     "verify.subject",
     "verify.txt",
     "verify.html",
@@ -87,6 +88,12 @@ const SOURCES: [(&str, &str); 45] = sources![
     "password_reset_with_key.subject",
     "password_reset_with_key.txt",
     "password_reset_with_key.html",
+    "new_device_login.subject",
+    "new_device_login.txt",
+    "new_device_login.html",
+    "post_verify.subject",
+    "post_verify.txt",
+    "post_verify.html",
 ];
 
 /// What goes with a mail whatever it says.
@@ -94,7 +101,7 @@ struct Envelope<'a> {
     to: &'a str,
     /// Whose account, where there is one.
     uid: Option<Uid>,
-    /// As the hosted service's test suites call it.
+    /// As the contract calls it: `accounts.md` (i), and (k) after the hosted service's test suites.
     name: &'static str,
     service: Option<&'a str>,
     link: String,
@@ -234,8 +241,8 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
 
     fn password_news(&self, mail: &PasswordMail<'_>) -> Result<Mail, TemplateError> {
         let (template, name) = match mail.news {
-            PasswordNews::Changed => ("password_changed", "passwordChanged"),
-            PasswordNews::Reset => ("password_reset", "passwordReset"),
+            PasswordNews::Changed => ("password_changed", "password_changed"),
+            PasswordNews::Reset => ("password_reset", "password_reset"),
             PasswordNews::ResetWithRecoveryKey => {
                 ("password_reset_with_key", "passwordResetAccountRecoveryEmail")
             }
@@ -260,6 +267,21 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
             link: format!("{}/settings", self.content_url),
         };
         self.mail(template, envelope, &[], Vec::new())
+    }
+
+    fn account_news(&self, mail: &AccountMail<'_>) -> Result<Mail, TemplateError> {
+        let name = match mail.news {
+            AccountNews::NewDeviceLogin => "new_device_login",
+            AccountNews::PostVerify => "post_verify",
+        };
+        let envelope = Envelope {
+            to: mail.to,
+            uid: Some(mail.uid),
+            name,
+            service: None,
+            link: format!("{}/settings", self.content_url),
+        };
+        self.mail(name, envelope, &[("at", &minute(mail.at))], Vec::new())
     }
 
     fn invitation(&self, mail: &InvitationMail) -> Result<Mail, TemplateError> {
@@ -430,8 +452,8 @@ mod tests {
     fn a_new_password_is_told_as_what_it_was() {
         let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
         for (news, name, word) in [
-            (PasswordNews::Changed, "passwordChanged", "changed"),
-            (PasswordNews::Reset, "passwordReset", "reset"),
+            (PasswordNews::Changed, "password_changed", "changed"),
+            (PasswordNews::Reset, "password_reset", "reset"),
             (
                 PasswordNews::ResetWithRecoveryKey,
                 "passwordResetAccountRecoveryEmail",
@@ -497,6 +519,41 @@ mod tests {
                 expires_at: Timestamp::from_secs(1_799_982_000),
             })
             .unwrap()
+    }
+
+    #[test]
+    fn a_sign_in_and_a_verification_are_told_with_the_way_to_the_settings() {
+        let templates = MailTemplates::new("https://accounts.example.test", None).unwrap();
+        for (news, name, word) in [
+            (
+                AccountNews::NewDeviceLogin,
+                "new_device_login",
+                "2027-01-15 03:00 UTC",
+            ),
+            (AccountNews::PostVerify, "post_verify", "confirmed"),
+        ] {
+            let mail = templates
+                .account_news(&AccountMail {
+                    to: "a&b@example.test",
+                    uid: Uid::from_bytes([0xab; 16]),
+                    news,
+                    at: Timestamp::from_secs(1_799_982_000),
+                    locale: None,
+                })
+                .unwrap();
+            let link = "https://accounts.example.test/settings";
+            for part in [word, "a&b@example.test", link] {
+                assert!(mail.text.contains(part), "{part:?} in {}", mail.text);
+            }
+            assert!(mail.html.contains("<b>a&amp;b@example.test</b>") && mail.html.contains(word));
+            assert!(!mail.subject.contains('@') && !mail.subject.is_empty());
+            let headers = [
+                ("X-Template-Name", name.to_owned()),
+                ("X-Uid", "ab".repeat(16)),
+                ("X-Link", link.to_owned()),
+            ];
+            assert_eq!(mail.headers, headers);
+        }
     }
 
     #[test]

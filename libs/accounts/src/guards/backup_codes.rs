@@ -102,7 +102,7 @@ impl Accounts {
             self.give_back(&[Action::VerifyRecoveryCode], keys).await;
         }
         let remaining = used?;
-        self.mark_second_factor(caller, &signed_in.session).await?;
+        self.mark_second_factor(caller, signed_in).await?;
         let account = &signed_in.account;
         self.send_guard_mail(account, GuardNews::BackupCodeUsed).await;
         if remaining <= FEW {

@@ -93,7 +93,7 @@ impl Accounts {
         }
         let outcome = judged?;
         if outcome != Outcome::Wrong {
-            self.mark_second_factor(caller, &signed_in.session).await?;
+            self.mark_second_factor(caller, signed_in).await?;
         }
         if let Outcome::Enabled { .. } = outcome {
             self.send_guard_mail(&signed_in.account, GuardNews::TotpEnabled)

@@ -81,18 +81,35 @@ impl TokenKind {
 }
 
 impl Accounts {
-    /// Whose an access token is, by one read.
+    /// The account of an access token; `None` if the account or its password has gone over the token, or if its client is
+    /// gone or disabled or its grant has ended. One read, where the client comes with every deployment.
     ///
     /// # Errors
-    /// [`AccountError`]: 110 if the account or its password has gone over the token; 201.
+    /// [`AccountError`]: 201.
+    pub(crate) async fn account_of_token(
+        &self,
+        by: Deadline,
+        token: &PresentedToken,
+    ) -> Result<Option<Account>, AccountError> {
+        let Some(account) = self.account_of_bearer(by, &token.bearer).await? else {
+            return Ok(None);
+        };
+        let is_granted = self.is_token_granted(by, &account, token).await?;
+        Ok(is_granted.then_some(account))
+    }
+
+    /// Whose an access token is.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 110 if the account, its password, its client or its grant has gone over the token; 201.
     pub async fn verify_token(
         &self,
         by: Deadline,
         presented: PresentedToken,
     ) -> Result<Verified, AccountError> {
-        let bearer = presented.bearer;
-        let account = self.account_of_bearer(by, &bearer).await?;
+        let account = self.account_of_token(by, &presented).await?;
         let account = account.ok_or(AccountError::BadToken)?;
+        let bearer = presented.bearer;
         Ok(Verified {
             uid: account.uid,
             client: presented.client,
@@ -102,7 +119,8 @@ impl Accounts {
         })
     }
 
-    /// What there is to say of an access token; `None` if the account or its password has gone over it.
+    /// What there is to say of an access token; `None` if the account, its password, its client or its grant has gone over
+    /// it.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
@@ -111,7 +129,7 @@ impl Accounts {
         by: Deadline,
         presented: PresentedToken,
     ) -> Result<Option<ActiveToken>, AccountError> {
-        let account = self.account_of_bearer(by, &presented.bearer).await?;
+        let account = self.account_of_token(by, &presented).await?;
         Ok(account.map(|account| ActiveToken {
             kind: TokenKind::Access,
             uid: account.uid,

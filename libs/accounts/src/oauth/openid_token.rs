@@ -15,7 +15,7 @@ use foxhold_ports::{
 };
 
 use super::{PresentedToken, Scopes};
-use crate::{AccountError, Accounts, Caller, SignedIn, token::hashed_id};
+use crate::{AccountError, Accounts, Caller, SignedIn, language::first_tag, token::hashed_id};
 
 /// How long a code that comes a second time may come from the same hand: parallel uses must leave one winner.
 const PARALLEL: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ pub struct UserInfo {
 pub struct UserProfile {
     /// The local part of the address; another user may have the same.
     pub preferred_username: String,
-    /// The language.
+    /// The language, as a tag.
     pub locale: Option<String>,
     /// When any of it changed last.
     pub updated_at: Timestamp,
@@ -215,17 +215,20 @@ impl Accounts {
         })
     }
 
-    /// Whether the grant that a token was made under still stands: asked of tokens of registered clients only.
+    /// Whether the client that a token was made for is there and not disabled, and the grant it was made under still stands:
+    /// asked of tokens of registered clients only.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
-    pub async fn is_token_granted(&self, by: Deadline, token: &PresentedToken) -> Result<bool, AccountError> {
-        if self.settings.clients.find(token.client).is_ok() {
+    pub(super) async fn is_token_granted(
+        &self,
+        by: Deadline,
+        account: &Account,
+        token: &PresentedToken,
+    ) -> Result<bool, AccountError> {
+        if self.is_built_in(token.client) {
             return Ok(true);
         }
-        let Some(account) = self.account_of_bearer(by, &token.bearer).await? else {
-            return Ok(false);
-        };
         let client = match self.client(by, token.client).await {
             Ok(client) => client,
             Err(AccountError::UnknownClient { .. }) => return Ok(false),
@@ -233,7 +236,7 @@ impl Accounts {
         };
         // Tokens tell whole seconds; one of the second in which a grant began counts as made under it.
         let made_at = token.issued.plus(Duration::from_millis(999));
-        self.is_granted(by, &account, client.id, made_at, &token.bearer.scopes)
+        self.is_granted(by, account, client.id, made_at, &token.bearer.scopes)
             .await
     }
 
@@ -242,11 +245,8 @@ impl Accounts {
     /// # Errors
     /// [`UserInfoError`]
     pub async fn user_info(&self, by: Deadline, token: &PresentedToken) -> Result<UserInfo, UserInfoError> {
-        let account = self.account_of_bearer(by, &token.bearer).await?;
+        let account = self.account_of_token(by, token).await?;
         let account = account.ok_or(AccountError::BadToken)?;
-        if !self.is_token_granted(by, token).await? {
-            return Err(AccountError::BadToken.into());
-        }
         if !token.bearer.scopes.contains("openid") {
             return Err(UserInfoError::Scope);
         }
@@ -269,7 +269,7 @@ fn shown(account: &Account, scopes: &Scopes) -> UserInfo {
             .then(|| (account.email.clone(), account.email_verified)),
         profile: scopes.contains("profile").then(|| UserProfile {
             preferred_username: local_part.to_owned(),
-            locale: account.locale.clone(),
+            locale: account.locale.as_deref().and_then(first_tag).map(str::to_owned),
             updated_at: account.profile_changed_at,
         }),
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxhold_core::{
-    ClientId, Secret, Timestamp,
+    ClientId, Secret, Timestamp, TokenId,
     record::{Account, AuthorizationCode, RefreshToken},
 };
 use foxhold_crypto::pkce;
@@ -72,18 +72,41 @@ impl Accounts {
         let mut granted = self
             .sign_access_token(caller, &account, client, &scopes, grant.ttl_secs)
             .await?;
+        granted.refresh_token = self.spend_code(caller, id, &code, signed_in).await?;
+        granted.auth_at = Some(code.auth_at);
+        granted.keys_jwe = code.keys_jwe;
+        Ok(granted)
+    }
+
+    /// Spends a code for its refresh token, if it is good for one. The token is written first: a code that was spent and gave
+    /// nothing would be unknown when its client asks again.
+    async fn spend_code(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        code: &AuthorizationCode,
+        signed_in: Option<&SignedIn>,
+    ) -> Result<Option<Secret<32>>, AccountError> {
+        let offline = match code.offline {
+            true => Some(self.make_refresh_token(caller, code, signed_in).await?),
+            false => None,
+        };
         let spent = self
             .write(caller, |call| async move {
                 self.writer.consume_authorization_code(&call, id).await
             })
             .await;
-        spent.map_err(|failure| failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))?;
-        if code.offline {
-            granted.refresh_token = Some(self.make_refresh_token(caller, &code, signed_in).await?);
+        let Err(failure) = spent else {
+            return Ok(offline.map(|(token, _)| token));
+        };
+        if let Some((_, kept)) = offline {
+            // Nobody has it. What the store does not take now ends with the session.
+            let dropped = self.write(caller, |call| async move {
+                self.writer.delete_refresh_token(&call, kept).await
+            });
+            dropped.await.ok();
         }
-        granted.auth_at = Some(code.auth_at);
-        granted.keys_jwe = code.keys_jwe;
-        Ok(granted)
+        Err(failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))
     }
 
     /// The account that authorized, if the session it did so in still stands.
@@ -109,7 +132,7 @@ impl Accounts {
         caller: &Caller,
         code: &AuthorizationCode,
         signed_in: Option<&SignedIn>,
-    ) -> Result<Secret<32>, AccountError> {
+    ) -> Result<(Secret<32>, TokenId), AccountError> {
         let trading = signed_in.filter(|signed_in| signed_in.account.uid == code.uid);
         let (token, id) = self.draw_hashed()?;
         let record = RefreshToken {
@@ -122,7 +145,7 @@ impl Accounts {
             generation: code.generation,
         };
         self.store_refresh_token(caller, record).await?;
-        Ok(token)
+        Ok((token, id))
     }
 
     /// Signs an access token for a session.
@@ -217,7 +240,7 @@ fn refreshed_scopes(token: &RefreshToken, wanted: Option<Scopes>) -> Result<Scop
 
 #[cfg(test)]
 mod tests {
-    use foxhold_core::{TokenId, Uid};
+    use foxhold_core::Uid;
 
     use super::*;
 

@@ -12,6 +12,8 @@ mod forgot;
 #[cfg(test)]
 mod lost_factor;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod otp;
 #[cfg(test)]
 mod reset;

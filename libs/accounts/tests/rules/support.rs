@@ -18,7 +18,9 @@ use foxhold_accounts::{
     credentials::{NewPassword, NewVersionTwo, Version},
     invitation_mail::InvitationMail,
     login::LoginRequest,
-    mail::{GuardMail, MailOptions, OtpMail, PasswordMail, RecoveryMail, TemplateError},
+    mail::{
+        AccountMail, GuardMail, MailOptions, MailSwitches, OtpMail, PasswordMail, RecoveryMail, TemplateError,
+    },
     oauth::{Clients, OpenIdPorts},
     password::PasswordAccess,
     registration::CurrentRegistration,
@@ -129,6 +131,10 @@ impl MailTemplates for PlainTemplates {
         Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
     }
 
+    fn account_news(&self, facts: &AccountMail<'_>) -> Result<Mail, TemplateError> {
+        Ok(mail(facts.to, &format!("{:?}", facts.news), Vec::new()))
+    }
+
     fn invitation(&self, facts: &InvitationMail) -> Result<Mail, TemplateError> {
         let code = vec![("X-Invitation-Code", facts.code.expose().to_owned())];
         Ok(mail(&facts.to, "invitation", code))
@@ -234,6 +240,10 @@ impl FollowUps for KeptWork {
     fn keep_trying(&self, work: Box<dyn Attempt>) {
         self.0.lock().unwrap().push(work);
     }
+
+    fn try_once(&self, work: Box<dyn Attempt>) {
+        self.keep_trying(work);
+    }
 }
 
 impl KeptWork {
@@ -289,6 +299,21 @@ impl Bench {
         Self::with(None, Arc::new(SeededRandom::new(7)))
     }
 
+    /// With mails that are sent only where they are wanted.
+    pub(crate) fn telling(mail_switches: MailSwitches) -> Self {
+        let mut bench = Self::new();
+        let settings = Settings {
+            mail_switches,
+            ..Settings::clone(&bench.accounts.settings)
+        };
+        let accounts = Accounts {
+            settings: Arc::new(settings),
+            ..Accounts::clone(&bench.accounts)
+        };
+        bench.accounts = Arc::new(accounts);
+        bench
+    }
+
     pub(crate) fn with(region: Option<RegionMark>, random: Arc<dyn Random>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let mailer = Arc::new(MemoryMailer::new());
@@ -330,6 +355,7 @@ impl Bench {
                 clients: Clients::built_in("http://localhost:9000"),
                 pre_verified_allowed: false,
                 region,
+                mail_switches: MailSwitches::default(),
             }),
         };
         Self {

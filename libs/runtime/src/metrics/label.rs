@@ -69,13 +69,13 @@ pub fn method(method: &Method) -> &'static str {
     known.copied().unwrap_or(OTHER)
 }
 
-const MAIL_TEMPLATES: [&str; 16] = [
+const MAIL_TEMPLATES: [&str; 18] = [
     "verify",
     "recovery",
     "passwordForgotOtp",
     "invitation",
-    "passwordChanged",
-    "passwordReset",
+    "password_changed",
+    "password_reset",
     "passwordResetAccountRecoveryEmail",
     "postAddTwoStepAuthenticationEmail",
     "postRemoveTwoStepAuthenticationEmail",
@@ -85,6 +85,8 @@ const MAIL_TEMPLATES: [&str; 16] = [
     "postAddAccountRecoveryEmail",
     "postChangeAccountRecoveryEmail",
     "postRemoveAccountRecoveryEmail",
+    "new_device_login",
+    "post_verify",
     OTHER,
 ];
 pub(super) const MAIL_TEMPLATE: Label = Label::of("template", &MAIL_TEMPLATES);

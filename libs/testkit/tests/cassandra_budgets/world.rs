@@ -183,6 +183,7 @@ fn deployment(root: &str) -> Deployment {
         host: "localhost".to_owned(),
         issuer_documents: std::collections::BTreeMap::new(),
         mail_templates: Arc::new(MailTemplates::new(root, None).expect("those that ship")),
+        mail_switches: Default::default(),
         certificates: true,
         browserid: None,
         foreign_oauth: None,

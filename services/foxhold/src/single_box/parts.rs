@@ -22,7 +22,7 @@ use foxhold_sync_node::{NodeSettings, SyncNode};
 use foxhold_webhead::{
     App, Site,
     assembly::{Deployment, Ports, assemble},
-    config::{HawkSettings, code_key, issuer_documents, mail_templates, verifier},
+    config::{code_key, issuer_documents, mail_templates, verifier},
     jobs::{JobPorts, JobSettings},
     mail::{CaptureMailer, MailSettings, RunningSender, SenderPorts},
 };
@@ -359,16 +359,11 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
     let settings = means.settings;
     let root = settings.public_url();
     let addresses = settings.addresses()?;
-    let hawk = HawkSettings::default();
+    let hawk = &settings.hawk;
     let domain = domain(means);
     let foreign_oauth = settings.foreign_oauth.as_ref();
     Ok(Deployment {
-        site: Site {
-            hsts: means.site.scheme() == "https",
-            allowed_origins: vec![root.clone()],
-            token_server_url: root.clone(),
-            public_url: root.clone(),
-        },
+        site: site(settings, means.site),
         host: means.site.host_str().unwrap_or_default().to_owned(),
         certificates: settings.browserid.certificates,
         browserid: verifier(&settings.browserid, &settings.issuer_documents)?,
@@ -379,6 +374,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         origin: Target::parse(&root)?,
         domain,
         mail_templates: Arc::new(mail_templates(&root, settings.mail_templates.as_deref())?),
+        mail_switches: settings.mail_news.switches(),
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,
@@ -387,12 +383,24 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         first_assignments: settings.first_assignments.clone(),
         hawk_window: Duration::from_secs(hawk.window_secs),
         remembered_max: hawk.remembered_max,
-        accept_bearer: settings.accept_bearer,
+        accept_bearer: settings.accept_bearer || hawk.accept_bearer,
         budget: BUDGET,
         in_work_max: 1024,
         error_endpoint: settings.error_endpoint,
         region: None,
     })
+}
+
+/// Where the world sees it: one origin for everything.
+fn site(settings: &Settings, url: &Url) -> Site {
+    let root = settings.public_url();
+    let own_origin = || vec![root.clone()];
+    Site {
+        hsts: settings.hsts.unwrap_or(url.scheme() == "https"),
+        allowed_origins: settings.allowed_origins.clone().unwrap_or_else(own_origin),
+        token_server_url: root.clone(),
+        public_url: root,
+    }
 }
 
 fn domain(means: &Means<'_>) -> String {
@@ -403,4 +411,28 @@ fn domain(means: &Means<'_>) -> String {
 pub(super) fn domain_of(settings: &Settings, site: &Url) -> String {
     let of_site = site.host_str().unwrap_or("localhost");
     settings.domain.clone().unwrap_or_else(|| of_site.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_box_may_be_told_as_a_webhead_is() {
+        let told = |text: &str| {
+            let settings: Settings = toml::from_str(text).unwrap();
+            let site = site(&settings, &settings.site().unwrap());
+            (site.hsts, site.allowed_origins, settings.hawk.window_secs)
+        };
+        let own = |url: &str| vec![url.to_owned()];
+        let (http, https) = (
+            "public_url = 'http://192.168.1.7:8000'\n",
+            "public_url = 'https://sync.example.org'\n",
+        );
+        assert_eq!(told(http), (false, own("http://192.168.1.7:8000"), 900));
+        assert_eq!(told(https), (true, own("https://sync.example.org"), 900));
+        let more = "hsts = false\nallowed_origins = ['https://wiki.example.org']\n[hawk]\nwindow_secs = 60\n";
+        let expected = (false, own("https://wiki.example.org"), 60);
+        assert_eq!(told(&format!("{https}{more}")), expected);
+    }
 }

@@ -15,14 +15,14 @@ use foxhold_sync::node_type::NodeTypes;
 use foxhold_webhead::{
     assertions::BrowserIdSettings,
     client_address::ClientAddresses,
-    config::{ConfigError, check_domain, root},
+    config::{ConfigError, HawkSettings, check_domain, root},
     foreign_oauth::ForeignOauthSettings,
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{
         FirstAssignmentSettings, LimitSettings,
         live::{Limiting, LimitsFault},
     },
-    mail::SmtpTable,
+    mail::{MailNewsSettings, SmtpTable},
     registration::{self, Registration, RegistrationFault, RegistrationSetting},
     token_server::events::{AccountEvents, AccountEventsError, AccountEventsSettings},
 };
@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) mail_templates: Option<PathBuf>,
     /// The mail server, for `mail = "smtp"`.
     pub(crate) smtp: Option<SmtpTable>,
+    /// Mails that are sent only where they are wanted.
+    pub(crate) mail_news: MailNewsSettings,
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
     /// Whether accounts are made. This and the next two are read again when the file changes.
@@ -89,8 +91,14 @@ pub(crate) struct Settings {
     /// Which entry of `X-Forwarded-For` is the client's, counted from the right; 0 ignores the header.
     #[schemars(range(max = 100))]
     pub(crate) forwarded_from_right: usize,
-    /// Also take derived token ids alone, as `Bearer fxs_<id>`: PyFxA since 0.9 sends nothing else.
+    /// Signed requests.
+    pub(crate) hawk: HawkSettings,
+    /// The same as `hawk.accept_bearer`: either is enough.
     pub(crate) accept_bearer: bool,
+    /// Origins whose pages may read answers; the own one when absent.
+    pub(crate) allowed_origins: Option<Vec<String>>,
+    /// Whether answers tell browsers to use https only; by default if the public address does.
+    pub(crate) hsts: Option<bool>,
     /// Whether `GET /__error__` answers with a deliberate 500, to test alerts with.
     pub(crate) error_endpoint: bool,
     /// Log lines.
@@ -128,6 +136,7 @@ impl Default for Settings {
             mail: MailMode::default(),
             mail_templates: None,
             smtp: None,
+            mail_news: MailNewsSettings::default(),
             limits: LimitSettings::default(),
             registration: RegistrationSetting::default(),
             registration_domains: Vec::new(),
@@ -144,7 +153,10 @@ impl Default for Settings {
             account_events: None,
             node_types: Vec::new(),
             forwarded_from_right: 0,
+            hawk: HawkSettings::default(),
             accept_bearer: false,
+            allowed_origins: None,
+            hsts: None,
             error_endpoint: false,
             log: LogConfig::default(),
         }
@@ -264,6 +276,7 @@ impl Settings {
             self.site().map(drop),
             check_domain(self.domain.as_deref()).map_err(Into::into),
             self.addresses().map(drop).map_err(Into::into),
+            self.hawk.check().map_err(Into::into),
             self.log.check().map_err(Into::into),
             self.check_private_side(),
             self.check_mail(confirmed),
@@ -520,7 +533,7 @@ mod tests {
     #[test]
     fn what_would_be_without_effect_or_cannot_be_undone_is_a_fault() {
         type Row = (&'static str, fn(&mut Settings));
-        let table: [Row; 7] = [
+        let table: [Row; 8] = [
             ("domain", |s| s.domain = Some(String::new())),
             ("domain", |s| s.domain = Some("a b".into())),
             ("domain", |s| s.domain = Some("Example.org".into())),
@@ -529,6 +542,7 @@ mod tests {
                 s.trusted_proxies = vec!["127.0.0.1".into()]
             }),
             ("forwarded_from_right", |s| s.forwarded_from_right = 1),
+            ("hawk.window_secs", |s| s.hawk.window_secs = 59),
             ("log.level", |s| s.log.level = "loud".into()),
         ];
         for (at, (key, change)) in table.into_iter().enumerate() {

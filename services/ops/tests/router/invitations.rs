@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_accounts::{
     MailTemplates, VerifyMail,
     invitation_mail::InvitationMail,
-    mail::{GuardMail, OtpMail, PasswordMail, RecoveryMail, TemplateError},
+    mail::{AccountMail, GuardMail, OtpMail, PasswordMail, RecoveryMail, TemplateError},
 };
 use foxhold_core::{Deadline, OpId, Secret};
 use foxhold_crypto::{invitation::InvitationCode, outbox::OutboxKey};
@@ -174,6 +174,10 @@ impl MailTemplates for Words {
     }
 
     fn guard_news(&self, _: &GuardMail<'_>) -> Result<Mail, TemplateError> {
+        Err(TemplateError)
+    }
+
+    fn account_news(&self, _: &AccountMail<'_>) -> Result<Mail, TemplateError> {
         Err(TemplateError)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use foxhold_accounts::mail::MailSwitches;
 use foxhold_ports::Mailer;
 use foxhold_runtime::{
     Shutdown,
@@ -49,6 +50,27 @@ pub struct SmtpTable {
     pub user: Option<String>,
     /// File with the password.
     pub password_file: Option<SecretFile>,
+}
+
+/// Mails that are sent only where they are wanted (`accounts.md` (i)).
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailNewsSettings {
+    /// Tell an account's owner of each sign-in: template `new_device_login`.
+    pub new_device_login: bool,
+    /// Tell an account's owner that the address is confirmed: template `post_verify`.
+    pub post_verify: bool,
+}
+
+impl MailNewsSettings {
+    /// As the rules take them.
+    #[must_use]
+    pub const fn switches(self) -> MailSwitches {
+        MailSwitches {
+            new_device_login: self.new_device_login,
+            post_verify: self.post_verify,
+        }
+    }
 }
 
 /// Mail that cannot be delivered as it is configured.

@@ -17,7 +17,7 @@ use super::SOURCES;
 const LEN_MAX: usize = 16 * 1024;
 
 /// What a mail is told, and its sample in a check.
-const TOLD: [(&str, &str); 7] = [
+const TOLD: [(&str, &str); 8] = [
     ("host", "accounts.example.org"),
     ("email", "somebody@example.org"),
     ("link", "https://accounts.example.org/page?code=0123"),
@@ -25,6 +25,7 @@ const TOLD: [(&str, &str); 7] = [
     ("otp", "01234567"),
     ("from_name", "Class 5b"),
     ("expires", "2027-01-15 03:00 UTC"),
+    ("at", "2026-11-21 13:00 UTC"),
 ];
 
 /// A file that cannot be used.
@@ -155,6 +156,7 @@ fn allowed(of: &str, part: &str) -> BTreeSet<&'static str> {
         ("verify", _) => BTreeSet::from(["host", "email", "link", "short_code"]),
         ("password_forgot_otp", _) => BTreeSet::from(["host", "email", "link", "otp"]),
         ("invitation", _) => BTreeSet::from(["host", "email", "link", "from_name", "expires"]),
+        ("new_device_login" | "post_verify", _) => BTreeSet::from(["host", "email", "link", "at"]),
         _ => BTreeSet::from(["host", "email", "link"]),
     }
 }

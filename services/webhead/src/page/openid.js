@@ -23,6 +23,20 @@ const STANDARD = {
   1006: "access_denied",
 };
 
+/** The same for whoever reads a program's log (RFC 6749 section 4.1.2.1): fixed words, nothing of the request. */
+const DESCRIPTIONS = {
+  access_denied: "the user, or this server, does not allow it",
+  consent_required: "the user would have to be asked whether the program may know this",
+  interaction_required: "the user would have to confirm the sign-in",
+  invalid_request: "a parameter is missing or has a wrong form",
+  invalid_scope: "a scope is missing, or is not one of the program's",
+  login_required: "the user would have to sign in",
+  server_error: "the server cannot answer",
+  temporarily_unavailable: "the server cannot answer at the moment",
+  unmet_authentication_requirements: "the user has not signed in with two factors",
+  unsupported_response_type: "the only response_type is code",
+};
+
 /** Which screen helps with a refusal, unless nothing may be asked. */
 const SCREENS = {
   110: "signin", 138: "confirm", 164: "again", 170: "second-factor", 1005: "consent", 1006: "denied",
@@ -118,9 +132,10 @@ export class Errand {
 
   /** The same with an error. */
   failed(error) {
-    if (this.#query.get("response_mode") === "form_post") return this.#form({ error });
+    const members = { error, error_description: DESCRIPTIONS[error] };
+    if (this.#query.get("response_mode") === "form_post") return this.#form(members);
     const uri = this.#query.get("redirect_uri");
-    return { address: withQuery(uri, this.#members({ error })) };
+    return { address: withQuery(uri, this.#members(members)) };
   }
 
   #form(members) {

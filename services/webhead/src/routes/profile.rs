@@ -37,7 +37,7 @@ const fn methods(second_factor: bool) -> &'static [&'static str] {
 
 /// GET /profile.
 pub(super) async fn whole(State(app): State<Arc<App>>, call: BearerCall) -> Result<Response, ApiError> {
-    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let profile = app.accounts.profile(call.deadline, &call.token).await?;
     let body = Value::Object(shown(&app, &profile)).to_string();
     let etag = format!("\"{}\"", hex::encode(&sha256(&[body.as_bytes()])[..16]));
     let etag_header = (
@@ -95,7 +95,7 @@ fn shown(app: &App, profile: &Profile) -> Map<String, Value> {
 pub(super) async fn of_account(State(app): State<Arc<App>>, call: SessionOrBearerCall) -> Answer {
     let profile = match &call.who {
         SessionOrBearer::Session(signed_in) => AccountProfile::whole(&signed_in.account),
-        SessionOrBearer::Bearer(bearer) => app.accounts.account_profile(call.deadline, bearer).await?,
+        SessionOrBearer::Bearer(token) => app.accounts.account_profile(call.deadline, token).await?,
     };
     Ok(Json(Value::Object(of_account_shown(&profile))))
 }
@@ -123,21 +123,21 @@ fn of_account_shown(profile: &AccountProfile) -> Map<String, Value> {
 
 /// GET /email.
 pub(super) async fn email(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
-    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let profile = app.accounts.profile(call.deadline, &call.token).await?;
     let email = profile.email.ok_or(AccountError::BadToken)?;
     Ok(Json(json!({ "email": email })))
 }
 
 /// GET /uid.
 pub(super) async fn uid(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
-    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let profile = app.accounts.profile(call.deadline, &call.token).await?;
     let uid = profile.uid.ok_or(AccountError::BadToken)?;
     Ok(Json(json!({ "uid": uid.to_string() })))
 }
 
 /// GET /avatar.
 pub(super) async fn avatar(State(app): State<Arc<App>>, call: BearerCall) -> Answer {
-    let profile = app.accounts.profile(call.deadline, &call.bearer).await?;
+    let profile = app.accounts.profile(call.deadline, &call.token).await?;
     if !profile.avatar {
         return Err(AccountError::BadToken.into());
     }

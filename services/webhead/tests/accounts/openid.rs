@@ -7,17 +7,20 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use foxhold_core::{
-    ClientId, Deadline, OpId,
+    ClientId, Deadline, OpId, Timestamp,
     record::{ClientKind, ClientSecret, ClientSwitches, RegisteredClient},
 };
-use foxhold_crypto::mac::sha256;
+use foxhold_crypto::{
+    id_token::{NewIdToken, ProfileClaims},
+    mac::sha256,
+};
 use foxhold_ports::{
     Call, Cause, ClientAdmin as _, ClientRegistry as _, GrantWriter as _, memory::SeededRandom,
 };
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, EMAIL, NOW, Options, SignedUp};
+use crate::support::{Answer, Bench, EMAIL, NOW, Options, ROOT, SignedUp, signature};
 
 const CB: &str = "https://wiki.example.test/cb";
 const ID: &str = "0909090909090909";
@@ -61,10 +64,14 @@ impl Scene {
     }
 
     async fn with(kind: ClientKind, options: Options) -> Self {
-        let bench = Arc::new(Bench::with(options));
+        let bench = Bench::with(options);
         let user = bench.sign_up_verified(EMAIL).await;
+        Self::of(bench, user, kind).await
+    }
+
+    async fn of(bench: Bench, user: SignedUp, kind: ClientKind) -> Self {
         let scene = Self {
-            bench,
+            bench: Arc::new(bench),
             user,
             client: client(kind),
         };
@@ -309,6 +316,81 @@ async fn what_ends_a_grant_ends_all_that_hangs_on_it() {
     );
 }
 
+/// A browser names all the languages its user reads, and as many as it likes.
+#[tokio::test]
+async fn a_program_is_told_one_language_and_not_a_header() {
+    let many = format!("de-CH, {}", "en;q=0.5, ".repeat(50));
+    for (header, expected) in [
+        (many.as_str(), json!("de-CH")),
+        ("*", Value::Null),
+        ("<de>, fr", json!("fr")),
+    ] {
+        let bench = Bench::new();
+        let body = json!({ "email": EMAIL, "authPW": "11".repeat(32) });
+        let request = Request::post("/v1/account/create?keys=true")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT_LANGUAGE, header);
+        let made = bench.send(request.body(Body::from(body.to_string())).unwrap());
+        let user = SignedUp::of(&made.await.ok());
+        let mut scene = Scene::of(bench, user, ClientKind::Confidential).await;
+        scene
+            .change(|client| client.switches.id_token_profile = true)
+            .await;
+        let code = json!({ "code": scene.bench.mailed(EMAIL, "X-Verify-Short-Code") });
+        let path = "/v1/session/verify_code";
+        scene
+            .bench
+            .signed_post(path, &scene.user.session, &code)
+            .await
+            .ok();
+        let authorized = scene.authorize(json!({ "scope": "openid profile" })).await.ok();
+        let granted = scene.trade(authorized["code"].as_str().unwrap()).await.ok();
+        let info = scene.userinfo(&granted["access_token"]).await.ok();
+        assert_eq!(info["locale"], expected, "{header}");
+        let orders = scene.bench.signer.id_tokens.lock().unwrap();
+        let profile = orders[0].profile.as_ref().unwrap();
+        assert_eq!(profile.locale.as_deref(), expected.as_str(), "{header}");
+    }
+}
+
+/// Wherever an access token is shown: none of these calls is for registered clients alone.
+#[tokio::test]
+async fn what_was_given_to_a_client_is_worth_nothing_while_it_is_disabled_and_after_it_is_deleted() {
+    const SHOWN: [&str; 6] = [
+        "/v1/profile",
+        "/v1/email",
+        "/v1/uid",
+        "/v1/avatar",
+        "/v1/account/profile",
+        "/v1/userinfo",
+    ];
+    let mut scene = Scene::new(ClientKind::Confidential).await;
+    let authorized = scene.authorize(json!({ "scope": "openid profile email" })).await;
+    let granted = scene.trade(authorized.ok()["code"].as_str().unwrap()).await.ok();
+    let token = granted["access_token"].as_str().unwrap().to_owned();
+    let shown = json!({ "token": token });
+    let check = async |scene: &Scene, name: &str, counts: bool| {
+        for path in SHOWN {
+            let answer = scene.bench.get_as(path, &token).await;
+            let expected = if counts { 200 } else { 401 };
+            assert_eq!(answer.status.as_u16(), expected, "{path}, {name}");
+        }
+        let verified = scene.bench.post("/v1/verify", &shown).await;
+        assert_eq!(verified.status == StatusCode::OK, counts, "{name}");
+        let introspected = scene.bench.post("/v1/introspect", &shown).await.ok();
+        assert_eq!(introspected["active"], counts, "{name}");
+    };
+    check(&scene, "registered", true).await;
+    scene.change(|client| client.switches.disabled = true).await;
+    check(&scene, "disabled", false).await;
+    scene.change(|client| client.switches.disabled = false).await;
+    check(&scene, "enabled again", true).await;
+    scene.bench.clock.advance(Duration::from_secs(1));
+    let (call, id) = (scene.call(), scene.client.id);
+    scene.bench.store.delete_client(&call, id).await.unwrap();
+    check(&scene, "deleted", false).await;
+}
+
 #[tokio::test]
 async fn a_removed_client_is_nobody_and_its_tokens_end() {
     let scene = Scene::new(ClientKind::Confidential).await;
@@ -373,6 +455,23 @@ async fn pages_of_public_clients_may_read_what_is_for_them() {
     }
 }
 
+/// Only who asks is looked at.
+#[tokio::test]
+async fn whatever_a_client_takes_back_it_is_told_that_it_is_done() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let unknown = format!("token={}", "00".repeat(32));
+    for form in ["", "token=", "token=x", &unknown, "token_type_hint=access_token"] {
+        assert_eq!(scene.form("/v1/destroy", form).await.ok(), json!({}), "{form}");
+    }
+    let request =
+        Request::post("/v1/destroy").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let nobody = scene
+        .bench
+        .send(request.body(Body::from("token=x")).unwrap())
+        .await;
+    assert_eq!(error(&nobody), (401, "invalid_client"));
+}
+
 #[tokio::test]
 async fn signing_out_leads_back_only_where_the_client_is_registered() {
     let scene = Scene::new(ClientKind::Confidential).await;
@@ -405,6 +504,80 @@ async fn signing_out_leads_back_only_where_the_client_is_registered() {
         let answer = scene.bench.get(&format!("/oauth/logout{query}")).await;
         assert_eq!(answer.status, expected, "{query}");
         assert!(!answer.headers.contains_key(header::LOCATION), "{query}");
+    }
+}
+
+/// An ID token of the scene's user, as a program shows it again.
+fn id_token(scene: &Scene, kid: &str, is_signed: bool) -> String {
+    let unsigned = NewIdToken {
+        issuer: ROOT,
+        uid: scene.user.uid.parse().unwrap(),
+        client_id: scene.client.id,
+        issued_at: Timestamp::from_secs(1_600_000_000),
+        expires: Timestamp::from_secs(1_600_000_300),
+        auth_time: Timestamp::from_secs(1_600_000_000),
+        nonce: None,
+        at_hash: [0; 16],
+        acr: "AAL1",
+        amr: &["pwd"],
+        profile: ProfileClaims::default(),
+    }
+    .unsigned(kid);
+    let signature = match is_signed {
+        true => signature(unsigned.signing_input()),
+        false => vec![7; 256],
+    };
+    unsigned.with_signature(&signature)
+}
+
+/// Keys are rotated, and programs keep ID tokens for as long as their users stay signed in.
+#[tokio::test]
+async fn a_hint_under_a_key_that_is_gone_is_none_and_one_that_we_did_not_sign_is_forged() {
+    let scene = Scene::new(ClientKind::Confidential).await;
+    let bye = "https://wiki.example.test/bye";
+    let base = format!("response_type=code&client_id={ID}&redirect_uri={CB}&scope=openid");
+    let ours = id_token(&scene, "test-1", true);
+    let forged = id_token(&scene, "test-1", false);
+    let old = id_token(&scene, "retired", false);
+    let location = |answer: &Answer| {
+        let found = answer.headers.get(header::LOCATION);
+        found.map_or(String::new(), |found| found.to_str().unwrap().to_owned())
+    };
+    let ask = async |hint: &str| {
+        let path = format!("/authorization?{base}&id_token_hint={hint}&state=s");
+        scene.bench.get(&path).await
+    };
+    assert_eq!(ask(&ours).await.status, StatusCode::OK);
+    let refused = ask(&forged).await;
+    assert!(
+        location(&refused).starts_with(&format!("{CB}?error=invalid_request&")),
+        "{refused:?}"
+    );
+    let without = location(&ask(&old).await);
+    let path = without.strip_prefix(ROOT).unwrap();
+    assert!(path.starts_with("/authorization?response_type=code&") && path.ends_with("&state=s"));
+    assert!(!path.contains("id_token_hint"), "{path}");
+    assert_eq!(scene.bench.get(path).await.status, StatusCode::OK);
+
+    // Whose token it is, whether its client is named, and what comes of signing out.
+    let table = [
+        (&ours, false, (200, "")),
+        (&ours, true, (200, "")),
+        (&forged, false, (400, "")),
+        (&forged, true, (400, "")),
+        (&old, true, (200, "")),
+        (&old, false, (303, "http://localhost:9000/oauth/logout")),
+    ];
+    for (hint, is_named, expected) in table {
+        let named = if is_named {
+            format!("&client_id={ID}")
+        } else {
+            String::new()
+        };
+        let path = format!("/oauth/logout?id_token_hint={hint}&post_logout_redirect_uri={bye}{named}");
+        let answer = scene.bench.get(&path).await;
+        let told = (answer.status.as_u16(), &*location(&answer));
+        assert_eq!(told, expected, "{hint}, {is_named}");
     }
 }
 

@@ -122,6 +122,28 @@ async fn a_signer_that_is_away_costs_neither_the_code_nor_the_session() {
         .ok();
 }
 
+/// A refresh token comes with the code, and its store goes away in between: the client asks again with the same code.
+#[tokio::test]
+async fn no_code_is_spent_that_gave_nothing() {
+    let bench = Bench::new();
+    let signed_up = bench.sign_up_verified(EMAIL).await;
+    let authorization = json!({
+        "client_id": DESKTOP, "state": "st", "scope": "profile", "access_type": "offline",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256",
+    });
+    let path = "/v1/oauth/authorization";
+    let code = bench.signed_post(path, &signed_up.session, &authorization).await;
+    let trade = json!({
+        "client_id": DESKTOP, "code": code.ok()["code"], "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    });
+    bench.store.go_away_after_intent(Cause::Unavailable);
+    assert_eq!(bench.post("/v1/oauth/token", &trade).await.refusal(), (503, 201));
+    bench.store.set_outage(None);
+    let tokens = bench.post("/v1/oauth/token", &trade).await.ok();
+    assert!(tokens["refresh_token"].is_string());
+    assert_eq!(bench.post("/v1/oauth/token", &trade).await.refusal(), (400, 172));
+}
+
 #[tokio::test]
 async fn a_full_stretcher_says_when_to_come_back() {
     let bench = Bench::new();

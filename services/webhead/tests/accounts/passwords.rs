@@ -126,7 +126,7 @@ async fn a_password_is_changed() {
         (401, 110)
     );
 
-    assert_eq!(bench.mailed(EMAIL, "X-Template-Name"), "passwordChanged");
+    assert_eq!(bench.mailed(EMAIL, "X-Template-Name"), "password_changed");
     assert_eq!(bench.events.take().len(), 1);
     // By the second verifier.
     let started = bench
@@ -239,7 +239,7 @@ async fn a_forgotten_password_is_reset_by_mail() {
     assert_eq!(done["authAt"], NOW.as_secs() + 100);
     assert_eq!(wrap_kb(&bench, &done["keyFetchToken"]).await, "33".repeat(32));
     assert!(!is_signed_in(&bench, &session).await);
-    assert_eq!(bench.mailed(EMAIL, "X-Template-Name"), "passwordReset");
+    assert_eq!(bench.mailed(EMAIL, "X-Template-Name"), "password_reset");
     let session = Token::of(TokenKind::Session, &done["sessionToken"]);
     let data = bench
         .signed_post(

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use foxhold_accounts::{
     AccountEvent, AccountEvents, Accounts, CodeKey, Settings,
+    mail::MailSwitches,
     oauth::{Clients, OpenIdPorts},
     registration::CurrentRegistration,
 };
@@ -69,11 +70,11 @@ impl TestSigner {
             .map_or(Ok(()), |cause| Err(SignError::NotDone(cause)))
     }
 
-    /// A token that no call has asked for.
+    /// A token of Firefox that no call has asked for.
     pub(crate) fn signed(&self, uid: &str, generation: Timestamp, scope: &str) -> String {
         self.token(&AccessTokenOrder {
             uid: uid.parse().unwrap(),
-            client: ClientId::from_bytes([1; 8]),
+            client: ClientId::from_bytes([0x58, 0x82, 0x38, 0x6c, 0x6d, 0x80, 0x17, 0x76]),
             audience: "anybody".into(),
             scope: scope.into(),
             lifetime_secs: 3600,
@@ -98,17 +99,18 @@ impl TestSigner {
             profile_changed_at: Some(order.profile_changed_at),
         }
         .unsigned("test-1");
-        let pair = KeyPair::from_der(TEST_KEY).unwrap();
-        let mut signature = vec![0; pair.public().modulus_len()];
-        pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            unsigned.signing_input(),
-            &mut signature,
-        )
-        .unwrap();
+        let signature = signature(unsigned.signing_input());
         unsigned.with_signature(&signature)
     }
+}
+
+/// By the key that is published as `test-1`.
+pub(crate) fn signature(input: &[u8]) -> Vec<u8> {
+    let pair = KeyPair::from_der(TEST_KEY).unwrap();
+    let mut signature = vec![0; pair.public().modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input, &mut signature)
+        .unwrap();
+    signature
 }
 
 #[async_trait]
@@ -327,6 +329,7 @@ impl Bench {
                 clients: Clients::built_in(options.root),
                 pre_verified_allowed: false,
                 region: options.region,
+                mail_switches: MailSwitches::default(),
             }),
         };
         let target = Target::parse(options.root).unwrap();

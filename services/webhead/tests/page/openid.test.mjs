@@ -55,11 +55,23 @@ test("answers go where the server says, errors to the redirect URI", () => {
   const answer = { code: "c", redirect: `${CALLBACK}&code=c` };
   assert.deepEqual(errand().answered(answer), { address: answer.redirect });
   assert.deepEqual(errand().failed("access_denied"), {
-    address: `${CALLBACK}&error=access_denied&state=a+b&iss=https%3A%2F%2Faccounts.example.test`,
+    address: `${CALLBACK}&error=access_denied&error_description=the+user%2C+or+this+server%2C+does+not+allow+it`
+      + "&state=a+b&iss=https%3A%2F%2Faccounts.example.test",
   });
   const posted = errand({ response_mode: "form_post" });
   assert.deepEqual(posted.answered(answer), { address: CALLBACK, fields: { code: "c", state: "a b", iss: ISSUER } });
-  assert.deepEqual(posted.failed("server_error").fields, { error: "server_error", state: "a b", iss: ISSUER });
+  const error = { error: "server_error", error_description: "the server cannot answer" };
+  assert.deepEqual(posted.failed("server_error").fields, { ...error, state: "a b", iss: ISSUER });
+});
+
+test("every error is told in words that fit into a header and a log", () => {
+  const told = [110, 138, 163, 164, 168, 169, 170, 1005, 1006, 107, 108, 999]
+    .map((errno) => errand({ prompt: "none" }).after(refusal(errno)).error);
+  for (const error of [...told, "access_denied", "temporarily_unavailable"]) {
+    const { address } = errand().failed(error);
+    // RFC 6749 appendix A.8.
+    assert.match(new URL(address).searchParams.get("error_description") ?? "", /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, error);
+  }
 });
 
 test("a session is the one the program means, or another", () => {

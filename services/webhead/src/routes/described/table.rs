@@ -489,7 +489,8 @@ fn openid_calls() -> Vec<Call> {
             .page(PAGE)
             .or_status(303, "To the same by GET."),
         call!(GET "/oauth/logout" openid::logout, "openid", "Where a program sends a browser whose user signs out")
-            .page(PAGE),
+            .page(PAGE)
+            .or_status(303, "To the same without a way back, which a token of a key that is gone does not tell."),
     ]
 }
 

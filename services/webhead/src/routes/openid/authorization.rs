@@ -15,7 +15,6 @@ use foxhold_accounts::{
     oauth::{answered, redirect_uri},
 };
 use foxhold_core::{ClientId, Deadline, record::RegisteredClient};
-use foxhold_crypto::id_token;
 use http::{HeaderValue, StatusCode, header};
 use url::form_urlencoded;
 
@@ -23,8 +22,9 @@ use super::{
     fault::Fault,
     form::{Form, FormCall, is_form},
     form_post::{origin, posted_to},
+    hint::{Hint, ID_TOKEN_HINT, hint},
 };
-use crate::{App, app::no_keys, page};
+use crate::{App, page};
 
 /// Parameters that mean something here: a repeated one is refused.
 const KNOWN: [&str; 21] = [
@@ -40,7 +40,7 @@ const KNOWN: [&str; 21] = [
     "max_age",
     "acr_values",
     "login_hint",
-    "id_token_hint",
+    ID_TOKEN_HINT,
     "response_mode",
     "ui_locales",
     "display",
@@ -69,9 +69,13 @@ pub(in crate::routes) async fn authorization(
         Ok(known) => known,
         Err(error) => return not_sent(&error),
     };
-    match is_forged(&app, by, &form).await {
-        Ok(false) => {}
-        Ok(true) => {
+    match hint(&app, by, &form).await {
+        Ok(Hint::None | Hint::Ours(_)) => {}
+        // The page reads the hint by itself, so it is given none that was not checked.
+        Ok(Hint::OfUnknownKey) => {
+            return ask_again(&app, form.pairs().filter(|(name, _)| *name != ID_TOKEN_HINT));
+        }
+        Ok(Hint::Forged) => {
             return sent_back(
                 &app,
                 &form,
@@ -97,8 +101,13 @@ pub(in crate::routes) async fn posted(State(app): State<Arc<App>>, request: Requ
     let Ok(call) = FormCall::from_request(request, &app).await else {
         return page::told(StatusCode::BAD_REQUEST, UNREADABLE);
     };
+    ask_again(&app, call.form.pairs())
+}
+
+/// The browser comes again, with these parameters.
+fn ask_again<'a>(app: &App, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Response {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(call.form.pairs());
+    query.extend_pairs(pairs);
     see_other(&format!(
         "{}/authorization?{}",
         app.site.public_url,
@@ -122,16 +131,6 @@ async fn target(
     let wanted = form.get("redirect_uri").map_err(|_| AccountError::BadRedirect)?;
     let target = redirect_uri(&client, wanted)?.to_owned();
     Ok((client, target))
-}
-
-/// Whether an ID token is shown as a hint that we have not signed. An old one will do; the page compares the user.
-async fn is_forged(app: &App, by: Deadline, form: &Form) -> Result<bool, AccountError> {
-    let Ok(Some(hint)) = form.get("id_token_hint") else {
-        return Ok(false);
-    };
-    let keys = app.keys.keys(by).await.map_err(no_keys)?;
-    let hint = id_token::check_hint(hint, &keys).ok();
-    Ok(hint.is_none_or(|hint| hint.issuer != app.site.public_url))
 }
 
 fn not_sent(error: &AccountError) -> Response {

@@ -10,11 +10,14 @@ use axum::{
 };
 use foxhold_accounts::AccountError;
 use foxhold_core::{ClientId, Deadline};
-use foxhold_crypto::id_token;
 use foxhold_ports::openid::rules;
 use http::StatusCode;
 
-use super::form::Form;
+use super::{
+    authorization::see_other,
+    form::Form,
+    hint::{Hint, hint},
+};
 use crate::{App, page};
 
 /// The page, if the way back is known or there is none.
@@ -28,9 +31,10 @@ pub(in crate::routes) async fn logout(State(app): State<Arc<App>>, request: Requ
             "The request of the other program cannot be read.",
         );
     };
-    match may_go_back(&app, by, &form).await {
-        Ok(true) => page::document(request.headers()),
-        Ok(false) => page::told(
+    match way_back(&app, by, &form).await {
+        Ok(WayBack::Known) => page::document(request.headers()),
+        Ok(WayBack::Untold) => see_other(&format!("{}/oauth/logout", app.site.public_url)),
+        Ok(WayBack::Wrong) => page::told(
             StatusCode::BAD_REQUEST,
             "The program you come from wants you sent to an address that is not registered for it. You are still \
              signed in here.",
@@ -42,25 +46,46 @@ pub(in crate::routes) async fn logout(State(app): State<Arc<App>>, request: Requ
     }
 }
 
-async fn may_go_back(app: &App, by: Deadline, form: &Form) -> Result<bool, AccountError> {
+/// Where the browser goes afterwards.
+enum WayBack {
+    /// Where the program wants it, or nowhere.
+    Known,
+    /// Nowhere: nothing says whose the address is but a token that cannot be checked any more.
+    Untold,
+    /// To an address that is not the program's.
+    Wrong,
+}
+
+async fn way_back(app: &App, by: Deadline, form: &Form) -> Result<WayBack, AccountError> {
     let Ok(target) = form.get("post_logout_redirect_uri") else {
-        return Ok(false);
+        return Ok(WayBack::Wrong);
     };
-    let Some(target) = target else { return Ok(true) };
+    let Some(target) = target else {
+        return Ok(WayBack::Known);
+    };
     let named = form
         .get("client_id")
         .ok()
         .flatten()
         .and_then(|id| id.parse().ok());
-    let hinted = match form.get("id_token_hint") {
-        Ok(Some(hint)) => client_of(app, by, hint).await?,
-        _ => None,
+    let hinted = match hint(app, by, form).await? {
+        Hint::Ours(hint) => hint.audience.parse().ok(),
+        Hint::OfUnknownKey if named.is_none() => return Ok(WayBack::Untold),
+        Hint::None | Hint::OfUnknownKey => None,
+        Hint::Forged => return Ok(WayBack::Wrong),
     };
     let id: Option<ClientId> = match (named, hinted) {
-        (Some(named), Some(hinted)) if named != hinted => return Ok(false),
+        (Some(named), Some(hinted)) if named != hinted => return Ok(WayBack::Wrong),
         (named, hinted) => named.or(hinted),
     };
-    let Some(id) = id else { return Ok(false) };
+    match id {
+        Some(id) if is_registered(app, by, id, target).await? => Ok(WayBack::Known),
+        _ => Ok(WayBack::Wrong),
+    }
+}
+
+/// Whether a client has registered the address.
+async fn is_registered(app: &App, by: Deadline, id: ClientId, target: &str) -> Result<bool, AccountError> {
     match app.accounts.client(by, id).await {
         Ok(client) => Ok(client
             .registered
@@ -68,12 +93,4 @@ async fn may_go_back(app: &App, by: Deadline, form: &Form) -> Result<bool, Accou
         Err(AccountError::UnknownClient { .. }) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Whom an ID token of ours was given to; it may be old.
-async fn client_of(app: &App, by: Deadline, hint: &str) -> Result<Option<ClientId>, AccountError> {
-    let keys = app.keys.keys(by).await.map_err(crate::app::no_keys)?;
-    let hint = id_token::check_hint(hint, &keys).ok();
-    let ours = hint.filter(|hint| hint.issuer == app.site.public_url);
-    Ok(ours.and_then(|hint| hint.audience.parse().ok()))
 }
