@@ -48,8 +48,9 @@ impl Scene {
 
     async fn made(&self) -> Account {
         let account = self.wanted();
-        let made = self.operator.make_account(&self.make.call(), account.clone());
-        assert_eq!(made.await, Ok(()));
+        let call = self.make.call();
+        let made = self.operator.make_account(&call, account.clone()).await;
+        assert_eq!(made, Ok(()));
         account
     }
 

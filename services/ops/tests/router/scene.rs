@@ -228,9 +228,8 @@ impl Scene {
     }
 
     /// The second looks at deleted users come now.
-    #[expect(clippy::unused_async, reason = "whoever asks waits for them")]
     pub(crate) async fn second_looks(&self) {
-        self.shutdown.trigger();
+        self.under_way.ended().await;
     }
 
     /// With the service, and nodes of ten users each.

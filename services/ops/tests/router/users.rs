@@ -268,12 +268,6 @@ async fn a_record_that_comes_behind_a_retirement_is_retired() {
         scene.place(&[USER], A).await;
         assert_eq!(user(&scene).await.current.replaced_at_ms, None, "{path}");
         scene.second_looks().await;
-        let retired = async {
-            while user(&scene).await.current.replaced_at_ms.is_none() {
-                tokio::task::yield_now().await;
-            }
-        };
-        let in_time = tokio::time::timeout(Duration::from_secs(60), retired).await;
-        assert!(in_time.is_ok(), "{path}");
+        assert_ne!(user(&scene).await.current.replaced_at_ms, None, "{path}");
     }
 }
