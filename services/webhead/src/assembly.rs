@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use crate::{
     App, KeySetCache, Site,
+    accesses::AccessNotes,
     assertions::{Assertions, Audience, RemoteAssertions, RemoteVerifier, SlowProofs},
     client_address::ClientAddresses,
     client_origins::ClientOrigins,
@@ -197,6 +198,7 @@ pub fn assemble(
         in_work_max: deployment.in_work_max,
         error_endpoint: deployment.error_endpoint,
         health: health.clone(),
+        access_notes: AccessNotes::default(),
         token_server: Some(token_server),
         accounts: accounts(deployment, ports, limits, Arc::new(events), follow_ups.clone()),
         follow_ups,
