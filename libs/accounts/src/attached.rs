@@ -8,7 +8,9 @@ use foxhold_core::{
     record::{Device, Grant, RefreshToken, Session},
 };
 
-use crate::{AccountError, Accounts, Caller, SignedIn, oauth, session, user_agent::UserAgent};
+use crate::{
+    AccountError, Accounts, Caller, SignedIn, access::Accesses, oauth, session, user_agent::UserAgent,
+};
 
 /// One client of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,11 @@ impl Accounts {
         let grants = self.standing_grants(by, &signed_in.account).await?;
         // A grant is one entry, whatever tokens hang on it.
         tokens.retain(|token| grants.iter().all(|grant| grant.client != token.client));
+        let accesses = self.accesses(by, uid).await?;
         let mut clients = merged(signed_in.session.id, sessions, devices, tokens, name_of);
+        for client in &mut clients {
+            client.heard_of_by(&accesses);
+        }
         for grant in grants {
             clients.extend(self.of_grant(by, grant).await?);
         }
@@ -90,6 +96,14 @@ impl Accounts {
             user_agent: String::new(),
             os: None,
         }))
+    }
+}
+
+impl AttachedClient {
+    fn heard_of_by(&mut self, accesses: &Accesses) {
+        if let Some(session) = self.session {
+            self.last_access_at = accesses.latest(session, self.last_access_at);
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl Accounts {
         Ok(device)
     }
 
-    /// GET /account/devices, without those that were not heard of since `heard_since`.
+    /// GET /account/devices, without those that were not heard of since `heard_since`. A device is heard of when it is
+    /// registered, and by the notes of its session.
     ///
     /// # Errors
     /// [`AccountError`]: 201.
@@ -72,10 +73,12 @@ impl Accounts {
         signed_in: &SignedIn,
         heard_since: Option<Timestamp>,
     ) -> Result<Vec<Device>, AccountError> {
-        let mut devices = self
-            .reader
-            .devices(caller.deadline, signed_in.account.uid)
-            .await?;
+        let (by, uid) = (caller.deadline, signed_in.account.uid);
+        let mut devices = self.reader.devices(by, uid).await?;
+        let accesses = self.accesses(by, uid).await?;
+        for device in &mut devices {
+            device.last_access_at = accesses.latest(device.session, device.last_access_at);
+        }
         devices.retain(|device| heard_since.is_none_or(|since| device.last_access_at >= since));
         Ok(devices)
     }

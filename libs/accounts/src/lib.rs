@@ -5,6 +5,7 @@
 //! What must stay true: nothing here speaks HTTP, opens a store or socket, reads a clock or draws randomness by itself;
 //! all of that is passed in with [`Accounts`]. A read that failed is never taken for an absence.
 
+pub mod access;
 pub mod attached;
 pub mod certificate;
 pub mod codes;

@@ -6,7 +6,7 @@ pub mod encoding;
 
 use async_trait::async_trait;
 use foxhold_core::{
-    Deadline, DeviceId, TokenId, Uid,
+    Deadline, DeviceId, Timestamp, TokenId, Uid,
     record::{
         Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken,
         Session,
@@ -30,6 +30,10 @@ pub trait AccountReader: Send + Sync {
 
     /// All sessions of an account, newest first.
     async fn sessions(&self, by: Deadline, uid: Uid) -> Result<Vec<Session>, ReadError>;
+
+    /// When sessions of an account were in use, as far as that was noted: in no order, each once. A session that was not
+    /// used yet need not be among them, and one that has ended may be.
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError>;
 
     /// An unspent key-fetch token by its Hawk id.
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError>;
@@ -65,6 +69,15 @@ pub struct SignIn {
     pub key_fetches: Vec<KeyFetch>,
 }
 
+/// When a session was in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionAccess {
+    /// Its Hawk id.
+    pub session: TokenId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Writes about accounts. Each method is one intent: see the crate's first page.
 #[async_trait]
 pub trait AccountWriter: Send + Sync {
@@ -87,6 +100,10 @@ pub trait AccountWriter: Send + Sync {
     /// Spends a key-fetch token. Of all callers with different operation ids exactly one is told done; the others are
     /// refused: [`TokenSpent`](crate::Refusal::TokenSpent).
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError>;
+
+    /// Notes that a session of an account was in use; of all times noted the latest stays. It brings nothing back: where
+    /// there is no such session it is done, and nobody is signed in by it.
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError>;
 
     /// Writes a device whole; the last write wins.
     async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError>;

@@ -114,6 +114,8 @@ intent_kinds! {
     DeleteSecondFactor = 82,
     /// `AccountWriter::refresh_session`
     RefreshSession = 32,
+    /// `AccountWriter::note_access`
+    NoteAccess = 83,
     /// `CommandWriter::put_command`
     PutCommand = 70,
     /// `InvitationWriter::create_invited_account`

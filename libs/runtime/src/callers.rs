@@ -28,6 +28,7 @@ pub const CALLERS: &[Row] = &[
     ("/foxhold.dbwriter.v1.AccountWriter/DeleteDevice", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/DeleteRefreshToken", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/MissPasswordToken", WEBHEAD),
+    ("/foxhold.dbwriter.v1.AccountWriter/NoteAccess", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/OpenSession", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/PutAuthorizationCode", WEBHEAD),
     ("/foxhold.dbwriter.v1.AccountWriter/PutDevice", WEBHEAD),

@@ -3,6 +3,7 @@
 //! Must stay true: an account is what its own row says, and that row is changed by conditions only; everything else that
 //! belongs to an account is worth nothing without it. What has been told *done* is at a quorum of the region.
 
+mod access;
 mod admin;
 mod commands;
 mod create;
@@ -35,7 +36,10 @@ use foxhold_core::{
         Session,
     },
 };
-use foxhold_ports::{AccountWriter, Call, ReadError, WriteError, accounts::SignIn};
+use foxhold_ports::{
+    AccountWriter, Call, ReadError, WriteError,
+    accounts::{SessionAccess, SignIn},
+};
 
 use commands::CommandDecisions;
 pub(crate) use commands::CommandReads;
@@ -102,6 +106,10 @@ impl AccountWriter for CassandraStore {
 
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         single_use::consume_key_fetch(self, call, id).await
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        access::note(self, call, uid, access).await
     }
 
     async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {

@@ -48,5 +48,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0011_invitations.sql"),
         include_str!("../schema/0012_disabled_accounts.sql"),
         include_str!("../schema/0013_used_tokens.sql"),
+        include_str!("../schema/0014_last_access.sql"),
     ],
 };

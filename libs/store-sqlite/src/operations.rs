@@ -35,6 +35,14 @@ const PRUNE_MAILS: &str =
 const PRUNE_COMMANDS: &str = "DELETE FROM device_commands WHERE (uid, device, place) IN
     (SELECT uid, device, place FROM device_commands WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2)";
 
+const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
+    (SELECT id FROM sessions WHERE created_at_ms < ?1 AND NOT EXISTS
+    (SELECT 1 FROM devices WHERE devices.uid = sessions.uid AND devices.session = sessions.id)
+    ORDER BY created_at_ms LIMIT ?2)";
+
+const PRUNE_KEY_FETCHES: &str = "DELETE FROM key_fetches WHERE id IN
+    (SELECT id FROM key_fetches WHERE created_at_ms < ?1 ORDER BY created_at_ms LIMIT ?2)";
+
 /// How long an outcome is remembered: far longer than anybody tries again.
 const OPERATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long an authorization code lives (`accounts.md` (e)).
@@ -43,6 +51,10 @@ const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
 const SPENT_CODE_KEPT: Duration = Duration::from_secs(3600);
 /// How long a password token is kept: far longer than any of them lives (`accounts.md` (a), Tokens).
 const PASSWORD_TOKEN_KEPT: Duration = Duration::from_secs(86_400);
+/// How long a session without a device is kept: it ends after 28 days (`accounts.md` (a), Tokens), and clocks disagree.
+const SESSION_KEPT: Duration = Duration::from_secs(29 * 86_400);
+/// How long a key-fetch token waits for its client, whose owner may not have confirmed the address yet; as in a fleet.
+const KEY_FETCH_KEPT: Duration = Duration::from_secs(28 * 86_400);
 /// How long a mail lies that nobody sends: longer than any is worth sending.
 const MAIL_KEPT: Duration = Duration::from_secs(2 * 86_400);
 /// Rows of one table removed in one step, so that other writes do not wait long.
@@ -180,6 +192,10 @@ pub struct Pruned {
     pub replaced_tokens: usize,
     /// Password tokens older than a day.
     pub password_tokens: usize,
+    /// Sessions without a device that ended a day ago.
+    pub sessions: usize,
+    /// Key-fetch tokens that nobody came for in 28 days.
+    pub key_fetches: usize,
     /// Mails that nobody has sent for two days.
     pub mails: usize,
     /// Commands to devices that have expired.
@@ -192,6 +208,7 @@ impl Pruned {
     pub fn is_full_step(&self) -> bool {
         let most = self.operations.max(self.authorization_codes);
         let most = most.max(self.password_tokens).max(self.mails);
+        let most = most.max(self.sessions).max(self.key_fetches);
         most.max(self.device_commands).max(self.replaced_tokens) >= PRUNED_AT_ONCE as usize
     }
 }
@@ -222,6 +239,16 @@ pub(crate) fn prune(db: &Connection, now: Timestamp) -> Result<Pruned, StoreErro
             db,
             PRUNE_PASSWORD_TOKENS,
             (millis(now.minus(PASSWORD_TOKEN_KEPT))?, PRUNED_AT_ONCE),
+        )?,
+        sessions: change(
+            db,
+            PRUNE_SESSIONS,
+            (millis(now.minus(SESSION_KEPT))?, PRUNED_AT_ONCE),
+        )?,
+        key_fetches: change(
+            db,
+            PRUNE_KEY_FETCHES,
+            (millis(now.minus(KEY_FETCH_KEPT))?, PRUNED_AT_ONCE),
         )?,
         mails: change(db, PRUNE_MAILS, (first_of(now.minus(MAIL_KEPT)), PRUNED_AT_ONCE))?,
         device_commands: change(db, PRUNE_COMMANDS, (millis(now)?, PRUNED_AT_ONCE))?,

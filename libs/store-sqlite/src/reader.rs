@@ -17,6 +17,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AccountReader, AssignmentReader, OutboxReader, ReadError,
+    accounts::SessionAccess,
     assignments::{RecordCursor, RecordPage},
     outbox::Backlog,
 };
@@ -79,6 +80,10 @@ impl AccountReader for SqliteReader {
 
     async fn sessions(&self, by: Deadline, uid: Uid) -> Result<Vec<Session>, ReadError> {
         self.read(by, move |db| session::of_account(db, uid)).await
+    }
+
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError> {
+        self.read(by, move |db| session::accesses(db, uid)).await
     }
 
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {

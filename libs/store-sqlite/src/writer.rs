@@ -58,8 +58,8 @@ impl SqliteStore {
     }
 
     /// Removes, in one bounded step, operations older than seven days, authorization codes older than 15 minutes,
-    /// password tokens older than a day, mails that nobody has sent for two days and commands to devices that have
-    /// expired.
+    /// password tokens older than a day, sessions without a device and key-fetch tokens after four weeks, mails that nobody
+    /// has sent for two days and commands to devices that have expired.
     /// To be called now and then, again at once while [`Pruned::is_full_step`].
     ///
     /// # Errors

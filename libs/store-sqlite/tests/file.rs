@@ -540,6 +540,50 @@ async fn old_operations_and_codes_are_pruned_in_steps() {
     assert_eq!(count(), before - OLD as i64);
 }
 
+#[tokio::test]
+async fn sessions_that_have_run_out_and_old_key_fetch_tokens_are_pruned() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    const LATER: Duration = Duration::from_millis(1);
+    let (files, make) = (files(), Maker::new(21));
+    let store = SqliteStore::open_writer(&files.path).unwrap();
+    let reader = SqliteReader::open(&files.path, 1).unwrap();
+    let (account, first) = sign_up(&store, &make, "a@example.test").await;
+    let (uid, now) = (account.uid, make.now().plus(DAY * 100));
+    // How old; whether the session is left, and its key-fetch token.
+    let table = [
+        (DAY * 60, true, false),
+        (DAY * 29 + LATER, false, false),
+        (DAY * 29, true, false),
+        (DAY * 28 + LATER, true, false),
+        (DAY * 28, true, true),
+    ];
+    let opened = table.map(|(age, ..)| {
+        let mut sign_in = make.sign_in(uid);
+        sign_in.key_fetches.truncate(1);
+        sign_in.session.created_at = now.minus(age);
+        sign_in.key_fetches[0].created_at = now.minus(age);
+        sign_in
+    });
+    for sign_in in &opened {
+        store.open_session(&make.call(), sign_in.clone()).await.unwrap();
+    }
+    let device = make.device(uid, opened[0].session.id);
+    store.put_device(&make.call(), device).await.unwrap();
+
+    let step = store.prune(soon(), now).await.unwrap();
+    // What came with the account is a hundred days old: a session and two tokens.
+    assert_eq!((step.sessions, step.key_fetches), (1 + 1, 2 + 4));
+    assert_eq!(reader.session(soon(), first.session.id).await, Ok(None));
+    for ((age, session, key_fetch), sign_in) in table.into_iter().zip(opened) {
+        let found = reader.session(soon(), sign_in.session.id).await.unwrap();
+        assert_eq!(found.is_some(), session, "{age:?}");
+        let found = reader.key_fetch(soon(), sign_in.key_fetches[0].id).await.unwrap();
+        assert_eq!(found.is_some(), key_fetch, "{age:?}");
+    }
+    let step = store.prune(soon(), now).await.unwrap();
+    assert_eq!((step.sessions, step.key_fetches), (0, 0));
+}
+
 /// Outcomes of intents made at `time`.
 fn insert_operations(path: &Path, time: Timestamp, count: u64) {
     let make = Maker::new(time.as_millis());

@@ -15,6 +15,7 @@ use foxhold_runtime::Health;
 use http::{HeaderMap, header};
 
 use crate::{
+    accesses::AccessNotes,
     client_address::ClientAddresses,
     client_origins::ClientOrigins,
     error::ApiError,
@@ -51,6 +52,8 @@ pub struct App {
     pub error_endpoint: bool,
     /// What goes on without its request.
     pub follow_ups: FollowUps,
+    /// Which sessions were noted to be in use.
+    pub access_notes: AccessNotes,
     /// Health of the process.
     pub health: Health,
     /// The Token Server, if it is served on the same listener.

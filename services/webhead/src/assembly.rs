@@ -29,6 +29,7 @@ use thiserror::Error;
 
 use crate::{
     App, KeySetCache, Site,
+    accesses::AccessNotes,
     assertions::{Assertions, Audience, RemoteAssertions, RemoteVerifier, SlowProofs},
     client_address::ClientAddresses,
     client_origins::ClientOrigins,
@@ -221,6 +222,7 @@ pub fn assemble(
         in_work_max: deployment.in_work_max,
         error_endpoint: deployment.error_endpoint,
         health: health.clone(),
+        access_notes: AccessNotes::default(),
         token_server: Some(token_server),
         limits: Some(limits.clone()),
         accounts: accounts(

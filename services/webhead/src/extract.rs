@@ -294,9 +294,11 @@ async fn session(
         body,
         needs_payload_hash,
     };
+    let now = app.accounts.clock.now();
     app.hawk
-        .check(&claim, &signed_in.session.key, signed, app.accounts.clock.now())
+        .check(&claim, &signed_in.session.key, signed, now)
         .await?;
+    app.note_access(&signed_in, now);
     Ok(signed_in)
 }
 

@@ -4,6 +4,7 @@
 //! `error` or JSON. `router` makes all public routes from an [`App`], so that the single box and a process of a fleet
 //! serve the same.
 
+pub mod accesses;
 pub mod app;
 pub mod assembly;
 pub mod assertions;

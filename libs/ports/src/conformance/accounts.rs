@@ -1,5 +1,6 @@
 //! What every store of accounts promises.
 
+mod accesses;
 mod belongings;
 mod claims;
 mod clocks;
@@ -33,6 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
         sessions::CASES,
         tokens::CASES,
         devices::CASES,
+        accesses::CASES,
         operations::CASES,
         clocks::CASES,
         races::CASES,

@@ -19,7 +19,7 @@ use foxhold_core::{
 
 use crate::{
     Call,
-    accounts::SignIn,
+    accounts::{SessionAccess, SignIn},
     assignments::{ImportedRecord, ImportedUser, NewNode, RecordRef, UserValues},
     memory::{ManualClock, SeededRandom},
     openid::spent::Replacement,
@@ -241,6 +241,12 @@ impl Maker {
             session: None,
             generation: self.now(),
         }
+    }
+
+    /// A session that is in use now.
+    pub fn access(&self, session: TokenId) -> SessionAccess {
+        let at = self.now();
+        SessionAccess { session, at }
     }
 
     /// A device with push and commands.

@@ -18,7 +18,7 @@ use foxhold_core::{
 use crate::{
     AccountAdmin, AccountGuards, AccountWriter, AssignmentAdmin, AssignmentWriter, Call, CommandWriter,
     InvitationWriter, JobTurns, Outbox, WriteError,
-    accounts::SignIn,
+    accounts::{SessionAccess, SignIn},
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
     device_commands::{DeviceCommand, DeviceRef},
     invitations::InvitationTerms,
@@ -69,6 +69,10 @@ impl<W: AccountWriter> AccountWriter for Turns<W> {
 
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.next().consume_key_fetch(call, id).await
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        self.next().note_access(call, uid, access).await
     }
 
     async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {

@@ -15,8 +15,10 @@ use foxhold_core::{
 
 use super::store::{MemoryStore, State};
 use crate::{
-    AccountReader, AccountWriter, Call, Cause, ReadError, Refusal, WriteError, accounts::SignIn,
-    intent::IntentKind, outbox::put_at,
+    AccountReader, AccountWriter, Call, Cause, ReadError, Refusal, WriteError,
+    accounts::{SessionAccess, SignIn},
+    intent::IntentKind,
+    outbox::put_at,
 };
 
 #[async_trait]
@@ -41,6 +43,19 @@ impl AccountReader for MemoryStore {
                 |s| s.uid == uid,
                 |s| (Reverse(s.created_at), s.id),
             )
+        })
+    }
+
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError> {
+        self.read(by, |state| {
+            let sessions = state.sessions.values().filter(|session| session.uid == uid);
+            sessions
+                .filter_map(|session| {
+                    let at = *state.accesses.get(&session.id)?;
+                    let session = session.id;
+                    Some(SessionAccess { session, at })
+                })
+                .collect()
         })
     }
 
@@ -135,6 +150,17 @@ impl AccountWriter for MemoryStore {
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.intent(call, IntentKind::ConsumeKeyFetch, |state| {
             spend(&mut state.key_fetches, id)
+        })
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::NoteAccess, |state| {
+            let SessionAccess { session, at } = access;
+            if state.sessions.get(&session).is_some_and(|found| found.uid == uid) {
+                let noted = state.accesses.entry(session).or_default();
+                *noted = at.max(*noted);
+            }
+            Ok(())
         })
     }
 

@@ -47,6 +47,7 @@ pub(super) struct State {
     pub(super) claims: HashMap<EmailKey, Uid>,
     pub(super) accounts: HashMap<Uid, Account>,
     pub(super) sessions: HashMap<TokenId, Session>,
+    pub(super) accesses: HashMap<TokenId, Timestamp>,
     pub(super) key_fetches: HashMap<TokenId, KeyFetch>,
     pub(super) devices: HashMap<(Uid, DeviceId), Device>,
     pub(super) commands: HashMap<DeviceRef, Queue>,

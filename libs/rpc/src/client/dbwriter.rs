@@ -10,7 +10,7 @@ use foxhold_core::{
 };
 use foxhold_ports::{
     AccountWriter, AssignmentAdmin, AssignmentWriter, Call, Cause, WriteError,
-    accounts::SignIn,
+    accounts::{SessionAccess, SignIn},
     assignments::{ImportedUser, NewNode, NodeChange, RecordRef, Target, UserValues},
 };
 
@@ -118,6 +118,16 @@ impl AccountWriter for RemoteAccountWriter {
             id: id.as_bytes().to_vec(),
         };
         intent!(self, AccountWriterClient, call, consume_key_fetch, message).map(|_| ())
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        let message = pb::NoteAccessRequest {
+            op_id: op(call.op),
+            uid: uid.as_bytes().to_vec(),
+            session: access.session.as_bytes().to_vec(),
+            at_ms: access.at.as_millis(),
+        };
+        intent!(self, AccountWriterClient, call, note_access, message).map(|_| ())
     }
 
     async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {

@@ -2272,6 +2272,27 @@ pub struct ConsumeKeyFetchRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct ConsumeKeyFetchResponse {}
+/// What NoteAccess is called with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct NoteAccessRequest {
+    /// 16 bytes: the intent's name for good.
+    #[prost(bytes = "vec", tag = "1")]
+    pub op_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub uid: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub session: ::prost::alloc::vec::Vec<u8>,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub at_ms: u64,
+}
+/// Done, durably.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct NoteAccessResponse {}
 /// What PutDevice is called with.
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -2701,6 +2722,36 @@ pub mod account_writer_client {
                         "foxhold.dbwriter.v1.AccountWriter",
                         "ConsumeKeyFetch",
                     ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Notes that a session was in use; of all times noted the latest stays. Done, too, if there is no such session.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        pub async fn note_access(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NoteAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NoteAccessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/foxhold.dbwriter.v1.AccountWriter/NoteAccess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("foxhold.dbwriter.v1.AccountWriter", "NoteAccess"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -3166,6 +3217,17 @@ pub mod account_writer_server {
             tonic::Response<super::ConsumeKeyFetchResponse>,
             tonic::Status,
         >;
+        /// Notes that a session was in use; of all times noted the latest stays. Done, too, if there is no such session.
+        ///
+        /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
+        /// Errors: ALREADY_EXISTS the op_id belongs to another intent; and the common ones.
+        async fn note_access(
+            &self,
+            request: tonic::Request<super::NoteAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NoteAccessResponse>,
+            tonic::Status,
+        >;
         /// Writes a device whole; the last write wins.
         ///
         /// Caller: webhead. Deadline: the caller's; 1 s if there is none. Idempotent by op_id.
@@ -3593,6 +3655,51 @@ pub mod account_writer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConsumeKeyFetchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/foxhold.dbwriter.v1.AccountWriter/NoteAccess" => {
+                    #[allow(non_camel_case_types)]
+                    struct NoteAccessSvc<T: AccountWriter>(pub Arc<T>);
+                    impl<
+                        T: AccountWriter,
+                    > tonic::server::UnaryService<super::NoteAccessRequest>
+                    for NoteAccessSvc<T> {
+                        type Response = super::NoteAccessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NoteAccessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountWriter>::note_access(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NoteAccessSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -13,6 +13,7 @@ pub const METHODS: &[&str] = &[
     "/foxhold.dbwriter.v1.AccountWriter/DeleteDevice",
     "/foxhold.dbwriter.v1.AccountWriter/DeleteRefreshToken",
     "/foxhold.dbwriter.v1.AccountWriter/MissPasswordToken",
+    "/foxhold.dbwriter.v1.AccountWriter/NoteAccess",
     "/foxhold.dbwriter.v1.AccountWriter/OpenSession",
     "/foxhold.dbwriter.v1.AccountWriter/PutAuthorizationCode",
     "/foxhold.dbwriter.v1.AccountWriter/PutDevice",

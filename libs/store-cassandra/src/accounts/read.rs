@@ -13,10 +13,11 @@ use foxhold_core::{
     Deadline, TokenId, Uid,
     record::{Account, AuthorizationCode, Device, EmailKey, KeyFetch, PasswordToken, RefreshToken, Session},
 };
-use foxhold_ports::{AccountReader, Cause, ReadError};
+use foxhold_ports::{AccountReader, Cause, ReadError, accounts::SessionAccess};
 use scylla::deserialize::row::DeserializeRow;
 
 use super::{
+    access::AccessRow,
     rows::{
         ACTIVE, AccountRow, ClaimRow, CodeRow, DeviceRow, Found, KeyFetchRow, PasswordTokenRow,
         RefreshTokenRow, SessionRow, SingleUse,
@@ -59,6 +60,11 @@ impl AccountReader for CassandraReader {
         sorted(rows.into_iter().map(SessionRow::read), |s| {
             (Reverse(s.created_at), s.id)
         })
+    }
+
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError> {
+        let rows: Vec<AccessRow> = self.rows_of(by, &self.accounts.accesses_of, uid).await?;
+        rows.into_iter().map(|row| sound(row.read())).collect()
     }
 
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {
@@ -263,6 +269,10 @@ impl AccountReader for CassandraStore {
 
     async fn sessions(&self, by: Deadline, uid: Uid) -> Result<Vec<Session>, ReadError> {
         self.reader.sessions(by, uid).await
+    }
+
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError> {
+        self.reader.accesses(by, uid).await
     }
 
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {

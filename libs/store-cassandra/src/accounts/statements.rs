@@ -22,6 +22,7 @@ statements! {
             FROM sessions WHERE id = ?";
         sessions_of: Read = "SELECT id, uid, key, created_at, auth_at, verification, must_verify, generation, user_agent
             FROM sessions_by_account WHERE uid = ?";
+        accesses_of: Read = "SELECT session, accessed_at FROM session_accesses WHERE uid = ?";
         key_fetch: Read = "SELECT id, uid, key, bundle, created_at, verification, session, generation, spent_by
             FROM key_fetches WHERE id = ?";
         code: Read = "SELECT id, uid, client, scope, session, code_challenge, keys_jwe, offline, auth_at, created_at,
@@ -169,6 +170,10 @@ statements! {
             verification, must_verify, generation, user_agent, key_fetches, refreshed_by) VALUES (:uid, :id, :key,
             :created_at, :auth_at, :verification, :must_verify, :generation, :user_agent, :key_fetches, :refreshed_by)
             USING TIMESTAMP :written_at";
+
+        note_access: Plain = "INSERT INTO session_accesses (uid, session, accessed_at)
+            VALUES (:uid, :session, :accessed_at) USING TIMESTAMP :written_at";
+        forget_accesses: Plain = "DELETE FROM session_accesses USING TIMESTAMP :written_at WHERE uid = :uid";
 
         put_device: Plain = "INSERT INTO devices (uid, id, session, name, kind, created_at, last_access_at,
             push_callback, push_public_key, push_auth_key, available_commands) VALUES (:uid, :id, :session, :name, :kind,

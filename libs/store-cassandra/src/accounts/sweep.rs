@@ -10,7 +10,7 @@ use foxhold_ports::{Call, ReadError, WriteError};
 use futures_util::{StreamExt as _, stream};
 use scylla::{DeserializeRow, value::CqlTimestamp};
 
-use super::{after, not_done, read::sound, rows::read_time, single_use, together};
+use super::{access, after, not_done, read::sound, rows::read_time, single_use, together};
 use crate::{CassandraStore, cql::Plain};
 
 /// Writes of one intent that are under way at a time.
@@ -94,12 +94,13 @@ pub(super) async fn sweep(
         let at = after(op, [token.written]);
         revoke(store, call, uid, token.id, at, Reach::Here)
     });
-    let (sessions, devices, tokens) = futures_util::join!(
+    let (sessions, devices, tokens, accesses) = futures_util::join!(
         few_at_once(sessions),
         few_at_once(devices.collect()),
         few_at_once(tokens.collect()),
+        access::forget(store, call, uid),
     );
-    together([sessions, devices, tokens].concat())?;
+    together([sessions, devices, tokens, vec![accesses]].concat())?;
     store.end_grants(call, uid).await
 }
 

@@ -107,6 +107,10 @@ const EMBEDDED: &[(&str, &str)] = &[
         "0012_used_tokens.cql",
         include_str!("../../schema/0012_used_tokens.cql"),
     ),
+    (
+        "0013_last_access.cql",
+        include_str!("../../schema/0013_last_access.cql"),
+    ),
 ];
 
 /// The number of this version's last file: what its processes report.

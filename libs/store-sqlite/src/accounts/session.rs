@@ -1,6 +1,7 @@
-//! Session rows: written once, but for what the password says when it is given again.
+//! Session rows: written once, but for what the password says when it is given again, and when they were in use.
 
 use foxhold_core::{TokenId, Uid, record::Session};
+use foxhold_ports::accounts::SessionAccess;
 use foxhold_sqlite::rusqlite::{Connection, params};
 
 use super::{verification_number, verification_numbered};
@@ -21,6 +22,10 @@ const INSERT: &str =
 const REFRESH: &str =
     "UPDATE sessions SET auth_at_ms = ?3, verification = ?4, must_verify = ?5, generation_ms = ?6
     WHERE id = ?1 AND uid = ?2";
+const ACCESSES_OF: &str =
+    "SELECT id, last_access_at_ms FROM sessions WHERE uid = ?1 AND last_access_at_ms IS NOT NULL";
+const NOTE_ACCESS: &str = "UPDATE sessions SET last_access_at_ms = ?3 WHERE id = ?1 AND uid = ?2
+    AND (last_access_at_ms IS NULL OR last_access_at_ms < ?3)";
 const DELETE: &str = "DELETE FROM sessions WHERE id = ?1 AND uid = ?2";
 const DELETE_OF: &str = "DELETE FROM sessions WHERE uid = ?1";
 
@@ -58,6 +63,21 @@ pub(super) fn refresh(db: &Connection, session: &Session) -> Result<bool, StoreE
         millis(session.generation)?,
     ];
     change(db, REFRESH, params).map(|changed| changed > 0)
+}
+
+pub(crate) fn accesses(db: &Connection, uid: Uid) -> Result<Vec<SessionAccess>, StoreError> {
+    all(db, ACCESSES_OF, [uid.as_bytes()], |row| {
+        Ok(SessionAccess {
+            session: row.token()?,
+            at: row.time()?,
+        })
+    })
+}
+
+/// `AccountWriter::note_access`
+pub(crate) fn note_access(db: &Connection, uid: Uid, access: SessionAccess) -> Result<(), StoreError> {
+    let params = params![access.session.as_bytes(), uid.as_bytes(), millis(access.at)?];
+    change(db, NOTE_ACCESS, params).map(drop)
 }
 
 pub(super) fn delete(db: &Connection, uid: Uid, id: TokenId) -> Result<(), StoreError> {

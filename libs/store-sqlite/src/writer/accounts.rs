@@ -7,10 +7,16 @@ use foxhold_core::{
         Account, AuthorizationCode, Device, KeyFetch, PasswordToken, PasswordUpdate, RefreshToken, Session,
     },
 };
-use foxhold_ports::{AccountWriter, Call, IntentKind, WriteError, accounts::SignIn, outbox::put_at};
+use foxhold_ports::{
+    AccountWriter, Call, IntentKind, WriteError,
+    accounts::{SessionAccess, SignIn},
+    outbox::put_at,
+};
 
 use super::SqliteStore;
-use crate::accounts::{self, account, code, device, key_fetch, password, password_token, refresh_token};
+use crate::accounts::{
+    self, account, code, device, key_fetch, password, password_token, refresh_token, session,
+};
 
 #[async_trait]
 impl AccountWriter for SqliteStore {
@@ -45,6 +51,13 @@ impl AccountWriter for SqliteStore {
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         self.intent(call, IntentKind::ConsumeKeyFetch, move |db| {
             key_fetch::consume(db, id)
+        })
+        .await
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        self.intent(call, IntentKind::NoteAccess, move |db| {
+            Ok(session::note_access(db, uid, access)?)
         })
         .await
     }

@@ -74,6 +74,8 @@ async fn intents_keep_to_their_budgets() {
         // Single-use tokens are asked whose they are.
         ("key_fetch", (2, 0, 0)),
         ("consume_key_fetch", (2, 0, 1)),
+        ("note_access", (0, 1, 0)),
+        ("accesses", (1, 0, 0)),
         ("put_device", (1, 1, 0)),
         // The device; whether a command waits for it.
         ("delete_device", (1, 1, 0)),
@@ -103,8 +105,8 @@ async fn intents_keep_to_their_budgets() {
         // Token and account, and lists of devices, refresh tokens and sessions; a session that comes and one that goes, in
         // two tables each; a key-fetch token, the account, the token.
         ("a change", (5, 4, 3)),
-        // The account, the same lists and the grants; a session; the account, its key-fetch token, the address, the account.
-        ("delete_account", (5, 2, 4)),
+        // The account, the same lists and the grants; a session, what was noted of its use; the account, its key-fetch token, the address, the account.
+        ("delete_account", (5, 3, 4)),
     ];
     assert_eq!(entries, expected);
 }
@@ -141,6 +143,9 @@ async fn every_intent(store: &CassandraStore, attempt: u64) -> Ledger<'_> {
     l.note("key_fetch", s.key_fetch(soon(), key_fetch)).await;
     l.note("consume_key_fetch", s.consume_key_fetch(&call(), key_fetch))
         .await;
+    let access = make.access(id);
+    l.note("note_access", s.note_access(&call(), uid, access)).await;
+    l.note("accesses", s.accesses(soon(), uid)).await;
     l.note("put_device", s.put_device(&call(), device)).await;
     l.note("delete_device", s.delete_device(&call(), uid, device_id))
         .await;

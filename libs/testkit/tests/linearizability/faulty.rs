@@ -19,7 +19,7 @@ use foxhold_core::{
 use foxhold_ports::{
     AccountReader, AccountWriter, AssignmentAdmin, AssignmentReader, AssignmentWriter, Call, Cause,
     ReadError, Refusal, WriteError,
-    accounts::SignIn,
+    accounts::{SessionAccess, SignIn},
     assignments::{
         RecordCursor, RecordPage, RecordRef, Target, UserValues,
         change::{self, Place},
@@ -153,6 +153,10 @@ impl AccountReader for FaultyStore {
         self.store.sessions(by, uid).await
     }
 
+    async fn accesses(&self, by: Deadline, uid: Uid) -> Result<Vec<SessionAccess>, ReadError> {
+        self.store.accesses(by, uid).await
+    }
+
     async fn key_fetch(&self, by: Deadline, id: TokenId) -> Result<Option<KeyFetch>, ReadError> {
         yield_now().await;
         self.store.key_fetch(by, id).await
@@ -211,6 +215,10 @@ impl AccountWriter for FaultyStore {
     async fn consume_key_fetch(&self, call: &Call, id: TokenId) -> Result<(), WriteError> {
         let answer = self.intent(self.store.consume_key_fetch(call, id)).await;
         self.spent(answer)
+    }
+
+    async fn note_access(&self, call: &Call, uid: Uid, access: SessionAccess) -> Result<(), WriteError> {
+        self.store.note_access(call, uid, access).await
     }
 
     async fn put_device(&self, call: &Call, device: Device) -> Result<(), WriteError> {

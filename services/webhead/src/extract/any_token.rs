@@ -116,6 +116,7 @@ async fn owner(
                 app.hawk
                     .check(&claim, &signed_in.session.key, signed, now)
                     .await?;
+                app.note_access(&signed_in, now);
                 return Ok(Owner::Session(Box::new(signed_in)));
             }
         }

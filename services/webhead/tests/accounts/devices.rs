@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use foxhold_crypto::token::TokenKind;
+use foxhold_ports::Cause;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, EMAIL, NOW, Token};
@@ -169,4 +170,62 @@ async fn a_slow_clock_does_not_lose_what_is_written_to_a_known_device() {
     assert_eq!(devices[0]["name"], "m");
     let last = |device: &Value| device["lastAccessTime"].as_u64().unwrap();
     assert_eq!(last(&devices[0]), NOW.as_millis() + 1, "later than it was made");
+}
+
+/// A browser registers once, and is used every day.
+#[tokio::test]
+async fn a_session_in_use_is_noted_now_and_then_and_its_device_is_heard_of() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let bench = Bench::new();
+    let used = bench.sign_up_verified(EMAIL).await.session;
+    let idle = bench.sign_in(EMAIL).await;
+    for session in [&used, &idle] {
+        let device = json!({ "name": "n", "type": "desktop" });
+        bench
+            .signed_post("/v1/account/device", session, &device)
+            .await
+            .ok();
+    }
+    let use_it = async || {
+        bench.signed_get("/v1/session/status", &used).await.ok();
+        bench.follow_ups.ended().await;
+    };
+    let last = async |path: &str| {
+        let listed = bench.signed_get(path, &used).await.ok();
+        let listed = listed.as_array().unwrap().iter();
+        let times = listed.map(|client| client["lastAccessTime"].as_u64().unwrap());
+        let mut times: Vec<_> = times.collect();
+        times.sort_unstable();
+        times
+    };
+    let made = NOW.as_millis();
+    let after = |hours: u32| NOW.plus(HOUR * hours).as_millis();
+    // Hours that pass until a call, and when the session was last noted then.
+    for (pause, noted) in [(5, made), (4, after(9)), (1, after(9)), (8, after(18))] {
+        bench.clock.advance(HOUR * pause);
+        use_it().await;
+        for path in [
+            "/v1/account/devices",
+            "/v1/account/attached_clients",
+            "/v1/account/sessions",
+        ] {
+            assert_eq!(last(path).await, [made, noted], "{path} after {pause} hours");
+        }
+    }
+    let since_then = format!("/v1/account/devices?filterIdleDevicesTimestamp={}", after(1));
+    assert_eq!(last(&since_then).await, [after(18)], "the other one is idle");
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_noted_fails_no_call() {
+    let bench = Bench::new();
+    let session = bench.sign_up_verified(EMAIL).await.session;
+    bench.clock.advance(Duration::from_secs(9 * 3600));
+    bench.store.go_away_after_intent(Cause::Unavailable);
+    bench.signed_get("/v1/session/status", &session).await.ok();
+    bench.follow_ups.ended().await;
+    let gone = bench.signed_get("/v1/session/status", &session).await;
+    assert_eq!(gone.refusal(), (503, 201), "there was something to note");
+    bench.store.set_outage(None);
+    bench.signed_get("/v1/session/status", &session).await.ok();
 }

@@ -32,8 +32,9 @@ use foxhold_ports::{
 };
 use foxhold_runtime::{Health, Shutdown};
 use foxhold_webhead::{
-    App, KeySetCache, Site, client_address::ClientAddresses, client_origins::ClientOrigins,
-    follow_ups::FollowUps, hawk::HawkRules, limits::LocalReplayGuard, mail_templates::MailTemplates,
+    App, KeySetCache, Site, accesses::AccessNotes, client_address::ClientAddresses,
+    client_origins::ClientOrigins, follow_ups::FollowUps, hawk::HawkRules, limits::LocalReplayGuard,
+    mail_templates::MailTemplates,
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -225,6 +226,7 @@ pub(crate) struct Bench {
     pub(crate) stretcher: Arc<QuickStretcher>,
     pub(crate) registration: Arc<CurrentRegistration>,
     pub(crate) events: Arc<NotingEvents>,
+    pub(crate) follow_ups: FollowUps,
     target: Target,
     nonces: AtomicU64,
 }
@@ -333,6 +335,7 @@ impl Bench {
             }),
         };
         let target = Target::parse(options.root).unwrap();
+        let follow_ups = FollowUps::default();
         let app = App {
             accounts,
             keys: Arc::new(KeySetCache::new(signer.clone(), clock.clone())),
@@ -355,7 +358,8 @@ impl Bench {
             budget: Duration::from_secs(30),
             in_work_max: 100,
             error_endpoint: options.error_endpoint,
-            follow_ups: FollowUps::default(),
+            follow_ups: follow_ups.clone(),
+            access_notes: AccessNotes::default(),
             health: Health::new(&Shutdown::new()),
             token_server: None,
             limits: None,
@@ -370,6 +374,7 @@ impl Bench {
             stretcher,
             registration,
             events,
+            follow_ups,
             target,
             nonces: AtomicU64::new(0),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxhold_core::DeviceId;
-use foxhold_ports::{AccountWriter, Call};
+use foxhold_ports::{AccountWriter, Call, accounts::SessionAccess};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     token, uid,
 };
 use crate::{
-    convert::{self, FieldError, field, key_fetches, message, optional_message},
+    convert::{self, FieldError, field, key_fetches, message, optional_message, time},
     status::{of_field_error, of_write_error},
     trace,
     wire::dbwriter::{self as pb, account_writer_server::AccountWriter as AccountService},
@@ -95,6 +95,25 @@ impl AccountService for Accounts {
             },
             consume_key_fetch(id),
             |()| pb::ConsumeKeyFetchResponse {}
+        )
+    }
+
+    async fn note_access(
+        &self,
+        request: Request<pb::NoteAccessRequest>,
+    ) -> Result<Response<pb::NoteAccessResponse>, Status> {
+        intent!(
+            self,
+            request,
+            |wire| {
+                uid = uid(&wire.uid);
+                access = token("session", &wire.session).map(|session| SessionAccess {
+                    session,
+                    at: time(wire.at_ms),
+                });
+            },
+            note_access(uid, access),
+            |()| pb::NoteAccessResponse {}
         )
     }
 

@@ -1,0 +1,160 @@
+//! That a session is in use is noted while its client has its answer already.
+//!
+//! What must stay true: no call waits for that or fails by it, and of most calls nothing is noted; what finds no room, or
+//! does not succeed, is lost until the session is due again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use foxhold_accounts::{SignedIn, access::is_due};
+use foxhold_core::{Deadline, Timestamp, TokenId, record::Session};
+use foxhold_ports::accounts::SessionAccess;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::App;
+
+/// How many are noted at once.
+const AT_ONCE: usize = 64;
+/// How long one may take: less than a process that ends waits for it.
+const WRITE_MAX: Duration = Duration::from_secs(3);
+/// Sessions that are remembered: some megabytes. One that is forgotten is noted once more.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// Which sessions this process has noted, and when; and room for those that are being noted.
+pub struct AccessNotes {
+    noted: Mutex<HashMap<TokenId, Timestamp>>,
+    remembered_max: usize,
+    room: Arc<Semaphore>,
+}
+
+impl Default for AccessNotes {
+    fn default() -> Self {
+        Self::with(REMEMBERED_MAX, AT_ONCE)
+    }
+}
+
+impl AccessNotes {
+    fn with(remembered_max: usize, at_once: usize) -> Self {
+        Self {
+            noted: Mutex::default(),
+            remembered_max,
+            room: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
+    /// Room to note the session, if it is to be noted now; then it counts as noted.
+    fn turn(&self, session: &Session, now: Timestamp) -> Option<OwnedSemaphorePermit> {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = noted.get(&session.id).copied().unwrap_or_default();
+        if !is_due(session.id, known.max(session.created_at), now) {
+            return None;
+        }
+        let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        if noted.len() >= self.remembered_max {
+            make_room(&mut noted, now);
+        }
+        noted.insert(session.id, now);
+        drop(noted);
+        Some(room)
+    }
+}
+
+/// Forgets those that are due, and if that does not help for long, all.
+fn make_room(noted: &mut HashMap<TokenId, Timestamp>, now: Timestamp) {
+    let full = noted.len();
+    noted.retain(|id, at| !is_due(*id, *at, now));
+    if noted.len() > full / 2 {
+        noted.clear();
+    }
+}
+
+impl App {
+    /// Notes, now and then, that a session is in use. Returns at once.
+    pub(crate) fn note_access(&self, signed_in: &SignedIn, now: Timestamp) {
+        let session = &signed_in.session;
+        let Some(room) = self.access_notes.turn(session, now) else {
+            return;
+        };
+        let (accounts, uid) = (self.accounts.clone(), session.uid);
+        let access = SessionAccess {
+            session: session.id,
+            at: now,
+        };
+        tokio::spawn(self.follow_ups.tracked(async move {
+            let noted = accounts.note_access(Deadline::after(WRITE_MAX), uid, access);
+            if let Err(error) = noted.await {
+                tracing::debug!(%error, "that a session is in use was not noted");
+            }
+            drop(room);
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxhold_core::{Secret, Uid, record::Verification};
+
+    use super::*;
+
+    const MADE: Timestamp = Timestamp::from_secs(1_700_000_000);
+    /// After so long every session is due.
+    const SPAN: Duration = Duration::from_secs(8 * 3600);
+
+    fn session(n: u8) -> Session {
+        Session {
+            id: TokenId::from_bytes([n; 32]),
+            key: Arc::new(Secret::new([n; 32])),
+            uid: Uid::from_bytes([1; 16]),
+            created_at: MADE,
+            auth_at: MADE,
+            verification: Verification::Verified,
+            must_verify: false,
+            generation: MADE,
+            user_agent: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_session_is_noted_once_in_a_span() {
+        let notes = AccessNotes::default();
+        let hours = |hours: u64| MADE.plus(Duration::from_secs(hours * 3600));
+        let table = [
+            ("new", 0, false),
+            ("young", 5, false),
+            ("old", 8, true),
+            ("again", 8, false),
+            ("soon after", 13, false),
+            ("old again", 16, true),
+        ];
+        for (name, at, expected) in table {
+            assert_eq!(notes.turn(&session(1), hours(at)).is_some(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_noted_by_the_next_call() {
+        let notes = AccessNotes::with(10, 1);
+        let now = MADE.plus(SPAN);
+        let room = notes.turn(&session(1), now).unwrap();
+        assert!(notes.turn(&session(2), now).is_none());
+        drop(room);
+        assert!(notes.turn(&session(1), now).is_none(), "it is noted");
+        assert!(notes.turn(&session(2), now).is_some());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let notes = AccessNotes::with(4, 1);
+        for round in 1..=3 {
+            let now = MADE.plus(SPAN * round);
+            for n in 0..50 {
+                assert!(notes.turn(&session(n), now).is_some(), "{n} in round {round}");
+                assert!(notes.turn(&session(n), now).is_none(), "{n} in round {round}");
+                assert!(notes.noted.lock().unwrap().len() <= 4);
+            }
+        }
+    }
+}
