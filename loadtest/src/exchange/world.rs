@@ -204,6 +204,7 @@ fn router_with(
         services,
         keys,
         account_events: None,
+        dbwriters: None,
         in_backoff: NodesInBackoff::default(),
         last_found: LastFound::default(),
         without_room: WithoutRoom::default(),
