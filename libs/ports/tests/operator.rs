@@ -47,8 +47,8 @@ impl Scene {
     }
 
     async fn made(&self) -> Account {
-        let account = self.wanted();
-        let made = self.operator.make_account(&self.make.call(), account.clone());
+        let (account, call) = (self.wanted(), self.make.call());
+        let made = self.operator.make_account(&call, account.clone());
         assert_eq!(made.await, Ok(()));
         account
     }
