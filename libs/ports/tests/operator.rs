@@ -47,10 +47,9 @@ impl Scene {
     }
 
     async fn made(&self) -> Account {
-        let account = self.wanted();
-        let call = self.make.call();
-        let made = self.operator.make_account(&call, account.clone()).await;
-        assert_eq!(made, Ok(()));
+        let (account, call) = (self.wanted(), self.make.call());
+        let made = self.operator.make_account(&call, account.clone());
+        assert_eq!(made.await, Ok(()));
         account
     }
 

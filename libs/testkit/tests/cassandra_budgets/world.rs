@@ -157,6 +157,7 @@ fn ports(store: &Arc<CassandraStore>, root: &str, mailer: &Arc<CaptureMailer>) -
         invitation_writer: store.clone(),
         assignment_reader: store.clone(),
         assignment_writer: store.clone(),
+        dbwriters: None,
         signer: signer.clone(),
         registry: store.clone(),
         grant_reader: store.clone(),
