@@ -126,12 +126,7 @@ impl IssuerDocuments {
         let unavailable = |_| FetchError::Unavailable;
         let mut keys = self.own.keys.keys(by).await.map_err(unavailable)?;
         if fresh {
-            let renewed = self.own.keys.renewed(by, &keys).await.map_err(unavailable)?;
-            if !renewed.are_answer() && Arc::ptr_eq(&renewed.keys, &keys) {
-                // It is too early to ask whether there is a newer one.
-                return Err(FetchError::Unavailable);
-            }
-            keys = renewed.keys;
+            keys = self.own.keys.renewed(by, &keys).await.map_err(unavailable)?;
         }
         let mut last = self.own_document.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {

@@ -4,8 +4,7 @@
 //! Used by everything that verifies an access token and by the JWKS document. The source (the keysigner, or the other
 //! provider's server) is asked in the background and seldom: while it is away, what was fetched before keeps working.
 //! Before anything was fetched, and for a token that names a key we could not ask for, the answer is "cannot know",
-//! never "invalid"; the same while it is too early to ask again about a key that may be newer than the last answer. But what
-//! no key could make good is refused without any. A fetch once begun goes to its end, also when
+//! never "invalid"; but what no key could make good is refused without any. A fetch once begun goes to its end, also when
 //! nobody waits any more: else callers who leave early could have a slow source asked again and again.
 
 use std::{
@@ -15,7 +14,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use data_encoding::BASE64URL_NOPAD;
 use foxhold_core::{Clock, Deadline, Timestamp, record::Generation};
 use foxhold_crypto::{
     access_token::{self, AccessToken, AccessTokenError},
@@ -30,7 +28,6 @@ use foxhold_sync::{
     credential::{TokenVerifier, VerifiedToken, VerifyError},
     reason::Reason,
 };
-use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
@@ -46,11 +43,6 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// the others are told to come back.
 const WAITERS_MAX: usize = 16;
 
-/// How far clocks may be apart (`tokenserver.md` section 8), and keys be published behind the first that they sign.
-const ISSUED_LEEWAY: Duration = Duration::from_secs(60);
-
-/// It is too early to ask the source again.
-const TOO_EARLY: SignError = SignError::NotDone(Cause::Unavailable);
 /// The source answered something that is no key set.
 const FAULT: SignError = SignError::NotDone(Cause::Fault);
 
@@ -99,50 +91,6 @@ impl Attempt {
     }
 }
 
-/// Keys that were asked for because one was missing.
-pub struct Renewed {
-    pub(crate) keys: Arc<KeySet>,
-    /// When the question was put that they are the answer to.
-    asked_at: Timestamp,
-    /// When the key was found missing.
-    wanted_at: Timestamp,
-}
-
-impl Renewed {
-    /// Whether they were asked for once the key was missing; else it may be newer than they are.
-    pub(crate) fn are_answer(&self) -> bool {
-        self.asked_at >= self.wanted_at
-    }
-
-    /// That a token's key is in none of the sets there are, however new: known if they were asked for once it was missing, or
-    /// once the token was long signed. What the token says of that is not verified; whoever lies waits a little longer.
-    ///
-    /// # Errors
-    /// Nobody can know yet.
-    pub(crate) fn has_no_key_of(&self, token: &str) -> Result<(), SignError> {
-        let is_older = |issued: Timestamp| issued.plus(ISSUED_LEEWAY) <= self.asked_at;
-        if self.are_answer() || issued_at(token).is_some_and(is_older) {
-            Ok(())
-        } else {
-            Err(TOO_EARLY)
-        }
-    }
-}
-
-/// `iat`, as a token has it that nobody has verified.
-fn issued_at(token: &str) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Claims {
-        iat: f64,
-    }
-    let payload = token.split('.').nth(1)?;
-    let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
-    let Claims { iat } = serde_json::from_slice(&payload).ok()?;
-    // A fraction is none of its seconds.
-    let secs = Duration::try_from_secs_f64(iat).ok()?.as_secs();
-    Some(Timestamp::from_secs(secs))
-}
-
 impl KeySetCache {
     /// An empty cache; the first use fills it.
     #[must_use]
@@ -189,18 +137,12 @@ impl KeySetCache {
     ///
     /// # Errors
     /// Why they cannot be had; also if too many wait for them.
-    pub async fn renewed(&self, by: Deadline, known: &Arc<KeySet>) -> Result<Renewed, SignError> {
+    pub async fn renewed(&self, by: Deadline, known: &Arc<KeySet>) -> Result<Arc<KeySet>, SignError> {
         let Ok(_waiter) = self.0.waiters.try_acquire() else {
             return Err(SignError::NotDone(Cause::Overloaded));
         };
-        let wanted_at = self.0.clock.now();
         self.0.fetch(by, Some(known)).await?;
-        let Fetched { keys, at, .. } = self.known(by).await?;
-        Ok(Renewed {
-            keys,
-            asked_at: at,
-            wanted_at,
-        })
+        self.keys(by).await
     }
 
     /// Checks an access token's signature, type and times. A key id we do not know makes us ask once more.
@@ -215,14 +157,8 @@ impl KeySetCache {
         let now = self.0.clock.now();
         match access_token::check(token, &keys, now) {
             Err(AccessTokenError::Jws(JwsError::UnknownKey)) => {
-                let renewed = self.renewed(by, &keys).await.map_err(CheckError::NoKeys)?;
-                match access_token::check(token, &renewed.keys, now) {
-                    Err(AccessTokenError::Jws(JwsError::UnknownKey)) => {
-                        renewed.has_no_key_of(token).map_err(CheckError::NoKeys)?;
-                        Err(AccessTokenError::Jws(JwsError::UnknownKey).into())
-                    }
-                    other => Ok(other?),
-                }
+                let keys = self.renewed(by, &keys).await.map_err(CheckError::NoKeys)?;
+                Ok(access_token::check(token, &keys, now)?)
             }
             other => Ok(other?),
         }

@@ -237,36 +237,6 @@ async fn an_unknown_key_id_is_looked_up_once_and_not_again_and_again() {
     assert_eq!(bench.source.times_asked(), 0);
 }
 
-/// A rotation right after a fetch: whether there is a new key nobody can know before the next one.
-#[tokio::test]
-async fn in_the_pause_after_a_fetch_an_unknown_key_says_nothing_about_a_new_token() {
-    let bench = Bench::new();
-    bench.check(&token(&claims())).await.unwrap();
-    assert_eq!(bench.source.times_asked(), 1);
-    bench.clock.advance(Duration::from_millis(1));
-    let signed = |issued: Option<i64>| {
-        let mut claims = claims();
-        claims["iat"] = json!(issued.map(|secs| NOW.as_secs() as i64 + secs));
-        broken_signature(&token_of("test-2", &claims))
-    };
-    let refused = CheckError::Refused(AccessTokenError::Jws(JwsError::UnknownKey));
-    for (issued, expected) in [
-        (Some(1), CheckError::NoKeys(TOO_EARLY)),
-        (Some(0), CheckError::NoKeys(TOO_EARLY)),
-        (Some(-59), CheckError::NoKeys(TOO_EARLY)),
-        (None, CheckError::NoKeys(TOO_EARLY)),
-        // Its key was published when the others were.
-        (Some(-60), refused),
-        (Some(-3600), refused),
-    ] {
-        assert_eq!(bench.check(&signed(issued)).await, Err(expected), "{issued:?}");
-    }
-    assert_eq!(bench.source.times_asked(), 0, "nobody asks in the pause");
-    bench.clock.advance(FETCH_PAUSE);
-    assert_eq!(bench.check(&signed(Some(1))).await, Err(refused));
-    assert_eq!(bench.source.times_asked(), 1);
-}
-
 #[tokio::test]
 async fn tokens_of_invented_keys_cannot_make_us_ask_often() {
     let bench = Bench::new();
