@@ -112,7 +112,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_time_goes_on() {
-        let mut begun = UnderWay::default().begun();
+        let under_way = UnderWay::default();
+        let mut begun = under_way.begun();
         assert!(begun.goes_on_after(std::future::ready(())).await);
     }
 

@@ -152,9 +152,11 @@ async fn what_is_given_up_names_its_invitation_and_nobody() {
     let (bench, server) = (Bench::new(), Server::start(&["550 no such user"]).await);
     let at = bench.promised(1).await;
     bench.invited(2, DAY).await;
-    let call = bench.call(3);
-    let released = bench.store.defer_mail(&call, at, bench.clock.now());
-    released.await.unwrap();
+    bench
+        .store
+        .defer_mail(&bench.call(3), at, bench.clock.now())
+        .await
+        .unwrap();
     let (lines, _guard) = Lines::begun();
     let (_mailer, _sender) = bench.sender(server.address, bench.ports(4));
     bench.empty().await;
