@@ -52,7 +52,7 @@ pub struct SmtpTable {
     pub password_file: Option<SecretFile>,
 }
 
-/// Mails that are sent only where they are wanted (`accounts.md` (i)).
+/// Mails that are sent only where they are wanted.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailNewsSettings {
