@@ -20,14 +20,34 @@ use crate::App;
 const AT_ONCE: usize = 64;
 /// How long one may take: less than a process that ends waits for it.
 const WRITE_MAX: Duration = Duration::from_secs(3);
-/// Sessions that are remembered: some megabytes. One that is forgotten is noted once more.
-const REMEMBERED_MAX: usize = 65_536;
+/// Sessions that are remembered: some megabytes. Where more are in use at once, the others wait until some of these are due:
+/// to forget one early would be to write at its every call.
+const REMEMBERED_MAX: usize = 262_144;
+/// Between two looks for those that are due, where there is no room for another.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 
 /// Which sessions this process has noted, and when; and room for those that are being noted.
 pub struct AccessNotes {
-    noted: Mutex<HashMap<TokenId, Timestamp>>,
+    noted: Mutex<Noted>,
     remembered_max: usize,
     room: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Noted {
+    at: HashMap<TokenId, Timestamp>,
+    swept_at: Timestamp,
+}
+
+impl Noted {
+    /// Whether another session finds room. Those that are due are forgotten for it.
+    fn has_room(&mut self, remembered_max: usize, now: Timestamp) -> bool {
+        if self.at.len() >= remembered_max && now.since(self.swept_at) >= SWEEP_PAUSE {
+            self.swept_at = now;
+            self.at.retain(|id, at| !is_due(*id, *at, now));
+        }
+        self.at.len() < remembered_max
+    }
 }
 
 impl Default for AccessNotes {
@@ -48,26 +68,17 @@ impl AccessNotes {
     /// Room to note the session, if it is to be noted now; then it counts as noted.
     fn turn(&self, session: &Session, now: Timestamp) -> Option<OwnedSemaphorePermit> {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = noted.get(&session.id).copied().unwrap_or_default();
-        if !is_due(session.id, known.max(session.created_at), now) {
+        let known = noted.at.get(&session.id).copied();
+        if !is_due(session.id, known.unwrap_or_default().max(session.created_at), now) {
             return None;
         }
         let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
-        if noted.len() >= self.remembered_max {
-            make_room(&mut noted, now);
+        if known.is_none() && !noted.has_room(self.remembered_max, now) {
+            return None;
         }
-        noted.insert(session.id, now);
+        noted.at.insert(session.id, now);
         drop(noted);
         Some(room)
-    }
-}
-
-/// Forgets those that are due, and if that does not help for long, all.
-fn make_room(noted: &mut HashMap<TokenId, Timestamp>, now: Timestamp) {
-    let full = noted.len();
-    noted.retain(|id, at| !is_due(*id, *at, now));
-    if noted.len() > full / 2 {
-        noted.clear();
     }
 }
 
@@ -146,15 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn what_is_remembered_is_bounded_and_nothing_is_forgotten_early() {
         let notes = AccessNotes::with(4, 1);
         for round in 1..=3 {
             let now = MADE.plus(SPAN * round);
-            for n in 0..50 {
-                assert!(notes.turn(&session(n), now).is_some(), "{n} in round {round}");
-                assert!(notes.turn(&session(n), now).is_none(), "{n} in round {round}");
-                assert!(notes.noted.lock().unwrap().len() <= 4);
+            for expected in [4, 0] {
+                let noted = (0..50).filter(|n| notes.turn(&session(*n), now).is_some());
+                assert_eq!(noted.count(), expected, "in round {round}");
             }
+            assert_eq!(notes.noted.lock().unwrap().at.len(), 4);
         }
     }
 }

@@ -73,18 +73,9 @@ pub(crate) async fn serve(
     let health = parts.app.health.clone();
     let signing = health.part("keysigner", health::Need::Required);
     probe(&parts.signer).await?;
-    telemetry::place(
-        None,
-        listeners
-            .public
-            .local_addr()
-            .context("reading the listener's address")?,
-    );
-    let edge = EdgeLimits {
-        head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
-        drain_timeout: DRAIN_TIMEOUT,
-        ..EdgeLimits::default()
-    };
+    let address = listeners.public.local_addr();
+    telemetry::place(None, address.context("reading the listener's address")?);
+    let edge = edge();
     let storage = storage_routes(&parts.node);
     let (watch, registration) = watch_registration(told, &parts.app)?;
     let log_watch = watch_levels(told, levels)?;
@@ -134,6 +125,15 @@ pub(crate) async fn serve(
     close(parts.store, parts.node).await?;
     drop(folder);
     show("foxhold has stopped\n")
+}
+
+/// What a connection may do: heads are as long as the node allows.
+fn edge() -> EdgeLimits {
+    EdgeLimits {
+        head_len_max: foxhold_sync_node::HEAD_LEN_MAX,
+        drain_timeout: DRAIN_TIMEOUT,
+        ..EdgeLimits::default()
+    }
 }
 
 /// A box whose keys cannot sign is not served.
