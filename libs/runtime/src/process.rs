@@ -156,6 +156,7 @@ fn start<S: Service>(flags: Flags, version: &'static str) -> Result<(), Failure>
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown::listen_for_signals(&shutdown, S::drain_delay(&config))?;
+        shutdown::look_on_hangup()?;
         metrics::start(S::ROLE, version);
         tokio::spawn(async move { levels.keep_fresh(&log_watch, log_again).await });
         let exporting = exporting.map(Exporting::start);

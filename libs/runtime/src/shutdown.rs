@@ -87,8 +87,25 @@ impl Shutdown {
     }
 }
 
-/// Starts to listen for SIGTERM and SIGINT: the first one drains, a second one stops without waiting. SIGHUP ends nothing:
-/// files that are read again on a change are looked at at once.
+/// Starts to listen for SIGHUP, for whoever serves: it ends nothing then, and files that are read again on a change are looked
+/// at at once. Commands end by it, as their terminal does.
+///
+/// # Errors
+/// The operating system refuses the signal handler.
+pub fn look_on_hangup() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("asked to look whether files have changed");
+            look_now();
+        }
+    });
+    Ok(())
+}
+
+/// Starts to listen for SIGTERM and SIGINT: the first one drains, a second one stops without waiting.
 ///
 /// # Errors
 /// The operating system refuses the signal handlers.
@@ -97,13 +114,6 @@ pub fn listen_for_signals(shutdown: &Shutdown, drain_delay: Duration) -> std::io
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::info!("asked to look whether files have changed");
-            look_now();
-        }
-    });
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };

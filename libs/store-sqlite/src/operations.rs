@@ -37,7 +37,8 @@ const PRUNE_COMMANDS: &str = "DELETE FROM device_commands WHERE (uid, device, pl
 
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
     (SELECT id FROM sessions WHERE created_at_ms < ?1 AND NOT EXISTS
-    (SELECT 1 FROM devices WHERE devices.uid = sessions.uid AND devices.session = sessions.id)
+    (SELECT 1 FROM devices WHERE devices.uid = sessions.uid AND devices.session = sessions.id) AND NOT EXISTS
+    (SELECT 1 FROM refresh_tokens WHERE refresh_tokens.uid = sessions.uid AND refresh_tokens.session = sessions.id)
     ORDER BY created_at_ms LIMIT ?2)";
 
 const PRUNE_KEY_FETCHES: &str = "DELETE FROM key_fetches WHERE id IN
@@ -51,7 +52,8 @@ const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
 const SPENT_CODE_KEPT: Duration = Duration::from_secs(3600);
 /// How long a password token is kept: far longer than any of them lives (`accounts.md` (a), Tokens).
 const PASSWORD_TOKEN_KEPT: Duration = Duration::from_secs(86_400);
-/// How long a session without a device is kept: it ends after 28 days (`accounts.md` (a), Tokens), and clocks disagree.
+/// How long a session without a device is kept: it ends after 28 days (`accounts.md` (a), Tokens), and clocks disagree. One that
+/// a refresh token hangs on stays: the token is good for as long as it is there.
 const SESSION_KEPT: Duration = Duration::from_secs(29 * 86_400);
 /// How long a key-fetch token waits for its client, whose owner may not have confirmed the address yet; as in a fleet.
 const KEY_FETCH_KEPT: Duration = Duration::from_secs(28 * 86_400);

@@ -82,10 +82,11 @@ impl LimitSettings {
     /// The limits of new users. They have a table of their own, and go off with the profile.
     #[must_use]
     pub fn of_new_users(&self, settings: &FirstAssignmentSettings) -> FirstAssignments {
-        match self.profile {
-            Profile::Current => FirstAssignments::new(settings),
-            Profile::Off => FirstAssignments::off(),
+        let limits = FirstAssignments::new(settings);
+        if self.profile == Profile::Off {
+            limits.replace(None);
         }
+        limits
     }
 }
 

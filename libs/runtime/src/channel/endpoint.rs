@@ -277,6 +277,7 @@ impl Endpoint {
                 None
             }
             Err(_) => {
+                tracing::warn!(address = self.address, "connecting to an instance took too long");
                 self.failed(Failed::Late);
                 None
             }

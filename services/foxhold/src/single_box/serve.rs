@@ -67,6 +67,7 @@ pub(crate) async fn serve(
     metrics::start("up", env!("CARGO_PKG_VERSION"));
     let shutdown = Shutdown::new();
     shutdown::listen_for_signals(&shutdown, Duration::ZERO).context("listening for signals")?;
+    shutdown::look_on_hangup().context("listening for SIGHUP")?;
     let keeps_config = folder.config().exists();
     let keys = setup::complete(&folder, &settings, &site)?;
     let parts = parts::open(&folder, &settings, &keys, &site, &shutdown).await?;
