@@ -70,7 +70,9 @@ async fn of_two_runners_one_works_and_the_other_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_runner_began_the_next_finishes_and_a_third_is_told_to_wait() {
     let bench = Bench::new().await;
-    let runner = bench.migrator();
+    let mut runner = bench.migrator();
+    // The next one waits so long.
+    runner.waiting.lock = Duration::from_secs(10);
     let watcher = bench.migrator();
     let begun = async {
         loop {

@@ -36,8 +36,8 @@ impl Default for Waiting {
     /// Longer for a turn than a dead runner's lock lasts: what comes after it needs no help.
     fn default() -> Self {
         Self {
-            lock: Duration::from_secs(30),
-            turn_max: Duration::from_secs(60),
+            lock: Duration::from_secs(60),
+            turn_max: Duration::from_secs(120),
         }
     }
 }
@@ -178,27 +178,30 @@ impl<'a> Lock<'a> {
     async fn keep(&self) -> MigrateError {
         let lasts = Duration::from_secs(u64::from(self.ttl_secs.unsigned_abs()));
         let mut renewed = Instant::now();
+        let mut pause = lasts / 4;
         loop {
-            tokio::time::sleep(lasts / 4).await;
+            tokio::time::sleep(pause).await;
             let asked = Instant::now();
-            let values = (self.ttl_secs, self.owner.as_str(), self.owner.as_str());
-            let put = self
-                .admin
-                .decide("renewing the lock", RENEW, values, Consistency::LocalQuorum);
-            // What cannot be put now may do the next time, as long as the lock lasts.
-            let put = tokio::time::timeout_at(renewed + lasts, put).await;
-            let held = match put {
-                Ok(Ok(())) => read(self.admin).await.map(|journal| journal.owner),
-                Ok(Err(error)) => Err(error),
-                Err(_) => return MigrateError::LockLost,
-            };
-            match held {
-                Ok(Some((owner, _))) if owner == self.owner => renewed = asked,
-                Ok(_) => return MigrateError::LockLost,
-                Err(_) if asked >= renewed + lasts / 2 => return MigrateError::LockLost,
-                Err(_) => {}
+            match tokio::time::timeout_at(renewed + lasts, self.renew()).await {
+                Ok(Ok(true)) => {
+                    renewed = asked;
+                    pause = lasts / 4;
+                }
+                // A cluster with much to do: what cannot be put now may do the next time, as long as the lock lasts.
+                Ok(Err(_)) if Instant::now() < renewed + lasts / 4 * 3 => pause = lasts / 32,
+                Ok(_) | Err(_) => return MigrateError::LockLost,
             }
         }
+    }
+
+    /// Whether it is still ours afterwards.
+    async fn renew(&self) -> Result<bool, MigrateError> {
+        let values = (self.ttl_secs, self.owner.as_str(), self.owner.as_str());
+        self.admin
+            .decide("renewing the lock", RENEW, values, Consistency::LocalQuorum)
+            .await?;
+        let journal = read(self.admin).await?;
+        Ok(journal.owner.is_some_and(|(owner, _)| owner == self.owner))
     }
 
     /// Records that a file was applied, if the lock is still held.
