@@ -7,11 +7,12 @@ use anyhow::{Context as _, anyhow};
 use foxhold_core::{Clock, Deadline, Random};
 use foxhold_ports::{AssignmentAdmin, Cause, ReadError, WriteError, operator::Narrowed, outbox::Bounded};
 use foxhold_rpc::server::DbwriterPorts;
-use foxhold_runtime::store::{self, Cluster, OpenError, Store};
+use foxhold_runtime::store::{self, OpenError, Store};
 use foxhold_store_cassandra::{
-    CassandraStore, ClockSkew, ConnectError, ConnectSettings, Probe, TlsConfig,
+    CassandraStore, ClockSkew, ConnectError, Probe,
     migrate::{self, REPORT_INTERVAL},
 };
+use foxhold_store_open::connect_settings;
 use foxhold_store_sqlite::SqliteStore;
 
 use crate::{Bootstrap, keep_pruning};
@@ -188,17 +189,5 @@ async fn keep_reporting(store: &CassandraStore, name: &str) -> anyhow::Result<()
         }
         is_first = false;
         tokio::time::sleep(REPORT_INTERVAL).await;
-    }
-}
-
-fn connect_settings(cluster: Cluster) -> ConnectSettings {
-    ConnectSettings {
-        contact_points: cluster.contact_points,
-        keyspace: cluster.keyspace,
-        region: cluster.region,
-        login: cluster.login,
-        tls: cluster.tls.map(|tls| TlsConfig::from(tls.into_config())),
-        local_address: cluster.local_address,
-        node_table_age: cluster.node_table_age,
     }
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use foxhold_core::RegionMark;
 use foxhold_ports::{AccountDirectory, AccountReader, AssignmentReader, ClientRegistry, InvitationReader};
-use foxhold_runtime::store::{self, Cluster, Store};
-use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig, migrate};
-use foxhold_store_sqlite::SqliteReader;
+use foxhold_runtime::store::Store;
+use foxhold_store_open::Reader;
 
 /// What is read through.
 pub(crate) struct Readers {
@@ -41,46 +39,13 @@ impl Readers {
     }
 }
 
-/// Opens the store; waits a while for one that is not there yet: the file is the dbwriters' to make, and a cluster may be
-/// starting. What waiting does not mend is told at once.
+/// Opens the store; waits a while for one that is not there yet.
 pub(crate) async fn open(settings: Store) -> anyhow::Result<Readers> {
-    match settings {
-        Store::Sqlite { path, connections } => {
-            let open = || {
-                let path = path.clone();
-                let opened = tokio::task::spawn_blocking(move || SqliteReader::open(path, connections));
-                async {
-                    opened
-                        .await
-                        .context("opening the store")?
-                        .map_err(anyhow::Error::from)
-                }
-            };
-            let reader = store::opened(open, |_| false).await;
-            let reader = reader.with_context(|| format!("`store.path`: reading {}", path.display()))?;
-            store::tell_schema(foxhold_store_sqlite::latest());
-            Ok(Readers::of(Arc::new(reader), None))
-        }
-        Store::Cassandra(cluster) => {
-            let settings = connect_settings(cluster);
-            let reader = store::opened(|| CassandraReader::connect(&settings), ConnectError::is_lasting)
-                .await
-                .context("`store`")?;
-            store::tell_schema(migrate::latest());
+    Ok(match foxhold_store_open::reader(settings).await? {
+        Reader::Sqlite(reader) => Readers::of(reader, None),
+        Reader::Cassandra(reader) => {
             let region = reader.regions().mark();
-            Ok(Readers::of(Arc::new(reader), region))
+            Readers::of(reader, region)
         }
-    }
-}
-
-fn connect_settings(cluster: Cluster) -> ConnectSettings {
-    ConnectSettings {
-        contact_points: cluster.contact_points,
-        keyspace: cluster.keyspace,
-        region: cluster.region,
-        login: cluster.login,
-        tls: cluster.tls.map(|tls| TlsConfig::from(tls.into_config())),
-        local_address: cluster.local_address,
-        node_table_age: cluster.node_table_age,
-    }
+    })
 }

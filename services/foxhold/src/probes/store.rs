@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use foxhold_core::Deadline;
 use foxhold_ports::{AssignmentReader, ReadError};
 use foxhold_runtime::store::{Cluster, Store, StoreUse};
-use foxhold_store_cassandra::{CassandraReader, ConnectError, ConnectSettings, TlsConfig};
+use foxhold_store_cassandra::{CassandraReader, ConnectError};
+use foxhold_store_open::connect_settings;
 use foxhold_store_sqlite::{OpenError, SqliteReader};
 use tokio::time::timeout;
 
@@ -104,18 +105,6 @@ fn split(error: &anyhow::Error, usual_fix: &str) -> Complaint {
     };
     let what = std::iter::once(what).chain(causes).collect::<Vec<_>>().join(": ");
     Complaint::invalid(what, fix)
-}
-
-fn connect_settings(cluster: Cluster) -> ConnectSettings {
-    ConnectSettings {
-        contact_points: cluster.contact_points,
-        keyspace: cluster.keyspace,
-        region: cluster.region,
-        login: cluster.login,
-        tls: cluster.tls.map(|tls| TlsConfig::from(tls.into_config())),
-        local_address: cluster.local_address,
-        node_table_age: cluster.node_table_age,
-    }
 }
 
 /// The nodes of all services, each URL once.
