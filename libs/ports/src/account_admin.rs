@@ -10,7 +10,7 @@ use foxhold_core::{
     record::{Account, Disabled},
 };
 
-use crate::{Call, ReadError, WriteError};
+use crate::{Call, Cause, ReadError, WriteError};
 
 /// Accounts of a page, at most.
 pub const ACCOUNTS_PAGE_MAX: u32 = 1000;
@@ -68,6 +68,31 @@ pub struct AccountPage {
     pub accounts: Vec<ListedAccount>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<AccountCursor>,
+}
+
+impl AccountCursor {
+    /// In a store that keeps accounts in the order of their uids: the last one before the place.
+    ///
+    /// # Errors
+    /// It is a place of another store.
+    pub fn uid(&self) -> Result<Uid, ReadError> {
+        Uid::from_slice(&self.0).ok_or(ReadError(Cause::Fault))
+    }
+}
+
+impl AccountPage {
+    /// Of the accounts behind a place, in the order of their uids: as many as the page takes, and one more if there are any
+    /// behind it.
+    #[must_use]
+    pub fn by_uid(mut accounts: Vec<ListedAccount>, size: usize) -> Self {
+        let is_last = accounts.len() <= size;
+        accounts.truncate(size);
+        let end = accounts.last().filter(|_| !is_last);
+        Self {
+            next: end.map(|account| AccountCursor(account.uid.as_bytes().to_vec())),
+            accounts,
+        }
+    }
 }
 
 /// Reads all accounts.

@@ -7,6 +7,7 @@
 
 mod current;
 mod follow;
+mod handshake;
 mod identity;
 mod verify;
 
@@ -28,6 +29,7 @@ use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 pub use follow::Following;
+pub(crate) use handshake::accepted;
 pub use identity::{IdentityError, Role, SpiffeId};
 
 use crate::{

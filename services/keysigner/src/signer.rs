@@ -385,25 +385,14 @@ struct About {
 }
 
 impl About {
-    fn access_token(order: &AccessTokenOrder, key: &SigningKey, now: Timestamp) -> Self {
+    fn token(kind: Kind, uid: Uid, key: &SigningKey, now: Timestamp, lifetime_secs: u64) -> Self {
         Self {
-            kind: Kind::AccessToken,
-            uid: order.uid,
+            kind,
+            uid,
             kid: key.public().kid.clone(),
             client_key: None,
             issued_at: now,
-            expires: now.plus(Duration::from_secs(order.lifetime_secs)),
-        }
-    }
-
-    fn id_token(order: &IdTokenOrder, key: &SigningKey, now: Timestamp) -> Self {
-        Self {
-            kind: Kind::IdToken,
-            uid: order.uid,
-            kid: key.public().kid.clone(),
-            client_key: None,
-            issued_at: now,
-            expires: now.plus(Duration::from_secs(order.lifetime_secs)),
+            expires: now.plus(Duration::from_secs(lifetime_secs)),
         }
     }
 
@@ -428,7 +417,7 @@ impl AccessTokenSigner for LocalSigner {
     ) -> Result<SecretText, SignError> {
         self.admit()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
-        let about = About::access_token(order, &key, now);
+        let about = About::token(Kind::AccessToken, order.uid, &key, now, order.lifetime_secs);
         let token = match policy::access_token(order, &self.issuer, &key.public().kid, now) {
             Ok(token) => token,
             Err(refusal) => return Err(self.refuse(by, about, refusal.0, SignError::Refused).await),
@@ -446,7 +435,7 @@ impl AccessTokenSigner for LocalSigner {
 impl IdTokenSigner for LocalSigner {
     async fn sign_id_token(&self, by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
-        let about = About::id_token(order, &key, now);
+        let about = About::token(Kind::IdToken, order.uid, &key, now, order.lifetime_secs);
         let token = match policy::id_token(order, &self.issuer, &key.public().kid, now) {
             Ok(token) => token,
             Err(refusal) => return Err(self.refuse(by, about, refusal.0, SignError::Refused).await),

@@ -5,7 +5,7 @@ use foxhold_core::{Deadline, Uid, record::Disabled};
 
 use super::MemoryStore;
 use crate::{
-    AccountAdmin, AccountDirectory, Call, Cause, ReadError, Refusal, WriteError,
+    AccountAdmin, AccountDirectory, Call, ReadError, Refusal, WriteError,
     account_admin::{AccountCursor, AccountPage, ListedAccount, disabled_as, page_size},
     guards::Guard,
     intent::IntentKind,
@@ -19,10 +19,7 @@ impl AccountDirectory for MemoryStore {
         after: Option<&AccountCursor>,
         limit: u32,
     ) -> Result<AccountPage, ReadError> {
-        let after = match after {
-            Some(AccountCursor(place)) => Some(Uid::from_slice(place).ok_or(ReadError(Cause::Fault))?),
-            None => None,
-        };
+        let after = after.map(AccountCursor::uid).transpose()?;
         let size = page_size(limit);
         self.read(by, |state| {
             let behind = state
@@ -31,13 +28,7 @@ impl AccountDirectory for MemoryStore {
                 .filter(|account| after.is_none_or(|after| account.uid > after));
             let mut accounts: Vec<ListedAccount> = behind.map(Into::into).collect();
             accounts.sort_by_key(|account| account.uid);
-            let is_last = accounts.len() <= size;
-            accounts.truncate(size);
-            let end = accounts.last().filter(|_| !is_last);
-            AccountPage {
-                next: end.map(|account| AccountCursor(account.uid.as_bytes().to_vec())),
-                accounts,
-            }
+            AccountPage::by_uid(accounts, size)
         })
     }
 }

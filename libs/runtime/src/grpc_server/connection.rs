@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Shutdown, SystemClock,
-    tls::{SpiffeId, left_of},
+    tls::{SpiffeId, accepted, left_of},
 };
 
 /// Most streams a peer may reset before they were worked on, and most bytes of headers.
@@ -76,20 +76,8 @@ pub(super) async fn serve(
     let address = address
         .map(|address| PeerAddress(address.ip().to_canonical()))
         .ok();
-    let handshake = tokio::select! {
-        done = timeout(rules.handshake_max, tls.accept(stream)) => done,
-        () = shutdown.wait() => return,
-    };
-    let stream = match handshake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::info!(%error, "a handshake failed");
-            return;
-        }
-        Err(_) => {
-            tracing::info!("a handshake took too long");
-            return;
-        }
+    let Some(stream) = accepted(&tls, stream, rules.handshake_max, &shutdown).await else {
+        return;
     };
     let Some(peer) = peer(&stream) else {
         tracing::error!("a handshake let a peer without identity in");

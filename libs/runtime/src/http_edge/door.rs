@@ -4,15 +4,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::{ServerConfig, pki_types::CertificateDer};
-use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    time::timeout,
-};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::connection::{Edge, Peer};
-use crate::tls::SpiffeId;
+use crate::tls::{SpiffeId, accepted};
 
 /// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
@@ -89,20 +86,8 @@ impl Door for Certified {
     }
 
     async fn enter((stream, address, tls): Self::Arrival, edge: Edge) {
-        let handshake = tokio::select! {
-            done = timeout(HANDSHAKE_MAX, tls.accept(stream)) => done,
-            () = edge.shutdown.wait() => return,
-        };
-        let stream = match handshake {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::info!(%error, "a handshake failed");
-                return;
-            }
-            Err(_) => {
-                tracing::info!("a handshake took too long");
-                return;
-            }
+        let Some(stream) = accepted(&tls, stream, HANDSHAKE_MAX, &edge.shutdown).await else {
+            return;
         };
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|chain| PeerCertificate::of(chain.first()?));
