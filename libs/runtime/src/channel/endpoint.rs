@@ -73,6 +73,22 @@ impl Open {
     }
 }
 
+/// As long as somebody connects, however that ends.
+struct Connecting<'a>(&'a AtomicBool);
+
+impl<'a> Connecting<'a> {
+    fn begin(is_connecting: &'a AtomicBool) -> Self {
+        is_connecting.store(true, Ordering::Relaxed);
+        Self(is_connecting)
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Why an instance did not carry a call out.
 #[derive(Debug, Clone, Copy)]
 enum Missed {
@@ -267,7 +283,7 @@ impl Endpoint {
 
     /// Connects in the time there is for it. Whoever waits for the connection meanwhile then finds it, or the instance left alone.
     async fn open(&self, mut connection: OwnedMutexGuard<Option<Open>>) -> Option<SendRequest<Body>> {
-        self.is_connecting.store(true, Ordering::Relaxed);
+        let _connecting = Connecting::begin(&self.is_connecting);
         let opened = timeout(self.connect_max, self.connect()).await;
         let opened = match opened {
             Ok(Ok(open)) => Some(open),
@@ -284,7 +300,6 @@ impl Endpoint {
         };
         let sender = opened.as_ref().map(|open| open.sender.clone());
         *connection = opened;
-        self.is_connecting.store(false, Ordering::Relaxed);
         sender
     }
 
