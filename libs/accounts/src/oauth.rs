@@ -72,7 +72,7 @@ impl Accounts {
         let is_deleted = deleted.await.is_ok();
         // Replaced at that very moment: then the one that came in its place ends.
         let is_followed = !self.is_built_in(stored.client)
-            && self.destroy_followed(caller, stored.client, token).await.is_ok();
+            && self.destroy_overtaken(caller, stored.client, token).await.is_ok();
         is_deleted || is_followed
     }
 }

@@ -113,6 +113,14 @@ impl Accounts {
             deadline: caller.deadline,
         }
     }
+
+    /// An intent of what is put right after a call that failed, perhaps because its time was over.
+    pub(crate) fn afterthought(&self) -> Call {
+        Call {
+            op: OpId::new(self.now(), &*self.random),
+            deadline: Deadline::after(LOOK_SPAN),
+        }
+    }
 }
 
 impl Accounts {

@@ -9,7 +9,6 @@ use foxhold_core::{
 };
 use foxhold_crypto::{id_token::at_hash, pkce};
 use foxhold_ports::{
-    Refusal,
     openid::spent::SpentCode,
     signer::{AccessTokenOrder, AuthMethod, IdTokenOrder, IdTokenProfile},
 };
@@ -130,22 +129,7 @@ impl Accounts {
             true => Some(self.offline_token(caller, code).await?),
             false => None,
         };
-        let spent = self
-            .write(caller, |call| async move {
-                self.writer.consume_authorization_code(&call, id).await
-            })
-            .await;
-        let Err(failure) = spent else {
-            return Ok(offline.map(|(token, _)| token));
-        };
-        if let Some((_, kept)) = offline {
-            // Nobody has it. What the store does not take now ends with the grant.
-            let dropped = self.write(caller, |call| async move {
-                self.writer.delete_refresh_token(&call, kept).await
-            });
-            dropped.await.ok();
-        }
-        Err(failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))
+        self.spend_for(caller, id, offline).await
     }
 
     /// A code that comes again after it was traded, with all that goes with it, was seen by somebody else: the grant it was

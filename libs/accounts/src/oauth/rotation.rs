@@ -211,22 +211,42 @@ impl Accounts {
         })
     }
 
-    /// Takes a replaced token back: the one that it leads to ends, and what replaces that at this very moment. Answers whether
-    /// there was one.
+    /// Takes a token back that was replaced before: the one that it leads to ends. Answers whether there was one.
     pub(super) async fn destroy_followed(
         &self,
         caller: &Caller,
         client: ClientId,
         token: &Secret<32>,
     ) -> Result<bool, AccountError> {
-        let (mut last, (mut record, _)) = self.followed(caller, client, token).await?;
+        let next = self.followed(caller, client, token).await?;
+        self.destroy_last(caller, client, next).await
+    }
+
+    /// The same of one that stood a moment ago, in this call.
+    pub(super) async fn destroy_overtaken(
+        &self,
+        caller: &Caller,
+        client: ClientId,
+        token: &Secret<32>,
+    ) -> Result<bool, AccountError> {
+        let next = self.overtaken(caller, client, token).await?;
+        self.destroy_last(caller, client, next).await
+    }
+
+    /// Ends a token, and what replaces it at this very moment.
+    async fn destroy_last(
+        &self,
+        caller: &Caller,
+        client: ClientId,
+        (mut last, (mut record, _)): (Secret<32>, Standing),
+    ) -> Result<bool, AccountError> {
         for _ in 0..STEPS_MAX {
             let id = record.id;
             self.write(caller, |call| async move {
                 self.writer.delete_refresh_token(&call, id).await
             })
             .await?;
-            match self.followed(caller, client, &last).await {
+            match self.overtaken(caller, client, &last).await {
                 Ok((next, standing)) => (last, record) = (next, standing.0),
                 Err(AccountError::BadToken) => return Ok(true),
                 Err(error) => return Err(error),

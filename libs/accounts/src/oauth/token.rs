@@ -91,6 +91,16 @@ impl Accounts {
             true => Some(self.make_refresh_token(caller, code, signed_in).await?),
             false => None,
         };
+        self.spend_for(caller, id, offline).await
+    }
+
+    /// Spends a code for a token that was written for it. If that does not work the token goes: nobody has it.
+    pub(super) async fn spend_for(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        offline: Option<(Secret<32>, TokenId)>,
+    ) -> Result<Option<Secret<32>>, AccountError> {
         let spent = self
             .write(caller, |call| async move {
                 self.writer.consume_authorization_code(&call, id).await
@@ -100,11 +110,9 @@ impl Accounts {
             return Ok(offline.map(|(token, _)| token));
         };
         if let Some((_, kept)) = offline {
-            // Nobody has it. What the store does not take now ends with the session.
-            let dropped = self.write(caller, |call| async move {
-                self.writer.delete_refresh_token(&call, kept).await
-            });
-            dropped.await.ok();
+            // The caller's time may be over. What the store does not take now ends with the session or the grant.
+            let call = self.afterthought();
+            self.writer.delete_refresh_token(&call, kept).await.ok();
         }
         Err(failure.telling(Refusal::TokenSpent, || AccountError::UnknownCode))
     }

@@ -161,12 +161,15 @@ fn client() -> RegisteredClient {
     }
 }
 
-/// A token whose replacement was decided that long ago and is still there: what a call with it is given, and whether the
-/// grant still stands.
-async fn half_replaced(own: Option<RegionMark>, ago: Duration, first: &Secret<32>) -> (Vec<bool>, bool) {
+/// A token of a grant, whose replacement was decided that long ago and is still there; and that which replaces it.
+async fn half_replaced(
+    own: Option<RegionMark>,
+    ago: Duration,
+    first: &Secret<32>,
+) -> (Bench, Uid, Secret<32>) {
     let bench = Bench::with(own, Arc::new(SeededRandom::new(7)));
     let uid = bench.sign_up(EMAIL).await.uid;
-    let (record, store) = (token_of(uid, first), bench.store.clone());
+    let (record, store) = (token_of(uid, first), &bench.store);
     let grant = Grant {
         uid,
         client: CLIENT,
@@ -187,6 +190,13 @@ async fn half_replaced(own: Option<RegionMark>, ago: Duration, first: &Secret<32
         .unwrap();
     store.put_refresh_token(&bench.call(), record).await.unwrap();
     bench.clock.advance(ago);
+    (bench, uid, second)
+}
+
+/// What two calls with such a token are given, and whether the grant still stands.
+async fn used_twice(own: Option<RegionMark>, ago: Duration, first: &Secret<32>) -> (Vec<bool>, bool) {
+    let (bench, uid, second) = half_replaced(own, ago, first).await;
+    let store = bench.store.clone();
     let mut accounts = Arc::into_inner(bench.accounts).expect("nobody else has them");
     accounts.signer = Arc::new(Signs);
     accounts.openid.grant_writer = Arc::new(TooLate(store.clone()));
@@ -226,9 +236,25 @@ async fn a_replacement_that_nobody_was_told_of_is_told_once() {
     ];
     for (name, own, ago, given, stands) in table {
         assert_eq!(
-            half_replaced(own, ago, &first).await,
+            used_twice(own, ago, &first).await,
             (given.to_vec(), stands),
             "{name}"
         );
+    }
+}
+
+/// Taking it back is no sign that somebody else has it.
+#[tokio::test]
+async fn one_of_which_nobody_was_told_is_taken_back_and_the_grant_stays() {
+    let first = secret(0x77);
+    for ago in [30, 86_400].map(Duration::from_secs) {
+        let (bench, uid, _) = half_replaced(None, ago, &first).await;
+        let ended = bench
+            .accounts
+            .destroy_token(&caller(), &first, Some(CLIENT))
+            .await;
+        let tokens = bench.store.refresh_tokens(by(), uid).await.unwrap();
+        let grant = bench.store.grant(by(), uid, CLIENT).await.unwrap();
+        assert_eq!((ended, tokens, grant.is_some()), (true, vec![], true), "{ago:?}");
     }
 }
