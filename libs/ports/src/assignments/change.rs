@@ -126,7 +126,8 @@ pub fn raised(before: &UserRecord, values: &UserValues) -> UserRecord {
     after
 }
 
-/// Whether a place was taken back from a user who took it and never came again: who comes after all is counted as new.
+/// Whether a user took a place, and then lost it without ever having come again: who comes after all is counted as new.
+/// Mostly the place was taken back; an operator who unassigned such a user is not told apart, and need not be.
 #[must_use]
 pub const fn was_taken_back(record: &UserRecord) -> bool {
     record.version == ASSIGNED_ONCE + 1 && record.current.replaced_at.is_some()

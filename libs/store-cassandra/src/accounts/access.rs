@@ -32,6 +32,8 @@ pub(super) async fn note(
     access: SessionAccess,
 ) -> Result<(), WriteError> {
     let SessionAccess { session, at } = access;
+    // A caller's clock that is ahead would keep every later note out, and outlive the account.
+    let at = at.min(store.clock.now());
     let values = (uid.as_bytes(), session.as_bytes(), time(at), written_at(at));
     let statement = &store.accounts.writes.note_access;
     store.cql.write(call.deadline, statement, values).await
@@ -39,7 +41,8 @@ pub(super) async fn note(
 
 /// Removes what was noted of an account's sessions.
 pub(super) async fn forget(store: &CassandraStore, call: &Call, uid: Uid) -> Result<(), WriteError> {
-    let values = (call.op.write_timestamp(), uid.as_bytes());
+    let now = written_at(store.clock.now());
+    let values = (call.op.write_timestamp().max(now), uid.as_bytes());
     let statement = &store.accounts.writes.forget_accesses;
     store.cql.write(call.deadline, statement, values).await
 }
