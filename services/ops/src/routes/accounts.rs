@@ -4,7 +4,7 @@
 mod change;
 mod create;
 mod second_factor;
-mod telling;
+pub(super) mod telling;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use foxhold_sync::events::{
 };
 use serde_json::Value;
 
-use super::Reply;
+use super::{Reply, accounts::telling::REPORTED};
 use crate::{
     audit::Deed,
     caller::Caller,
@@ -57,7 +57,7 @@ impl OpsPorts {
             let done = |_: &Applied| metrics::TOKEN_EVENTS_PROCESSED.of([kind]).increment(1);
             // One that failed is told again, and looked at again then.
             if applied.is_ok() && told.event == AccountEvent::Retire {
-                self.look_again(told);
+                self.look_again(&REPORTED, told);
             }
             applied.inspect(done).inspect_err(failed).ok()
         };

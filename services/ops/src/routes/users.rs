@@ -11,7 +11,7 @@ use foxhold_sync::{
     pools,
 };
 
-use super::Reply;
+use super::{Reply, accounts::telling::DELETED};
 use crate::{
     audit::Deed,
     caller::Caller,
@@ -229,7 +229,7 @@ pub(crate) async fn retire_everywhere(
         app.foretold(by, &told).await
     } else {
         let applied = events::apply(app.event_ports(), by, &told).await;
-        app.look_again(told);
+        app.look_again(&DELETED, told);
         applied.map_err(Refused::from)
     };
     let outcome = applied.map(|applied| Retired {

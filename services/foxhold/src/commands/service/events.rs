@@ -288,7 +288,8 @@ impl<R: Read> Lines<R> {
             self.read += 1;
             match found {
                 Line::End => break,
-                Line::Whole if line.trim_ascii().is_empty() => {}
+                // However many there are, they are no batch.
+                Line::Whole if line.trim_ascii().is_empty() => line.clear(),
                 Line::Whole => match serde_json::from_slice(&line) {
                     Ok(message) => batch.messages.push((self.read, message)),
                     Err(_) => batch.malformed.push(self.read),
@@ -367,6 +368,12 @@ mod tests {
         let (sizes, malformed) = sizes(&*text, 4);
         assert_eq!(sizes.iter().sum::<usize>(), 2);
         assert_eq!(malformed, [1, 3]);
+    }
+
+    #[test]
+    fn empty_lines_are_not_the_end() {
+        let text = format!("{}{{}}\n", "\n".repeat(BATCH_LEN_MAX + 1));
+        assert_eq!(sizes(text.as_bytes(), 2), (vec![1, 0], vec![]));
     }
 
     #[test]

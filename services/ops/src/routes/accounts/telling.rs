@@ -4,18 +4,52 @@
 //! at once more when every request that was in work then is over, on whatever webhead (`tokenserver.md` 12, "retire against
 //! allocate"). A process that ends before looks at once, and waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use foxhold_core::{Deadline, Uid, record::Account};
 use foxhold_runtime::config::REQUEST_MS_MAX;
 use foxhold_sync::events::{self, AccountEvent, Applied, ApplyError, Told};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::AccountPorts;
 use crate::{refused::Refused, router::OpsPorts, wire::Code};
 
+/// Second looks at whom an operator deletes, one by one,
+pub(in crate::routes) static DELETED: SecondLooks = SecondLooks::new();
+/// and at whom a queue says to be deleted: told again from its beginning, it takes no turn from the others.
+pub(in crate::routes) static REPORTED: SecondLooks = SecondLooks::new();
+
 /// Second looks that wait; each is a user's name and a timer.
-static WAITING: Semaphore = Semaphore::const_new(16_384);
+pub(in crate::routes) struct SecondLooks {
+    turns: Semaphore,
+    is_full: AtomicBool,
+}
+
+impl SecondLooks {
+    const fn new() -> Self {
+        Self {
+            turns: Semaphore::const_new(16_384),
+            is_full: AtomicBool::new(false),
+        }
+    }
+
+    /// One more, unless too many wait: that is said of the first that has none.
+    fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.turns.try_acquire().ok();
+        let was_full = self.is_full.swap(turn.is_none(), Ordering::Relaxed);
+        if turn.is_none() && !was_full {
+            tracing::warn!("too many deleted users wait for a second look: there are some that have none");
+        }
+        turn
+    }
+}
+
 /// When every request of now is over: what webheads are configured with is not known here, so the most that they can be; and a
 /// little more, since writes end later than whoever waits for them.
 const LOOK_AFTER: Duration = Duration::from_millis(REQUEST_MS_MAX + 10_000);
@@ -55,17 +89,14 @@ impl OpsPorts {
             event: AccountEvent::Retire,
         };
         let applied = events::apply(self.event_ports(), by, &told).await;
-        self.look_again(told);
+        self.look_again(&DELETED, told);
         let applied = applied.map_err(end_not_told)?;
         Ok(applied.known)
     }
 
     /// Retires the user once more, later.
-    pub(in crate::routes) fn look_again(self: &Arc<Self>, told: Told) {
-        let Ok(turn) = WAITING.try_acquire() else {
-            tracing::warn!("too many deleted users wait for a second look: one has none");
-            return;
-        };
+    pub(in crate::routes) fn look_again(self: &Arc<Self>, looks: &'static SecondLooks, told: Told) {
+        let Some(turn) = looks.turn() else { return };
         let app = Arc::clone(self);
         let mut begun = self.under_way.begun();
         tokio::spawn(async move {
