@@ -10,12 +10,13 @@ const IDS = ["clientId", "deviceId", "sessionTokenId", "refreshTokenId"];
  * sign out by: of the session that asks, which has a way of its own.
  */
 export function readClient(client, now) {
-  const isProgram = Boolean(client.clientId) && !client.sessionTokenId && !client.deviceId;
+  // A refresh token that stands alone is that of a browser. Those of a program go with its consent.
+  const isProgram = Boolean(client.clientId) && IDS.every((name) => name === "clientId" || !client[name]);
   const kind = isProgram ? "program" : client.deviceType;
   const used = client.lastAccessTime ? `used ${agoInWords(client.lastAccessTime, now)}` : "";
   const mine = client.isCurrentSession ? "this session" : "";
   return {
-    title: client.name || client.userAgent || (isProgram ? "A program" : "A session of this page"),
+    title: client.name || client.userAgent || (client.clientId ? "A program" : "A session of this page"),
     detail: [kind, used, mine].filter(Boolean).join(", "),
     isProgram,
     ids: client.isCurrentSession ? null : idsOf(client),

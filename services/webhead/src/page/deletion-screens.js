@@ -4,7 +4,7 @@ import { deleteAccount } from "./deletion.js";
 import { blame, byId, notice, onSubmit, say, show, wirePasswordToggle } from "./screens.js";
 import { afterRefusal } from "./settings-screens.js";
 import { askEmail } from "./signin-screens.js";
-import { accounts, address, channel, currentSession, forgetSession, now, seal } from "./state.js";
+import { accounts, address, channel, currentSession, forgetAccount, now, seal } from "./state.js";
 
 export function openDeletion() {
   const session = currentSession();
@@ -38,7 +38,7 @@ async function remove(session, password) {
   }
   // Firefox looks at the uid itself: signed in to another account, it stays so.
   if (now.firefox) channel.delete(session.uid);
-  forgetSession();
+  forgetAccount(session);
   now.firefox = null;
   notice("Your account is deleted", "All its browsers are signed out. What they have stored themselves stays there.", "/");
 }

@@ -42,7 +42,7 @@ async function afterRefusal(session, refusal) {
   if (error) return leave(request.failed(error));
   switch (screen) {
     case "signin":
-      forgetSession();
+      forgetSession(session);
       askEmail(session.email);
       return say(sentenceFor(refusal));
     case "confirm":
@@ -153,7 +153,7 @@ export function openLogout() {
     } catch (error) {
       if (error.errno !== 110) return say(sentenceFor(error), "error");
     }
-    forgetSession();
+    forgetSession(session);
     done();
   });
 }

@@ -7,7 +7,7 @@ import { openRecoveryKey } from "./recovery-key-screens.js";
 import { blame, byId, clientLine, lineButton, notice, onClick, onSubmit, say, show } from "./screens.js";
 import { SecondFactorSetUp } from "./second-factor.js";
 import { askEmail, askSecondFactorIn, confirmSession } from "./signin-screens.js";
-import { accounts, address, channel, currentSession, forgetSession, now } from "./state.js";
+import { accounts, address, channel, currentSession, forgetAccount, forgetSession, now } from "./state.js";
 
 /** `done` is what the person has just done, as a sentence. */
 export async function openSettings(done = "") {
@@ -27,7 +27,7 @@ export async function openSettings(done = "") {
 }
 
 function askAnew(session, error) {
-  if (error.errno === 110) forgetSession();
+  if (error.errno === 110) forgetSession(session);
   askEmail(session.email);
   say(sentenceFor(error), "error");
 }
@@ -56,7 +56,7 @@ function showSettings(session, clients) {
       if (error.errno !== 110) return say(sentenceFor(error), "error");
     }
     if (session.ofFirefox) channel.logout(session.uid);
-    forgetSession();
+    forgetAccount(session);
     now.firefox = null;
     notice("You are signed out", "The session has ended on the server.", "/");
   });

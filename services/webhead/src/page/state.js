@@ -51,6 +51,12 @@ export function currentSession() {
   return user?.sessionToken ? { ...user, ofFirefox: true } : storedSession();
 }
 
-export function forgetSession() {
-  localStorage.removeItem(SESSION_PLACE);
+/** Forgets a session, if it is the one that this page keeps: another tab may have signed in anew. */
+export function forgetSession({ sessionToken }) {
+  if (storedSession()?.sessionToken === sessionToken) localStorage.removeItem(SESSION_PLACE);
+}
+
+/** Forgets the session that this page keeps, if it is one of that account. */
+export function forgetAccount({ uid }) {
+  if (storedSession()?.uid === uid) localStorage.removeItem(SESSION_PLACE);
 }

@@ -22,7 +22,7 @@ test("each kind of entry, in words and in ids", () => {
     [{ ...session, ...device, isCurrentSession: true }, ["Laptop", "desktop, used just now, this session", false, null]],
     // The consent to a program, and a token that has outlived its session.
     [{ clientId: "c", name: "Notes app" }, ["Notes app", "program, used just now", true, { clientId: "c" }]],
-    [{ clientId: "c", refreshTokenId: "r" }, ["A program", "program, used just now", true, { clientId: "c", refreshTokenId: "r" }]],
+    [{ clientId: "c", refreshTokenId: "r" }, ["A program", "used just now", false, { clientId: "c", refreshTokenId: "r" }]],
     // What a client has on a device is signed out as that device.
     [{ clientId: "c", refreshTokenId: "r", ...device }, [
       "Laptop", "desktop, used just now", false, { clientId: "c", deviceId: "d", refreshTokenId: "r" },

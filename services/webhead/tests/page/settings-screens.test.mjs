@@ -106,6 +106,22 @@ test("a session that has ended leads to the sign-in", async () => {
   assert.deepEqual([page.screen(), page.said()[0], kept()], ["email", "error", null]);
 });
 
+test("who has signed in to another account meanwhile, in another tab, stays signed in there", async () => {
+  await openSettings();
+  const other = { ...SESSION, uid: "cd".repeat(16), sessionToken: "0e".repeat(32) };
+  state.keepSession(other);
+  await page.submit();
+  assert.deepEqual([page.screen(), calls("/session/destroy").length, kept().uid], ["notice", 1, other.uid]);
+});
+
+test("a session that has ended takes no newer one of the same account with it", async () => {
+  await press(0);
+  state.keepSession({ ...SESSION, sessionToken: "0e".repeat(32) });
+  answers[DETACH] = [refused(110, 401)];
+  await page.submit();
+  assert.deepEqual([page.screen(), kept().sessionToken], ["email", "0e".repeat(32)]);
+});
+
 test("a second factor is asked for where the server wants one, and then it goes on", async () => {
   await press(0);
   answers[DETACH] = [refused(138), {}];
@@ -183,7 +199,7 @@ test("a deletion asks for a second factor where the server wants one", async () 
 });
 
 test("nobody signed in is asked to sign in", () => {
-  state.forgetSession();
+  state.forgetSession(SESSION);
   openDeletion();
   assert.deepEqual([page.screen(), page.said()], ["email", ["note", "Please sign in to delete your account."]]);
 });
