@@ -16,6 +16,9 @@ const SHORT_STEPS_BACK: u64 = 3;
 /// How many codes before those are known as ones that were right: a day's.
 const SHORT_STEPS_KNOWN: u64 = 96;
 
+/// The link of a sign-in changes this often, and the one before is still right: it is good for one to two days.
+const SIGN_IN_LINK_STEP: Duration = Duration::from_secs(24 * 3600);
+
 /// How long the digits of a forgotten password are good.
 pub(crate) const OTP_SPAN: Duration = Duration::from_secs(15 * 60);
 /// How many there are.
@@ -98,21 +101,60 @@ impl CodeKey {
     /// What a typed code is. Constant time.
     #[must_use]
     pub fn judge_short_code(&self, uid: Uid, nonce: &[u8; 16], now: Timestamp, code: &str) -> ShortCode {
-        let is_one_of = |first: u64, last: u64| {
-            (first..=last)
-                .map(|step| same(self.short_code_of(uid, nonce, step).as_bytes(), code.as_bytes()))
-                // Not `any`: which step it was must not show in the time.
-                .fold(false, |found, this| found | this)
+        judge_digits(code, now, |step| self.short_code_of(uid, nonce, step))
+    }
+
+    /// The code in the link of a mail that confirms a sign-in, 32 hex digits.
+    #[must_use]
+    pub fn sign_in_link_code(&self, uid: Uid, nonce: &[u8; 16], session: &TokenId, now: Timestamp) -> String {
+        self.sign_in_link_code_of(uid, nonce, session, link_step_of(now))
+    }
+
+    /// Whether this is the code of the session's link. Constant time.
+    #[must_use]
+    pub fn is_sign_in_link_code(
+        &self,
+        uid: Uid,
+        nonce: &[u8; 16],
+        session: &TokenId,
+        now: Timestamp,
+        code: &str,
+    ) -> bool {
+        let newest = link_step_of(now);
+        let is_of = |step| {
+            same(
+                self.sign_in_link_code_of(uid, nonce, session, step).as_bytes(),
+                code.as_bytes(),
+            )
         };
-        let newest = step_of(now);
-        let oldest = newest.saturating_sub(SHORT_STEPS_BACK);
-        let right = is_one_of(oldest, newest);
-        let expired = is_one_of(oldest.saturating_sub(SHORT_STEPS_KNOWN), oldest.saturating_sub(1));
-        match (right, expired) {
-            (true, _) => ShortCode::Right,
-            (false, true) => ShortCode::Expired,
-            (false, false) => ShortCode::Wrong,
-        }
+        is_of(newest) | is_of(newest.saturating_sub(1))
+    }
+
+    /// The code that a person types to confirm a sign-in, 6 digits.
+    #[must_use]
+    pub fn sign_in_short_code(
+        &self,
+        uid: Uid,
+        nonce: &[u8; 16],
+        session: &TokenId,
+        now: Timestamp,
+    ) -> String {
+        self.sign_in_short_code_of(uid, nonce, session, step_of(now))
+    }
+
+    /// What a code is that was typed to confirm a sign-in. Constant time.
+    #[must_use]
+    pub fn judge_sign_in_code(
+        &self,
+        uid: Uid,
+        nonce: &[u8; 16],
+        session: &TokenId,
+        now: Timestamp,
+        code: &str,
+    ) -> ShortCode {
+        judge_digits(code, now, |step| {
+            self.sign_in_short_code_of(uid, nonce, session, step)
+        })
     }
 
     /// The code of a forgot token, 32 hex digits.
@@ -156,9 +198,18 @@ impl CodeKey {
     }
 
     fn short_code_of(&self, uid: Uid, nonce: &[u8; 16], step: u64) -> String {
-        let mac = self.mac(&[b"verify-short\0", uid.as_bytes(), nonce, &step.to_be_bytes()]);
-        let (number, _) = mac.split_first_chunk::<8>().expect("a MAC has 32 bytes");
-        format!("{:06}", u64::from_be_bytes(*number) % 1_000_000)
+        six_digits(&self.mac(&[b"verify-short\0", uid.as_bytes(), nonce, &step.to_be_bytes()]))
+    }
+
+    fn sign_in_short_code_of(&self, uid: Uid, nonce: &[u8; 16], session: &TokenId, step: u64) -> String {
+        let (label, step) = (b"sign-in-short\0", step.to_be_bytes());
+        six_digits(&self.mac(&[label, uid.as_bytes(), nonce, session.as_bytes(), &step]))
+    }
+
+    fn sign_in_link_code_of(&self, uid: Uid, nonce: &[u8; 16], session: &TokenId, step: u64) -> String {
+        let (label, step) = (b"sign-in-link\0", step.to_be_bytes());
+        let mac = self.mac(&[label, uid.as_bytes(), nonce, session.as_bytes(), &step]);
+        hex::encode(&mac[..16])
     }
 
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
@@ -168,6 +219,34 @@ impl CodeKey {
 
 fn step_of(now: Timestamp) -> u64 {
     now.as_secs() / SHORT_STEP.as_secs()
+}
+
+fn link_step_of(now: Timestamp) -> u64 {
+    now.as_secs() / SIGN_IN_LINK_STEP.as_secs()
+}
+
+fn six_digits(mac: &[u8; 32]) -> String {
+    let (number, _) = mac.split_first_chunk::<8>().expect("a MAC has 32 bytes");
+    format!("{:06}", u64::from_be_bytes(*number) % 1_000_000)
+}
+
+/// What typed digits are, given which are right in a step.
+fn judge_digits(code: &str, now: Timestamp, digits_of: impl Fn(u64) -> String) -> ShortCode {
+    let is_one_of = |first: u64, last: u64| {
+        (first..=last)
+            .map(|step| same(digits_of(step).as_bytes(), code.as_bytes()))
+            // Not `any`: which step it was must not show in the time.
+            .fold(false, |found, this| found | this)
+    };
+    let newest = step_of(now);
+    let oldest = newest.saturating_sub(SHORT_STEPS_BACK);
+    let right = is_one_of(oldest, newest);
+    let expired = is_one_of(oldest.saturating_sub(SHORT_STEPS_KNOWN), oldest.saturating_sub(1));
+    match (right, expired) {
+        (true, _) => ShortCode::Right,
+        (false, true) => ShortCode::Expired,
+        (false, false) => ShortCode::Wrong,
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +315,79 @@ mod tests {
             code_key().judge_short_code(UID, &NONCE, first, &code),
             ShortCode::Right
         );
+    }
+
+    #[test]
+    fn the_codes_of_a_sign_in_belong_to_it_and_to_their_time() {
+        let keys = code_key();
+        let (session, other) = (TokenId::from_bytes([1; 32]), TokenId::from_bytes([2; 32]));
+        let link = keys.sign_in_link_code(UID, &NONCE, &session, NOW);
+        let short = keys.sign_in_short_code(UID, &NONCE, &session, NOW);
+        let hours = |hours: u64| NOW.plus(Duration::from_secs(hours * 3600));
+        let other_uid = Uid::from_bytes([0xaf; 16]);
+        let table = [
+            ("at once", UID, NONCE, session, NOW, (true, ShortCode::Right)),
+            (
+                "an hour later",
+                UID,
+                NONCE,
+                session,
+                hours(1),
+                (true, ShortCode::Expired),
+            ),
+            (
+                "a day later",
+                UID,
+                NONCE,
+                session,
+                hours(24),
+                (true, ShortCode::Expired),
+            ),
+            (
+                "two days later",
+                UID,
+                NONCE,
+                session,
+                hours(48),
+                (false, ShortCode::Wrong),
+            ),
+            (
+                "another sign-in",
+                UID,
+                NONCE,
+                other,
+                NOW,
+                (false, ShortCode::Wrong),
+            ),
+            (
+                "another account",
+                other_uid,
+                NONCE,
+                session,
+                NOW,
+                (false, ShortCode::Wrong),
+            ),
+            (
+                "another nonce",
+                UID,
+                [8; 16],
+                session,
+                NOW,
+                (false, ShortCode::Wrong),
+            ),
+        ];
+        for (name, uid, nonce, session, now, expected) in table {
+            let judged = (
+                keys.is_sign_in_link_code(uid, &nonce, &session, now, &link),
+                keys.judge_sign_in_code(uid, &nonce, &session, now, &short),
+            );
+            assert_eq!(judged, expected, "{name}");
+        }
+        // The account's own codes confirm no sign-in, nor the other way round.
+        assert!(!keys.is_link_code(UID, &NONCE, &link));
+        let of_account = keys.link_code(UID, &NONCE);
+        assert!(!keys.is_sign_in_link_code(UID, &NONCE, &session, NOW, &of_account));
+        assert_ne!(keys.short_code(UID, &NONCE, NOW), short);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         request.check()?;
         if !request.is_only(signed_in.session.id) {
-            signed_in.require_second_factor_given()?;
+            signed_in.require_not_waiting()?;
         }
         let uid = signed_in.account.uid;
         if let Some(client) = request.whole_client() {

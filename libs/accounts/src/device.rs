@@ -39,7 +39,7 @@ impl Accounts {
         signed_in: &SignedIn,
         request: DeviceRequest,
     ) -> Result<Device, AccountError> {
-        signed_in.require_second_factor_given()?;
+        signed_in.require_not_waiting()?;
         let push = check(&request)?;
         let devices = self
             .reader
@@ -93,7 +93,7 @@ impl Accounts {
         signed_in: &SignedIn,
         id: DeviceId,
     ) -> Result<(), AccountError> {
-        signed_in.require_second_factor_given()?;
+        signed_in.require_not_waiting()?;
         let uid = signed_in.account.uid;
         let devices = self.reader.devices(caller.deadline, uid).await?;
         let device = devices

@@ -19,10 +19,7 @@ use foxhold_core::{
 use foxhold_ports::{Refusal, guards::Guard, limits::LimitKeys};
 
 use crate::{
-    AccountError, Accounts, Caller, SignedIn,
-    mail::AccountNews,
-    reauth::later_than,
-    session::{is_of, waits},
+    AccountError, Accounts, Caller, SignedIn, mail::AccountNews, reauth::later_than, session::is_of,
     write::WriteFailure,
 };
 
@@ -138,7 +135,7 @@ impl Accounts {
             async move { self.writer.refresh_session(&call, marked, Vec::new()).await }
         })
         .await?;
-        if waits(session) {
+        if session.verification.waits() {
             self.send_notice(&signed_in.account, AccountNews::NewDeviceLogin)
                 .await;
         }

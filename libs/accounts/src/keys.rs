@@ -60,15 +60,22 @@ impl Accounts {
         Ok(Arc::clone(&key_fetch.bundle))
     }
 
-    /// Whether the token is verified: by itself, or since its session was given a second factor.
+    /// Whether the token is verified: by itself, or since its session was given what both waited for.
     async fn is_verified(&self, by: Deadline, access: &KeyFetchAccess) -> Result<bool, AccountError> {
         let KeyFetchAccess { key_fetch, account } = access;
         let Some(id) = key_fetch.session else {
             return Ok(key_fetch.verification.holds(account.email_verified));
         };
         let session = self.reader.session(by, id).await?;
-        let given =
-            |session: &Session| session.verification == Verification::SecondFactor && is_of(session, account);
+        let given = |session: &Session| is_of(session, account) && is_given(key_fetch, session, account);
         Ok(session.as_ref().is_some_and(given))
+    }
+}
+
+/// Whether its session was given what a token waits for.
+const fn is_given(key_fetch: &KeyFetch, session: &Session, account: &Account) -> bool {
+    match key_fetch.verification {
+        Verification::AwaitsSecondFactor => matches!(session.verification, Verification::SecondFactor),
+        _ => session.verification.holds(account.email_verified),
     }
 }

@@ -9,6 +9,7 @@ pub mod access;
 pub mod attached;
 pub mod certificate;
 pub mod codes;
+mod confirmation;
 pub mod credentials;
 pub mod deletion;
 pub mod detach;

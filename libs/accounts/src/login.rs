@@ -9,7 +9,7 @@ use crate::{
     field,
     mail::MailOptions,
     password_check::Guess,
-    session::{Opening, SignedIn, waits},
+    session::{Opening, SignedIn},
 };
 
 /// How a client would like to be verified; named in the answer if it has to be.
@@ -90,13 +90,16 @@ impl Accounts {
         let (account, opened) = self.check_password(caller, guess).await?;
         let Opened { wrap_kb, version } = opened;
         let wrap_kbs = request.keys.then(|| vec![wrap_kb]);
-        let opening = self.open_for(caller, &account, wrap_kbs.as_deref(), self.now())?;
+        let verification = self.verification_at_sign_in(&account);
+        let opening = self.open_as(caller, &account, verification, wrap_kbs.as_deref(), self.now())?;
         self.store_session(caller, &address, &opening).await?;
         let signed_in = SignedIn {
             session: opening.sign_in.session,
             account,
         };
         self.tell_of_sign_in(&signed_in).await;
+        self.ask_for_confirmation(&signed_in, request.verification_method.as_deref(), &request.mail)
+            .await;
         let key_fetch_token = opening.key_fetch_tokens.into_iter().next();
         Ok(LoggedIn {
             session_token: Some(opening.session_token),
@@ -132,8 +135,10 @@ pub(crate) const SECOND_FACTOR: &str = "totp-2fa";
 
 /// How a session can be verified: by the second factor if there is one, as was wished, or by mail. Nothing if it is.
 pub(crate) fn method_of(signed_in: &SignedIn, wished: Option<String>) -> Option<String> {
-    if waits(&signed_in.session) {
+    if signed_in.awaits_second_factor() {
         return Some(SECOND_FACTOR.to_owned());
     }
+    // There is no second factor: who has wished for it is verified by mail.
+    let wished = wished.filter(|method| method != SECOND_FACTOR);
     (!signed_in.verified()).then(|| wished.unwrap_or_else(|| "email".to_owned()))
 }

@@ -44,6 +44,43 @@ pub struct VerifyMail<'a> {
     pub locale: Option<&'a str>,
 }
 
+/// What a mailed sign-in is confirmed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfirmBy {
+    /// A link: template `verify_login`.
+    Link,
+    /// Digits to type where the person signs in: template `verify_login_code`.
+    Digits,
+}
+
+impl ConfirmBy {
+    /// As a client names it in `verificationMethod`; a link where it wishes for nothing that is typed.
+    pub(crate) fn wished(method: Option<&str>) -> Self {
+        match method {
+            Some("email-2fa" | "email-otp") => Self::Digits,
+            _ => Self::Link,
+        }
+    }
+}
+
+/// The mail that confirms a sign-in (`accounts.md` (i)).
+pub struct SignInMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// Whose account.
+    pub uid: Uid,
+    /// What by.
+    pub by: ConfirmBy,
+    /// The code in the link, or the digits.
+    pub code: &'a str,
+    /// When the password was given.
+    pub at: Timestamp,
+    /// What the client said.
+    pub options: &'a MailOptions,
+    /// Accept-Language of the account's owner.
+    pub locale: Option<&'a str>,
+}
+
 /// The mail that proves an address to reset its account (`accounts.md` (i), template `recovery`).
 pub struct RecoveryMail<'a> {
     /// To whom.
@@ -211,6 +248,12 @@ pub trait MailTemplates: Send + Sync {
     /// [`TemplateError`] if an operator's template does not render.
     fn verify(&self, mail: &VerifyMail<'_>) -> Result<Mail, TemplateError>;
 
+    /// The mail that confirms a sign-in.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if an operator's template does not render.
+    fn sign_in(&self, mail: &SignInMail<'_>) -> Result<Mail, TemplateError>;
+
     /// The mail that proves an address to reset its account.
     ///
     /// # Errors
@@ -262,12 +305,25 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`]: 114.
     pub(crate) async fn count_mail(&self, to: &EmailKey) -> Result<(), AccountError> {
-        Ok(self.limits.count(Action::MailTo, mail_keys(to)).await?)
+        self.count_mail_as(Action::MailTo, to).await
+    }
+
+    /// The same of a mail that is counted apart.
+    ///
+    /// # Errors
+    /// [`AccountError`]: 114.
+    pub(crate) async fn count_mail_as(&self, action: Action, to: &EmailKey) -> Result<(), AccountError> {
+        Ok(self.limits.count(action, mail_keys(to)).await?)
     }
 
     /// The mail was not sent after all.
     pub(crate) async fn uncount_mail(&self, to: &EmailKey) {
-        self.limits.refund(Action::MailTo, mail_keys(to)).await;
+        self.uncount_mail_as(Action::MailTo, to).await;
+    }
+
+    /// The same of one that is counted apart.
+    pub(crate) async fn uncount_mail_as(&self, action: Action, to: &EmailKey) {
+        self.limits.refund(action, mail_keys(to)).await;
     }
 
     /// Hands the verification mail over. Fails only if not even the outbox takes it.

@@ -13,7 +13,6 @@ use crate::{
     credentials::Opened,
     login::{LoggedIn, LoginRequest, method_of},
     password_check::Guess,
-    session::verification_of,
 };
 
 impl Accounts {
@@ -38,7 +37,8 @@ impl Accounts {
         let (account, opened) = self.check_password(caller, guess).await?;
         let Opened { wrap_kb, version } = opened;
         let at = later_than(&signed_in.session, self.now());
-        let session = refreshed(&signed_in.session, &account, request.keys, at);
+        let verification = self.verification_again(&signed_in.session, &account);
+        let session = refreshed(&signed_in.session, verification, &account, (request.keys, at));
         let (key_fetch_token, key_fetches) = if request.keys {
             let (token, key_fetch) = self.draw_key_fetch(&account, Some(&session), &wrap_kb, at)?;
             (Some((version, token)), vec![key_fetch])
@@ -51,6 +51,8 @@ impl Accounts {
         })
         .await?;
         let signed_in = SignedIn { session, account };
+        self.ask_for_confirmation(&signed_in, request.verification_method.as_deref(), &request.mail)
+            .await;
         Ok(LoggedIn {
             session_token: None,
             key_fetch_token,
@@ -60,16 +62,17 @@ impl Accounts {
     }
 }
 
-/// The session after the account's password was given in it. A second factor that was given in it is not asked for again.
-fn refreshed(session: &Session, account: &Account, keys: bool, at: Timestamp) -> Session {
-    let verification = match session.verification {
-        Verification::SecondFactor => Verification::SecondFactor,
-        _ => verification_of(account),
-    };
+/// The session after the account's password was given in it.
+fn refreshed(
+    session: &Session,
+    verification: Verification,
+    account: &Account,
+    (keys, at): (bool, Timestamp),
+) -> Session {
     Session {
         auth_at: at,
         verification,
-        must_verify: session.must_verify || keys || verification == Verification::AwaitsSecondFactor,
+        must_verify: session.must_verify || keys || verification.waits(),
         generation: account.verifier_set_at,
         ..session.clone()
     }
@@ -83,10 +86,6 @@ pub(crate) fn later_than(session: &Session, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use foxhold_core::{Secret, record::SecondFactor};
-
     use super::*;
     use crate::fixtures::{MADE, account, session};
 
@@ -94,12 +93,13 @@ mod tests {
     fn only_what_the_password_says_is_new() {
         let at = MADE.plus(Duration::from_secs(60));
         let table = [
-            (true, false, false, Verification::Verified, false),
-            (true, true, false, Verification::Verified, true),
-            (true, false, true, Verification::Verified, true),
-            (false, false, true, Verification::WithAccount, true),
+            (false, false, Verification::Verified, false),
+            (true, false, Verification::Verified, true),
+            (false, true, Verification::Verified, true),
+            (false, false, Verification::AwaitsSecondFactor, true),
+            (false, false, Verification::AwaitsConfirmation, true),
         ];
-        for (email_verified, must_verify, keys, verification, expected) in table {
+        for (must_verify, keys, verification, expected) in table {
             let before = Session {
                 must_verify,
                 ..session(1, Verification::WithAccount)
@@ -110,32 +110,8 @@ mod tests {
                 must_verify: expected,
                 ..before.clone()
             };
-            assert_eq!(refreshed(&before, &account(email_verified), keys, at), after);
-        }
-    }
-
-    #[test]
-    fn a_second_factor_is_asked_for_once_in_a_session() {
-        use Verification::{AwaitsSecondFactor, SecondFactor as Given, Verified};
-        let mut guarded = account(true);
-        guarded.second_factor = Some(Arc::new(SecondFactor {
-            secret: Arc::new(Secret::new([1; 20])),
-            enabled: true,
-            last_step: None,
-            backup_codes: Vec::new(),
-        }));
-        for (before, account, after) in [
-            (Verified, &guarded, AwaitsSecondFactor),
-            (AwaitsSecondFactor, &guarded, AwaitsSecondFactor),
-            (Given, &guarded, Given),
-            (AwaitsSecondFactor, &account(true), Verified),
-            (Given, &account(true), Given),
-        ] {
-            let mut session = session(1, before);
-            session.must_verify = false;
-            let refreshed = refreshed(&session, account, false, MADE);
-            assert_eq!(refreshed.verification, after, "{before:?}");
-            assert_eq!(refreshed.must_verify, after == AwaitsSecondFactor, "{before:?}");
+            let refreshed = refreshed(&before, verification, &account(true), (keys, at));
+            assert_eq!(refreshed, after);
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Settings {
     pub region: Option<RegionMark>,
     /// Mails that are sent only where they are wanted.
     pub mail_switches: MailSwitches,
+    /// Whether a sign-in to a verified account waits for a mailed code.
+    pub confirm_sign_ins: bool,
 }
 
 /// Who is calling, and how long they wait.

@@ -69,15 +69,28 @@ impl SignedIn {
         }
     }
 
-    /// Refuses a session that waits for its second factor: whoever has the password alone must not end what the owner has
-    /// open. One that waits for the first mail is let through, as clients expect.
+    /// Whether a code of the second factor is still to be given in the session.
+    #[must_use]
+    pub const fn awaits_second_factor(&self) -> bool {
+        matches!(self.session.verification, Verification::AwaitsSecondFactor)
+    }
+
+    /// Whether the code of a mail is still to be given that confirms the sign-in.
+    #[must_use]
+    pub const fn awaits_confirmation(&self) -> bool {
+        matches!(self.session.verification, Verification::AwaitsConfirmation)
+    }
+
+    /// Refuses a session that waits for its second factor or its confirmation: whoever has the password alone must not end
+    /// what the owner has open. One that waits for the first mail is let through, as clients expect.
     ///
     /// # Errors
     /// [`AccountError::UnverifiedSession`].
-    pub const fn require_second_factor_given(&self) -> Result<(), AccountError> {
-        match self.session.verification {
-            Verification::AwaitsSecondFactor => Err(AccountError::UnverifiedSession),
-            _ => Ok(()),
+    pub const fn require_not_waiting(&self) -> Result<(), AccountError> {
+        if self.session.verification.waits() {
+            Err(AccountError::UnverifiedSession)
+        } else {
+            Ok(())
         }
     }
 }
@@ -136,7 +149,7 @@ impl Accounts {
         let uid = signed_in.account.uid;
         let id = match other {
             Some(other) if other != signed_in.session.id => {
-                signed_in.require_second_factor_given()?;
+                signed_in.require_not_waiting()?;
                 let found = self.reader.session(caller.deadline, other).await?;
                 found
                     .filter(|session| session.uid == uid)
@@ -195,7 +208,7 @@ impl Accounts {
             created_at: now,
             auth_at: now,
             verification,
-            must_verify: wrap_kbs.is_some() || verification == Verification::AwaitsSecondFactor,
+            must_verify: wrap_kbs.is_some() || verification.waits(),
             generation: account.verifier_set_at,
             user_agent: caller.user_agent.clone(),
         };
@@ -234,16 +247,13 @@ impl Accounts {
             uid: account.uid,
             created_at: now,
             verification: session.map_or_else(|| verification_of(account), |session| session.verification),
-            session: session.filter(|session| waits(session)).map(|session| session.id),
+            session: session
+                .filter(|session| session.verification.waits())
+                .map(|session| session.id),
             generation: account.verifier_set_at,
         };
         Ok((minted.token, key_fetch))
     }
-}
-
-/// Whether a code of the second factor is still to be given in the session.
-pub(crate) fn waits(session: &Session) -> bool {
-    session.verification == Verification::AwaitsSecondFactor
 }
 
 /// How what is opened by a password now counts as verified.
@@ -266,13 +276,14 @@ mod tests {
 
     #[test]
     fn what_counts_as_verified() {
-        use Verification::{AwaitsSecondFactor, SecondFactor, Verified, WithAccount};
+        use Verification::{AwaitsConfirmation, AwaitsSecondFactor, SecondFactor, Verified, WithAccount};
         let table = [
             (false, WithAccount, true, false, false),
             (true, WithAccount, true, true, true),
             (true, Verified, true, true, true),
             (true, Verified, false, true, true),
             (true, AwaitsSecondFactor, true, false, false),
+            (true, AwaitsConfirmation, true, false, false),
             (true, SecondFactor, true, true, true),
             // A session that was verified by itself does not verify the address.
             (false, Verified, true, false, true),
@@ -284,12 +295,8 @@ mod tests {
             assert_eq!(signed_in.verified(), verified, "{row:?}");
             assert_eq!(signed_in.session_verified(), session_verified, "{row:?}");
             assert_eq!(signed_in.require_verified().is_ok(), verified, "{row:?}");
-            let awaits = verification == AwaitsSecondFactor;
-            assert_eq!(
-                signed_in.require_second_factor_given().is_err(),
-                awaits,
-                "{row:?}"
-            );
+            let awaits = matches!(verification, AwaitsSecondFactor | AwaitsConfirmation);
+            assert_eq!(signed_in.require_not_waiting().is_err(), awaits, "{row:?}");
         }
     }
 

@@ -52,6 +52,8 @@ pub enum Action {
     GetCredentialsStatus,
     /// `mailTo`: a mail that is about to be sent to the address
     MailTo,
+    /// `mailSignInTo`: one that confirms a sign-in
+    MailSignInTo,
     /// `recoveryEmailVerifyCode`
     RecoveryEmailVerifyCode,
     /// `verifySessionCode`
@@ -82,7 +84,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, with its name in rule files.
-    pub const ALL: [(Self, &'static str); 34] = [
+    pub const ALL: [(Self, &'static str); 35] = [
         (Self::AccountCreate, "accountCreate"),
         (Self::AccountLogin, "accountLogin"),
         (Self::AccountDestroy, "accountDestroy"),
@@ -104,6 +106,7 @@ impl Action {
         (Self::AccountStatusCheckFailed, "accountStatusCheckFailed"),
         (Self::GetCredentialsStatus, "getCredentialsStatus"),
         (Self::MailTo, "mailTo"),
+        (Self::MailSignInTo, "mailSignInTo"),
         (Self::RecoveryEmailVerifyCode, "recoveryEmailVerifyCode"),
         (Self::VerifySessionCode, "verifySessionCode"),
         (Self::RecoveryEmailResendCode, "recoveryEmailResendCode"),

@@ -77,6 +77,7 @@ const fn verification_number(verification: Verification) -> u8 {
         Verification::WithAccount => 1,
         Verification::AwaitsSecondFactor => 2,
         Verification::SecondFactor => 3,
+        Verification::AwaitsConfirmation => 4,
     }
 }
 
@@ -86,6 +87,7 @@ fn verification_numbered(number: u8) -> Result<Verification, StoreError> {
         1 => Ok(Verification::WithAccount),
         2 => Ok(Verification::AwaitsSecondFactor),
         3 => Ok(Verification::SecondFactor),
+        4 => Ok(Verification::AwaitsConfirmation),
         _ => Err(StoreError::Corrupt("a verification has an unknown number")),
     }
 }

@@ -49,5 +49,6 @@ pub static SCHEMA: Schema = Schema {
         include_str!("../schema/0012_disabled_accounts.sql"),
         include_str!("../schema/0013_used_tokens.sql"),
         include_str!("../schema/0014_last_access.sql"),
+        include_str!("../schema/0015_confirmed_sign_ins.sql"),
     ],
 };

@@ -8,7 +8,8 @@ and a second sign-in in the same profile), link (confirmation through
 the mail's link in another tab), refusals (what the page says to wrong input), web (sign-up, list and sign-out without
 Firefox's own sign-in), program (another program that signs its user in), passwords (a password that is changed, and one
 that is forgotten), recovery (a forgotten password with a recovery key: what was synced stays), factor (a second factor
-that is set up, asked for and taken away), leave (another session signed out, then the account deleted), vectors (known
+that is set up, asked for and taken away), confirm (a sign-in that is confirmed by the digits of its mail, on a server that
+asks for them), leave (another session signed out, then the account deleted), vectors (known
 answers through the page's WebAssembly worker).
 
 Prints one JSON object a line for each step on stdout, everything else on stderr. Exit code 0 when all of it held.
@@ -50,6 +51,7 @@ class Flow:
         self.mailbox = Mailbox(options.mailbox) if options.mailbox else None
         self.email = options.email or f"fox-{uuid.uuid4().hex[:12]}@example.test"
         self.password = options.password
+        self.code_header = "x-verify-short-code"
         self.open_firefox = None
 
     @contextlib.contextmanager
@@ -78,7 +80,7 @@ class Flow:
         return SignInPage(firefox)
 
     def code(self):
-        return self.mailbox.newest_header(self.email, "x-verify-short-code")
+        return self.mailbox.newest_header(self.email, self.code_header)
 
     # --- scripts ---------------------------------------------------------------------------------------------------
 
@@ -410,6 +412,25 @@ class Flow:
             self.heading_is(firefox, "The second factor is off")
             self.report.step("taken-away")
 
+    def confirm(self):
+        """A sign-in from Firefox waits for the digits that were mailed for it; then it gets its keys, and syncs."""
+        with self.firefox("confirm") as firefox:
+            page = self.open_plainly(firefox, "/signin")
+            self.enter(page, "signup", "code")
+            of_address = self.code()
+            page.type_into("code", of_address)
+            page.submit("settings")
+            page.submit("notice")
+            page = self.open_plainly(firefox, "/signin")
+            self.enter(page, "signin", "code")
+            self.refused(page, "code", of_address, "is wrong")
+            self.code_header = "x-signin-verify-code"
+            page.type_into("code", self.code())
+            page.submit("settings")
+            page.submit("notice")
+            self.report.step("confirmed-here")
+            self.sign_in(firefox, "confirmed-in-firefox")
+
     def leave(self):
         """Another session signed out in the settings, and the account deleted: this Firefox is signed out with it."""
         with self.firefox("leave") as firefox:
@@ -528,7 +549,7 @@ RUN_IN_WORKER = """
   }
 """
 
-SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "recovery", "factor", "leave", "vectors"]
+SCRIPTS = ["journey", "again", "link", "refusals", "web", "program", "passwords", "recovery", "factor", "confirm", "leave", "vectors"]
 
 
 def main():

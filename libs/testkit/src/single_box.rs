@@ -41,6 +41,15 @@ impl SingleBox {
         Self::start_with(work, &more, Vec::new()).await
     }
 
+    /// The same where sign-ins are confirmed by mail.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_confirming(work: &Path) -> Result<Self> {
+        let confirming = vec![("FOXHOLD_CONFIRM_SIGN_INS", "true".to_owned())];
+        Self::start_with(work, &["--mail", "capture"], confirming).await
+    }
+
     /// The same with mails sent through a server, which need not be there.
     ///
     /// # Errors

@@ -275,3 +275,58 @@ async fn a_password_is_forgotten_and_changed_and_the_account_destroyed() {
     assert_ne!(anew.uid, changed.uid);
     anew.exchanged().await.unwrap();
 }
+
+/// What a password alone opens on a server that confirms sign-ins: nothing, until the mail's code is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_confirmed_by_its_mail() {
+    let work = WorkFolder::of("box_passwords_confirmed").unwrap();
+    let running = SingleBox::start_confirming(work.path()).await.unwrap();
+    let server = &running.server;
+    let email = format!("{}@example.test", &unique_hex()[..20]);
+    let password = Password::new();
+    let first = Browser::sign_up(&running, &email, &password).await.unwrap();
+    first.exchanged().await.unwrap();
+    for (wished, header) in [
+        (Some("email-2fa"), "x-signin-verify-code"),
+        (None, "x-verify-code"),
+    ] {
+        let mut body = json!({ "email": email, "authPW": password.auth_pw });
+        if let Some(wished) = wished {
+            body["verificationMethod"] = wished.into();
+        }
+        let answer = server.post("/v1/account/login?keys=true", &body).await.unwrap();
+        let told = ok(&answer).unwrap();
+        let state = ["verified", "emailVerified", "sessionVerified"].map(|name| told[name].as_bool());
+        assert_eq!(state, [Some(false), Some(true), Some(false)]);
+        assert_eq!(told["verificationReason"], "login");
+        assert_eq!(told["verificationMethod"], wished.unwrap_or("email"));
+        let session = token(TokenKind::Session, &text(&told, "sessionToken").unwrap()).unwrap();
+        let key_fetch = text(&told, "keyFetchToken").unwrap();
+        let waiting = Browser {
+            running: &running,
+            email: email.clone(),
+            uid: first.uid.clone(),
+            session,
+            k_b: Secret::new(*first.k_b.expose()),
+        };
+        assert!(key(&running, &key_fetch, &password).await.is_err());
+        let grant = json!({ "client_id": FIREFOX, "grant_type": "fxa-credentials", "scope": OLDSYNC });
+        let refused = waiting.signed("/v1/oauth/token", &grant).await.unwrap();
+        assert_eq!(refusal(&refused).unwrap(), (400, 138));
+        let code = mailed_header(running.private, &email, header).await.unwrap();
+        let shown = match wished {
+            Some(_) => {
+                waiting
+                    .signed("/v1/session/verify_code", &json!({ "code": code }))
+                    .await
+            }
+            None => {
+                let body = json!({ "uid": first.uid, "code": code });
+                server.post("/v1/recovery_email/verify_code", &body).await
+            }
+        };
+        ok(&shown.unwrap()).unwrap();
+        assert_eq!(key(&running, &key_fetch, &password).await.unwrap(), first.k_b);
+        waiting.exchanged().await.unwrap();
+    }
+}

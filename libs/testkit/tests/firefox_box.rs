@@ -12,7 +12,10 @@ use foxhold_testkit::{
 
 async fn run(script: &str, more: BTreeMap<&str, String>) -> Result<Vec<String>> {
     let work = WorkFolder::of(&format!("firefox_box_{script}"))?;
-    let running = SingleBox::start(work.path(), &[]).await?;
+    let running = match script {
+        "confirm" => SingleBox::start_confirming(work.path()).await?,
+        _ => SingleBox::start(work.path(), &[]).await?,
+    };
     let options = BrowserOptions {
         root: &running.server.root,
         mailbox: running.private,
@@ -59,6 +62,8 @@ async fn firefox_signs_up_signs_in_and_syncs() {
     // A password forgotten with a recovery key at hand; a second factor.
     run("recovery", BTreeMap::new()).await.unwrap();
     run("factor", BTreeMap::new()).await.unwrap();
+    // A sign-in that is confirmed by mail.
+    run("confirm", BTreeMap::new()).await.unwrap();
     // Another session signed out, and the account deleted.
     run("leave", BTreeMap::new()).await.unwrap();
 

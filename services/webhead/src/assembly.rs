@@ -75,6 +75,8 @@ pub struct Deployment {
     pub mail_templates: Arc<MailTemplates>,
     /// Mails that are sent only where they are wanted.
     pub mail_switches: MailSwitches,
+    /// Whether a sign-in to a verified account waits for a mailed code.
+    pub confirm_sign_ins: bool,
     /// Derives mailed codes.
     pub code_key: Secret<32>,
     /// Hashes users' ids in telemetry.
@@ -402,6 +404,7 @@ fn accounts(
             pre_verified_allowed: false,
             region: deployment.region,
             mail_switches: deployment.mail_switches,
+            confirm_sign_ins: deployment.confirm_sign_ins,
         }),
     }
 }

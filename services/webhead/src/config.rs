@@ -102,6 +102,10 @@ pub struct Config {
     /// Mails that are sent only where they are wanted.
     #[serde(default)]
     pub mail_news: MailNewsSettings,
+    /// Whether each sign-in to a verified account, but for those with a second factor, waits until a mailed link is opened or
+    /// a mailed code typed.
+    #[serde(default)]
+    pub confirm_sign_ins: bool,
     /// Abuse limits.
     #[serde(default)]
     pub limits: LimitSettings,
@@ -297,6 +301,11 @@ pub enum ConfigError {
     /// A captured mailbox that nobody could read, or anybody.
     #[error("`mail.mode`: capture needs a loopback `private_listen`")]
     Capture,
+    /// Sign-ins that nobody could confirm.
+    #[error(
+        "`confirm_sign_ins`: nobody can confirm a sign-in where no mail is sent\nfix: leave it out, or have mail sent"
+    )]
+    NoConfirmation,
     /// A store that cannot be reached as configured.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -343,6 +352,7 @@ impl Config {
         };
         check_domain(self.domain.as_deref())?;
         self.check_capture()?;
+        check_confirmation(self.confirm_sign_ins, matches!(self.mail, MailSettings::None))?;
         self.hawk.check()?;
         self.purge.check()?;
         self.node_health.check()?;
@@ -362,6 +372,7 @@ impl Config {
         let deployment = Deployment {
             mail_templates: Arc::new(mail_templates(&public_url, self.mail_templates.as_deref())?),
             mail_switches: self.mail_news.switches(),
+            confirm_sign_ins: self.confirm_sign_ins,
             site: Site {
                 hsts: self.hsts.unwrap_or(url.scheme() == "https"),
                 allowed_origins: self.allowed_origins.clone().unwrap_or_else(own_origin),
@@ -405,6 +416,8 @@ impl Config {
     pub(crate) fn look(&self, secrets: &Secrets, found: &mut Findings<'_>) {
         self.look_at_addresses(found);
         found.take(self.check_capture());
+        let sends_none = matches!(self.mail, MailSettings::None);
+        found.take(check_confirmation(self.confirm_sign_ins, sends_none));
         found.take(self.hawk.check());
         found.take(self.purge.check());
         found.take(self.node_health.check());
@@ -549,6 +562,18 @@ pub fn check_domain(domain: Option<&str>) -> Result<(), ConfigError> {
         Ok(())
     } else {
         Err(ConfigError::Domain)
+    }
+}
+
+/// Sign-ins are confirmed only where somebody gets the mail.
+///
+/// # Errors
+/// [`ConfigError::NoConfirmation`]
+pub const fn check_confirmation(confirm_sign_ins: bool, sends_no_mail: bool) -> Result<(), ConfigError> {
+    if confirm_sign_ins && sends_no_mail {
+        Err(ConfigError::NoConfirmation)
+    } else {
+        Ok(())
     }
 }
 

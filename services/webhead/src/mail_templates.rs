@@ -13,8 +13,8 @@ use foxhold_accounts::{
     VerifyMail,
     invitation_mail::InvitationMail,
     mail::{
-        AccountMail, AccountNews, GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail, PasswordNews,
-        RecoveryMail, TemplateError,
+        AccountMail, AccountNews, ConfirmBy, GuardMail, GuardNews, MailOptions, OtpMail, PasswordMail,
+        PasswordNews, RecoveryMail, SignInMail, TemplateError,
     },
 };
 use foxhold_core::{Timestamp, Uid, hex};
@@ -42,10 +42,16 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [(&str, &str); 51] = sources![
+const SOURCES: [(&str, &str); 57] = sources![
     "verify.subject",
     "verify.txt",
     "verify.html",
+    "verify_login.subject",
+    "verify_login.txt",
+    "verify_login.html",
+    "verify_login_code.subject",
+    "verify_login_code.txt",
+    "verify_login_code.html",
     "recovery.subject",
     "recovery.txt",
     "recovery.html",
@@ -208,6 +214,29 @@ impl foxhold_accounts::MailTemplates for MailTemplates {
             ("X-Verify-Short-Code", mail.short_code.to_owned()),
         ];
         self.mail("verify", envelope, &[("short_code", mail.short_code)], headers)
+    }
+
+    fn sign_in(&self, mail: &SignInMail<'_>) -> Result<Mail, TemplateError> {
+        let (name, link, header) = match mail.by {
+            ConfirmBy::Link => {
+                let members = [("uid", mail.uid.to_string()), ("code", mail.code.to_owned())];
+                let link = self.link("complete_signin", &members, mail.options);
+                ("verify_login", link, "X-Verify-Code")
+            }
+            ConfirmBy::Digits => {
+                let link = format!("{}/", self.content_url);
+                ("verify_login_code", link, "X-Signin-Verify-Code")
+            }
+        };
+        let envelope = Envelope {
+            to: mail.to,
+            uid: Some(mail.uid),
+            name,
+            service: mail.options.service.as_deref(),
+            link,
+        };
+        let told = [("at", &*minute(mail.at)), ("short_code", mail.code)];
+        self.mail(name, envelope, &told, vec![(header, mail.code.to_owned())])
     }
 
     fn recovery(&self, mail: &RecoveryMail<'_>) -> Result<Mail, TemplateError> {
@@ -377,6 +406,57 @@ mod tests {
                 ("X-Verify-Short-Code", "012345".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn the_mails_of_a_sign_in_bear_a_link_or_digits_and_nothing_secret_in_their_subjects() {
+        let templates = MailTemplates::new("http://localhost:9000", None).unwrap();
+        let options = MailOptions {
+            service: Some("sync".into()),
+            ..MailOptions::default()
+        };
+        let uid = "ab".repeat(16);
+        let code = "00112233445566778899aabbccddeeff";
+        let link = format!("http://localhost:9000/complete_signin?uid={uid}&code={code}&service=sync");
+        let root = "http://localhost:9000/".to_owned();
+        let table = [
+            (ConfirmBy::Link, code, "verify_login", link, "X-Verify-Code"),
+            (
+                ConfirmBy::Digits,
+                "012345",
+                "verify_login_code",
+                root,
+                "X-Signin-Verify-Code",
+            ),
+        ];
+        for (by, code, name, link, header) in table {
+            let mail = SignInMail {
+                to: "a@example.test",
+                uid: Uid::from_bytes([0xab; 16]),
+                by,
+                code,
+                at: Timestamp::from_secs(1_700_000_000),
+                options: &options,
+                locale: None,
+            };
+            let mail = templates.sign_in(&mail).unwrap();
+            let shown = match by {
+                ConfirmBy::Link => link.replace('&', "&amp;").replace('/', "&#x2f;"),
+                ConfirmBy::Digits => code.to_owned(),
+            };
+            assert!(mail.text.contains(code) && mail.text.contains(&link), "{name}");
+            assert!(mail.text.contains("2023-11-14 22:13 UTC"), "{name}");
+            assert!(mail.html.contains(&shown), "{name}");
+            assert!(!mail.subject.contains(code), "{name}");
+            let expected = [
+                ("X-Template-Name", name.to_owned()),
+                ("X-Uid", uid.clone()),
+                ("X-Service-Id", "sync".to_owned()),
+                ("X-Link", link),
+                (header, code.to_owned()),
+            ];
+            assert_eq!(mail.headers, expected);
+        }
     }
 
     fn recovery(to: &str, options: &MailOptions) -> Mail {

@@ -53,7 +53,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError`]: 102, 103, 107, 114, 120, 138 where the account has a second factor that was not given in the
-    /// session, 201.
+    /// session, or sign-ins are confirmed and the session is not, 201.
     pub async fn start_change(
         &self,
         caller: &Caller,
@@ -68,7 +68,7 @@ impl Accounts {
             counted: &[Action::PasswordChange, Action::PasswordChangeStartFailed],
         };
         let (account, opened) = self.check_password(caller, guess).await?;
-        let session = session_for_keys(&account, signed_in)?;
+        let session = session_for_keys(&account, signed_in, self.confirms_sign_ins())?;
         let now = self.now();
         let minted = self.mint(TokenKind::PasswordChange)?;
         let token = record_of(&account, PasswordTokenKind::Change, minted.keys, now);
@@ -217,16 +217,22 @@ impl Accounts {
     }
 }
 
-/// The session whose second factor opens the keys that a change has to wrap. Where there is one, a password alone gives
-/// nobody the keys, and changes no password.
+/// The session that opens the keys which a change has to wrap: one in which the second factor was given, or that is verified
+/// where sign-ins are confirmed by mail. Where either is asked for, a password alone gives nobody the keys, and changes no
+/// password.
 fn session_for_keys<'a>(
     account: &Account,
     signed_in: Option<&'a SignedIn>,
+    confirms_sign_ins: bool,
 ) -> Result<Option<&'a Session>, AccountError> {
-    if account.enabled_second_factor().is_none() {
+    let is_enough: fn(&SignedIn) -> bool = if account.enabled_second_factor().is_some() {
+        SignedIn::has_second_factor
+    } else if confirms_sign_ins && account.email_verified {
+        |signed_in| signed_in.require_verified().is_ok()
+    } else {
         return Ok(None);
-    }
-    let given = signed_in.filter(|signed_in| signed_in.has_second_factor());
+    };
+    let given = signed_in.filter(|signed_in| is_enough(signed_in));
     let given = given.ok_or(AccountError::UnverifiedSession)?;
     Ok(Some(&given.session))
 }

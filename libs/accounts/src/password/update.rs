@@ -18,7 +18,7 @@ use crate::{
     AccountError, AccountEvent, Accounts, Caller, SignedIn,
     login::SECOND_FACTOR,
     mail::PasswordNews,
-    session::{Opening, verification_of, waits},
+    session::{Opening, verification_of},
     write::WriteFailure,
 };
 
@@ -47,7 +47,7 @@ impl Renewed {
             account,
         };
         Self {
-            verification_method: waits(&signed_in.session).then(|| SECOND_FACTOR.to_owned()),
+            verification_method: signed_in.awaits_second_factor().then(|| SECOND_FACTOR.to_owned()),
             signed_in,
             session_token: opening.session_token,
             key_fetch_token: tokens.next(),
@@ -207,6 +207,8 @@ impl Accounts {
             Action::PasswordCheckFailed,
             Action::PasswordChange,
             Action::AccountDestroy,
+            Action::VerifySessionCode,
+            Action::MailSignInTo,
         ] {
             self.limits.clear(action, keys).await;
         }

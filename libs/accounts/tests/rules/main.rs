@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod change;
 #[cfg(test)]
+mod confirmation;
+#[cfg(test)]
 mod deletion;
 #[cfg(test)]
 mod disabled;

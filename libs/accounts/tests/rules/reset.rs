@@ -116,6 +116,8 @@ async fn a_reset_begins_anew_with_other_keys_and_a_verified_address() {
         Action::PasswordCheckFailed,
         Action::PasswordChange,
         Action::AccountDestroy,
+        Action::VerifySessionCode,
+        Action::MailSignInTo,
     ];
     assert_eq!(*bench.limits.cleared.lock().unwrap(), lifted);
 }

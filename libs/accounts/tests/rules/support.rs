@@ -19,7 +19,8 @@ use foxhold_accounts::{
     invitation_mail::InvitationMail,
     login::LoginRequest,
     mail::{
-        AccountMail, GuardMail, MailOptions, MailSwitches, OtpMail, PasswordMail, RecoveryMail, TemplateError,
+        AccountMail, GuardMail, MailOptions, MailSwitches, OtpMail, PasswordMail, RecoveryMail, SignInMail,
+        TemplateError,
     },
     oauth::{Clients, OpenIdPorts},
     password::PasswordAccess,
@@ -111,6 +112,11 @@ impl MailTemplates for PlainTemplates {
             ("X-Verify-Short-Code", facts.short_code.to_owned()),
         ];
         Ok(mail(facts.to, "verify", codes))
+    }
+
+    fn sign_in(&self, facts: &SignInMail<'_>) -> Result<Mail, TemplateError> {
+        let name = format!("sign-in by {:?}", facts.by);
+        Ok(mail(facts.to, &name, vec![("X-Code", facts.code.to_owned())]))
     }
 
     fn recovery(&self, facts: &RecoveryMail<'_>) -> Result<Mail, TemplateError> {
@@ -301,11 +307,18 @@ impl Bench {
 
     /// With mails that are sent only where they are wanted.
     pub(crate) fn telling(mail_switches: MailSwitches) -> Self {
+        Self::set(|settings| settings.mail_switches = mail_switches)
+    }
+
+    /// Where sign-ins are confirmed by mail.
+    pub(crate) fn confirming() -> Self {
+        Self::set(|settings| settings.confirm_sign_ins = true)
+    }
+
+    fn set(set: impl FnOnce(&mut Settings)) -> Self {
         let mut bench = Self::new();
-        let settings = Settings {
-            mail_switches,
-            ..Settings::clone(&bench.accounts.settings)
-        };
+        let mut settings = Settings::clone(&bench.accounts.settings);
+        set(&mut settings);
         let accounts = Accounts {
             settings: Arc::new(settings),
             ..Accounts::clone(&bench.accounts)
@@ -356,6 +369,7 @@ impl Bench {
                 pre_verified_allowed: false,
                 region,
                 mail_switches: MailSwitches::default(),
+                confirm_sign_ins: false,
             }),
         };
         Self {

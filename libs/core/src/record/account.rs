@@ -155,6 +155,8 @@ pub enum Verification {
     AwaitsSecondFactor,
     /// A code of the second factor was given in it.
     SecondFactor,
+    /// Not before a code is given that was mailed for this very sign-in. It counts together with the account's e-mail then.
+    AwaitsConfirmation,
 }
 
 impl Verification {
@@ -164,8 +166,14 @@ impl Verification {
         match self {
             Self::Verified | Self::SecondFactor => true,
             Self::WithAccount => email_verified,
-            Self::AwaitsSecondFactor => false,
+            Self::AwaitsSecondFactor | Self::AwaitsConfirmation => false,
         }
+    }
+
+    /// Whether something is still to be given in the session itself.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::AwaitsSecondFactor | Self::AwaitsConfirmation)
     }
 }
 
@@ -208,7 +216,7 @@ pub struct KeyFetch {
     pub created_at: Timestamp,
     /// How it counts as verified.
     pub verification: Verification,
-    /// The session it was made for, where it waits for the second factor: it is given there.
+    /// The session it was made for, where it waits: what it waits for is given there.
     pub session: Option<TokenId>,
     /// `verifier_set_at` of the account when it was made.
     pub generation: Timestamp,

@@ -133,6 +133,7 @@ fn verification(wire: i32) -> Result<Verification, FieldError> {
         Ok(pb::Verification::WithAccount) => Some(Verification::WithAccount),
         Ok(pb::Verification::AwaitsSecondFactor) => Some(Verification::AwaitsSecondFactor),
         Ok(pb::Verification::SecondFactor) => Some(Verification::SecondFactor),
+        Ok(pb::Verification::AwaitsConfirmation) => Some(Verification::AwaitsConfirmation),
         Ok(pb::Verification::Unspecified) | Err(_) => None,
     };
     field("verification", known)
@@ -145,6 +146,7 @@ impl From<Verification> for pb::Verification {
             Verification::WithAccount => Self::WithAccount,
             Verification::AwaitsSecondFactor => Self::AwaitsSecondFactor,
             Verification::SecondFactor => Self::SecondFactor,
+            Verification::AwaitsConfirmation => Self::AwaitsConfirmation,
         }
     }
 }

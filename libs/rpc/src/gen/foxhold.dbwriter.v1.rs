@@ -674,6 +674,8 @@ pub enum Verification {
     AwaitsSecondFactor = 3,
     /// A second factor was given in it.
     SecondFactor = 4,
+    /// Not before a code that was mailed for the sign-in is given.
+    AwaitsConfirmation = 5,
 }
 impl Verification {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -687,6 +689,7 @@ impl Verification {
             Self::WithAccount => "VERIFICATION_WITH_ACCOUNT",
             Self::AwaitsSecondFactor => "VERIFICATION_AWAITS_SECOND_FACTOR",
             Self::SecondFactor => "VERIFICATION_SECOND_FACTOR",
+            Self::AwaitsConfirmation => "VERIFICATION_AWAITS_CONFIRMATION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -697,6 +700,7 @@ impl Verification {
             "VERIFICATION_WITH_ACCOUNT" => Some(Self::WithAccount),
             "VERIFICATION_AWAITS_SECOND_FACTOR" => Some(Self::AwaitsSecondFactor),
             "VERIFICATION_SECOND_FACTOR" => Some(Self::SecondFactor),
+            "VERIFICATION_AWAITS_CONFIRMATION" => Some(Self::AwaitsConfirmation),
             _ => None,
         }
     }

@@ -42,6 +42,7 @@ const fn verification_number(verification: Verification) -> i8 {
         Verification::WithAccount => 1,
         Verification::AwaitsSecondFactor => 2,
         Verification::SecondFactor => 3,
+        Verification::AwaitsConfirmation => 4,
     }
 }
 
@@ -51,6 +52,7 @@ const fn verification_numbered(number: i8) -> Option<Verification> {
         1 => Some(Verification::WithAccount),
         2 => Some(Verification::AwaitsSecondFactor),
         3 => Some(Verification::SecondFactor),
+        4 => Some(Verification::AwaitsConfirmation),
         _ => None,
     }
 }

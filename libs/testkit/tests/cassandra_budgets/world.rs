@@ -185,6 +185,7 @@ fn deployment(root: &str) -> Deployment {
         issuer_documents: std::collections::BTreeMap::new(),
         mail_templates: Arc::new(MailTemplates::new(root, None).expect("those that ship")),
         mail_switches: Default::default(),
+        confirm_sign_ins: false,
         certificates: true,
         browserid: None,
         foreign_oauth: None,

@@ -375,6 +375,7 @@ fn deployment(means: &Means<'_>) -> anyhow::Result<Deployment> {
         domain,
         mail_templates: Arc::new(mail_templates(&root, settings.mail_templates.as_deref())?),
         mail_switches: settings.mail_news.switches(),
+        confirm_sign_ins: settings.confirm_sign_ins,
         code_key: code_key("code.key", &means.keys.code(), &means.secrets)?,
         metrics_key: Arc::new(means.secrets.read_text("metrics.key", &means.keys.metrics())?),
         addresses,

@@ -15,7 +15,7 @@ use foxhold_sync::node_type::NodeTypes;
 use foxhold_webhead::{
     assertions::BrowserIdSettings,
     client_address::ClientAddresses,
-    config::{ConfigError, HawkSettings, check_domain, root},
+    config::{ConfigError, HawkSettings, check_confirmation, check_domain, root},
     foreign_oauth::ForeignOauthSettings,
     jobs::{JobsFault, NodeHealthSettings, PurgeSettings},
     limits::{
@@ -54,6 +54,9 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<SmtpTable>,
     /// Mails that are sent only where they are wanted.
     pub(crate) mail_news: MailNewsSettings,
+    /// Whether each sign-in to a verified account, but for those with a second factor, waits until a mailed link is opened or
+    /// a mailed code typed.
+    pub(crate) confirm_sign_ins: bool,
     /// Abuse limits.
     pub(crate) limits: LimitSettings,
     /// Whether accounts are made. This and the next two are read again when the file changes.
@@ -137,6 +140,7 @@ impl Default for Settings {
             mail_templates: None,
             smtp: None,
             mail_news: MailNewsSettings::default(),
+            confirm_sign_ins: false,
             limits: LimitSettings::default(),
             registration: RegistrationSetting::default(),
             registration_domains: Vec::new(),
@@ -280,6 +284,7 @@ impl Settings {
             self.log.check().map_err(Into::into),
             self.check_private_side(),
             self.check_mail(confirmed),
+            check_confirmation(self.confirm_sign_ins, self.mail == MailMode::None).map_err(Into::into),
             self.node_types().map(drop).map_err(Into::into),
             self.purge.check().map_err(Into::into),
             self.node_health.check().map_err(Into::into),

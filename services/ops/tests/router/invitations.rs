@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use foxhold_accounts::{
     MailTemplates, VerifyMail,
     invitation_mail::InvitationMail,
-    mail::{AccountMail, GuardMail, OtpMail, PasswordMail, RecoveryMail, TemplateError},
+    mail::{AccountMail, GuardMail, OtpMail, PasswordMail, RecoveryMail, SignInMail, TemplateError},
 };
 use foxhold_core::{Deadline, OpId, Secret};
 use foxhold_crypto::{invitation::InvitationCode, outbox::OutboxKey};
@@ -158,6 +158,10 @@ struct Words;
 
 impl MailTemplates for Words {
     fn verify(&self, _: &VerifyMail<'_>) -> Result<Mail, TemplateError> {
+        Err(TemplateError)
+    }
+
+    fn sign_in(&self, _: &SignInMail<'_>) -> Result<Mail, TemplateError> {
         Err(TemplateError)
     }
 

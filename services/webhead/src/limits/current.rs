@@ -58,4 +58,6 @@ pub(super) const LINES: &[&str] = &[
     "tokenIssue : ip : 1200 : 5 min : 5 min : report",
     // Mail to one address, whatever it is sent for. What sends none counts nowhere here.
     "mailTo : email : 10 : 24 h : 24 h : block",
+    // Apart from those: who knows the password takes none of the mails for a new one, and who does not, none of these.
+    "mailSignInTo : email : 20 : 24 h : 24 h : block",
 ];

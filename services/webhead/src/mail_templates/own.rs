@@ -154,9 +154,12 @@ fn allowed(of: &str, part: &str) -> BTreeSet<&'static str> {
     match (of, part) {
         (_, "subject") => BTreeSet::from(["host"]),
         ("verify", _) => BTreeSet::from(["host", "email", "link", "short_code"]),
+        ("verify_login_code", _) => BTreeSet::from(["host", "email", "link", "short_code", "at"]),
         ("password_forgot_otp", _) => BTreeSet::from(["host", "email", "link", "otp"]),
         ("invitation", _) => BTreeSet::from(["host", "email", "link", "from_name", "expires"]),
-        ("new_device_login" | "post_verify", _) => BTreeSet::from(["host", "email", "link", "at"]),
+        ("verify_login" | "new_device_login" | "post_verify", _) => {
+            BTreeSet::from(["host", "email", "link", "at"])
+        }
         _ => BTreeSet::from(["host", "email", "link"]),
     }
 }
@@ -165,7 +168,7 @@ fn allowed(of: &str, part: &str) -> BTreeSet<&'static str> {
 fn needed(of: &str, part: &str) -> BTreeSet<&'static str> {
     match (of, part) {
         (_, "subject") => BTreeSet::new(),
-        ("verify", _) => BTreeSet::from(["link", "short_code"]),
+        ("verify" | "verify_login_code", _) => BTreeSet::from(["link", "short_code"]),
         ("password_forgot_otp", _) => BTreeSet::from(["link", "otp"]),
         ("invitation", _) => BTreeSet::from(["link", "expires"]),
         _ => BTreeSet::from(["link"]),

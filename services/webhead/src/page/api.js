@@ -93,6 +93,11 @@ export class Accounts {
     return this.#get("/recovery_email/status", { kind: "sessionToken", token: sessionToken });
   }
 
+  /** How the account can authenticate, among others: resolves to {authenticatorAssuranceLevel, …}. */
+  accountProfile(sessionToken) {
+    return this.#get("/account/profile", { kind: "sessionToken", token: sessionToken });
+  }
+
   verifyCode(sessionToken, code) {
     return this.#post("/session/verify_code", { code }, { kind: "sessionToken", token: sessionToken });
   }

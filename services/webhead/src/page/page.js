@@ -61,14 +61,15 @@ async function openVerifyLink() {
   if (!uid || !code) return notice("This link is incomplete", "Please copy the whole link from the mail.", "/");
   try {
     await accounts.verifyLink(uid, code);
-    notice("Your address is confirmed", "Go back to the tab where you began; it goes on by itself.", "/");
+    const confirmed = location.pathname.startsWith("/complete_signin") ? "sign-in" : "address";
+    notice(`Your ${confirmed} is confirmed`, "Go back to the tab where you began; it goes on by itself.", "/");
   } catch (error) {
     notice("This link does not work", linkSentence(error), "/");
   }
 }
 
 function linkSentence(error) {
-  return error.errno === 105 ? "It has been replaced by a newer one. Please look at the newest mail." : sentenceFor(error);
+  return error.errno === 105 ? "It has been replaced by a newer one, or has run out. Please look at the newest mail." : sentenceFor(error);
 }
 
 open().catch((error) => say(sentenceFor(error), "error"));

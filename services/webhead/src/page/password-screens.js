@@ -6,7 +6,7 @@ import { PasswordReset, changePassword } from "./password.js";
 import { openRecoveryKey } from "./recovery-key-screens.js";
 import { blame, byId, notice, onSubmit, say, show, wirePasswordToggle } from "./screens.js";
 import { openSettings } from "./settings-screens.js";
-import { askEmail, askSecondFactorIn } from "./signin-screens.js";
+import { askEmail, askSecondFactorIn, confirmSession } from "./signin-screens.js";
 import { accounts, address, channel, currentSession, keepSession, now, seal } from "./state.js";
 
 /** The link is asked for; it is opened in whichever browser the mail is read in. */
@@ -66,6 +66,7 @@ async function afterReset(session, wasKeySpent) {
     return notice("Your password is set", wasKeySpent ? `${text} ${SPENT}` : text, "/");
   }
   if (session.awaitsSecondFactor) return askSecondFactorIn(session, () => afterSignIn(session, wasKeySpent));
+  if (!session.verified) return confirmSession(session);
   await afterSignIn(session, wasKeySpent);
 }
 
@@ -105,6 +106,7 @@ export async function openChangePassword() {
 async function afterChange(session, renewed) {
   const text = "Your other browsers have to sign in again. What is stored stays.";
   if (!session.ofFirefox) {
+    if (!renewed.verified && !renewed.awaitsSecondFactor) return confirmSession(renewed);
     keepSession(renewed);
     return notice("Your password is changed", text, "/settings");
   }

@@ -37,7 +37,8 @@ async function orSignIn({ accounts, email, made, mayBeSet = false }, call) {
     if (!error.mayBeDone && !mayBeSet) throw error;
     if (error.errno === 110) {
       try {
-        return await accounts.login({ email, authPW: made.authPW, reason: "login" }, { keys: false });
+        const wished = { reason: "login", verificationMethod: "email-2fa" };
+        return await accounts.login({ email, authPW: made.authPW, ...wished }, { keys: false });
       } catch (refused) {
         // Not this one at least, if it was the only one that was tried.
         if (refused.errno === 103 && !mayBeSet) throw error;

@@ -106,9 +106,9 @@ async function afterCredentials() {
 async function askForConfirmation() {
   if (now.attempt.awaitsSecondFactor) return askSecondFactor();
   askCode();
-  // Sign-up has sent a code already; a later sign-in to an unconfirmed account has not. Where it cannot send one more,
-  // the last one is still to be typed.
-  if (now.attempt.action === "signin") await attemptStep("code", () => now.attempt.resend());
+  // Sign-up has sent a code already, and a sign-in that is confirmed, too; a later one to an unconfirmed account has not.
+  // Where it cannot send one more, the last one is still to be typed.
+  if (now.attempt.action === "signin" && !now.attempt.isCodeSent) await attemptStep("code", () => now.attempt.resend());
 }
 
 /** Goes on with a session of before that is not confirmed, up to the end of what the person came for. */

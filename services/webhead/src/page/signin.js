@@ -25,6 +25,8 @@ export class SignIn {
   session = null;
   /** Whether the session waits for a second factor, and not for a mailed code. */
   awaitsSecondFactor = false;
+  /** Whether the sign-in itself has sent the code that it waits for. */
+  isCodeSent = false;
 
   constructor({ accounts, seal, channel, flow, service, engines }) {
     this.#accounts = accounts;
@@ -58,18 +60,29 @@ export class SignIn {
   async #loginAs(email, password) {
     const keys = this.#channel !== null;
     const { auth_pw, unwrap_b_key } = await stretch(this.#accounts, this.#seal, email, password);
-    const body = { email, authPW: auth_pw, reason: "login", ...this.#serviceMember() };
+    // If it is to be confirmed by mail, then by digits: they are typed here.
+    const wished = { reason: "login", verificationMethod: "email-2fa" };
+    const body = { email, authPW: auth_pw, ...wished, ...this.#serviceMember() };
     const answer = await this.#accounts.login(body, { keys });
     this.#keepKeyAccess(answer.keyFetchTokenVersion2 ?? answer.keyFetchToken, unwrap_b_key);
     this.session = { uid: answer.uid, email, sessionToken: answer.sessionToken, verified: answer.verified === true };
     this.awaitsSecondFactor = answer.verificationMethod === "totp-2fa";
+    this.isCodeSent = answer.verificationReason === "login";
   }
 
   /** Goes on with a session of before in which something is still to be confirmed. */
   async resume(session) {
     this.session = { ...session, verified: false };
     const { emailVerified, sessionVerified } = await this.#accounts.emailStatus(session.sessionToken);
-    this.awaitsSecondFactor = emailVerified === true && sessionVerified !== true;
+    const isOneToConfirm = emailVerified === true && sessionVerified !== true;
+    // By the second factor where there is one, and else by mail.
+    this.awaitsSecondFactor = isOneToConfirm && (await this.#hasSecondFactor(session));
+  }
+
+  /** Told in a session, too, that is not confirmed. */
+  async #hasSecondFactor(session) {
+    const { authenticatorAssuranceLevel } = await this.#accounts.accountProfile(session.sessionToken);
+    return authenticatorAssuranceLevel === 2;
   }
 
   /** Asks whether the address has been confirmed meanwhile, for instance through the link in another tab. */

@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use foxhold_accounts::AccountError;
+use foxhold_accounts::{AccountError, mail::ConfirmBy};
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub(super) async fn status(call: SessionCall<false>) -> Answer {
 pub(super) async fn resend_code(State(app): State<Arc<App>>, mut call: SessionCall<false>) -> Answer {
     let options = mail_options(&mut call.fields)?;
     app.accounts
-        .resend_code(&call.caller, &call.signed_in, &options)
+        .resend_code(&call.caller, &call.signed_in, ConfirmBy::Link, &options)
         .await?;
     Ok(Json(json!({})))
 }

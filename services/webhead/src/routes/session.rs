@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use foxhold_accounts::AccountError;
+use foxhold_accounts::{AccountError, mail::ConfirmBy};
 use foxhold_core::hex;
 use serde_json::json;
 
@@ -90,7 +90,7 @@ pub(super) async fn verify_code(State(app): State<Arc<App>>, mut call: SessionCa
 pub(super) async fn resend_code(State(app): State<Arc<App>>, mut call: SessionCall<false>) -> Answer {
     let options = mail_options(&mut call.fields)?;
     app.accounts
-        .resend_code(&call.caller, &call.signed_in, &options)
+        .resend_code(&call.caller, &call.signed_in, ConfirmBy::Digits, &options)
         .await?;
     Ok(Json(json!({})))
 }

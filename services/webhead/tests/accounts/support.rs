@@ -332,6 +332,7 @@ impl Bench {
                 pre_verified_allowed: false,
                 region: options.region,
                 mail_switches: MailSwitches::default(),
+                confirm_sign_ins: false,
             }),
         };
         let target = Target::parse(options.root).unwrap();

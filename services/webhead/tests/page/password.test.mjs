@@ -110,7 +110,7 @@ test("a change whose answer was lost is told by a sign-in with the new password"
   const login = { uid: "uid", sessionToken: "signed in", verified: true };
   const { change, sent } = bench({ finishPasswordChange: fails(spentUnseen), login });
   const renewed = await change();
-  assert.deepEqual(sent.at(-1), ["login", { email: SESSION.email, authPW: "a1", reason: "login" }, { keys: false }]);
+  assert.deepEqual(sent.at(-1), ["login", { email: SESSION.email, authPW: "a1", reason: "login", verificationMethod: "email-2fa" }, { keys: false }]);
   assert.deepEqual(renewed, { uid: "uid", email: SESSION.email, sessionToken: "signed in", verified: true, awaitsSecondFactor: false });
   // It was another one.
   const other = bench({ finishPasswordChange: fails(spentUnseen), login: fails(() => refusal(103)) });

@@ -202,6 +202,19 @@ test("a second factor is given as a code of the authenticator or as a backup cod
   assert.equal(await connect(attempt), true);
 });
 
+test("a sign-in that is confirmed by mail asks for digits, and knows that they were sent", async () => {
+  const unverified = { uid: "uid", sessionToken: "session", verified: false, verificationMethod: "email-2fa" };
+  for (const [verificationReason, expected] of [["login", true], ["signup", false]]) {
+    const { attempt, sent } = bench({ accounts: { login: { ...unverified, verificationReason } } });
+    await attempt.login("fox@example.test", PASSWORD);
+    assert.deepEqual([attempt.isCodeSent, attempt.awaitsSecondFactor], [expected, false]);
+    const asked = JSON.parse(sent.find((call) => call.startsWith('["login"')))[1][0];
+    assert.equal(asked.verificationMethod, "email-2fa");
+    await attempt.verify("123456");
+    assert.equal(attempt.session.verified, true);
+  }
+});
+
 test("a server that cannot be asked about a backup code is no wrong code", async () => {
   const { attempt } = bench({
     accounts: { verifyBackupCode: () => { throw new ApiError(503, { errno: 201 }, "5"); } },
@@ -211,12 +224,16 @@ test("a server that cannot be asked about a backup code is no wrong code", async
 });
 
 test("a session of before waits for a second factor, or else for the mailed code", async () => {
-  for (const [answer, expected] of [
-    [{ emailVerified: true, sessionVerified: false }, true],
-    [{ emailVerified: false, sessionVerified: false }, false],
-    [{ emailVerified: true, sessionVerified: true }, false],
+  for (const [emailStatus, authenticatorAssuranceLevel, expected] of [
+    [{ emailVerified: true, sessionVerified: false }, 2, true],
+    [{ emailVerified: true, sessionVerified: false }, 1, false],
+    [{ emailVerified: false, sessionVerified: false }, 2, false],
+    [{ emailVerified: true, sessionVerified: true }, 2, false],
   ]) {
-    const { attempt } = bench({ accounts: { emailStatus: answer }, withFirefox: false });
+    // As the server does: a session that is not confirmed is not told of the second factor by that call.
+    const totpExists = () => { throw new ApiError(400, { errno: 138 }); };
+    const accountProfile = { authenticatorAssuranceLevel };
+    const { attempt } = bench({ accounts: { emailStatus, totpExists, accountProfile }, withFirefox: false });
     await attempt.resume({ uid: "uid", email: "fox@example.test", sessionToken: "session" });
     assert.equal(attempt.awaitsSecondFactor, expected);
     assert.deepEqual([attempt.session.sessionToken, attempt.session.verified], ["session", false]);

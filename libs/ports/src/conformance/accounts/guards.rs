@@ -32,8 +32,8 @@ cases![
     a_reset_takes_the_recovery_key_and_leaves_the_second_factor,
     a_reset_decided_on_another_recovery_key_is_not_done,
     a_deleted_account_leaves_no_guards_to_the_next,
-    a_session_that_waits_for_the_second_factor_is_kept_with_its_tokens,
-    a_second_factor_is_given_in_a_session,
+    a_session_that_waits_is_kept_with_its_tokens,
+    what_a_session_waits_for_is_given_in_it,
     after_its_deadline_no_guard_is_set,
 ];
 
@@ -285,46 +285,53 @@ async fn a_deleted_account_leaves_no_guards_to_the_next(s: Arc<Subject>) {
     assert!(s.account(account.uid).await.is_none());
 }
 
-fn waiting(make: &Maker, account: &Account) -> SignIn {
+fn waiting(make: &Maker, account: &Account, verification: Verification) -> SignIn {
     let mut sign_in = make.sign_in(account.uid);
-    sign_in.session.verification = Verification::AwaitsSecondFactor;
+    sign_in.session.verification = verification;
     for token in &mut sign_in.key_fetches {
-        token.verification = Verification::AwaitsSecondFactor;
+        token.verification = verification;
         token.session = Some(sign_in.session.id);
     }
     sign_in
 }
 
-async fn a_session_that_waits_for_the_second_factor_is_kept_with_its_tokens(s: Arc<Subject>) {
+async fn a_session_that_waits_is_kept_with_its_tokens(s: Arc<Subject>) {
     let make = Maker::new(14);
     let (account, _) = s.signed_up(&make, "a@example.test").await;
-    let sign_in = waiting(&make, &account);
-    let opened = s.account_writer.open_session(&make.call(), sign_in.clone()).await;
-    assert_eq!(opened, Ok(()));
-    s.assert_signed_in(&sign_in).await;
+    for awaited in [Verification::AwaitsSecondFactor, Verification::AwaitsConfirmation] {
+        let sign_in = waiting(&make, &account, awaited);
+        let opened = s.account_writer.open_session(&make.call(), sign_in.clone()).await;
+        assert_eq!(opened, Ok(()));
+        s.assert_signed_in(&sign_in).await;
+    }
 }
 
-async fn a_second_factor_is_given_in_a_session(s: Arc<Subject>) {
+async fn what_a_session_waits_for_is_given_in_it(s: Arc<Subject>) {
     let make = Maker::new(15);
     let (account, _) = s.signed_up(&make, "a@example.test").await;
-    let sign_in = waiting(&make, &account);
-    let opened = s.account_writer.open_session(&make.call(), sign_in.clone()).await;
-    assert_eq!(opened, Ok(()));
-    let given = Session {
-        verification: Verification::SecondFactor,
-        ..sign_in.session
-    };
-    for _ in 0..2 {
-        let done = s
-            .account_writer
-            .refresh_session(&make.call(), given.clone(), Vec::new())
-            .await;
-        assert_eq!(done, Ok(()));
-        let expected = SignIn {
-            session: given.clone(),
-            key_fetches: sign_in.key_fetches.clone(),
+    for (awaited, given) in [
+        (Verification::AwaitsSecondFactor, Verification::SecondFactor),
+        (Verification::AwaitsConfirmation, Verification::WithAccount),
+    ] {
+        let sign_in = waiting(&make, &account, awaited);
+        let opened = s.account_writer.open_session(&make.call(), sign_in.clone()).await;
+        assert_eq!(opened, Ok(()));
+        let given = Session {
+            verification: given,
+            ..sign_in.session
         };
-        s.assert_signed_in(&expected).await;
+        for _ in 0..2 {
+            let done = s
+                .account_writer
+                .refresh_session(&make.call(), given.clone(), Vec::new())
+                .await;
+            assert_eq!(done, Ok(()));
+            let expected = SignIn {
+                session: given.clone(),
+                key_fetches: sign_in.key_fetches.clone(),
+            };
+            s.assert_signed_in(&expected).await;
+        }
     }
 }
 

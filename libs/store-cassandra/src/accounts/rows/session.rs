@@ -259,7 +259,7 @@ mod tests {
             ("a long uid", |row| row.uid.push(0)),
             ("no key", |row| row.key.clear()),
             ("a time before 1970", |row| row.auth_at = CqlTimestamp(-1)),
-            ("an unknown verification", |row| row.verification = 4),
+            ("an unknown verification", |row| row.verification = 5),
         ];
         for (name, damage) in table {
             let mut row = row();
