@@ -34,7 +34,7 @@ use crate::{
     probes::web::{ANSWER_MAX, CONFIGURATION, Fault, Web},
     single_box::{
         SERVICE,
-        settings::{Settings, is_loopback},
+        settings::{Told, is_loopback},
     },
 };
 
@@ -95,8 +95,12 @@ fn load(data: &Path, public_url: Option<String>) -> Result<SettingsFacts, String
         // What had to be confirmed was confirmed when the box was started.
         yes: true,
     };
-    let settings = Settings::load(&data.join("foxhold.toml"), config::process_env(), &arguments);
-    let settings = settings.map_err(|error| error.to_string())?;
+    let told = Told {
+        file: data.join("foxhold.toml"),
+        env: config::process_env(),
+        arguments: &arguments,
+    };
+    let settings = told.at_start().map_err(|error| error.to_string())?;
     let site = settings.site().map_err(|error| error.to_string())?;
     Ok(SettingsFacts {
         public_url: settings.public_url(),
@@ -265,6 +269,24 @@ mod tests {
         let now = Timestamp::from_secs(1_800_000_000);
         assert_eq!(try_token(&secret, now), Ok(1));
         assert!(try_token(&SecretText::new(String::new()), now).is_err());
+    }
+
+    /// Whatever the next start would stumble over, and not what stands in the file alone.
+    #[test]
+    fn what_the_settings_name_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let templates = folder.path().join("mail");
+        write("foxhold.toml", &format!("mail_templates = {templates:?}\n"));
+        let settings = || load(folder.path(), None).map(|settings| settings.public_url);
+        assert!(
+            settings().unwrap_err().contains("mail_templates"),
+            "there is no such folder"
+        );
+        fs::create_dir(&templates).unwrap();
+        assert_eq!(settings().unwrap(), "http://localhost:8000");
+        write("mail/verify.txt", "no link");
+        assert!(settings().unwrap_err().contains("lacks link"));
     }
 
     #[test]
