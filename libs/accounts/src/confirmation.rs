@@ -54,9 +54,10 @@ impl Accounts {
         }
         let by = ConfirmBy::wished(wished);
         if let Err(error) = self.mail_sign_in(signed_in, by, options).await {
+            // 114: as many as `mailSignInTo` allows; 151: not sent.
             tracing::info!(
                 code = error.code().number(),
-                "a sign-in waits for another mail to be asked for"
+                "a sign-in has no mail: it waits until one is asked for again"
             );
         }
     }

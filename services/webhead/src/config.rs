@@ -303,7 +303,7 @@ pub enum ConfigError {
     Capture,
     /// Sign-ins that nobody could confirm.
     #[error(
-        "`confirm_sign_ins`: nobody can confirm a sign-in where no mail is sent\nfix: leave it out, or have mail sent"
+        "`confirm_sign_ins`: nobody can confirm a sign-in where no mail is sent, and `mail` says none\nfix: leave it out, or have mail sent"
     )]
     NoConfirmation,
     /// A store that cannot be reached as configured.

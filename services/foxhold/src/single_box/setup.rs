@@ -102,6 +102,8 @@ fn config_text(settings: &Settings, public_url: &str, domain: &str) -> String {
          # Who may sign up: open | closed | invitation, and with which mail domains. Read again when this file changes.\n\
          # registration = \"open\"\n\
          # registration_domains = [\"example.org\", \"*.example.org\"]\n\
+         # Whether each sign-in waits for a mailed link or mailed digits.\n\
+         # confirm_sign_ins = true\n\
          # Behind a proxy: whose X-Forwarded-For is believed, and which entry of it counts, from the right.\n\
          # trusted_proxies = [\"127.0.0.1\"]\n\
          # forwarded_from_right = 1\n\
