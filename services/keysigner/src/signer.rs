@@ -434,6 +434,7 @@ impl AccessTokenSigner for LocalSigner {
 #[async_trait]
 impl IdTokenSigner for LocalSigner {
     async fn sign_id_token(&self, by: Deadline, order: &IdTokenOrder) -> Result<SecretText, SignError> {
+        self.admit()?;
         let (key, now) = (Arc::clone(self.current()), self.clock.now());
         let about = About::token(Kind::IdToken, order.uid, &key, now, order.lifetime_secs);
         let token = match policy::id_token(order, &self.issuer, &key.public().kid, now) {

@@ -11,7 +11,7 @@ use std::{
 
 use foxhold_core::{Deadline, Timestamp};
 use foxhold_keysigner::{Config, keygen};
-use foxhold_ports::signer::AccessTokenOrder;
+use foxhold_ports::signer::{AccessTokenOrder, AuthMethod, IdTokenOrder};
 use foxhold_rpc::client::{self, RemoteSigner};
 use foxhold_runtime::{
     SystemClock, SystemRandom,
@@ -121,5 +121,20 @@ pub(crate) fn order() -> AccessTokenOrder {
         jti: [0x12; 32],
         generation: Timestamp::from_millis(1_600_000_000_123),
         profile_changed_at: Timestamp::from_millis(1_600_000_000_456),
+    }
+}
+
+pub(crate) fn id_order() -> IdTokenOrder {
+    let AccessTokenOrder { uid, client, .. } = order();
+    IdTokenOrder {
+        uid,
+        client,
+        auth_time: Timestamp::from_secs(1_700_000_000),
+        nonce: None,
+        at_hash: [3; 16],
+        aal: 1,
+        amr: vec![AuthMethod::Password],
+        lifetime_secs: 300,
+        profile: None,
     }
 }

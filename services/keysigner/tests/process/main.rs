@@ -16,7 +16,7 @@ mod tests {
     };
     use foxhold_keysigner::Keysigner;
     use foxhold_ports::{
-        AccessTokenSigner, Cause, PublicKeySource,
+        AccessTokenSigner, Cause, IdTokenSigner, PublicKeySource,
         signer::{AccessTokenOrder, SignError},
     };
     use foxhold_runtime::{
@@ -32,7 +32,7 @@ mod tests {
         task::JoinSet,
     };
 
-    use crate::files::{Files, by, order, pair, write};
+    use crate::files::{Files, by, id_order, order, pair, write};
 
     /// What operators see, held against the list of metrics.
     async fn scrape(address: SocketAddr) -> Vec<Sample> {
@@ -130,16 +130,26 @@ mod tests {
         let serving = tokio::spawn(async move { keysigner.serve(&ending).await });
         let webhead = Arc::new(files.caller(Role::Webhead, address));
         let mut orders = JoinSet::new();
-        // However slow the machine is, so many at once are more than it may have.
-        for _ in 0..200 {
+        // However slow the machine is, so many at once are more than it may have, of all kinds together.
+        for number in 0..200 {
             let webhead = Arc::clone(&webhead);
-            orders.spawn(async move { webhead.sign_access_token(by(), &order()).await.err() });
+            let is_id = number % 2 == 0;
+            orders.spawn(async move {
+                let answer = match is_id {
+                    true => webhead.sign_id_token(by(), &id_order()).await,
+                    false => webhead.sign_access_token(by(), &order()).await,
+                };
+                (is_id, answer.err())
+            });
         }
         let answers = orders.join_all().await;
         let overloaded = Some(SignError::NotDone(Cause::Overloaded));
-        let refused = answers.iter().filter(|answer| **answer == overloaded).count();
-        assert!((1..=198).contains(&refused), "{refused}");
-        assert!(answers.contains(&None), "the first ones are signed");
+        for kind in [true, false] {
+            let refused = answers.iter().filter(|answer| **answer == (kind, overloaded));
+            assert!(refused.count() >= 1, "ID tokens: {kind}");
+        }
+        let signed = answers.iter().filter(|(_, error)| error.is_none()).count();
+        assert!((2..100).contains(&signed), "{signed}");
         shutdown.trigger();
         serving.await.unwrap().unwrap();
     }

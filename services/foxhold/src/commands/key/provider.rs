@@ -168,8 +168,9 @@ pub(crate) fn rotate(arguments: &KeyRotateArgs) -> anyhow::Result<()> {
     if !arguments.dry_run {
         keygen::create_next(folder, &name, turn, &SystemClock, &SystemRandom)?;
     }
+    let is_due = arguments.turn_in < PUBLISHED_BEFORE;
     arguments.output.print(
-        &told(folder, &name, turn, arguments.dry_run),
+        &told(folder, &name, turn, (arguments.dry_run, is_due)),
         &json!({"name": name, "signs_from": moment(turn), "made": !arguments.dry_run}),
     )?;
     Ok(())
@@ -197,11 +198,20 @@ fn next_name(listed: &[Listed]) -> String {
     format!("provider-{}", last + 1)
 }
 
-fn told(folder: &Path, name: &str, turn: Timestamp, is_dry: bool) -> String {
+fn told(folder: &Path, name: &str, turn: Timestamp, (is_dry, is_due): (bool, bool)) -> String {
     let path = folder.join(format!("{name}.pem"));
     let (path, turn) = (path.display(), moment(turn));
     if is_dry {
         return format!("would make {path}, which signs from {turn} on\n");
+    }
+    if is_due {
+        return format!(
+            "{path} signs from {turn} on\n\
+             Restart the box, or give the two files to every keysigner, list them in `keys` and restart it.\n\
+             If an older key was stolen, take its files away first: until then it is published, and counts. Restart the \
+             webheads, too. Everybody signs in anew.\n\
+             Else keep it: it is published until nothing is good any more that it signed.\n"
+        );
     }
     format!(
         "{path} signs from {turn} on\n\
