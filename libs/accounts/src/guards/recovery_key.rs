@@ -109,14 +109,14 @@ impl Accounts {
                 Ok(put(Arc::clone(&key), had_one))
             })
             .await?;
-        if key.enabled {
-            let news = if had_one {
-                GuardNews::RecoveryKeyReplaced
-            } else {
-                GuardNews::RecoveryKeyAdded
-            };
-            self.send_guard_mail(&signed_in.account, news).await;
-        }
+        let news = match (had_one, key.enabled) {
+            (true, true) => GuardNews::RecoveryKeyReplaced,
+            (false, true) => GuardNews::RecoveryKeyAdded,
+            // None counts until the other one is shown.
+            (true, false) => GuardNews::RecoveryKeyRemoved,
+            (false, false) => return Ok(()),
+        };
+        self.send_guard_mail(&signed_in.account, news).await;
         Ok(())
     }
 
@@ -212,13 +212,13 @@ impl Accounts {
         signed_in: &SignedIn,
     ) -> Result<(), AccountError> {
         signed_in.require_verified()?;
-        let was_there = self
+        let had_one = self
             .decide_guard(caller, signed_in, |account| match &account.recovery_key {
                 None => Ok(Decision::Keep(false)),
-                Some(_) => Ok(Decision::Put(Guard::RecoveryKey(None), true)),
+                Some(key) => Ok(Decision::Put(Guard::RecoveryKey(None), key.enabled)),
             })
             .await?;
-        if was_there {
+        if had_one {
             self.send_guard_mail(&signed_in.account, GuardNews::RecoveryKeyRemoved)
                 .await;
         }
