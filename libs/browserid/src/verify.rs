@@ -108,8 +108,10 @@ impl Expectations<'_> {
         if certificate.expires <= self.now {
             return Err(VerifyError::CertificateExpired);
         }
-        let latest = self.now.plus(AHEAD_MAX);
-        if certificate.issued_at > latest || assertion.issued_at.is_some_and(|at| at > latest) {
+        let is_ahead = |at: Timestamp, by: Duration| at > self.now.plus(by);
+        if is_ahead(certificate.issued_at, AHEAD_MAX)
+            || assertion.issued_at.is_some_and(|at| is_ahead(at, self.skew))
+        {
             return Err(VerifyError::NotYetValid);
         }
         if certificate.expires.since(certificate.issued_at) > CERTIFICATE_LIFE_MAX {
