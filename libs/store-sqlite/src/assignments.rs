@@ -40,7 +40,7 @@ pub(crate) fn assign(
     let nodes = node::candidates(db, &at.service, target)?;
     let mut candidates = nodes.clone();
     let node = choice::take_slot(&mut candidates, target).ok_or(Refusal::NoNode)?;
-    let uid = uids.next().ok_or(Refusal::NoUid)?;
+    let uid = uids.next(&at.service).ok_or(Refusal::NoUid)?;
 
     let after = change::replaced(record, values, uid, node::place(db, node)?, now);
     let before_it = nodes.iter().map(|node| (node.id, node.figures));
@@ -74,7 +74,7 @@ pub(crate) fn rekey(
     change::check_past(before)?;
     let node = stored.as_ref().and_then(|stored| stored.node);
     let uids = service::uids(db, &at.service)?.ok_or(Refusal::Conflict)?;
-    let uid = uids.next().ok_or(Refusal::NoUid)?;
+    let uid = uids.next(&at.service).ok_or(Refusal::NoUid)?;
 
     let after = change::rekeyed(before, values, uid, now);
     service::use_up(db, &at.service, uid)?;

@@ -31,8 +31,11 @@ pub(super) struct Uids {
 }
 
 impl Uids {
-    /// `None` when all are handed out.
-    pub(super) fn next(&self) -> Option<ServiceUid> {
+    /// `None` when all are handed out. Tells in good time that they will be.
+    pub(super) fn next(&self, service: &ServiceKey) -> Option<ServiceUid> {
+        if self.next == self.ceiling / 5 * 4 + 1 {
+            tracing::warn!(service = %service.0, ceiling = self.ceiling, "four fifths of the uids are handed out");
+        }
         ServiceUid::new(self.next).filter(|uid| uid.get() <= self.ceiling)
     }
 }

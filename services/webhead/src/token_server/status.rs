@@ -21,6 +21,9 @@ use serde_json::{Value, json};
 
 use super::{TokenServer, TokenServerError, only_get};
 
+/// The service that discovery speaks of, among others that take the same credentials.
+const SYNC: &str = "sync-1.5";
+
 /// What `GET /` says besides the services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
@@ -76,18 +79,18 @@ pub(super) async fn discovery(
     }
     let discovery = &server.discovery;
     let mut found = json!({"services": versions, "auth": discovery.url});
-    if let Some(service) = services
-        .readable
-        .iter()
-        .find(|service| service.policy.schemes.browserid)
-    {
+    // There is room for one: that of Sync, if there is one.
+    let told = |takes: fn(&Schemes) -> bool| {
+        let taking = services
+            .readable
+            .iter()
+            .filter(|service| takes(&service.policy.schemes));
+        taking.min_by_key(|service| service.key.0 != SYNC)
+    };
+    if let Some(service) = told(|schemes| schemes.browserid) {
         found["browserid"] = browserid(&service.policy);
     }
-    if let Some(service) = services
-        .readable
-        .iter()
-        .find(|service| service.policy.schemes.oauth)
-    {
+    if let Some(service) = told(|schemes| schemes.oauth) {
         let issuer = match &discovery.oauth_issuer {
             Some(issuer) => issuer,
             None => &server.home_settings(by).await?.issuer_domain,
