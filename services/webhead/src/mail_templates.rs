@@ -448,6 +448,7 @@ mod tests {
             assert!(mail.text.contains("2023-11-14 22:13 UTC"), "{name}");
             assert!(mail.html.contains(&shown), "{name}");
             assert!(!mail.subject.contains(code), "{name}");
+            assert_eq!(foxhold_runtime::metrics::label::mail_template(name), name);
             let expected = [
                 ("X-Template-Name", name.to_owned()),
                 ("X-Uid", uid.clone()),

@@ -69,8 +69,10 @@ pub fn method(method: &Method) -> &'static str {
     known.copied().unwrap_or(OTHER)
 }
 
-const MAIL_TEMPLATES: [&str; 18] = [
+const MAIL_TEMPLATES: [&str; 20] = [
     "verify",
+    "verify_login",
+    "verify_login_code",
     "recovery",
     "passwordForgotOtp",
     "invitation",

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 const RECOVERY_KEPT: Duration = Duration::from_secs(3600);
 /// One with digits: as long as those are good.
 const DIGITS_KEPT: Duration = Duration::from_secs(15 * 60);
+/// One with the digits of a sign-in, which are good for a little longer.
+const SIGN_IN_KEPT: Duration = Duration::from_secs(45 * 60);
 
 /// A mail with its envelope. Holds a code: never shown.
 pub(super) struct Parcel {
@@ -66,6 +68,7 @@ impl Parcel {
         match self.template {
             "recovery" => RECOVERY_KEPT,
             "passwordForgotOtp" => DIGITS_KEPT,
+            "verify_login_code" => SIGN_IN_KEPT,
             _ => KEPT,
         }
     }
@@ -81,7 +84,14 @@ mod tests {
     fn a_parcel_survives_the_outbox() {
         let key = OutboxKey::derive(&Secret::new([7; 32]));
         let id = OpId::from_bytes([1; 16]);
-        for (template, kept) in [("recovery", 3600), ("verify", 86_400), ("other", 86_400)] {
+        for (template, kept) in [
+            ("recovery", 3600),
+            ("passwordForgotOtp", 900),
+            ("verify_login_code", 2700),
+            ("verify_login", 86_400),
+            ("verify", 86_400),
+            ("other", 86_400),
+        ] {
             let parcel = Parcel {
                 template,
                 to: "o'hara@example.test".parse().unwrap(),
