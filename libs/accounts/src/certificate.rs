@@ -33,8 +33,8 @@ impl SignedIn {
         Ok(())
     }
 
-    /// How the owner of the session showed who they are. A session that was opened on a verified account was never
-    /// confirmed by mail.
+    /// How the owner of the session showed who they are. A session that was opened on a verified account was confirmed by mail
+    /// only where sign-ins are; it counts together with the address then.
     #[must_use]
     pub fn auth_methods(&self) -> Vec<AuthMethod> {
         let by_mail = self.session.verification == Verification::WithAccount && self.account.email_verified;

@@ -525,6 +525,22 @@ async fn discovery_leaves_out_what_no_service_takes() {
 }
 
 #[tokio::test]
+async fn discovery_speaks_of_sync_whatever_else_there_is() {
+    let world = World::new().await;
+    let before = world.send(get("/")).await.body["oauth"]["scope"].clone();
+    for key in ["a-1.0", "z-1.0"] {
+        let other = Service {
+            key: ServiceKey(key.into()),
+            scope: "https://example.org/apps/other".into(),
+            ..service()
+        };
+        world.put(other).await;
+        let found = world.send(get("/")).await.body;
+        assert_eq!(found["oauth"]["scope"], before, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn terms_are_asked_for_with_their_urls() {
     let world = World::new().await;
     let urls = [

@@ -208,13 +208,16 @@ impl World {
 
     /// Gives the service a policy, and waits until it is seen.
     pub(super) async fn put_policy(&self, policy: ServicePolicy) {
+        self.put(Service { policy, ..service() }).await;
+    }
+
+    pub(super) async fn put(&self, service: Service) {
         let by = Deadline::after(Duration::from_secs(30));
         let call = Call {
             op: OpId::new(self.clock.now(), &*self.server.ports.random),
             deadline: by,
         };
-        let changed = Service { policy, ..service() };
-        self.store.put_service(&call, changed).await.unwrap();
+        self.store.put_service(&call, service).await.unwrap();
         self.clock.advance(Duration::from_secs(1));
     }
 
